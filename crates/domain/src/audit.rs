@@ -1,0 +1,91 @@
+//! The facts the audit log keeps: one variant each, in the past tense.
+//!
+//! Invariant: an event holds ids and reasons, never a secret, a token, a password or a name of a person.
+
+use serde::{Deserialize, Serialize};
+
+use crate::ids::{EventId, FamilyId, TenantId, UserId};
+use crate::keys::ring::Kid;
+use crate::time::Timestamp;
+
+/// One entry of the audit log.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct AuditRecord {
+    pub id: EventId,
+    pub tenant_id: TenantId,
+    pub at: Timestamp,
+    pub actor: Actor,
+    /// Where the request came from, as an address; absent for work Claviger does by itself.
+    pub source: Option<String>,
+    pub request_id: Option<String>,
+    pub event: AuditEvent,
+}
+
+/// Who did it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum Actor {
+    /// Nobody who proved who they are.
+    Anonymous,
+    User { user_id: UserId },
+    /// A user of the tenant with the role `claviger:admin`.
+    TenantAdmin { user_id: UserId },
+    PlatformAdmin,
+    /// Claviger itself: the clock, the sweep.
+    System,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum AuditEvent {
+    TenantCreated { slug: String },
+    TenantChanged { changed: Vec<String> },
+    TenantSuspended,
+    TenantResumed,
+    TenantDeleted { slug: String },
+
+    UserCreated { user_id: UserId },
+    UserChanged { user_id: UserId, changed: Vec<String> },
+    UserDisabled { user_id: UserId },
+    UserEnabled { user_id: UserId },
+    UserDeleted { user_id: UserId },
+    PasswordSet { user_id: UserId },
+    /// The stored hash was replaced by a stronger one of the same password.
+    PasswordRehashed { user_id: UserId },
+
+    LoginSucceeded { user_id: UserId, session_id: FamilyId },
+    LoginFailed { user_id: Option<UserId>, reason: LoginFailure },
+
+    /// A refresh token that had already been used came back: the session was ended.
+    RefreshTokenReused { user_id: UserId, session_id: FamilyId, presented: u32, current: u32 },
+    RefreshRefused { session_id: FamilyId, reason: String },
+    SessionRevoked { user_id: UserId, session_id: FamilyId, cause: String },
+    SessionsRevoked { user_id: UserId, count: u64, cause: String },
+
+    KeyStaged { kid: Kid, alg: String, sign_from: Timestamp },
+    KeyRevoked { kid: Kid, reason: String },
+    KeyRetired { kid: Kid },
+    KeyPolicyChanged { changed: Vec<String> },
+
+    AccessDenied { what: String, reason: String },
+}
+
+impl AuditEvent {
+    /// The event's name as it is stored and filtered by: that of the variant in snake_case.
+    pub fn name(&self) -> String {
+        match serde_json::to_value(self) {
+            Ok(value) => value.get("type").and_then(|name| name.as_str()).unwrap_or("unknown").to_owned(),
+            Err(_) => "unknown".to_owned(),
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LoginFailure {
+    UnknownUser,
+    WrongPassword,
+    UserDisabled,
+    TooManyAttempts,
+    TenantSuspended,
+}

@@ -1,0 +1,8 @@
+//! Signing keys as a state machine that refuses to be unsafe: what a tenant's ring holds ([`ring`]), which numbers a
+//! rotation may have ([`policy`]) and what is to be done now ([`plan`]).
+//!
+//! Invariant: no private key, no signature and no random number lives here; a plan says what to generate, somebody else does.
+
+pub mod plan;
+pub mod policy;
+pub mod ring;

@@ -1,0 +1,22 @@
+//! What Claviger knows, with nothing of how it is run: values, state machines and decisions.
+//!
+//! Owns every rule that would still be true on paper: which refresh token may rotate ([`token::family`]), which key may
+//! sign ([`keys`]), what a password must be ([`password`]), what may be written into a token ([`token::claims`]).
+//! Enter through the noun you look for; each file holds one.
+//!
+//! Invariant: nothing here reads a clock, draws randomness, waits, or touches a socket, a file or a database. Time and
+//! entropy come in as arguments, so every decision can be replayed by a test or a model.
+
+pub mod audit;
+pub mod client;
+pub mod guess;
+pub mod ids;
+pub mod keys;
+pub mod password;
+pub mod scope;
+pub mod secret;
+pub mod tenant;
+pub mod text;
+pub mod time;
+pub mod token;
+pub mod user;

@@ -1,0 +1,159 @@
+//! Tenants: an issuer of its own, and the policy that its people, passwords and tokens live under.
+
+use serde::{Deserialize, Serialize};
+
+use crate::ids::TenantId;
+use crate::password::{Argon2Params, PasswordRules};
+use crate::text::{BadText, DisplayName, Slug};
+use crate::time::{Timestamp, Ttl};
+use crate::token::family::RefreshRules;
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct Tenant {
+    pub id: TenantId,
+    pub slug: Slug,
+    pub name: DisplayName,
+    /// A host of the tenant's own, under which its issuer is `https://{domain}`. Prepared: nothing sets it yet.
+    pub custom_domain: Option<String>,
+    pub status: TenantStatus,
+    pub policy: TenantPolicy,
+    pub created_at: Timestamp,
+    pub updated_at: Timestamp,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TenantStatus {
+    Active,
+    /// Nobody logs in or refreshes; keys stay published so that running tokens still verify.
+    Suspended { at: Timestamp },
+}
+
+impl Tenant {
+    pub const fn is_active(&self) -> bool {
+        matches!(self.status, TenantStatus::Active)
+    }
+
+    /// The tenant's issuer (RFC 8414, 2): `{base_url}/t/{slug}`, or the host of its own.
+    pub fn issuer(&self, base_url: &str) -> String {
+        match &self.custom_domain {
+            Some(domain) => format!("https://{domain}"),
+            None => format!("{base_url}/t/{}", self.slug),
+        }
+    }
+}
+
+/// What a tenant decides for itself. Data, not configuration: it is checked here and lives in the tenant's row.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct TenantPolicy {
+    /// Life of an access token: 1 to 60 minutes.
+    pub access_ttl_seconds: Ttl,
+    /// A session ends when it was not refreshed for this long: 5 minutes to 400 days.
+    pub refresh_idle_ttl_seconds: Ttl,
+    /// A session ends after this long whatever happens: not below the idle TTL, at most 400 days.
+    pub refresh_absolute_ttl_seconds: Ttl,
+    /// How long a refresh token that was just rotated may be presented again; 0 = strict, at most 60 s.
+    pub retry_window_seconds: Ttl,
+    /// The audience of access tokens besides the issuer itself.
+    pub audience: Option<String>,
+    /// Which facts about the user go into access tokens.
+    pub claims: ClaimsPolicy,
+    pub password: PasswordRules,
+    pub argon2: Argon2Params,
+}
+
+impl Default for TenantPolicy {
+    fn default() -> Self {
+        Self {
+            access_ttl_seconds: Ttl::minutes(15),
+            refresh_idle_ttl_seconds: Ttl::days(14),
+            refresh_absolute_ttl_seconds: Ttl::days(90),
+            retry_window_seconds: Ttl::seconds(10),
+            audience: None,
+            claims: ClaimsPolicy::default(),
+            password: PasswordRules::default(),
+            argon2: Argon2Params::default(),
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ClaimsPolicy {
+    pub roles: bool,
+    pub username: bool,
+    pub email: bool,
+}
+
+impl Default for ClaimsPolicy {
+    /// Roles, but no personal data, until the tenant says so.
+    fn default() -> Self {
+        Self { roles: true, username: false, email: false }
+    }
+}
+
+impl TenantPolicy {
+    /// Bounds of [`Self::access_ttl_seconds`].
+    pub const ACCESS_TTL: (Ttl, Ttl) = (Ttl::minutes(1), Ttl::minutes(60));
+    const LONGEST: Ttl = Ttl::days(400);
+
+    /// The policy, if every number in it is one we can stand behind.
+    ///
+    /// # Errors
+    /// Names the member that is out of bounds, and the bounds.
+    pub fn validated(self) -> Result<Self, BadText> {
+        let (shortest, longest) = Self::ACCESS_TTL;
+        if self.access_ttl_seconds < shortest || self.access_ttl_seconds > longest {
+            return Err(BadText("access_ttl_seconds must be 60 to 3600"));
+        }
+        if self.refresh_idle_ttl_seconds < Ttl::minutes(5) || self.refresh_idle_ttl_seconds > Self::LONGEST {
+            return Err(BadText("refresh_idle_ttl_seconds must be 300 (5 minutes) to 34560000 (400 days)"));
+        }
+        if self.refresh_absolute_ttl_seconds < self.refresh_idle_ttl_seconds || self.refresh_absolute_ttl_seconds > Self::LONGEST {
+            return Err(BadText("refresh_absolute_ttl_seconds must be at least refresh_idle_ttl_seconds and at most 34560000 (400 days)"));
+        }
+        if self.retry_window_seconds > Ttl::seconds(60) {
+            return Err(BadText("retry_window_seconds must be 0 (strict) to 60"));
+        }
+        if let Some(audience) = &self.audience
+            && (audience.is_empty() || audience.len() > 512 || !audience.bytes().all(|b| (0x21..=0x7e).contains(&b)))
+        {
+            return Err(BadText("audience must be 1 to 512 printable ASCII characters, such as https://api.example.com"));
+        }
+        self.password.validated()?;
+        self.argon2.validated()?;
+        Ok(self)
+    }
+
+    /// The part of the policy that refresh families live under.
+    pub const fn refresh_rules(&self) -> RefreshRules {
+        RefreshRules {
+            retry_window: self.retry_window_seconds,
+            replay_cap: RefreshRules::REPLAY_CAP,
+            idle_ttl: self.refresh_idle_ttl_seconds,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_default_policy_is_valid_and_absurd_numbers_are_not() {
+        assert!(TenantPolicy::default().validated().is_ok());
+        let with = |change: fn(&mut TenantPolicy)| {
+            let mut policy = TenantPolicy::default();
+            change(&mut policy);
+            policy.validated()
+        };
+        assert!(with(|p| p.access_ttl_seconds = Ttl::seconds(59)).is_err());
+        assert!(with(|p| p.access_ttl_seconds = Ttl::seconds(3_601)).is_err());
+        assert!(with(|p| p.refresh_idle_ttl_seconds = Ttl::ZERO).is_err());
+        assert!(with(|p| p.refresh_absolute_ttl_seconds = Ttl::days(13)).is_err());
+        assert!(with(|p| p.refresh_absolute_ttl_seconds = Ttl::seconds(u32::MAX)).is_err());
+        assert!(with(|p| p.retry_window_seconds = Ttl::seconds(61)).is_err());
+        assert!(with(|p| p.audience = Some(" ".into())).is_err());
+        assert!(with(|p| p.argon2.memory_kib = 8).is_err());
+    }
+}

@@ -1,0 +1,109 @@
+//! The claims of an access token (RFC 9068, 2.2).
+
+use std::collections::BTreeSet;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::client::ClientId;
+use crate::ids::{FamilyId, TokenId, UserId};
+use crate::scope::Scope;
+use crate::tenant::{Tenant, TenantPolicy};
+use crate::text::Role;
+use crate::time::{Timestamp, Ttl};
+use crate::user::{CustomClaims, User};
+
+/// The `typ` header of an access token (RFC 9068, 2.1).
+pub const ACCESS_TOKEN_TYPE: &str = "at+jwt";
+
+/// What an access token says. Times are in whole seconds since the epoch.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct AccessClaims {
+    pub iss: String,
+    pub sub: UserId,
+    pub aud: Audience,
+    pub exp: i64,
+    pub iat: i64,
+    pub nbf: i64,
+    pub jti: TokenId,
+    pub client_id: ClientId,
+    pub scope: Scope,
+    pub auth_time: i64,
+    /// The session: the refresh-token family the token was issued from.
+    pub sid: FamilyId,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub roles: Option<BTreeSet<Role>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub username: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub email: Option<String>,
+    /// The user's custom claims, beside the registered ones.
+    #[serde(flatten)]
+    pub custom: Map<String, Value>,
+}
+
+/// `aud`: one audience as a string, several as an array (RFC 7519, 4.1.3).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Audience {
+    One(String),
+    Many(Vec<String>),
+}
+
+impl Audience {
+    pub fn contains(&self, wanted: &str) -> bool {
+        match self {
+            Self::One(audience) => audience == wanted,
+            Self::Many(audiences) => audiences.iter().any(|audience| audience == wanted),
+        }
+    }
+}
+
+/// The session a token is issued from, as far as its claims need it.
+#[derive(Debug, Clone)]
+pub struct Grant<'a> {
+    pub session_id: FamilyId,
+    pub client_id: &'a ClientId,
+    pub scope: Scope,
+    pub auth_time: Timestamp,
+}
+
+impl AccessClaims {
+    /// The claims of a token for `user`, issued now.
+    ///
+    /// `exp` is the earlier of the policy's access TTL and the end of the session.
+    pub fn new(tenant: &Tenant, issuer: &str, user: &User, grant: Grant<'_>, jti: TokenId, session_ends_at: Timestamp, now: Timestamp) -> Self {
+        let TenantPolicy { access_ttl_seconds, audience, claims, .. } = &tenant.policy;
+        let expires_at = now.plus(*access_ttl_seconds).min(session_ends_at);
+        Self {
+            iss: issuer.to_owned(),
+            sub: user.id,
+            aud: match audience {
+                Some(audience) if audience != issuer => Audience::Many(vec![audience.clone(), issuer.to_owned()]),
+                _ => Audience::One(issuer.to_owned()),
+            },
+            exp: expires_at.as_seconds(),
+            iat: now.as_seconds(),
+            nbf: now.as_seconds(),
+            jti,
+            client_id: grant.client_id.clone(),
+            scope: grant.scope,
+            auth_time: grant.auth_time.as_seconds(),
+            sid: grant.session_id,
+            roles: claims.roles.then(|| user.roles.clone().into()),
+            username: user.names.username().filter(|_| claims.username).map(ToString::to_string),
+            email: user.names.email().filter(|_| claims.email).map(ToString::to_string),
+            custom: user.claims.as_map().iter().filter(|(name, _)| !CustomClaims::RESERVED.contains(&name.as_str())).map(|(n, v)| (n.clone(), v.clone())).collect(),
+        }
+    }
+
+    /// Seconds from `now` to `exp`: the `expires_in` of RFC 6749, 5.1.
+    pub fn expires_in(&self, now: Timestamp) -> u32 {
+        Timestamp::from_seconds(self.exp).seconds_after(now)
+    }
+
+    /// Shortens the token's life to at most `cap`.
+    pub fn cap_life(&mut self, cap: Ttl) {
+        self.exp = self.exp.min(self.iat.saturating_add(i64::from(cap.as_seconds())));
+    }
+}
