@@ -1,1 +1,19 @@
+//! The schema, step by step. Each step is one file, is never changed after a release, and runs in one transaction.
+//!
+//! Invariant: a step works on SQLite and on PostgreSQL, and never needs data to be gone.
 
+mod m20261124_000001_first_schema;
+
+pub use sea_orm_migration::MigratorTrait;
+use sea_orm_migration::prelude::*;
+
+/// All steps, oldest first.
+#[derive(Debug, Clone, Copy)]
+pub struct Migrator;
+
+#[async_trait::async_trait]
+impl MigratorTrait for Migrator {
+    fn migrations() -> Vec<Box<dyn MigrationTrait>> {
+        vec![Box::new(m20261124_000001_first_schema::Migration)]
+    }
+}

@@ -1,1 +1,12 @@
+//! The whole server, driven through HTTP by personas: one file per flow, the stage in [`world`].
+//!
+//! Invariant: every test has a server, a database and a clock of its own; nothing of ours is replaced by a stand-in but the clock.
 
+mod bad_input;
+mod cookie;
+mod foreign_verifiers;
+mod keys;
+mod login_limits;
+mod main_job;
+mod rights;
+mod world;

@@ -1,1 +1,48 @@
-fn main() {}
+//! The habits of this project as commands: `cargo xtask test` and `cargo xtask tidy`.
+//!
+//! Enter at [`main`]. [`run_tests`] runs everything there is to run, [`postgres`] finds or installs what it needs, [`tidy`] gathers
+//! facts about the workspace and [`rules`] judges them.
+//!
+//! Invariant: nothing here is part of the product, and no crate depends on it.
+#![expect(clippy::print_stdout, reason = "a command line tool talks to its user on standard output")]
+
+use std::process::ExitCode;
+
+mod postgres;
+mod rules;
+mod run_tests;
+mod tidy;
+
+const USAGE: &str = "\
+Usage: cargo xtask <command>
+
+Commands:
+  test [ARGS...]   Run all tests; installs PostgreSQL where it may. ARGS go to `cargo test --workspace --locked`.
+  tidy             Check the arrows between crates and the other rules that no compiler checks.";
+
+fn main() -> ExitCode {
+    let mut args = std::env::args().skip(1);
+    let command = args.next();
+    let rest: Vec<String> = args.collect();
+    match (command.as_deref(), rest.as_slice()) {
+        (Some("test"), cargo_args) => run_tests::run(cargo_args),
+        (Some("tidy"), []) => tidy::run(),
+        (Some("help" | "--help" | "-h"), []) => {
+            println!("{USAGE}");
+            ExitCode::SUCCESS
+        }
+        (None, _) => {
+            eprintln!("{USAGE}");
+            ExitCode::from(2)
+        }
+        (Some(_), _) => {
+            eprintln!("cargo xtask: `{}` is not something I can do.\n\n{USAGE}", std::env::args().skip(1).collect::<Vec<_>>().join(" "));
+            ExitCode::from(2)
+        }
+    }
+}
+
+/// The cargo that runs us, so that a toolchain override is kept.
+fn cargo() -> std::process::Command {
+    std::process::Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
+}

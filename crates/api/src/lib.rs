@@ -1,1 +1,17 @@
+//! Claviger over HTTP: parses requests into commands, calls one use case, and gives the answer its status and its words.
+//!
+//! Enter at [`router`], which has every route on one page. Invariant: no decision is made here; what is refused and why comes
+//! from `app`, and only [`error`] knows status codes.
 
+mod admin;
+pub mod error;
+mod extract;
+mod health;
+pub mod metrics;
+mod oauth;
+mod observe;
+mod router;
+mod state;
+
+pub use router::{Guard, RouteInfo, management, public, table};
+pub use state::{ApiSettings, ApiState, KeyGauges};

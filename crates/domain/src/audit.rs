@@ -27,9 +27,13 @@ pub struct AuditRecord {
 pub enum Actor {
     /// Nobody who proved who they are.
     Anonymous,
-    User { user_id: UserId },
+    User {
+        user_id: UserId,
+    },
     /// A user of the tenant with the role `claviger:admin`.
-    TenantAdmin { user_id: UserId },
+    TenantAdmin {
+        user_id: UserId,
+    },
     PlatformAdmin,
     /// Claviger itself: the clock, the sweep.
     System,
@@ -38,36 +42,93 @@ pub enum Actor {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum AuditEvent {
-    TenantCreated { slug: String },
-    TenantChanged { changed: Vec<String> },
+    TenantCreated {
+        slug: String,
+    },
+    TenantChanged {
+        changed: Vec<String>,
+    },
     TenantSuspended,
     TenantResumed,
-    TenantDeleted { slug: String },
+    TenantDeleted {
+        slug: String,
+    },
 
-    UserCreated { user_id: UserId },
-    UserChanged { user_id: UserId, changed: Vec<String> },
-    UserDisabled { user_id: UserId },
-    UserEnabled { user_id: UserId },
-    UserDeleted { user_id: UserId },
-    PasswordSet { user_id: UserId },
+    UserCreated {
+        user_id: UserId,
+    },
+    UserChanged {
+        user_id: UserId,
+        changed: Vec<String>,
+    },
+    UserDisabled {
+        user_id: UserId,
+    },
+    UserEnabled {
+        user_id: UserId,
+    },
+    UserDeleted {
+        user_id: UserId,
+    },
+    PasswordSet {
+        user_id: UserId,
+    },
     /// The stored hash was replaced by a stronger one of the same password.
-    PasswordRehashed { user_id: UserId },
+    PasswordRehashed {
+        user_id: UserId,
+    },
 
-    LoginSucceeded { user_id: UserId, session_id: FamilyId },
-    LoginFailed { user_id: Option<UserId>, reason: LoginFailure },
+    LoginSucceeded {
+        user_id: UserId,
+        session_id: FamilyId,
+    },
+    LoginFailed {
+        user_id: Option<UserId>,
+        reason: LoginFailure,
+    },
 
     /// A refresh token that had already been used came back: the session was ended.
-    RefreshTokenReused { user_id: UserId, session_id: FamilyId, presented: u32, current: u32 },
-    RefreshRefused { session_id: FamilyId, reason: String },
-    SessionRevoked { user_id: UserId, session_id: FamilyId, cause: String },
-    SessionsRevoked { user_id: UserId, count: u64, cause: String },
+    RefreshTokenReused {
+        user_id: UserId,
+        session_id: FamilyId,
+        presented: u32,
+        current: u32,
+    },
+    RefreshRefused {
+        session_id: FamilyId,
+        reason: String,
+    },
+    SessionRevoked {
+        user_id: UserId,
+        session_id: FamilyId,
+        cause: String,
+    },
+    SessionsRevoked {
+        user_id: UserId,
+        count: u64,
+        cause: String,
+    },
 
-    KeyStaged { kid: Kid, alg: String, sign_from: Timestamp },
-    KeyRevoked { kid: Kid, reason: String },
-    KeyRetired { kid: Kid },
-    KeyPolicyChanged { changed: Vec<String> },
+    KeyStaged {
+        kid: Kid,
+        alg: String,
+        sign_from: Timestamp,
+    },
+    KeyRevoked {
+        kid: Kid,
+        reason: String,
+    },
+    KeyRetired {
+        kid: Kid,
+    },
+    KeyPolicyChanged {
+        changed: Vec<String>,
+    },
 
-    AccessDenied { what: String, reason: String },
+    AccessDenied {
+        what: String,
+        reason: String,
+    },
 }
 
 impl AuditEvent {

@@ -133,7 +133,9 @@ impl Argon2Params {
     /// Names the floor or the ceiling that was missed.
     pub fn validated(self) -> Result<Self, BadText> {
         if !self.meets_floor() {
-            return Err(BadText("argon2 is weaker than OWASP's floor: memory_kib/iterations at least 47104/1, 19456/2, 12288/3, 9216/4 or 7168/5"));
+            return Err(BadText(
+                "argon2 is weaker than OWASP's floor: memory_kib/iterations at least 47104/1, 19456/2, 12288/3, 9216/4 or 7168/5",
+            ));
         }
         if self.memory_kib > Self::MAX_MEMORY_KIB || self.iterations > 10 || !(1..=4).contains(&self.parallelism) {
             return Err(BadText("argon2 is bounded to memory_kib 262144, iterations 10, parallelism 1 to 4"));

@@ -25,7 +25,9 @@ pub struct Tenant {
 pub enum TenantStatus {
     Active,
     /// Nobody logs in or refreshes; keys stay published so that running tokens still verify.
-    Suspended { at: Timestamp },
+    Suspended {
+        at: Timestamp,
+    },
 }
 
 impl Tenant {

@@ -55,7 +55,9 @@ impl FromStr for Slug {
             && !text.starts_with('-')
             && !text.ends_with('-');
         // An id can never be taken for a slug: `_` is not in the alphabet.
-        if ok { Ok(Self(text.to_owned())) } else {
+        if ok {
+            Ok(Self(text.to_owned()))
+        } else {
             Err(BadText("a slug is 1 to 63 of a-z, 0-9 and '-', and does not begin or end with '-'"))
         }
     }
@@ -234,7 +236,9 @@ impl FromStr for Role {
             return Err(BadText("a role is 1 to 64 of a-z, 0-9 and ':', '.', '_', '-', beginning with a letter or digit"));
         }
         if text.starts_with("claviger:") && text != Self::ADMIN && text != Self::INTROSPECT {
-            return Err(BadText("roles that begin with 'claviger:' are reserved; the known ones are claviger:admin and claviger:introspect"));
+            return Err(BadText(
+                "roles that begin with 'claviger:' are reserved; the known ones are claviger:admin and claviger:introspect",
+            ));
         }
         Ok(Self(text.to_owned()))
     }

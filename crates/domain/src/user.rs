@@ -124,9 +124,38 @@ pub struct CustomClaims(Map<String, Value>);
 impl CustomClaims {
     /// Names with a meaning in a token that nobody may set by hand.
     pub const RESERVED: [&'static str; 32] = [
-        "iss", "sub", "aud", "exp", "nbf", "iat", "jti", "client_id", "scope", "auth_time", "sid", "roles", "email", "username",
-        "email_verified", "preferred_username", "act", "may_act", "cnf", "acr", "amr", "azp", "nonce", "at_hash", "c_hash", "s_hash",
-        "events", "authorization_details", "groups", "entitlements", "typ", "active",
+        "iss",
+        "sub",
+        "aud",
+        "exp",
+        "nbf",
+        "iat",
+        "jti",
+        "client_id",
+        "scope",
+        "auth_time",
+        "sid",
+        "roles",
+        "email",
+        "username",
+        "email_verified",
+        "preferred_username",
+        "act",
+        "may_act",
+        "cnf",
+        "acr",
+        "amr",
+        "azp",
+        "nonce",
+        "at_hash",
+        "c_hash",
+        "s_hash",
+        "events",
+        "authorization_details",
+        "groups",
+        "entitlements",
+        "typ",
+        "active",
     ];
 
     pub const fn as_map(&self) -> &Map<String, Value> {
@@ -149,7 +178,9 @@ impl TryFrom<Map<String, Value>> for CustomClaims {
             return Err(BadText("at most 32 custom claims"));
         }
         if claims.keys().any(|name| name.is_empty() || name.len() > 128 || Self::RESERVED.contains(&name.as_str())) {
-            return Err(BadText("a custom claim has a name of 1 to 128 bytes that no standard or Claviger has taken (not iss, sub, aud, exp, roles, email, …)"));
+            return Err(BadText(
+                "a custom claim has a name of 1 to 128 bytes that no standard or Claviger has taken (not iss, sub, aud, exp, roles, email, …)",
+            ));
         }
         if claims.values().map(depth).max().unwrap_or(0) > 4 {
             return Err(BadText("custom claims nest at most 4 deep"));

@@ -1,1 +1,23 @@
+//! Each tenant's keys: made, sealed, published, signed with, rotated. Enter at [`KeyDirectory`], which is the port
+//! [`app::ports::keys::Keys`].
+//!
+//! Reading goes map → snapshot, without a lock or a mailbox; changing goes directory → actor → store, one change at a time
+//! per tenant.
+//!
+//! Invariant: no actix type and no private key leaves this crate.
 
+mod actors;
+mod directory;
+mod jwks;
+mod kek;
+mod keygen;
+mod messages;
+mod node;
+mod rsa_pool;
+mod seal;
+mod signer;
+mod snapshot;
+mod verifier;
+
+pub use directory::{KeyDirectory, KeySettings, KeyStats};
+pub use kek::{BadKek, Kek};

@@ -1,1 +1,25 @@
+//! The truth, in SQLite or PostgreSQL. [`connect()`] gives a [`Database`]; [`SqlStore`] is its [`app::ports::store::Store`].
+//!
+//! One file per port; where the backends differ is `dialect.rs`; what a database error means is `error.rs`.
+//!
+//! Invariant: every statement on what a tenant owns names the tenant; the only ones across tenants are in `platform.rs`.
 
+mod audit;
+mod connect;
+mod dialect;
+mod entities;
+mod error;
+mod families;
+mod guesses;
+mod notices;
+mod platform;
+mod refresh;
+mod rings;
+mod store;
+mod tenants;
+mod tx;
+mod users;
+
+pub use connect::{Database, connect, migrate};
+pub use notices::RingNotices;
+pub use store::SqlStore;

@@ -103,6 +103,9 @@ impl Plan {
         let mut next = ring.clone();
         next.generation = ring.generation + 1;
         if self.adopt_policy {
+            if ring.numbers.jwks_max_age_seconds > policy.jwks_max_age() {
+                next.older_caches_until = Some(known_from(ring, policy, now));
+            }
             next.numbers = policy.numbers().clone();
         }
         for key in &mut next.keys {
@@ -204,9 +207,11 @@ pub fn next_due(ring: &KeyRing, policy: &RotationPolicy, now: Timestamp) -> Opti
     let retirements = ring.keys.iter().filter(|key| key.is_live()).filter_map(|key| key.superseded.map(|s| s.published_until));
     let rotations = policy.algs().iter().filter_map(|alg| match ring.newest_of(*alg) {
         None => Some(now),
+        Some(newest) if newest.superseded.is_some() => Some(now),
         Some(newest) => rotation_due(newest, policy),
     });
-    let leavers = ring.keys.iter().filter(|key| key.is_live() && key.superseded.is_none() && !policy.algs().contains(&key.alg)).map(|_| now);
+    let leavers =
+        ring.keys.iter().filter(|key| key.is_live() && key.superseded.is_none() && !policy.algs().contains(&key.alg)).map(|_| now);
     retirements.chain(rotations).chain(leavers).min()
 }
 
@@ -218,7 +223,21 @@ fn stage(policy: &RotationPolicy, alg: Alg, sign_from: Timestamp, plan: &mut Pla
 fn supersede(key: &RingKey, policy: &RotationPolicy, sign_until: Timestamp, plan: &mut Plan) {
     let skew = policy.timing().clock_skew;
     let overlap = policy.overlap().max(key.token_ttl_cap_seconds.plus(skew).plus(skew));
+    plan.supersede.retain(|(kid, _)| *kid != key.kid);
     plan.supersede.push((key.kid.clone(), SupersededKey { sign_until, published_until: sign_until.plus(overlap) }));
+}
+
+/// From when every verifier knows a key that is published now, even one that fetched under an earlier policy.
+fn known_from(ring: &KeyRing, policy: &RotationPolicy, now: Timestamp) -> Timestamp {
+    let timing = policy.timing();
+    let max_age = policy.jwks_max_age().max(ring.numbers.jwks_max_age_seconds);
+    let known_from = now.plus(max_age).plus(timing.sweep_interval).plus(timing.clock_skew);
+    ring.older_caches_until.map_or(known_from, |until| known_from.max(until))
+}
+
+/// From when a key that is staged now signs, if nobody asks for another moment.
+fn successor_signs_from(ring: &KeyRing, policy: &RotationPolicy, now: Timestamp) -> Timestamp {
+    now.plus(policy.lead()).max(known_from(ring, policy, now))
 }
 
 fn advance(ring: &KeyRing, policy: &RotationPolicy, plan: &mut Plan) {
@@ -230,16 +249,16 @@ fn advance(ring: &KeyRing, policy: &RotationPolicy, plan: &mut Plan) {
     }
     for &alg in policy.algs() {
         match ring.newest_of(alg).filter(|newest| newest.superseded.is_none()) {
-            None => stage(policy, alg, now.plus(policy.lead()), plan),
+            None => stage(policy, alg, successor_signs_from(ring, policy, now), plan),
             Some(newest) if rotation_due(newest, policy).is_some_and(|due| now >= due) && now >= newest.sign_from => {
-                let sign_from = now.plus(policy.lead());
+                let sign_from = successor_signs_from(ring, policy, now);
                 stage(policy, alg, sign_from, plan);
                 supersede(newest, policy, sign_from, plan);
             }
             Some(_) => {}
         }
     }
-    // Algorithms the policy has dropped: their keys end as soon as the wanted one signs.
+    // Algorithms the policy has dropped: their keys end as soon as the wanted one signs, but not before every node knows.
     let wanted = policy.access_token_alg();
     let signs_from = ring
         .keys
@@ -248,39 +267,115 @@ fn advance(ring: &KeyRing, policy: &RotationPolicy, plan: &mut Plan) {
         .map(|key| key.sign_from)
         .chain(plan.stage.iter().filter(|stage| stage.alg == wanted).map(|stage| stage.sign_from))
         .min()
-        .unwrap_or(now);
+        .unwrap_or(now)
+        .max(now.plus(policy.timing().sweep_interval).plus(policy.timing().clock_skew));
     for key in ring.keys.iter().filter(|key| key.is_live() && key.superseded.is_none() && !policy.algs().contains(&key.alg)) {
-        supersede(key, policy, signs_from.max(now).max(key.sign_from), plan);
+        supersede(key, policy, signs_from.max(key.sign_from), plan);
+    }
+    keep_signing(ring, policy, plan);
+}
+
+/// Sees to it that after the plan some key signs at every moment from now on.
+fn keep_signing(ring: &KeyRing, policy: &RotationPolicy, plan: &mut Plan) {
+    let mut covered_until = plan.at;
+    loop {
+        // Who signs from when until when, once the plan is carried out.
+        let stays = |key: &&RingKey| key.is_live() && !plan.retire.contains(&key.kid) && plan.revoke.iter().all(|(kid, _)| *kid != key.kid);
+        let mut spans: Vec<(Option<&RingKey>, Timestamp, Option<Timestamp>)> = Vec::new();
+        for key in ring.keys.iter().filter(stays) {
+            let sign_from = if plan.promote.contains(&key.kid) { plan.at } else { key.sign_from };
+            let planned = plan.supersede.iter().find(|(kid, _)| *kid == key.kid).map(|(_, superseded)| *superseded);
+            let superseded = if plan.resume.contains(&key.kid) { None } else { planned.or(key.superseded) };
+            spans.push((Some(key), sign_from, superseded.map(|s| s.sign_until)));
+        }
+        spans.extend(plan.stage.iter().map(|stage| (None, stage.sign_from, None)));
+
+        let signing = |at: Timestamp| spans.iter().filter(move |(_, from, until)| *from <= at && until.is_none_or(|until| at < until));
+        if signing(covered_until).any(|(_, _, until)| until.is_none()) {
+            return;
+        }
+        if let Some(until) = signing(covered_until).filter_map(|(_, _, until)| *until).max() {
+            covered_until = until;
+            continue;
+        }
+        // A gap. Whoever signs up to it goes on until the next one begins.
+        let next = spans
+            .iter()
+            .filter(|(_, from, until)| *from > covered_until && until.is_none_or(|until| *from < until))
+            .map(|(_, from, _)| *from)
+            .min();
+        let last =
+            spans.iter().filter(|(_, _, until)| covered_until > plan.at && *until == Some(covered_until)).find_map(|(key, _, _)| *key);
+        match (last, next) {
+            (Some(last), Some(next)) => supersede(last, policy, next, plan),
+            (Some(last), None) => {
+                plan.supersede.retain(|(kid, _)| *kid != last.kid);
+                plan.resume.push(last.kid.clone());
+            }
+            // A ring that has not begun to sign yet, or a clock that is behind the one it was made by.
+            (None, Some(next)) if plan.revoke.is_empty() => covered_until = next,
+            (None, None) if plan.revoke.is_empty() => return,
+            // Its signer was just revoked: better a key that some do not know yet than none.
+            (None, _) => {
+                match ring.newest_of(policy.access_token_alg()).filter(|key| key.state_at(plan.at) == KeyState::Staged && stays(key)) {
+                    Some(staged) => plan.promote.push(staged.kid.clone()),
+                    None => stage(policy, policy.access_token_alg(), plan.at, plan),
+                }
+            }
+        }
     }
 }
 
-fn rotate(ring: &KeyRing, policy: &RotationPolicy, algs: Option<&[Alg]>, sign_from: Option<Timestamp>, plan: &mut Plan) -> Result<(), RotationDenied> {
+fn rotate(
+    ring: &KeyRing,
+    policy: &RotationPolicy,
+    algs: Option<&[Alg]>,
+    sign_from: Option<Timestamp>,
+    plan: &mut Plan,
+) -> Result<(), RotationDenied> {
     let now = plan.at;
-    let earliest = now.plus(policy.least_lead());
-    let sign_from = sign_from.unwrap_or_else(|| now.plus(policy.lead()));
+    let earliest = known_from(ring, policy, now);
+    let sign_from = sign_from.unwrap_or_else(|| successor_signs_from(ring, policy, now));
     if sign_from < earliest {
         return Err(RotationDenied::TooEarly { earliest });
     }
+    // Of several refusals the one that lasts longest, so that the moment it names is true for the whole intent.
+    let mut denied: Option<(Timestamp, RotationDenied)> = None;
     for &alg in algs.unwrap_or_else(|| policy.algs()) {
         if !policy.algs().contains(&alg) {
             return Err(RotationDenied::UnknownAlg { alg });
         }
-        let newest = ring.newest_of(alg);
-        if let Some(staged) = newest.filter(|key| key.state_at(now) == KeyState::Staged) {
-            let (kid, sign_from) = (staged.kid.clone(), staged.sign_from);
-            return Err(RotationDenied::AlreadyStaged { alg, kid, sign_from, earliest: sign_from });
+        if plan.stage.iter().any(|stage| stage.alg == alg) {
+            continue; // Named twice.
         }
-        let live: Vec<_> = ring.keys.iter().filter(|key| key.alg == alg && key.is_live()).collect();
-        if live.len() >= MOST_LIVE {
-            let earliest = live.iter().filter_map(|key| key.superseded.map(|s| s.published_until)).min().unwrap_or(now);
-            return Err(RotationDenied::TooManyKeys { alg, live: live.len(), earliest });
+        let newest = ring.newest_of(alg);
+        // A key that has run out does not count: it is only waiting to be retired.
+        let live: Vec<_> =
+            ring.keys.iter().filter(|key| key.alg == alg && !matches!(key.state_at(now), KeyState::Retired | KeyState::Revoked)).collect();
+        let mut leave_at: Vec<_> = live.iter().filter_map(|key| key.superseded.map(|s| s.published_until)).collect();
+        leave_at.sort_unstable();
+        let room_at = live.len().checked_sub(MOST_LIVE).map(|too_many| leave_at.get(too_many).copied().unwrap_or(now));
+        let refusal = match (newest.filter(|key| key.state_at(now) == KeyState::Staged), room_at) {
+            (Some(staged), room_at) => {
+                let (kid, sign_from) = (staged.kid.clone(), staged.sign_from);
+                let earliest = room_at.map_or(sign_from, |at| at.max(sign_from));
+                Some((earliest, RotationDenied::AlreadyStaged { alg, kid, sign_from, earliest }))
+            }
+            (None, Some(earliest)) => Some((earliest, RotationDenied::TooManyKeys { alg, live: live.len(), earliest })),
+            (None, None) => None,
+        };
+        if let Some((earliest, refusal)) = refusal {
+            if denied.as_ref().is_none_or(|(longest, _)| earliest > *longest) {
+                denied = Some((earliest, refusal));
+            }
+            continue;
         }
         stage(policy, alg, sign_from, plan);
         if let Some(newest) = newest.filter(|key| key.superseded.is_none()) {
             supersede(newest, policy, sign_from, plan);
         }
     }
-    Ok(())
+    denied.map_or(Ok(()), |(_, refusal)| Err(refusal))
 }
 
 fn revoke(ring: &KeyRing, policy: &RotationPolicy, kid: &Kid, reason: &str, plan: &mut Plan) -> Result<(), RotationDenied> {
@@ -299,13 +394,15 @@ fn revoke(ring: &KeyRing, policy: &RotationPolicy, kid: &Kid, reason: &str, plan
                 }
             }
         }
-        KeyState::Active => match ring.newest_of(key.alg).filter(|newest| newest.state_at(now) == KeyState::Staged) {
-            Some(staged) => plan.promote.push(staged.kid.clone()),
+        KeyState::Active => match ring.newest_of(key.alg).filter(|newest| newest.kid != *kid && newest.superseded.is_none()) {
+            Some(staged) if staged.state_at(now) == KeyState::Staged => plan.promote.push(staged.kid.clone()),
+            Some(_) => {}
             None if policy.algs().contains(&key.alg) => stage(policy, key.alg, now, plan),
             None => {}
         },
         KeyState::Retiring | KeyState::Retired | KeyState::Revoked => {}
     }
+    keep_signing(ring, policy, plan);
     Ok(())
 }
 

@@ -189,6 +189,9 @@ pub struct KeyRing {
     pub keys: Vec<RingKey>,
     /// Oldest first; the last one makes new tokens.
     pub token_secrets: Vec<TokenSecretVersion>,
+    /// Until when verifiers may hold a JWKS that was fetched under an earlier policy with a longer max-age.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub older_caches_until: Option<Timestamp>,
 }
 
 impl KeyRing {
@@ -218,9 +221,9 @@ impl KeyRing {
         self.keys.iter().find(|key| key.kid == *kid)
     }
 
-    /// The newest live key of an algorithm, staged or active.
+    /// The newest live key of an algorithm, staged or active; one whose end is known only when there is no other.
     pub fn newest_of(&self, alg: Alg) -> Option<&RingKey> {
-        self.keys.iter().filter(|key| key.alg == alg && key.is_live()).max_by_key(|key| (key.sign_from, &key.kid))
+        self.keys.iter().filter(|key| key.alg == alg && key.is_live()).max_by_key(|key| (key.superseded.is_none(), key.sign_from, &key.kid))
     }
 
     /// How long a verifier that fetches now may keep the JWKS: the policy's max-age, but never past the next planned change.

@@ -72,7 +72,15 @@ impl AccessClaims {
     /// The claims of a token for `user`, issued now.
     ///
     /// `exp` is the earlier of the policy's access TTL and the end of the session.
-    pub fn new(tenant: &Tenant, issuer: &str, user: &User, grant: Grant<'_>, jti: TokenId, session_ends_at: Timestamp, now: Timestamp) -> Self {
+    pub fn new(
+        tenant: &Tenant,
+        issuer: &str,
+        user: &User,
+        grant: Grant<'_>,
+        jti: TokenId,
+        session_ends_at: Timestamp,
+        now: Timestamp,
+    ) -> Self {
         let TenantPolicy { access_ttl_seconds, audience, claims, .. } = &tenant.policy;
         let expires_at = now.plus(*access_ttl_seconds).min(session_ends_at);
         Self {
@@ -93,7 +101,13 @@ impl AccessClaims {
             roles: claims.roles.then(|| user.roles.clone().into()),
             username: user.names.username().filter(|_| claims.username).map(ToString::to_string),
             email: user.names.email().filter(|_| claims.email).map(ToString::to_string),
-            custom: user.claims.as_map().iter().filter(|(name, _)| !CustomClaims::RESERVED.contains(&name.as_str())).map(|(n, v)| (n.clone(), v.clone())).collect(),
+            custom: user
+                .claims
+                .as_map()
+                .iter()
+                .filter(|(name, _)| !CustomClaims::RESERVED.contains(&name.as_str()))
+                .map(|(n, v)| (n.clone(), v.clone()))
+                .collect(),
         }
     }
 

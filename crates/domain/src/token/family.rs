@@ -144,7 +144,7 @@ pub struct Head {
     pub superseded: [Option<Superseded>; Head::REMEMBERED],
 }
 
-/// A generation that was rotated away, and when.
+/// A generation that was rotated away, and when it was last given a new successor (by a Rotate or a Replace).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Superseded {
     pub generation: Generation,
@@ -174,16 +174,17 @@ impl Head {
     }
 
     /// The head after the unused `current` was thrown away and `next` given for the same predecessor.
-    const fn replaced(self, next: Generation, now: Timestamp) -> Self {
-        Self { current: next, rotated_at: now, replays: 0, superseded: self.superseded }
+    fn replaced(self, next: Generation, now: Timestamp) -> Self {
+        let mut superseded = self.superseded;
+        if let Some(predecessor) = &mut superseded[0] {
+            // Its retries have a window of their own, and keep it when somebody quicker rotates `next` away.
+            predecessor.at = now;
+        }
+        Self { current: next, rotated_at: now, replays: 0, superseded }
     }
 
     /// Until when a superseded generation is answered with a replay; `None` when it is not remembered.
     fn replayable_until(&self, generation: Generation, window: Ttl) -> Option<Timestamp> {
-        if self.predecessor() == Some(generation) {
-            // Counted from the making of `current`: after a Replace, its retries have a window of their own.
-            return Some(self.rotated_at.plus(window));
-        }
         self.superseded.iter().flatten().find(|old| old.generation == generation).map(|old| old.at.plus(window))
     }
 }
@@ -275,7 +276,10 @@ impl RefreshFamily {
             };
         }
         let is_predecessor = head.predecessor() == Some(presented.generation);
-        if !is_strict && let Some(until) = head.replayable_until(presented.generation, rules.retry_window) && now < until {
+        if !is_strict
+            && let Some(until) = head.replayable_until(presented.generation, rules.retry_window)
+            && now < until
+        {
             return if head.replays < rules.replay_cap {
                 Presentation::Replay { head: Head { replays: head.replays + 1, ..head } }
             } else {

@@ -27,7 +27,10 @@ pub struct UnverifiedRefreshToken {
 
 impl std::fmt::Debug for UnverifiedRefreshToken {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("UnverifiedRefreshToken").field("family_id", &self.family_id).field("generation", &self.generation).finish_non_exhaustive()
+        f.debug_struct("UnverifiedRefreshToken")
+            .field("family_id", &self.family_id)
+            .field("generation", &self.generation)
+            .finish_non_exhaustive()
     }
 }
 
@@ -85,7 +88,8 @@ mod tests {
         for cut in 0..text.len() {
             assert_eq!(parse(&text[..cut]), None, "cut at {cut}");
         }
-        for changed in [format!("{text}A"), format!("{text}="), format!(" {text}"), text.replace("rt1_", "RT1_"), text.replace("rt1_", "")] {
+        for changed in [format!("{text}A"), format!("{text}="), format!(" {text}"), text.replace("rt1_", "RT1_"), text.replace("rt1_", "")]
+        {
             assert_eq!(parse(&changed), None, "{changed}");
         }
     }

@@ -1,0 +1,19 @@
+//! The admin API, `/admin/v1`: one file per resource. What each request may is decided by `app::access`.
+
+pub(crate) mod events;
+pub(crate) mod keys;
+pub(crate) mod tenants;
+pub(crate) mod users;
+
+use domain::ids::FamilyId;
+use domain::token::family::RefreshFamily;
+use serde_json::{Value, json};
+
+/// How a session is shown, to its user and to administrators.
+pub(crate) fn session_view(family: &RefreshFamily, own: Option<FamilyId>) -> Value {
+    json!({
+        "id": family.id, "client_id": family.client_id, "scope": family.scope, "binding": family.binding,
+        "created_at": family.created_at, "last_refreshed_at": family.head.rotated_at, "expires_at": family.ends_at(),
+        "user_agent": family.user_agent, "source": family.source, "is_current": own == Some(family.id),
+    })
+}

@@ -1,0 +1,159 @@
+//! Errors of the OAuth endpoints (RFC 6749, 5.2).
+
+use std::fmt;
+
+use actix_web::http::StatusCode;
+use actix_web::http::header;
+use actix_web::{HttpResponse, ResponseError};
+use app::access::AccessDenied;
+use app::fault::Fault;
+use app::tenants::NoTenant;
+use app::tokens::refresh::RefreshDenied;
+use serde_json::json;
+
+/// One OAuth refusal, ready to be sent.
+#[derive(Debug)]
+pub struct OAuthError {
+    status: StatusCode,
+    error: &'static str,
+    description: &'static str,
+    retry_after: Option<u32>,
+    challenge: Option<&'static str>,
+}
+
+impl OAuthError {
+    const fn new(status: StatusCode, error: &'static str, description: &'static str) -> Self {
+        Self { status, error, description, retry_after: None, challenge: None }
+    }
+    pub(crate) const fn invalid_request(description: &'static str) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "invalid_request", description)
+    }
+    pub(crate) const fn invalid_client() -> Self {
+        Self {
+            challenge: Some("Basic realm=\"claviger\""),
+            ..Self::new(
+                StatusCode::UNAUTHORIZED,
+                "invalid_client",
+                "there is no such client; until clients exist, send client_id=first-party without a secret",
+            )
+        }
+    }
+    pub(crate) const fn invalid_grant() -> Self {
+        Self::new(
+            StatusCode::BAD_REQUEST,
+            "invalid_grant",
+            "the refresh token is not valid: unknown, expired, used or revoked; log in again",
+        )
+    }
+    pub(crate) const fn unsupported_grant_type() -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "unsupported_grant_type", "grant_type must be refresh_token")
+    }
+    pub(crate) const fn too_large() -> Self {
+        Self::new(StatusCode::PAYLOAD_TOO_LARGE, "invalid_request", "the request body is too large")
+    }
+    pub(crate) const fn not_found() -> Self {
+        Self::new(StatusCode::NOT_FOUND, "invalid_request", "there is no such issuer")
+    }
+    pub(crate) const fn csrf() -> Self {
+        Self::new(
+            StatusCode::FORBIDDEN,
+            "invalid_request",
+            "a session cookie needs the session's CSRF token in the X-CSRF-Token header and a request from the same site",
+        )
+    }
+}
+
+impl fmt::Display for OAuthError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.error, self.description)
+    }
+}
+
+impl ResponseError for OAuthError {
+    fn status_code(&self) -> StatusCode {
+        self.status
+    }
+
+    fn error_response(&self) -> HttpResponse {
+        let mut response = HttpResponse::build(self.status);
+        response.insert_header((header::CACHE_CONTROL, "no-store"));
+        if let Some(seconds) = self.retry_after {
+            response.insert_header((header::RETRY_AFTER, seconds.max(1).to_string()));
+        }
+        if let Some(challenge) = self.challenge {
+            response.insert_header((header::WWW_AUTHENTICATE, challenge));
+        }
+        response.json(json!({ "error": self.error, "error_description": self.description }))
+    }
+}
+
+impl From<Fault> for OAuthError {
+    fn from(fault: Fault) -> Self {
+        if super::log_fault(&fault) {
+            let error = Self::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "temporarily_unavailable",
+                "a part of this server is away; nothing was changed; try again",
+            );
+            return Self { retry_after: Some(1), ..error };
+        }
+        Self::new(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "server_error",
+            "something is broken on our side; it has been noted under this request's id",
+        )
+    }
+}
+
+impl From<NoTenant> for OAuthError {
+    fn from(denied: NoTenant) -> Self {
+        match denied {
+            NoTenant::Unknown => Self::not_found(),
+            NoTenant::Fault(fault) => fault.into(),
+        }
+    }
+}
+
+impl OAuthError {
+    /// The answer to a refused refresh. `seconds` is how long to wait, where waiting helps.
+    pub(crate) fn of_refresh(denied: RefreshDenied, seconds: u32) -> Self {
+        match denied {
+            RefreshDenied::InvalidGrant | RefreshDenied::Reused => Self::invalid_grant(),
+            RefreshDenied::SlowDown { .. } => Self {
+                retry_after: Some(seconds),
+                ..Self::new(
+                    StatusCode::TOO_MANY_REQUESTS,
+                    "slow_down",
+                    "this refresh token is being presented in a loop; wait, then use the newest one",
+                )
+            },
+            RefreshDenied::InvalidScope => Self::new(
+                StatusCode::BAD_REQUEST,
+                "invalid_scope",
+                "the session does not have that scope; leave scope out to keep what it has",
+            ),
+            RefreshDenied::CsrfMissing => Self::csrf(),
+            RefreshDenied::Fault(fault) => fault.into(),
+        }
+    }
+
+    /// The answer to a caller of an OAuth endpoint whose bearer token will not do.
+    pub(crate) fn of_access(denied: AccessDenied) -> Self {
+        match denied {
+            AccessDenied::NoToken => Self {
+                challenge: Some("Bearer"),
+                ..Self::new(StatusCode::UNAUTHORIZED, "invalid_client", "authenticate with a bearer token")
+            },
+            AccessDenied::InvalidToken => Self {
+                challenge: Some("Bearer error=\"invalid_token\""),
+                ..Self::new(StatusCode::UNAUTHORIZED, "invalid_token", "the bearer token is not valid here")
+            },
+            AccessDenied::InsufficientScope { .. } => Self {
+                challenge: Some("Bearer error=\"insufficient_scope\""),
+                ..Self::new(StatusCode::FORBIDDEN, "insufficient_scope", "the bearer token is not meant for this")
+            },
+            AccessDenied::NotFound => Self::not_found(),
+            AccessDenied::Fault(fault) => fault.into(),
+        }
+    }
+}

@@ -1,0 +1,243 @@
+//! RFC 9457 problem details: `application/problem+json` with a stable `code`.
+
+use std::fmt;
+
+use actix_web::http::StatusCode;
+use actix_web::http::header::{self, HeaderValue};
+use actix_web::{HttpResponse, ResponseError};
+use app::access::AccessDenied;
+use app::credentials::hash_pool::Busy;
+use app::fault::Fault;
+use app::ports::keys::KeyCommandError;
+use app::tenants::{NoTenant, TenantDenied};
+use app::users::UserDenied;
+use domain::keys::plan::RotationDenied;
+use domain::password::PasswordDenied;
+use domain::text::BadText;
+use serde_json::{Map, Value, json};
+
+/// One refusal, ready to be sent.
+#[derive(Debug)]
+pub struct Problem {
+    status: StatusCode,
+    code: &'static str,
+    detail: String,
+    members: Map<String, Value>,
+    retry_after: Option<u32>,
+    challenge: Option<&'static str>,
+}
+
+impl Problem {
+    fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
+        Self { status, code, detail: detail.into(), members: Map::new(), retry_after: None, challenge: None }
+    }
+
+    pub(crate) fn bad_request(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "bad_request", detail)
+    }
+
+    /// The answer for what does not exist, and for what the caller may not know of.
+    pub(crate) fn not_found() -> Self {
+        Self::new(StatusCode::NOT_FOUND, "not_found", "There is no such thing here.")
+    }
+
+    pub(crate) fn method_not_allowed() -> Self {
+        Self::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", "This address does not take that method.")
+    }
+
+    pub(crate) fn too_large() -> Self {
+        Self::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", "The request body is larger than this server reads.")
+    }
+
+    pub(crate) fn unsupported_media_type() -> Self {
+        Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", "Send the body as application/json.")
+    }
+
+    pub(crate) fn cross_site() -> Self {
+        Self::new(
+            StatusCode::FORBIDDEN,
+            "csrf",
+            "A session cookie needs the session's CSRF token in the X-CSRF-Token header and a request from the same site.",
+        )
+    }
+
+    pub(crate) fn bad_credentials() -> Self {
+        Self::new(StatusCode::UNAUTHORIZED, "bad_credentials", "The name or the password is wrong.")
+    }
+
+    pub(crate) fn too_many_attempts(retry_after: u32) -> Self {
+        let problem = Self::new(
+            StatusCode::TOO_MANY_REQUESTS,
+            "too_many_attempts",
+            "Too many attempts. Wait as long as Retry-After says, then try again.",
+        );
+        Self { retry_after: Some(retry_after), ..problem }
+    }
+
+    fn with(mut self, name: &str, value: Value) -> Self {
+        self.members.insert(name.to_owned(), value);
+        self
+    }
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.code, self.detail)
+    }
+}
+
+impl ResponseError for Problem {
+    fn status_code(&self) -> StatusCode {
+        self.status
+    }
+
+    fn error_response(&self) -> HttpResponse {
+        let mut body = self.members.clone();
+        body.insert("type".to_owned(), json!(format!("urn:claviger:error:{}", self.code)));
+        body.insert("title".to_owned(), json!(self.status.canonical_reason().unwrap_or("Refused")));
+        body.insert("status".to_owned(), json!(self.status.as_u16()));
+        body.insert("code".to_owned(), json!(self.code));
+        body.insert("detail".to_owned(), json!(self.detail));
+        let mut response = HttpResponse::build(self.status);
+        response.insert_header((header::CACHE_CONTROL, "no-store"));
+        if let Some(seconds) = self.retry_after {
+            response.insert_header((header::RETRY_AFTER, seconds.max(1).to_string()));
+        }
+        if let Some(challenge) = self.challenge {
+            response.insert_header((header::WWW_AUTHENTICATE, HeaderValue::from_static(challenge)));
+        }
+        response.content_type("application/problem+json").body(Value::Object(body).to_string())
+    }
+}
+
+impl From<Fault> for Problem {
+    fn from(fault: Fault) -> Self {
+        if super::log_fault(&fault) {
+            let problem =
+                Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", "A part of this server is away. Nothing was changed; try again.");
+            return Self { retry_after: Some(1), ..problem };
+        }
+        Self::new(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "internal",
+            "Something is broken on our side. It has been noted under this request's id.",
+        )
+    }
+}
+
+impl From<BadText> for Problem {
+    fn from(bad: BadText) -> Self {
+        Self::bad_request(bad.0)
+    }
+}
+
+impl From<Busy> for Problem {
+    fn from(busy: Busy) -> Self {
+        let problem = Self::new(StatusCode::SERVICE_UNAVAILABLE, "busy", "Too many passwords are being checked right now. Try again.");
+        Self { retry_after: Some(busy.retry_after_seconds), ..problem }
+    }
+}
+
+impl From<NoTenant> for Problem {
+    fn from(denied: NoTenant) -> Self {
+        match denied {
+            NoTenant::Unknown => Self::not_found(),
+            NoTenant::Fault(fault) => fault.into(),
+        }
+    }
+}
+
+impl From<AccessDenied> for Problem {
+    fn from(denied: AccessDenied) -> Self {
+        match denied {
+            // RFC 6750, 3.1: no error code for a request that brought no token.
+            AccessDenied::NoToken => Self {
+                challenge: Some("Bearer"),
+                ..Self::new(StatusCode::UNAUTHORIZED, "no_token", "Send an access token: Authorization: Bearer …")
+            },
+            AccessDenied::InvalidToken => Self {
+                challenge: Some("Bearer error=\"invalid_token\""),
+                ..Self::new(
+                    StatusCode::UNAUTHORIZED,
+                    "invalid_token",
+                    "The access token is not valid here: it is unknown, expired, or its session has ended.",
+                )
+            },
+            AccessDenied::InsufficientScope { needed } => Self {
+                challenge: Some("Bearer error=\"insufficient_scope\""),
+                ..Self::new(
+                    StatusCode::FORBIDDEN,
+                    "insufficient_scope",
+                    format!("This needs the scope '{needed}' and the role that goes with it."),
+                )
+            },
+            AccessDenied::NotFound => Self::not_found(),
+            AccessDenied::Fault(fault) => fault.into(),
+        }
+    }
+}
+
+impl From<TenantDenied> for Problem {
+    fn from(denied: TenantDenied) -> Self {
+        match denied {
+            TenantDenied::SlugTaken => Self::new(StatusCode::CONFLICT, "slug_taken", "A tenant with this slug exists. Choose another one."),
+            TenantDenied::Unknown => Self::not_found(),
+            TenantDenied::Policy(bad) => Self::new(StatusCode::UNPROCESSABLE_ENTITY, "policy_refused", bad.0),
+            TenantDenied::NotConfirmed => {
+                Self::new(StatusCode::CONFLICT, "not_confirmed", "Deleting a tenant cannot be undone: repeat its slug as ?confirm=<slug>.")
+            }
+            TenantDenied::Fault(fault) => fault.into(),
+        }
+    }
+}
+
+impl From<UserDenied> for Problem {
+    fn from(denied: UserDenied) -> Self {
+        match denied {
+            UserDenied::NameTaken => {
+                Self::new(StatusCode::CONFLICT, "name_taken", "A user with this username or e-mail address exists in this tenant.")
+            }
+            UserDenied::Unknown => Self::not_found(),
+            UserDenied::Password(PasswordDenied::Guessable { reason, suggestions }) => {
+                Self::new(StatusCode::UNPROCESSABLE_ENTITY, "password_refused", format!("The password is easy to guess: {reason}"))
+                    .with("suggestions", json!(suggestions))
+            }
+            UserDenied::Password(denied @ PasswordDenied::TooShort { .. }) => {
+                Self::new(StatusCode::UNPROCESSABLE_ENTITY, "password_refused", format!("{denied}. A few random words make a good one."))
+            }
+            UserDenied::Bad(bad) => bad.into(),
+            UserDenied::Busy(busy) => busy.into(),
+            UserDenied::Fault(fault) => fault.into(),
+        }
+    }
+}
+
+impl From<KeyCommandError> for Problem {
+    fn from(error: KeyCommandError) -> Self {
+        match error {
+            KeyCommandError::Denied(denied) => {
+                let earliest = match &denied {
+                    RotationDenied::AlreadyStaged { earliest, .. }
+                    | RotationDenied::TooEarly { earliest }
+                    | RotationDenied::TooManyKeys { earliest, .. } => Some(*earliest),
+                    RotationDenied::UnknownAlg { .. } | RotationDenied::UnknownKid { .. } | RotationDenied::AlreadyEnded { .. } => None,
+                };
+                let (status, code) = match &denied {
+                    RotationDenied::AlreadyStaged { .. } => (StatusCode::CONFLICT, "already_staged"),
+                    RotationDenied::TooEarly { .. } => (StatusCode::CONFLICT, "too_early"),
+                    RotationDenied::TooManyKeys { .. } => (StatusCode::CONFLICT, "too_many_keys"),
+                    RotationDenied::UnknownAlg { .. } => (StatusCode::UNPROCESSABLE_ENTITY, "unknown_alg"),
+                    RotationDenied::UnknownKid { .. } => return Self::not_found(),
+                    RotationDenied::AlreadyEnded { .. } => (StatusCode::CONFLICT, "already_ended"),
+                };
+                let problem = Self::new(status, code, denied.to_string());
+                match earliest {
+                    Some(at) => problem.with("earliest", json!(at)),
+                    None => problem,
+                }
+            }
+            KeyCommandError::Unsafe(refused) => Self::new(StatusCode::UNPROCESSABLE_ENTITY, "unsafe_policy", refused.to_string()),
+            KeyCommandError::Fault(fault) => Fault::from(fault).into(),
+        }
+    }
+}

@@ -1,0 +1,66 @@
+//! Where a request came from. Forwarding headers are believed only from the proxies that the settings name.
+
+use std::future::{Ready, ready};
+use std::net::IpAddr;
+
+use actix_web::dev::Payload;
+use actix_web::http::header::USER_AGENT;
+use actix_web::{FromRequest, HttpMessage, HttpRequest, web};
+use app::ctx::Origin;
+
+use crate::observe::RequestId;
+use crate::state::ApiState;
+
+pub(crate) struct From(pub Origin);
+
+impl FromRequest for From {
+    type Error = actix_web::Error;
+    type Future = Ready<Result<Self, Self::Error>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let peer = request.peer_addr().map(|address| address.ip().to_canonical());
+        let trusted = request.app_data::<web::Data<ApiState>>().map(|state| state.settings.trusted_proxies.clone()).unwrap_or_default();
+        let forwarded: Vec<&str> = request.headers().get_all("x-forwarded-for").filter_map(|value| value.to_str().ok()).collect();
+        ready(Ok(Self(Origin {
+            source: peer.map(|peer| client_address(peer, &forwarded, &trusted)),
+            user_agent: request.headers().get(USER_AGENT).and_then(|name| name.to_str().ok()).map(str::to_owned),
+            request_id: request.extensions().get::<RequestId>().map(|id| id.0.clone()),
+        })))
+    }
+}
+
+/// Walks `X-Forwarded-For` from its end, past the trusted proxies, to the first address that is not one of them.
+fn client_address(peer: IpAddr, forwarded: &[&str], trusted: &[IpAddr]) -> IpAddr {
+    let mut client = peer;
+    let mut hops = forwarded.iter().flat_map(|line| line.split(',')).map(str::trim).rev();
+    while trusted.contains(&client) {
+        match hops.next().and_then(|hop| hop.parse::<IpAddr>().ok()) {
+            Some(hop) => client = hop.to_canonical(),
+            None => break,
+        }
+    }
+    client
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ip(text: &str) -> IpAddr {
+        text.parse().expect("an address")
+    }
+
+    #[test]
+    fn s151_forwarding_headers_of_strangers_have_no_effect() {
+        let proxy = ip("10.0.0.1");
+        assert_eq!(client_address(ip("203.0.113.9"), &["1.2.3.4"], &[proxy]), ip("203.0.113.9"));
+        assert_eq!(
+            client_address(proxy, &["6.6.6.6, 198.51.100.7"], &[proxy]),
+            ip("198.51.100.7"),
+            "what the client wrote itself is not believed"
+        );
+        assert_eq!(client_address(proxy, &["198.51.100.7", "10.0.0.2"], &[proxy, ip("10.0.0.2")]), ip("198.51.100.7"));
+        assert_eq!(client_address(proxy, &["junk"], &[proxy]), proxy);
+        assert_eq!(client_address(proxy, &[], &[proxy]), proxy);
+    }
+}

@@ -1,0 +1,29 @@
+//! `GET {issuer}/.well-known/jwks.json`: ready bytes, an entity tag, and a max-age that the ring can stand behind.
+
+use actix_web::http::header::{self, CACHE_CONTROL, ETAG, IF_NONE_MATCH};
+use actix_web::{HttpRequest, HttpResponse, web};
+use app::tenants;
+
+use crate::error::problem::Problem;
+use crate::state::ApiState;
+
+pub(crate) async fn get(state: web::Data<ApiState>, slug: web::Path<String>, request: HttpRequest) -> Result<HttpResponse, Problem> {
+    // A suspended tenant's keys stay published: running tokens still verify.
+    let tenant = tenants::resolve(&state.ctx, &slug).await?;
+    let keys = state.ctx.keys.published(tenant.id).await.map_err(app::fault::Fault::from)?;
+    let max_age = keys.max_age(state.ctx.now());
+    let cache = format!("public, max-age={}, must-revalidate", max_age.as_seconds());
+    let is_known = request
+        .headers()
+        .get(IF_NONE_MATCH)
+        .and_then(|value| value.to_str().ok())
+        .is_some_and(|value| value.split(',').map(|tag| tag.trim().trim_start_matches("W/")).any(|tag| tag == keys.etag || tag == "*"));
+    let mut response = if is_known { HttpResponse::NotModified() } else { HttpResponse::Ok() };
+    response.insert_header((CACHE_CONTROL, cache)).insert_header((ETAG, keys.etag.clone()));
+    // Verifiers in browsers may read it from anywhere: it is public and carries no credentials.
+    response.insert_header((header::ACCESS_CONTROL_ALLOW_ORIGIN, "*"));
+    if is_known {
+        return Ok(response.finish());
+    }
+    Ok(response.content_type("application/jwk-set+json").body(web::Bytes::copy_from_slice(&keys.jwks)))
+}

@@ -1,0 +1,47 @@
+//! `POST {issuer}/logout`: ends the session of the cookie, or of the refresh token in the body.
+
+use actix_web::http::header::CACHE_CONTROL;
+use actix_web::{HttpRequest, HttpResponse, web};
+use app::tenants;
+use app::tokens::revoke::{has_csrf_token, revoke};
+use domain::client::ClientId;
+use domain::secret::Secret;
+use domain::token::family::RevocationCause;
+use serde::Deserialize;
+
+use crate::error::problem::Problem;
+use crate::extract::origin::From;
+use crate::oauth::cookie;
+use crate::state::ApiState;
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct LogoutForm {
+    refresh_token: Option<Secret<String>>,
+}
+
+pub(crate) async fn post(
+    state: web::Data<ApiState>,
+    slug: web::Path<String>,
+    request: HttpRequest,
+    from: From,
+    form: Option<web::Json<LogoutForm>>,
+) -> Result<HttpResponse, Problem> {
+    let tenant = tenants::resolve(&state.ctx, &slug).await?;
+    let form = form.map(web::Json::into_inner).unwrap_or_default();
+    let token = match (form.refresh_token, cookie::refresh_token(&request)) {
+        (Some(token), _) => token,
+        (None, Some(token)) => {
+            let csrf_token = cookie::csrf_token(&request);
+            if cookie::is_cross_site(&request, &state.ctx.base_url)
+                || !has_csrf_token(&state.ctx, &tenant, &token, csrf_token.as_deref()).await?
+            {
+                return Err(Problem::cross_site());
+            }
+            Secret::new(token)
+        }
+        (None, None) => return Err(Problem::bad_request("Send {\"refresh_token\": …} or the session's cookie.")),
+    };
+    revoke(&state.ctx, &tenant, token.expose(), &ClientId::first_party(), RevocationCause::Logout, &from.0).await?;
+    Ok(HttpResponse::NoContent().insert_header((CACHE_CONTROL, "no-store")).cookie(cookie::gone(&tenant)).finish())
+}

@@ -1,0 +1,202 @@
+//! Threads that hash, and the queue before them: bounded in length, and fair between tenants (each tenant in turn).
+//!
+//! Invariant: hashing never runs on an async worker, and a tenant under attack fills at most half of the queue.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+
+use domain::ids::TenantId;
+use tokio::sync::oneshot;
+
+type Job = Box<dyn FnOnce() + Send>;
+
+/// The queue is full; worth another try after about this many seconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Busy {
+    pub retry_after_seconds: u32,
+}
+
+#[derive(Default)]
+struct Queue {
+    /// Tenants with waiting jobs, in the order of their turns.
+    turns: VecDeque<TenantId>,
+    jobs: HashMap<TenantId, VecDeque<Job>>,
+    waiting: usize,
+    is_closed: bool,
+}
+
+impl Queue {
+    fn push(&mut self, tenant: TenantId, job: Job) {
+        let jobs = self.jobs.entry(tenant).or_default();
+        if jobs.is_empty() {
+            self.turns.push_back(tenant);
+        }
+        jobs.push_back(job);
+        self.waiting += 1;
+    }
+
+    fn pop(&mut self) -> Option<Job> {
+        let tenant = self.turns.pop_front()?;
+        let jobs = self.jobs.get_mut(&tenant)?;
+        let job = jobs.pop_front();
+        if jobs.is_empty() {
+            self.jobs.remove(&tenant);
+        } else {
+            self.turns.push_back(tenant);
+        }
+        self.waiting -= usize::from(job.is_some());
+        job
+    }
+}
+
+struct Shared {
+    queue: Mutex<Queue>,
+    bell: Condvar,
+    most_waiting: usize,
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, Queue> {
+        // A job that panicked did not hold the lock; the queue is whole.
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A handle on the pool. Dropping it lets the threads finish what waits and end.
+pub struct HashPool {
+    shared: Arc<Shared>,
+}
+
+impl std::fmt::Debug for HashPool {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("HashPool").field("waiting", &self.waiting()).finish_non_exhaustive()
+    }
+}
+
+impl HashPool {
+    /// Starts `threads` threads (at least one) behind a queue of `most_waiting` jobs.
+    pub fn start(threads: usize, most_waiting: usize) -> Self {
+        let shared = Arc::new(Shared { queue: Mutex::default(), bell: Condvar::new(), most_waiting: most_waiting.max(2) });
+        for number in 0..threads.max(1) {
+            let shared = Arc::clone(&shared);
+            let started = std::thread::Builder::new().name(format!("hash-{number}")).spawn(move || work(&shared));
+            if let Err(error) = started {
+                tracing::error!(%error, "a hashing thread could not be started");
+            }
+        }
+        Self { shared }
+    }
+
+    /// How many jobs wait for a thread.
+    pub fn waiting(&self) -> usize {
+        self.shared.lock().waiting
+    }
+
+    /// Runs `job` on the pool, in the tenant's turn. If the caller goes away before the job has begun, it is not run.
+    ///
+    /// # Errors
+    /// [`Busy`] when the queue is full, or this tenant's half of it; also when the job panicked.
+    pub async fn run<T: Send + 'static>(&self, tenant: TenantId, job: impl FnOnce() -> T + Send + 'static) -> Result<T, Busy> {
+        let (reply, answer) = oneshot::channel();
+        {
+            let mut queue = self.shared.lock();
+            let own = queue.jobs.get(&tenant).map_or(0, VecDeque::len);
+            if queue.is_closed || queue.waiting >= self.shared.most_waiting || own >= self.shared.most_waiting / 2 {
+                return Err(Busy { retry_after_seconds: 1 });
+            }
+            queue.push(
+                tenant,
+                Box::new(move || {
+                    if !reply.is_closed() {
+                        // Nobody may be waiting any more; then the result is of no use.
+                        let _ = reply.send(job());
+                    }
+                }),
+            );
+        }
+        self.shared.bell.notify_one();
+        answer.await.map_err(|_| Busy { retry_after_seconds: 1 })
+    }
+}
+
+impl Drop for HashPool {
+    fn drop(&mut self) {
+        self.shared.lock().is_closed = true;
+        self.shared.bell.notify_all();
+    }
+}
+
+fn work(shared: &Shared) {
+    loop {
+        let job = {
+            let mut queue = shared.lock();
+            loop {
+                if let Some(job) = queue.pop() {
+                    break job;
+                }
+                if queue.is_closed {
+                    return;
+                }
+                queue = shared.bell.wait(queue).unwrap_or_else(PoisonError::into_inner);
+            }
+        };
+        // A panic costs one job, not the thread.
+        if std::panic::catch_unwind(std::panic::AssertUnwindSafe(job)).is_err() {
+            tracing::error!("a hashing job panicked");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use domain::time::Timestamp;
+
+    fn tenant(number: u8) -> TenantId {
+        TenantId::new(Timestamp::EPOCH, [number; 10])
+    }
+
+    #[test]
+    fn tenants_take_turns_however_much_one_of_them_asks() {
+        let mut queue = Queue::default();
+        let order = Arc::new(Mutex::new(Vec::new()));
+        for (who, times) in [(1, 5), (2, 1), (3, 2)] {
+            for _ in 0..times {
+                let order = Arc::clone(&order);
+                queue.push(tenant(who), Box::new(move || order.lock().expect("not poisoned").push(who)));
+            }
+        }
+        while let Some(job) = queue.pop() {
+            job();
+        }
+        assert_eq!(*order.lock().expect("not poisoned"), [1, 2, 3, 1, 3, 1, 1, 1]);
+        assert_eq!(queue.waiting, 0);
+    }
+
+    #[tokio::test]
+    async fn a_full_queue_says_so_and_one_tenant_cannot_fill_it() {
+        let pool = HashPool::start(1, 4);
+        let (open, gate) = std::sync::mpsc::channel::<()>();
+        let mut running = Box::pin(pool.run(tenant(1), move || gate.recv().is_ok()));
+        assert!(futures_util::poll!(running.as_mut()).is_pending());
+        while pool.waiting() > 0 {
+            tokio::task::yield_now().await;
+        }
+        let mut waiting: Vec<_> = (0..2).map(|_| Box::pin(pool.run(tenant(1), || true))).collect();
+        for job in &mut waiting {
+            assert!(futures_util::poll!(job.as_mut()).is_pending());
+        }
+        assert_eq!(pool.run(tenant(1), || true).await, Err(Busy { retry_after_seconds: 1 }), "half of the queue is the most");
+        let mut other = Box::pin(pool.run(tenant(2), || true));
+        assert!(futures_util::poll!(other.as_mut()).is_pending(), "there is room for others");
+        open.send(()).expect("the job waits");
+        assert_eq!(other.await, Ok(true));
+    }
+
+    #[tokio::test]
+    async fn a_panicking_job_costs_itself_only() {
+        let pool = HashPool::start(1, 4);
+        assert!(pool.run(tenant(1), || -> bool { panic!("on purpose") }).await.is_err());
+        assert_eq!(pool.run(tenant(1), || 7).await, Ok(7));
+    }
+}

@@ -1,0 +1,162 @@
+//! Making and checking password hashes. New ones are argon2id; argon2, bcrypt, scrypt and pbkdf2 are understood and
+//! upgraded at the next login.
+//!
+//! Invariant: a user who does not exist costs the same computing as one who does ([`decoy`]).
+
+use argon2::{Algorithm, Argon2, Params, Version};
+use domain::password::{Argon2Params, Password};
+use domain::secret::Secret;
+use domain::text::BadText;
+use password_hash::phc::PasswordHash;
+use password_hash::{PasswordHasher, PasswordVerifier};
+
+fn hasher(params: Argon2Params) -> Option<Argon2<'static>> {
+    let params = Params::new(params.memory_kib, params.iterations, params.parallelism, None).ok()?;
+    Some(Argon2::new(Algorithm::Argon2id, Version::V0x13, params))
+}
+
+/// Hashes a password to a PHC string. Takes tens of milliseconds and `memory_kib` of memory: only on the pool.
+/// `None` when the parameters are absurd, which a validated policy excludes.
+pub fn hash(password: &Password, params: Argon2Params, salt: &[u8; 16]) -> Option<Secret<String>> {
+    let hash: PasswordHash = hasher(params)?.hash_password_with_salt(password.expose(), salt).ok()?;
+    Some(Secret::new(hash.to_string()))
+}
+
+/// What looking at a password found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Checked {
+    /// Right, and stored as it should be.
+    Right,
+    /// Right, but stored in another or a weaker way than the policy asks for.
+    RightButOutdated,
+    Wrong,
+}
+
+/// Checks a password against a stored hash. Takes as long as that hash: only on the pool.
+pub fn check(password: &Password, phc: &Secret<String>, wanted: Argon2Params) -> Checked {
+    let text = phc.expose().as_str();
+    if is_bcrypt(text) {
+        // bcrypt looks at 72 bytes only: a longer password never matches by its beginning (Okta 2024).
+        let right = password.expose().len() <= 72 && bcrypt::verify(password.expose(), text).unwrap_or(false);
+        return if right { Checked::RightButOutdated } else { Checked::Wrong };
+    }
+    let Ok(parsed) = PasswordHash::new(text) else { return Checked::Wrong };
+    let right = match parsed.algorithm.as_str() {
+        "argon2id" | "argon2i" | "argon2d" => Argon2::default().verify_password(password.expose(), &parsed).is_ok(),
+        "scrypt" => scrypt::Scrypt::default().verify_password(password.expose(), &parsed).is_ok(),
+        "pbkdf2-sha256" | "pbkdf2-sha512" => pbkdf2::Pbkdf2::default().verify_password(password.expose(), &parsed).is_ok(),
+        _ => false,
+    };
+    match right {
+        false => Checked::Wrong,
+        true if is_as_wanted(&parsed, wanted) => Checked::Right,
+        true => Checked::RightButOutdated,
+    }
+}
+
+fn is_as_wanted(parsed: &PasswordHash, wanted: Argon2Params) -> bool {
+    let number = |name: &str| parsed.params.get_decimal(name);
+    parsed.algorithm.as_str() == "argon2id"
+        && number("m") == Some(wanted.memory_kib)
+        && number("t") == Some(wanted.iterations)
+        && number("p") == Some(wanted.parallelism)
+}
+
+fn is_bcrypt(text: &str) -> bool {
+    ["$2a$", "$2b$", "$2y$"].iter().any(|prefix| text.starts_with(prefix)) && text.len() == 60
+}
+
+/// Takes a ready hash from outside, if it is one that [`check`] understands and that cannot exhaust the machine.
+///
+/// # Errors
+/// Says which forms are understood.
+pub fn import(text: &str) -> Result<Secret<String>, BadText> {
+    let refused = BadText(
+        "password_hash must be a PHC string of argon2, scrypt or pbkdf2-sha256/512, or a bcrypt hash ($2a$, $2b$, $2y$), of bounded cost",
+    );
+    if text.len() > 512 {
+        return Err(refused);
+    }
+    if is_bcrypt(text) {
+        let cost: u32 = text[4..6].parse().map_err(|_| refused.clone())?;
+        return if (4..=14).contains(&cost) { Ok(Secret::new(text.to_owned())) } else { Err(refused) };
+    }
+    let parsed = PasswordHash::new(text).map_err(|_| refused.clone())?;
+    let at_most = |name: &str, most: u32| parsed.params.get_decimal(name).is_none_or(|value| value <= most);
+    let bounded = match parsed.algorithm.as_str() {
+        "argon2id" | "argon2i" | "argon2d" => at_most("m", Argon2Params::MAX_MEMORY_KIB) && at_most("t", 10) && at_most("p", 4),
+        "scrypt" => at_most("ln", 17) && at_most("r", 16) && at_most("p", 4),
+        "pbkdf2-sha256" | "pbkdf2-sha512" => at_most("i", 2_000_000),
+        _ => false,
+    };
+    if bounded && parsed.salt.is_some() && parsed.hash.is_some() { Ok(Secret::new(text.to_owned())) } else { Err(refused) }
+}
+
+/// Spends what checking a password of this policy costs, for a user who does not exist.
+pub fn decoy(password: &Password, params: Argon2Params) {
+    std::hint::black_box(hash(password, params, &[0x5a; 16]));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PARAMS: Argon2Params = Argon2Params { memory_kib: 7_168, iterations: 5, parallelism: 1 };
+
+    fn password(text: &str) -> Password {
+        Password::parse(text).expect("parses")
+    }
+
+    #[test]
+    fn s134_a_change_in_any_byte_fails_and_case_matters() {
+        let long = "x".repeat(600);
+        let phc = hash(&password(&long), PARAMS, &[1; 16]).expect("hashes");
+        assert_eq!(check(&password(&long), &phc, PARAMS), Checked::Right);
+        for place in [0, 72, 73, 512, 599] {
+            let mut other = long.clone();
+            other.replace_range(place..=place, "y");
+            assert_eq!(check(&password(&other), &phc, PARAMS), Checked::Wrong, "byte {place}");
+        }
+        assert_eq!(check(&password(&long.to_uppercase()), &phc, PARAMS), Checked::Wrong);
+    }
+
+    #[test]
+    fn s138_a_weaker_hash_is_right_but_outdated() {
+        let phc = hash(&password("correct horse"), PARAMS, &[1; 16]).expect("hashes");
+        assert_eq!(check(&password("correct horse"), &phc, Argon2Params::default()), Checked::RightButOutdated);
+    }
+
+    #[test]
+    fn hashes_of_other_systems_are_understood() {
+        let secret = password("correct horse battery");
+        let bcrypt = bcrypt::hash(secret.expose(), 4).expect("hashes");
+        let scrypt: PasswordHash = scrypt::Scrypt::default().hash_password_with_salt(secret.expose(), &[3; 16]).expect("hashes");
+        let pbkdf2: PasswordHash = pbkdf2::Pbkdf2::default().hash_password_with_salt(secret.expose(), &[3; 16]).expect("hashes");
+        for text in [bcrypt, scrypt.to_string(), pbkdf2.to_string()] {
+            let phc = import(&text).expect("understood");
+            assert_eq!(check(&secret, &phc, PARAMS), Checked::RightButOutdated, "{text}");
+            assert_eq!(check(&password("something else"), &phc, PARAMS), Checked::Wrong, "{text}");
+        }
+    }
+
+    #[test]
+    fn r47_bcrypt_never_matches_a_password_by_its_beginning() {
+        let phc = import(&bcrypt::hash([b'x'; 72], 4).expect("hashes")).expect("understood");
+        assert_eq!(check(&password(&"x".repeat(72)), &phc, PARAMS), Checked::RightButOutdated);
+        assert_eq!(check(&password(&"x".repeat(73)), &phc, PARAMS), Checked::Wrong);
+    }
+
+    #[test]
+    fn hashes_that_would_exhaust_the_machine_are_refused() {
+        for text in [
+            "",
+            "hunter2",
+            "$md5$abc",
+            "$argon2id$v=19$m=4194304,t=2,p=1$c2FsdHNhbHQ$aGFzaGhhc2hoYXNoaGFzaA",
+            "$argon2id$v=19$m=19456,t=2,p=1$c2FsdHNhbHQ",
+            "$2b$31$aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
+        ] {
+            assert!(import(text).is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,83 @@
+//! What every use case is given: the ports, and who is asking.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use domain::audit::{Actor, AuditEvent, AuditRecord};
+use domain::ids::{EventId, TenantId};
+use domain::time::Timestamp;
+
+use crate::credentials::hash_pool::HashPool;
+use crate::ports::keys::Keys;
+use crate::ports::store::Store;
+use crate::ports::world::{Clock, Entropy};
+use crate::tenants::TenantCache;
+
+/// The world as the use cases see it. One per process.
+pub struct Ctx {
+    pub store: Arc<dyn Store>,
+    pub keys: Arc<dyn Keys>,
+    pub clock: Arc<dyn Clock>,
+    pub entropy: Arc<dyn Entropy>,
+    pub hashing: HashPool,
+    pub tenants: TenantCache,
+    /// Scheme and authority of every issuer, without a slash at the end.
+    pub base_url: String,
+}
+
+impl std::fmt::Debug for Ctx {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Ctx").field("base_url", &self.base_url).finish_non_exhaustive()
+    }
+}
+
+impl Ctx {
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    /// Ten random bytes: what an id takes besides the time.
+    pub fn id_entropy(&self) -> [u8; 10] {
+        let mut bytes = [0; 10];
+        self.entropy.fill(&mut bytes);
+        bytes
+    }
+
+    /// An audit record of something that happened now.
+    pub fn record(&self, tenant_id: TenantId, actor: Actor, origin: &Origin, event: AuditEvent) -> AuditRecord {
+        let at = self.now();
+        AuditRecord {
+            id: EventId::new(at, self.id_entropy()),
+            tenant_id,
+            at,
+            actor,
+            source: origin.source.map(|address| address.to_string()),
+            request_id: origin.request_id.clone(),
+            event,
+        }
+    }
+}
+
+/// Where a request came from.
+#[derive(Debug, Clone, Default)]
+pub struct Origin {
+    pub source: Option<IpAddr>,
+    pub user_agent: Option<String>,
+    pub request_id: Option<String>,
+}
+
+impl Origin {
+    /// The place guesses are counted for: an IPv4 address, or the /64 that one IPv6 customer usually has.
+    pub fn place(&self) -> Vec<u8> {
+        match self.source.map(|address| address.to_canonical()) {
+            Some(IpAddr::V4(address)) => address.octets().to_vec(),
+            Some(IpAddr::V6(address)) => address.octets()[..8].to_vec(),
+            None => Vec::new(),
+        }
+    }
+
+    /// The user agent's name for itself, cut to 200 characters.
+    pub fn user_agent_cut(&self) -> Option<String> {
+        self.user_agent.as_ref().map(|name| name.chars().filter(|c| !c.is_control()).take(200).collect())
+    }
+}

@@ -1,0 +1,34 @@
+//! A broken dependency: nothing the caller did, and nothing the caller can mend.
+
+use crate::ports::keys::KeyFault;
+use crate::ports::store::StoreError;
+
+/// Why a use case could not be carried out at all.
+#[derive(Debug, thiserror::Error)]
+pub enum Fault {
+    /// Worth another try soon: a database that is away, a queue that is full.
+    #[error("unavailable: {0}")]
+    Unavailable(String),
+    /// Needs a person: a row that cannot be read, a key that cannot be opened.
+    #[error("broken: {0}")]
+    Broken(String),
+}
+
+impl From<StoreError> for Fault {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Unavailable(detail) => Self::Unavailable(detail),
+            StoreError::Conflict => Self::Unavailable("somebody else changed the same thing".to_owned()),
+            StoreError::Corrupt { .. } => Self::Broken(error.to_string()),
+        }
+    }
+}
+
+impl From<KeyFault> for Fault {
+    fn from(error: KeyFault) -> Self {
+        match error {
+            KeyFault::Unavailable(detail) => Self::Unavailable(detail),
+            KeyFault::NoRing | KeyFault::Sealed(_) | KeyFault::NoSigner => Self::Broken(error.to_string()),
+        }
+    }
+}

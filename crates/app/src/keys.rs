@@ -1,0 +1,76 @@
+//! Keys of a tenant, as its administrators handle them. The decisions are `domain::keys::plan`'s, the work is the port's.
+
+use std::sync::Arc;
+
+use domain::ids::TenantId;
+use domain::keys::plan::Intent;
+use domain::keys::policy::RotationNumbers;
+use domain::keys::ring::{Alg, Kid};
+use domain::time::Timestamp;
+
+use crate::access::Admin;
+use crate::ctx::{Ctx, Origin};
+use crate::fault::Fault;
+use crate::ports::keys::{KeyChange, KeyCommand, KeyCommandError, OrderedBy, PublishedKeys};
+
+/// The tenant's ring as it stands.
+///
+/// # Errors
+/// When it cannot be had.
+pub async fn look(ctx: &Ctx, tenant: TenantId) -> Result<Arc<PublishedKeys>, Fault> {
+    Ok(ctx.keys.published(tenant).await?)
+}
+
+/// How a rotation is to go.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Rotation {
+    /// Stage successors now, for these algorithms or all; they sign from the given moment or after the policy's lead.
+    Planned { algs: Option<Vec<Alg>>, sign_from: Option<Timestamp> },
+    /// Replace and revoke everything at once.
+    Emergency { reason: String },
+}
+
+/// Rotates the tenant's keys.
+///
+/// # Errors
+/// A refusal names the earliest safe moment.
+pub async fn rotate(ctx: &Ctx, tenant: TenantId, rotation: Rotation, admin: &Admin, origin: &Origin) -> Result<KeyChange, KeyCommandError> {
+    let intent = match rotation {
+        Rotation::Planned { algs, sign_from } => Intent::Rotate { algs, sign_from },
+        Rotation::Emergency { reason } => Intent::Emergency { reason },
+    };
+    ctx.keys.execute(tenant, KeyCommand::Plan(intent), ordered_by(admin, origin)).await
+}
+
+/// Revokes one key; if it was signing, another takes its place in the same step.
+///
+/// # Errors
+/// When there is no such key, or it has ended.
+pub async fn revoke(
+    ctx: &Ctx,
+    tenant: TenantId,
+    kid: Kid,
+    reason: String,
+    admin: &Admin,
+    origin: &Origin,
+) -> Result<KeyChange, KeyCommandError> {
+    ctx.keys.execute(tenant, KeyCommand::Plan(Intent::Revoke { kid, reason }), ordered_by(admin, origin)).await
+}
+
+/// Adopts a rotation policy.
+///
+/// # Errors
+/// When a number is unsafe; names the least safe one.
+pub async fn change_policy(
+    ctx: &Ctx,
+    tenant: TenantId,
+    numbers: RotationNumbers,
+    admin: &Admin,
+    origin: &Origin,
+) -> Result<KeyChange, KeyCommandError> {
+    ctx.keys.execute(tenant, KeyCommand::ChangePolicy(numbers), ordered_by(admin, origin)).await
+}
+
+fn ordered_by(admin: &Admin, origin: &Origin) -> OrderedBy {
+    OrderedBy { actor: admin.actor(), source: origin.source.map(|address| address.to_string()), request_id: origin.request_id.clone() }
+}

@@ -1,0 +1,233 @@
+//! Login with a name and a password: counts the attempt, checks the password, opens a session.
+//!
+//! Invariant: an unknown name and a wrong password take the same steps, cost the same computing and say the same words; and
+//! no transaction is open while a password is hashed.
+
+use domain::audit::{Actor, AuditEvent, LoginFailure};
+use domain::client::ClientId;
+use domain::guess::{GuessCounter, GuessScope};
+use domain::ids::{FamilyId, UserId};
+use domain::password::Password;
+use domain::scope::Scope;
+use domain::secret::Secret;
+use domain::tenant::Tenant;
+use domain::text::{LoginName, Role};
+use domain::time::{Timestamp, Ttl};
+use domain::token::family::{Binding, Head, RefreshFamily};
+use domain::user::User;
+
+use crate::credentials::hash_pool::Busy;
+use crate::credentials::password::{self, Checked};
+use crate::ctx::{Ctx, Origin};
+use crate::fault::Fault;
+use crate::ports::keys::TokenSigner;
+use crate::ports::store::{GuessSubject, StoreError, TenantTx};
+use crate::tokens::issue::{IssuedTokens, issue};
+
+#[derive(Debug, Clone)]
+pub struct LoginCommand {
+    pub name: String,
+    pub password: Password,
+    pub scope: Option<Scope>,
+    pub binding: Binding,
+}
+
+#[derive(Debug)]
+pub enum LoginDenied {
+    /// Unknown name, wrong password, disabled user: one answer for all.
+    BadCredentials,
+    TooManyAttempts {
+        retry_at: Timestamp,
+    },
+    TenantSuspended,
+    Busy(Busy),
+    Fault(Fault),
+}
+
+impl<E: Into<Fault>> From<E> for LoginDenied {
+    fn from(error: E) -> Self {
+        Self::Fault(error.into())
+    }
+}
+
+/// The place counts as known for this long after the last login from it.
+const KNOWN_SOURCE: Ttl = Ttl::days(30);
+
+/// The counters one attempt is counted by.
+struct Counters {
+    account: (GuessScope, GuessSubject),
+    source: (GuessScope, GuessSubject),
+    place: GuessSubject,
+}
+
+/// Logs a user in.
+///
+/// Two short transactions with one hash between them, on the pool. A success clears the account's counter.
+///
+/// # Errors
+/// See [`LoginDenied`].
+pub async fn login(ctx: &Ctx, tenant: &Tenant, command: LoginCommand, origin: &Origin) -> Result<IssuedTokens, LoginDenied> {
+    if !tenant.is_active() {
+        return Err(LoginDenied::TenantSuspended);
+    }
+    let signer = ctx.keys.signer(tenant.id, 0).await?;
+    let name = command.name.parse::<LoginName>().ok();
+
+    let mut tx = ctx.store.begin(tenant.id).await?;
+    let user = match &name {
+        Some(name) => tx.user_by_login(name).await?,
+        None => None,
+    };
+    // Nobody has this id: an unknown name costs the same statements as a known one.
+    let asked_id = user.as_ref().map_or(UserId::from_uuid(uuid::Uuid::nil()), |user| user.id);
+    let phc = tx.password_hash(asked_id).await?;
+    let counters = counters(tx.as_mut(), signer.as_ref(), user.as_ref(), name.as_ref(), &command.name, origin, ctx.now()).await?;
+    count_attempt(tx.as_mut(), &counters, ctx.now()).await?;
+    tx.commit().await?;
+
+    let params = tenant.policy.argon2;
+    let entered = command.password.clone();
+    let stored = phc.clone();
+    let mut salt = [0; 16];
+    ctx.entropy.fill(&mut salt);
+    let (checked, upgraded) = ctx
+        .hashing
+        .run(tenant.id, move || match stored {
+            Some(stored) => {
+                let checked = password::check(&entered, &stored, params);
+                let upgraded = (checked == Checked::RightButOutdated).then(|| password::hash(&entered, params, &salt)).flatten();
+                (checked, upgraded)
+            }
+            None => {
+                password::decoy(&entered, params);
+                (Checked::Wrong, None)
+            }
+        })
+        .await
+        .map_err(LoginDenied::Busy)?;
+
+    let (Some(user), Some(phc), true) = (&user, &phc, checked != Checked::Wrong) else {
+        let reason = if user.is_some() { LoginFailure::WrongPassword } else { LoginFailure::UnknownUser };
+        return Err(failed(ctx, tenant, user.as_ref().map(|user| user.id), reason, origin).await);
+    };
+    open_session(ctx, tenant, user.id, phc, upgraded, &command, &counters, signer.as_ref(), origin).await
+}
+
+async fn counters(
+    tx: &mut dyn TenantTx,
+    signer: &dyn TokenSigner,
+    user: Option<&User>,
+    name: Option<&LoginName>,
+    typed: &str,
+    origin: &Origin,
+    now: Timestamp,
+) -> Result<Counters, StoreError> {
+    let place = signer.blind("source", &origin.place());
+    let who = match (user, name) {
+        (Some(user), _) => user.id.to_string(),
+        (None, Some(name)) => name.key().to_owned(),
+        (None, None) => typed.chars().take(256).collect(),
+    };
+    let asked_id = user.map_or(UserId::from_uuid(uuid::Uuid::nil()), |user| user.id);
+    let is_known = tx.source_is_known(asked_id, &place, now.minus(KNOWN_SOURCE)).await?;
+    let account = if is_known {
+        let both = [who.as_bytes(), &place].concat();
+        (GuessScope::AccountFromKnownSource, signer.blind("account-from-known-source", &both))
+    } else {
+        (GuessScope::AccountFromElsewhere, signer.blind("account", who.as_bytes()))
+    };
+    Ok(Counters { account, source: (GuessScope::Source, place), place })
+}
+
+/// Counts before looking, so that parallel guesses cannot outrun the count (R41).
+async fn count_attempt(tx: &mut dyn TenantTx, counters: &Counters, now: Timestamp) -> Result<(), LoginDenied> {
+    for (scope, subject) in [&counters.source, &counters.account] {
+        let counter = tx.guess_counter(*scope, subject).await?;
+        let counted = counter.attempt(*scope, now).map_err(|denied| LoginDenied::TooManyAttempts { retry_at: denied.retry_at })?;
+        tx.guess_counter_set(*scope, subject, counted, now).await?;
+    }
+    Ok(())
+}
+
+async fn failed(ctx: &Ctx, tenant: &Tenant, user_id: Option<UserId>, reason: LoginFailure, origin: &Origin) -> LoginDenied {
+    let record = ctx.record(tenant.id, Actor::Anonymous, origin, AuditEvent::LoginFailed { user_id, reason });
+    match crate::audit::append(ctx, &record).await {
+        Ok(()) => LoginDenied::BadCredentials,
+        Err(fault) => LoginDenied::Fault(fault),
+    }
+}
+
+/// Everything that was true before hashing is looked at again in the transaction that opens the session.
+#[expect(clippy::too_many_arguments, reason = "the second half of one flow, split where the transaction begins")]
+async fn open_session(
+    ctx: &Ctx,
+    tenant: &Tenant,
+    user_id: UserId,
+    checked_phc: &Secret<String>,
+    upgraded: Option<Secret<String>>,
+    command: &LoginCommand,
+    counters: &Counters,
+    signer: &dyn TokenSigner,
+    origin: &Origin,
+) -> Result<IssuedTokens, LoginDenied> {
+    let now = ctx.now();
+    let mut tx = ctx.store.begin(tenant.id).await?;
+    let Some(tenant) = tx.tenant().await?.filter(Tenant::is_active) else { return Err(LoginDenied::TenantSuspended) };
+    let user = tx.user_by_id(user_id).await?;
+    let phc = tx.password_hash(user_id).await?;
+    let is_unchanged = phc.is_some_and(|phc| phc.expose() == checked_phc.expose());
+    let Some(user) = user.filter(|user| is_unchanged && user.may_log_in().is_ok()) else {
+        drop(tx);
+        return Err(failed(ctx, &tenant, Some(user_id), LoginFailure::UserDisabled, origin).await);
+    };
+    let ring = tx.ring().await?.ok_or_else(|| Fault::Broken("the tenant has no key ring".to_owned()))?;
+
+    tx.guess_counter_clear(counters.account.0, &counters.account.1).await?;
+    let source = tx.guess_counter(counters.source.0, &counters.source.1).await?;
+    // Only this attempt is forgiven: a place that guesses at many accounts is not cleared by owning one of them.
+    let forgiven = GuessCounter { attempts: source.attempts.saturating_sub(1), ..source };
+    tx.guess_counter_set(counters.source.0, &counters.source.1, forgiven, now).await?;
+    tx.source_remember(user.id, &counters.place, now).await?;
+    if let Some(phc) = upgraded {
+        tx.password_hash_set(user.id, &phc).await?;
+        let event = AuditEvent::PasswordRehashed { user_id: user.id };
+        tx.audit_append(&ctx.record(tenant.id, Actor::System, origin, event)).await?;
+    }
+    let absolute_expires_at = now.plus(tenant.policy.refresh_absolute_ttl_seconds);
+    let family = RefreshFamily {
+        id: FamilyId::new(now, ctx.id_entropy()),
+        user_id: user.id,
+        client_id: ClientId::first_party(),
+        scope: granted_scope(command.scope.clone(), &user),
+        binding: command.binding,
+        auth_time: now,
+        head: Head::first(now),
+        idle_expires_at: now.plus(tenant.policy.refresh_idle_ttl_seconds).min(absolute_expires_at),
+        absolute_expires_at,
+        revoked: None,
+        created_at: now,
+        user_agent: origin.user_agent_cut(),
+        source: origin.source.map(|address| address.to_string()),
+    };
+    tx.family_insert(&family).await?;
+    let event = AuditEvent::LoginSucceeded { user_id: user.id, session_id: family.id };
+    tx.audit_append(&ctx.record(tenant.id, Actor::User { user_id: user.id }, origin, event)).await?;
+    tx.commit().await?;
+
+    let scope = family.scope.clone();
+    if signer.generation() >= ring.generation {
+        return Ok(issue(ctx, &tenant, &user, &family, scope, signer, now)?);
+    }
+    // The ring has moved on since the snapshot was made: sign with what the row says.
+    let signer = ctx.keys.signer(tenant.id, ring.generation).await?;
+    Ok(issue(ctx, &tenant, &user, &family, scope, signer.as_ref(), now)?)
+}
+
+/// What the first-party client gets of what it asked for: `account`, and `admin` for an administrator.
+fn granted_scope(asked: Option<Scope>, user: &User) -> Scope {
+    asked.unwrap_or_else(Scope::default_grant).retain(|token| match token {
+        Scope::ACCOUNT => true,
+        Scope::ADMIN => user.roles.contains(Role::ADMIN),
+        _ => false,
+    })
+}

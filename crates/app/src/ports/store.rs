@@ -1,0 +1,203 @@
+//! Where the truth is kept.
+//!
+//! A transaction always belongs to one tenant ([`Store::begin`]): no method here takes a tenant id, so one without a tenant
+//! cannot be written. Work across tenants ([`PlatformTx`]) sees no user data. Dropping a transaction rolls it back.
+//!
+//! To add a method: put it into the narrow trait it belongs to, implement it in `storage` and in `testkit::memory_store`,
+//! and add its two-tenant case to `testkit::conformance`.
+
+use async_trait::async_trait;
+use domain::audit::AuditRecord;
+use domain::guess::{GuessCounter, GuessScope};
+use domain::ids::{EventId, FamilyId, TenantId, UserId};
+use domain::keys::ring::{KeyRing, Kid};
+use domain::secret::Secret;
+use domain::tenant::Tenant;
+use domain::text::{LoginName, Slug};
+use domain::time::Timestamp;
+use domain::token::family::{RefreshFamily, Revocation};
+use domain::user::User;
+
+use crate::tokens::judgement::{Judgement, RefreshAttempt};
+
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum StoreError {
+    /// Something with the same unique name exists, or the row is no longer what it was.
+    #[error("conflict")]
+    Conflict,
+    /// The database is away, too slow or full.
+    #[error("the database is unavailable: {0}")]
+    Unavailable(String),
+    /// A row does not hold what it must.
+    #[error("corrupt row in {table}.{column}: {row}")]
+    Corrupt { table: &'static str, column: &'static str, row: String },
+}
+
+pub type Stored<T> = Result<T, StoreError>;
+
+/// The door to the database.
+#[async_trait]
+pub trait Store: Send + Sync {
+    /// Begins a transaction that can see and change one tenant only. Takes the write lock on SQLite: keep it short.
+    async fn begin(&self, tenant: TenantId) -> Stored<Box<dyn TenantTx>>;
+    /// Like [`Store::begin`], for reading only: never waits for a writer on SQLite.
+    async fn begin_read(&self, tenant: TenantId) -> Stored<Box<dyn TenantTx>>;
+    /// Begins a transaction for work across tenants.
+    async fn begin_platform(&self) -> Stored<Box<dyn PlatformTx>>;
+    /// One whole refresh in one durable commit: reads the family, its user, its tenant and the ring's generation, asks
+    /// [`crate::tokens::judgement::judge`], writes what it says and commits, on every arm. `None`: no such family.
+    /// Concurrent attempts on one family are judged one after the other.
+    async fn refresh(&self, tenant: TenantId, attempt: RefreshAttempt) -> Stored<Option<Judgement>>;
+    /// Whether the database answers. Waits at most a second.
+    async fn ping(&self) -> Stored<()>;
+}
+
+/// All that one tenant owns, inside one transaction.
+#[async_trait]
+pub trait TenantTx: TenantStore + UserStore + FamilyStore + RingStore + GuessStore + AuditStore + Send {
+    fn tenant_id(&self) -> TenantId;
+    /// Makes everything durable, or nothing.
+    async fn commit(self: Box<Self>) -> Stored<()>;
+}
+
+/// The tenant's own row.
+#[async_trait]
+pub trait TenantStore: Send {
+    /// `Conflict` when the slug is taken.
+    async fn tenant_insert(&mut self, tenant: &Tenant) -> Stored<()>;
+    async fn tenant(&mut self) -> Stored<Option<Tenant>>;
+    /// Replaces everything but the id and the slug.
+    async fn tenant_update(&mut self, tenant: &Tenant) -> Stored<()>;
+    /// Removes the tenant and all it owns, except its audit log and the kids that must never be used again.
+    async fn tenant_delete(&mut self) -> Stored<()>;
+}
+
+#[async_trait]
+pub trait UserStore: Send {
+    /// `Conflict` when the username or e-mail address is taken in this tenant. `phc` is the password's hash, if there is one.
+    async fn user_insert(&mut self, user: &User, phc: Option<&Secret<String>>) -> Stored<()>;
+    async fn user_by_id(&mut self, id: UserId) -> Stored<Option<User>>;
+    async fn user_by_login(&mut self, name: &LoginName) -> Stored<Option<User>>;
+    /// Replaces everything but the id and the hash. `Conflict` as for insert.
+    async fn user_update(&mut self, user: &User) -> Stored<()>;
+    /// Removes the user with its hash, families and known sources. Answers whether there was one.
+    async fn user_delete(&mut self, id: UserId) -> Stored<bool>;
+    /// Users in the order of their ids, after `after`.
+    async fn users_page(&mut self, after: Option<UserId>, limit: u32) -> Stored<Vec<User>>;
+    async fn password_hash(&mut self, id: UserId) -> Stored<Option<Secret<String>>>;
+    async fn password_hash_set(&mut self, id: UserId, phc: &Secret<String>) -> Stored<()>;
+}
+
+#[async_trait]
+pub trait FamilyStore: Send {
+    async fn family_insert(&mut self, family: &RefreshFamily) -> Stored<()>;
+    async fn family_by_id(&mut self, id: FamilyId) -> Stored<Option<RefreshFamily>>;
+    /// The user's families that are neither revoked nor ended at `now`, newest first.
+    async fn families_live(&mut self, user: UserId, now: Timestamp) -> Stored<Vec<RefreshFamily>>;
+    /// Answers whether it was live until now. A revoked family stays as it was revoked first.
+    async fn family_revoke(&mut self, id: FamilyId, revocation: Revocation) -> Stored<bool>;
+    /// Revokes all that are not revoked yet; answers how many.
+    async fn families_revoke(&mut self, user: UserId, revocation: Revocation) -> Stored<u64>;
+}
+
+/// A secret as it lies in the database: sealed with the tenant's data key.
+#[derive(Clone, PartialEq, Eq)]
+pub struct SealedSecret {
+    /// What it is: a kid for a signing key, `refresh-token/{version}` for a token secret.
+    pub name: String,
+    /// Nonce, ciphertext and tag.
+    pub sealed: Vec<u8>,
+}
+
+/// The tenant's data key, sealed with a key-encryption key.
+#[derive(Clone, PartialEq, Eq)]
+pub struct SealedDataKey {
+    pub kek_id: String,
+    pub sealed: Vec<u8>,
+}
+
+impl std::fmt::Debug for SealedSecret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("SealedSecret").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+impl std::fmt::Debug for SealedDataKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("SealedDataKey").field("kek_id", &self.kek_id).finish_non_exhaustive()
+    }
+}
+
+/// A change of a ring, as one write.
+#[derive(Debug, Clone)]
+pub struct RingChange {
+    /// The new ring; its generation is one more than the stored one.
+    pub ring: KeyRing,
+    pub next_due_at: Option<Timestamp>,
+    /// Private halves of the keys that are new.
+    pub new_secrets: Vec<SealedSecret>,
+    /// Kids whose private halves are destroyed.
+    pub destroyed: Vec<Kid>,
+}
+
+#[async_trait]
+pub trait RingStore: Send {
+    /// The first ring of a new tenant (`change.ring.generation` is 1). `Conflict` when a kid was ever used before.
+    async fn ring_insert(&mut self, data_key: &SealedDataKey, change: &RingChange) -> Stored<()>;
+    async fn ring(&mut self) -> Stored<Option<KeyRing>>;
+    /// Writes the ring if the stored generation is still `change.ring.generation - 1`; claims the new kids for ever and
+    /// leaves a notice for other nodes. `Conflict` otherwise, or when a kid was ever used before.
+    async fn ring_replace(&mut self, change: &RingChange) -> Stored<()>;
+    async fn data_key(&mut self) -> Stored<Option<SealedDataKey>>;
+    async fn sealed_secrets(&mut self) -> Stored<Vec<SealedSecret>>;
+}
+
+/// A key for a counter: a keyed hash or an id, never an address or a name in clear.
+pub type GuessSubject = [u8; 32];
+
+#[async_trait]
+pub trait GuessStore: Send {
+    /// The counter, locked until the transaction ends, so that parallel attempts are counted one after the other.
+    async fn guess_counter(&mut self, scope: GuessScope, subject: &GuessSubject) -> Stored<GuessCounter>;
+    async fn guess_counter_set(&mut self, scope: GuessScope, subject: &GuessSubject, counter: GuessCounter, now: Timestamp) -> Stored<()>;
+    async fn guess_counter_clear(&mut self, scope: GuessScope, subject: &GuessSubject) -> Stored<()>;
+    /// Whether the user has logged in from there since `since`.
+    async fn source_is_known(&mut self, user: UserId, source: &GuessSubject, since: Timestamp) -> Stored<bool>;
+    async fn source_remember(&mut self, user: UserId, source: &GuessSubject, now: Timestamp) -> Stored<()>;
+}
+
+#[async_trait]
+pub trait AuditStore: Send {
+    async fn audit_append(&mut self, record: &AuditRecord) -> Stored<()>;
+    /// Newest first, before `before`.
+    async fn audit_page(&mut self, before: Option<EventId>, limit: u32) -> Stored<Vec<AuditRecord>>;
+}
+
+/// A ring that is due, or has changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RingMark {
+    pub tenant_id: TenantId,
+    pub generation: u64,
+}
+
+/// Work across tenants. Nothing here shows a user, a family or a secret of a tenant.
+#[async_trait]
+pub trait PlatformTx: Send {
+    async fn tenant_by_slug(&mut self, slug: &Slug) -> Stored<Option<Tenant>>;
+    async fn tenant_by_id(&mut self, id: TenantId) -> Stored<Option<Tenant>>;
+    /// Tenants in the order of their slugs, after `after`.
+    async fn tenants_page(&mut self, after: Option<&Slug>, limit: u32) -> Stored<Vec<Tenant>>;
+    /// Rings whose `next_due_at` has passed, the longest overdue first.
+    async fn rings_due(&mut self, now: Timestamp, limit: u32) -> Stored<Vec<RingMark>>;
+    /// The generations of these tenants' rings, for those that still exist.
+    async fn ring_generations(&mut self, tenants: &[TenantId]) -> Stored<Vec<RingMark>>;
+    /// Removes up to `limit` families that ended before `before`; answers how many.
+    async fn families_sweep(&mut self, before: Timestamp, limit: u32) -> Stored<u64>;
+    /// Removes up to `limit` guess counters and known sources that were not touched since `before`; answers how many.
+    async fn guesses_sweep(&mut self, before: Timestamp, limit: u32) -> Stored<u64>;
+    /// A secret of the whole installation, sealed with a key-encryption key; `None` when it has none of this name yet.
+    async fn installation_secret(&mut self, name: &str) -> Stored<Option<SealedDataKey>>;
+    /// Stores it unless there is one; answers the one that counts.
+    async fn installation_secret_init(&mut self, name: &str, secret: &SealedDataKey) -> Stored<SealedDataKey>;
+    async fn commit(self: Box<Self>) -> Stored<()>;
+}

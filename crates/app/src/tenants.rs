@@ -1,0 +1,254 @@
+//! Tenants: finding the one a request is for, and administering them.
+
+use std::sync::Arc;
+
+use domain::audit::{Actor, AuditEvent};
+use domain::ids::TenantId;
+use domain::tenant::{Tenant, TenantPolicy, TenantStatus};
+use domain::text::{BadText, DisplayName, Slug};
+use domain::time::{Timestamp, Ttl};
+
+use crate::ctx::{Ctx, Origin};
+use crate::fault::Fault;
+use crate::ports::store::StoreError;
+
+/// Tenants that were looked up lately, by slug.
+///
+/// A map, not a truth: whatever decides about somebody's access reads the tenant's row inside its own transaction.
+#[derive(Debug, Default)]
+pub struct TenantCache {
+    by_slug: papaya::HashMap<String, Cached>,
+}
+
+#[derive(Debug, Clone)]
+struct Cached {
+    tenant: Arc<Tenant>,
+    read_at: Timestamp,
+}
+
+impl TenantCache {
+    /// How long a looked-up tenant is used without looking again.
+    const FRESH: Ttl = Ttl::seconds(5);
+    /// The most tenants kept; beyond it the cache is emptied, which costs one look-up each.
+    const MOST: usize = 200_000;
+
+    fn get(&self, slug: &Slug) -> Option<Cached> {
+        self.by_slug.pin().get(slug.as_str()).cloned()
+    }
+
+    fn put(&self, tenant: Arc<Tenant>, read_at: Timestamp) {
+        let map = self.by_slug.pin();
+        if map.len() >= Self::MOST {
+            map.clear();
+        }
+        map.insert(tenant.slug.as_str().to_owned(), Cached { tenant, read_at });
+    }
+
+    fn forget(&self, slug: &Slug) {
+        self.by_slug.pin().remove(slug.as_str());
+    }
+}
+
+/// No such tenant, or none that the caller may know of.
+#[derive(Debug, thiserror::Error)]
+pub enum NoTenant {
+    #[error("no such tenant")]
+    Unknown,
+    #[error(transparent)]
+    Fault(#[from] Fault),
+}
+
+/// The tenant of a slug, possibly some seconds old; older when the database is away, so that JWKS and discovery stay up.
+///
+/// # Errors
+/// [`NoTenant::Unknown`] for a word that is no slug, too.
+pub async fn resolve(ctx: &Ctx, slug: &str) -> Result<Arc<Tenant>, NoTenant> {
+    let slug: Slug = slug.parse().map_err(|_| NoTenant::Unknown)?;
+    let now = ctx.now();
+    let cached = ctx.tenants.get(&slug);
+    if let Some(cached) = &cached
+        && now < cached.read_at.plus(TenantCache::FRESH)
+    {
+        return Ok(Arc::clone(&cached.tenant));
+    }
+    match read_by_slug(ctx, &slug).await {
+        Ok(Some(tenant)) => {
+            let tenant = Arc::new(tenant);
+            ctx.tenants.put(Arc::clone(&tenant), now);
+            Ok(tenant)
+        }
+        Ok(None) => {
+            ctx.tenants.forget(&slug);
+            Err(NoTenant::Unknown)
+        }
+        Err(StoreError::Unavailable(detail)) => match cached {
+            Some(cached) => Ok(cached.tenant),
+            None => Err(Fault::Unavailable(detail).into()),
+        },
+        Err(error) => Err(Fault::from(error).into()),
+    }
+}
+
+async fn read_by_slug(ctx: &Ctx, slug: &Slug) -> Result<Option<Tenant>, StoreError> {
+    ctx.store.begin_platform().await?.tenant_by_slug(slug).await
+}
+
+/// The tenant that an administrator names by its slug or its id, as it is now.
+///
+/// # Errors
+/// [`NoTenant::Unknown`] when there is none.
+pub async fn find(ctx: &Ctx, slug_or_id: &str) -> Result<Tenant, NoTenant> {
+    let mut tx = ctx.store.begin_platform().await.map_err(Fault::from)?;
+    let found = match slug_or_id.parse::<TenantId>() {
+        Ok(id) => tx.tenant_by_id(id).await,
+        Err(_) => match slug_or_id.parse::<Slug>() {
+            Ok(slug) => tx.tenant_by_slug(&slug).await,
+            Err(_) => return Err(NoTenant::Unknown),
+        },
+    };
+    found.map_err(Fault::from)?.ok_or(NoTenant::Unknown)
+}
+
+#[derive(Debug, Clone)]
+pub struct CreateTenant {
+    pub slug: Slug,
+    pub name: DisplayName,
+    pub policy: TenantPolicy,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum TenantDenied {
+    #[error("the slug is taken")]
+    SlugTaken,
+    #[error("no such tenant")]
+    Unknown,
+    #[error(transparent)]
+    Policy(#[from] BadText),
+    /// Deleting asks for the tenant's slug as a confirmation.
+    #[error("the confirmation is not the tenant's slug")]
+    NotConfirmed,
+    #[error(transparent)]
+    Fault(#[from] Fault),
+}
+
+impl From<StoreError> for TenantDenied {
+    fn from(error: StoreError) -> Self {
+        Self::Fault(error.into())
+    }
+}
+
+/// Creates a tenant with its first key ring, in one transaction.
+///
+/// # Errors
+/// When the slug is taken or the policy out of bounds.
+pub async fn create(ctx: &Ctx, command: CreateTenant, actor: Actor, origin: &Origin) -> Result<Tenant, TenantDenied> {
+    let now = ctx.now();
+    let tenant = Tenant {
+        id: TenantId::new(now, ctx.id_entropy()),
+        slug: command.slug,
+        name: command.name,
+        custom_domain: None,
+        status: TenantStatus::Active,
+        policy: command.policy.validated()?,
+        created_at: now,
+        updated_at: now,
+    };
+    let ring = ctx.keys.prepare(tenant.id, now).map_err(Fault::from)?;
+    let mut tx = ctx.store.begin(tenant.id).await?;
+    tx.tenant_insert(&tenant).await.map_err(|error| match error {
+        StoreError::Conflict => TenantDenied::SlugTaken,
+        other => other.into(),
+    })?;
+    tx.ring_insert(&ring.data_key, &ring.change).await?;
+    let event = AuditEvent::TenantCreated { slug: tenant.slug.to_string() };
+    tx.audit_append(&ctx.record(tenant.id, actor, origin, event)).await?;
+    tx.commit().await?;
+    Ok(tenant)
+}
+
+/// Tenants in the order of their slugs, after `after`.
+///
+/// # Errors
+/// When the database is away.
+pub async fn list(ctx: &Ctx, after: Option<&Slug>, limit: u32) -> Result<Vec<Tenant>, Fault> {
+    Ok(ctx.store.begin_platform().await?.tenants_page(after, limit).await?)
+}
+
+/// A change of a tenant; what is `None` stays.
+#[derive(Debug, Clone, Default)]
+pub struct ChangeTenant {
+    pub name: Option<DisplayName>,
+    pub policy: Option<TenantPolicy>,
+    pub is_active: Option<bool>,
+}
+
+/// Changes a tenant's name, policy or status.
+///
+/// # Errors
+/// When the policy is out of bounds or the tenant gone.
+pub async fn change(ctx: &Ctx, tenant: TenantId, command: ChangeTenant, actor: Actor, origin: &Origin) -> Result<Tenant, TenantDenied> {
+    let now = ctx.now();
+    let mut tx = ctx.store.begin(tenant).await?;
+    let mut row = tx.tenant().await?.ok_or(TenantDenied::Unknown)?;
+    let mut events = Vec::new();
+    let mut changed = Vec::new();
+    if let Some(name) = command.name
+        && name != row.name
+    {
+        row.name = name;
+        changed.push("name".to_owned());
+    }
+    if let Some(policy) = command.policy {
+        let policy = policy.validated()?;
+        if policy != row.policy {
+            row.policy = policy;
+            changed.push("policy".to_owned());
+        }
+    }
+    if !changed.is_empty() {
+        events.push(AuditEvent::TenantChanged { changed });
+    }
+    match (command.is_active, row.status) {
+        (Some(false), TenantStatus::Active) => {
+            row.status = TenantStatus::Suspended { at: now };
+            events.push(AuditEvent::TenantSuspended);
+        }
+        (Some(true), TenantStatus::Suspended { .. }) => {
+            row.status = TenantStatus::Active;
+            events.push(AuditEvent::TenantResumed);
+        }
+        _ => {}
+    }
+    if events.is_empty() {
+        return Ok(row);
+    }
+    row.updated_at = now;
+    tx.tenant_update(&row).await?;
+    for event in events {
+        tx.audit_append(&ctx.record(tenant, actor.clone(), origin, event)).await?;
+    }
+    tx.commit().await?;
+    ctx.tenants.forget(&row.slug);
+    Ok(row)
+}
+
+/// Deletes a tenant and all it owns. What remains are its audit log and its kids, which are never used again.
+///
+/// # Errors
+/// When `confirmation` is not the tenant's slug.
+pub async fn delete(ctx: &Ctx, tenant: &Tenant, confirmation: &str, actor: Actor, origin: &Origin) -> Result<(), TenantDenied> {
+    if confirmation != tenant.slug.as_str() {
+        return Err(TenantDenied::NotConfirmed);
+    }
+    let mut tx = ctx.store.begin(tenant.id).await?;
+    if tx.tenant().await?.is_none() {
+        return Err(TenantDenied::Unknown);
+    }
+    tx.tenant_delete().await?;
+    let event = AuditEvent::TenantDeleted { slug: tenant.slug.to_string() };
+    tx.audit_append(&ctx.record(tenant.id, actor, origin, event)).await?;
+    tx.commit().await?;
+    ctx.tenants.forget(&tenant.slug);
+    ctx.keys.forget(tenant.id);
+    Ok(())
+}

@@ -1,0 +1,121 @@
+//! The refresh grant (RFC 6749, 6): one presented token, one durable commit, one verdict.
+//!
+//! Invariant: all refusals look the same from outside; a token that this tenant never made costs no SQL.
+
+use domain::client::ClientId;
+use domain::ids::EventId;
+use domain::scope::Scope;
+use domain::tenant::Tenant;
+use domain::time::Timestamp;
+use domain::token::family::Binding;
+use subtle::ConstantTimeEq;
+
+use crate::ctx::{Ctx, Origin};
+use crate::fault::Fault;
+use crate::tokens::issue::{IssuedTokens, issue};
+use crate::tokens::judgement::{RefreshAttempt, Verdict};
+
+#[derive(Debug)]
+pub struct RefreshCommand {
+    pub refresh_token: String,
+    pub client_id: ClientId,
+    /// How the token came: in the body, or by cookie with this CSRF token.
+    pub presented_by: PresentedBy,
+    /// Narrows the access token; the session keeps its scope.
+    pub scope: Option<Scope>,
+}
+
+#[derive(Debug, Clone)]
+pub enum PresentedBy {
+    Body,
+    Cookie { csrf_token: Option<String> },
+}
+
+/// What happened, for the counters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RefreshOutcome {
+    Rotated,
+    Replayed,
+    Replaced,
+}
+
+#[derive(Debug)]
+pub enum RefreshDenied {
+    /// Not a token of this tenant, expired, revoked, of another client…: one answer for all.
+    InvalidGrant,
+    /// The token had been used before; the session is over. From outside the same as [`Self::InvalidGrant`].
+    Reused,
+    SlowDown {
+        retry_at: Timestamp,
+    },
+    /// More was asked for than the session has.
+    InvalidScope,
+    /// The cookie came without its CSRF token.
+    CsrfMissing,
+    Fault(Fault),
+}
+
+impl<E: Into<Fault>> From<E> for RefreshDenied {
+    fn from(error: E) -> Self {
+        Self::Fault(error.into())
+    }
+}
+
+/// Exchanges a refresh token for a new pair.
+///
+/// # Errors
+/// See [`RefreshDenied`]. A refusal that must be remembered has been committed.
+pub async fn refresh(
+    ctx: &Ctx,
+    tenant: &Tenant,
+    command: RefreshCommand,
+    origin: &Origin,
+) -> Result<(RefreshOutcome, IssuedTokens), RefreshDenied> {
+    let signer = ctx.keys.signer(tenant.id, 0).await?;
+    let (family_id, generation) = signer.open_refresh(&command.refresh_token).ok_or(RefreshDenied::InvalidGrant)?;
+    let binding = match &command.presented_by {
+        PresentedBy::Body => Binding::Bearer,
+        PresentedBy::Cookie { csrf_token } => {
+            let wanted = signer.csrf_token(family_id);
+            let is_right = csrf_token.as_ref().is_some_and(|token| bool::from(token.as_bytes().ct_eq(wanted.as_bytes())));
+            if !is_right {
+                return Err(RefreshDenied::CsrfMissing);
+            }
+            Binding::Cookie
+        }
+    };
+    let now = ctx.now();
+    if command.scope.is_some() {
+        // A wish for more must not cost the client its token: look before judging. The scope of a session never changes.
+        let family = ctx.store.begin_read(tenant.id).await?.family_by_id(family_id).await?.ok_or(RefreshDenied::InvalidGrant)?;
+        if !command.scope.as_ref().is_some_and(|scope| !scope.is_empty() && scope.is_within(&family.scope)) {
+            return Err(RefreshDenied::InvalidScope);
+        }
+    }
+    let attempt = RefreshAttempt {
+        family_id,
+        generation,
+        client_id: command.client_id,
+        binding,
+        now,
+        event_id: EventId::new(now, ctx.id_entropy()),
+        source: origin.source.map(|address| address.to_string()),
+        request_id: origin.request_id.clone(),
+    };
+    let judgement = ctx.store.refresh(tenant.id, attempt).await?.ok_or(RefreshDenied::InvalidGrant)?;
+    let outcome = match judgement.verdict {
+        Verdict::Rotated => RefreshOutcome::Rotated,
+        Verdict::Replayed => RefreshOutcome::Replayed,
+        Verdict::Replaced => RefreshOutcome::Replaced,
+        Verdict::Reused => return Err(RefreshDenied::Reused),
+        Verdict::SlowDown { retry_at } => return Err(RefreshDenied::SlowDown { retry_at }),
+        Verdict::Refused(_) => return Err(RefreshDenied::InvalidGrant),
+    };
+    let facts = judgement.facts;
+    let user = facts.user.ok_or(RefreshDenied::InvalidGrant)?;
+    let scope = command.scope.unwrap_or_else(|| facts.family.scope.clone());
+    // The ring may have moved on since the snapshot was made: sign with what the row says.
+    let signer =
+        if signer.generation() >= facts.ring_generation { signer } else { ctx.keys.signer(tenant.id, facts.ring_generation).await? };
+    Ok((outcome, issue(ctx, &facts.tenant, &user, &facts.family, scope, signer.as_ref(), now)?))
+}

@@ -1,0 +1,73 @@
+//! Ending a session by one of its tokens: revocation (RFC 7009) and logout.
+//!
+//! Any token of the session will do, current or not: whoever holds one may end it, and a thief gains nothing by that.
+
+use domain::audit::{Actor, AuditEvent};
+use domain::client::ClientId;
+use domain::ids::FamilyId;
+use domain::tenant::Tenant;
+use domain::token::family::{Revocation, RevocationCause};
+use subtle::ConstantTimeEq;
+
+use crate::ctx::{Ctx, Origin};
+use crate::fault::Fault;
+
+/// Revokes the session that `token` (refresh or access) belongs to. A token that is unknown, of another client or already
+/// ended changes nothing and is no error (RFC 7009, 2.2). Answers whether a session ended.
+///
+/// # Errors
+/// Only when it could not be done: then the answer must not be 200.
+pub async fn revoke(
+    ctx: &Ctx,
+    tenant: &Tenant,
+    token: &str,
+    client_id: &ClientId,
+    cause: RevocationCause,
+    origin: &Origin,
+) -> Result<bool, Fault> {
+    let signer = ctx.keys.signer(tenant.id, 0).await?;
+    let family_id = match signer.open_refresh(token) {
+        Some((family_id, _)) => Some(family_id),
+        None => {
+            let keys = ctx.keys.published(tenant.id).await?;
+            keys.verifier.verify(token, &tenant.issuer(&ctx.base_url), ctx.now()).ok().map(|claims| claims.sid)
+        }
+    };
+    match family_id {
+        Some(family_id) => end_session(ctx, tenant, family_id, Some(client_id), cause, origin).await,
+        None => Ok(false),
+    }
+}
+
+/// Ends one session; when `client_id` is given, only if it is that client's.
+pub(crate) async fn end_session(
+    ctx: &Ctx,
+    tenant: &Tenant,
+    family_id: FamilyId,
+    client_id: Option<&ClientId>,
+    cause: RevocationCause,
+    origin: &Origin,
+) -> Result<bool, Fault> {
+    let mut tx = ctx.store.begin(tenant.id).await?;
+    let Some(family) = tx.family_by_id(family_id).await?.filter(|family| client_id.is_none_or(|id| *id == family.client_id)) else {
+        return Ok(false);
+    };
+    if !tx.family_revoke(family_id, Revocation { at: ctx.now(), cause }).await? {
+        return Ok(false);
+    }
+    let event = AuditEvent::SessionRevoked { user_id: family.user_id, session_id: family_id, cause: cause.name().to_owned() };
+    tx.audit_append(&ctx.record(tenant.id, Actor::User { user_id: family.user_id }, origin, event)).await?;
+    tx.commit().await?;
+    Ok(true)
+}
+
+/// Whether `csrf_token` is the one of the cookie session that `refresh_token` belongs to. A token of nobody's session needs none.
+///
+/// # Errors
+/// When the tenant's secrets cannot be had.
+pub async fn has_csrf_token(ctx: &Ctx, tenant: &Tenant, refresh_token: &str, csrf_token: Option<&str>) -> Result<bool, Fault> {
+    let signer = ctx.keys.signer(tenant.id, 0).await?;
+    let Some((family_id, _)) = signer.open_refresh(refresh_token) else { return Ok(true) };
+    let wanted = signer.csrf_token(family_id);
+    Ok(csrf_token.is_some_and(|token| bool::from(token.as_bytes().ct_eq(wanted.as_bytes()))))
+}

@@ -1,0 +1,246 @@
+//! Users of a tenant, as its administrators handle them.
+//!
+//! Invariant: disabling or deleting a user, or setting a password, ends the user's sessions in the same transaction.
+
+use domain::audit::{Actor, AuditEvent};
+use domain::ids::UserId;
+use domain::password::{Password, PasswordDenied};
+use domain::secret::Secret;
+use domain::tenant::Tenant;
+use domain::text::{BadText, Email, Username};
+use domain::time::Timestamp;
+use domain::token::family::{Revocation, RevocationCause};
+use domain::user::{CustomClaims, Roles, User, UserNames, UserStatus};
+
+use crate::credentials::hash_pool::Busy;
+use crate::credentials::password;
+use crate::ctx::{Ctx, Origin};
+use crate::fault::Fault;
+use crate::ports::store::StoreError;
+
+/// How a new user will prove who they are.
+#[derive(Debug, Clone)]
+pub enum NewPassword {
+    /// In clear: checked by the tenant's rules, then hashed.
+    Plain(Password),
+    /// Hashed by another system; not checked by any rule.
+    Hashed(Secret<String>),
+    /// None yet: nobody can log in.
+    None,
+}
+
+#[derive(Debug, Clone)]
+pub struct CreateUser {
+    pub names: UserNames,
+    pub password: NewPassword,
+    pub roles: Roles,
+    pub claims: CustomClaims,
+}
+
+#[derive(Debug)]
+pub enum UserDenied {
+    NameTaken,
+    Unknown,
+    Password(PasswordDenied),
+    Bad(BadText),
+    Busy(Busy),
+    Fault(Fault),
+}
+
+impl<E: Into<Fault>> From<E> for UserDenied {
+    fn from(error: E) -> Self {
+        Self::Fault(error.into())
+    }
+}
+
+fn taken(error: StoreError) -> UserDenied {
+    match error {
+        StoreError::Conflict => UserDenied::NameTaken,
+        other => UserDenied::Fault(other.into()),
+    }
+}
+
+/// Creates a user.
+///
+/// # Errors
+/// When a name is taken or the password is unfit.
+pub async fn create(ctx: &Ctx, tenant: &Tenant, command: CreateUser, actor: Actor, origin: &Origin) -> Result<User, UserDenied> {
+    let now = ctx.now();
+    let user = User {
+        id: UserId::new(now, ctx.id_entropy()),
+        names: command.names,
+        status: UserStatus::Active,
+        roles: command.roles,
+        claims: command.claims,
+        created_at: now,
+        updated_at: now,
+        password_changed_at: now,
+    };
+    let phc = match command.password {
+        NewPassword::Plain(plain) => Some(checked_hash(ctx, tenant, &user, plain).await?),
+        NewPassword::Hashed(phc) => Some(phc),
+        NewPassword::None => None,
+    };
+    let mut tx = ctx.store.begin(tenant.id).await?;
+    if tx.tenant().await?.is_none() {
+        return Err(UserDenied::Unknown);
+    }
+    tx.user_insert(&user, phc.as_ref()).await.map_err(taken)?;
+    tx.audit_append(&ctx.record(tenant.id, actor, origin, AuditEvent::UserCreated { user_id: user.id })).await?;
+    tx.commit().await?;
+    Ok(user)
+}
+
+/// Checks a new password by the tenant's rules and hashes it, on the pool.
+async fn checked_hash(ctx: &Ctx, tenant: &Tenant, user: &User, plain: Password) -> Result<Secret<String>, UserDenied> {
+    let rules = tenant.policy.password;
+    let params = tenant.policy.argon2;
+    let mut words = user.context_words();
+    words.extend([tenant.slug.to_string(), tenant.name.to_string()]);
+    let mut salt = [0; 16];
+    ctx.entropy.fill(&mut salt);
+    ctx.hashing
+        .run(tenant.id, move || {
+            let words: Vec<&str> = words.iter().map(String::as_str).collect();
+            rules.check(&plain, &words).map_err(UserDenied::Password)?;
+            password::hash(&plain, params, &salt)
+                .ok_or_else(|| UserDenied::Fault(Fault::Broken("argon2 refused its parameters".to_owned())))
+        })
+        .await
+        .map_err(UserDenied::Busy)?
+}
+
+/// Users in the order of their ids, after `after`.
+///
+/// # Errors
+/// When the database is away.
+pub async fn list(ctx: &Ctx, tenant: &Tenant, after: Option<UserId>, limit: u32) -> Result<Vec<User>, Fault> {
+    Ok(ctx.store.begin_read(tenant.id).await?.users_page(after, limit).await?)
+}
+
+/// One user.
+///
+/// # Errors
+/// [`UserDenied::Unknown`] when this tenant has no such user.
+pub async fn get(ctx: &Ctx, tenant: &Tenant, id: UserId) -> Result<User, UserDenied> {
+    ctx.store.begin_read(tenant.id).await?.user_by_id(id).await?.ok_or(UserDenied::Unknown)
+}
+
+/// A change of a user. The outer `None` leaves a name as it is, the inner one takes it away.
+#[derive(Debug, Clone, Default)]
+pub struct ChangeUser {
+    pub username: Option<Option<Username>>,
+    pub email: Option<Option<Email>>,
+    pub roles: Option<Roles>,
+    pub claims: Option<CustomClaims>,
+    pub is_active: Option<bool>,
+}
+
+/// Changes a user; disabling ends all sessions.
+///
+/// # Errors
+/// When a name is taken, or none would be left.
+pub async fn change(
+    ctx: &Ctx,
+    tenant: &Tenant,
+    id: UserId,
+    command: ChangeUser,
+    actor: Actor,
+    origin: &Origin,
+) -> Result<User, UserDenied> {
+    let now = ctx.now();
+    let mut tx = ctx.store.begin(tenant.id).await?;
+    let before = tx.user_by_id(id).await?.ok_or(UserDenied::Unknown)?;
+    let mut user = before.clone();
+    user.names = UserNames::new(
+        command.username.unwrap_or_else(|| before.names.username().cloned()),
+        command.email.unwrap_or_else(|| before.names.email().cloned()),
+    )
+    .map_err(UserDenied::Bad)?;
+    if let Some(roles) = command.roles {
+        user.roles = roles;
+    }
+    if let Some(claims) = command.claims {
+        user.claims = claims;
+    }
+    let mut events = Vec::new();
+    let changed: Vec<String> = [
+        ("username", user.names.username() != before.names.username()),
+        ("email", user.names.email() != before.names.email()),
+        ("roles", user.roles != before.roles),
+        ("claims", user.claims != before.claims),
+    ]
+    .into_iter()
+    .filter(|(_, is_changed)| *is_changed)
+    .map(|(name, _)| name.to_owned())
+    .collect();
+    if !changed.is_empty() {
+        events.push(AuditEvent::UserChanged { user_id: id, changed });
+    }
+    match (command.is_active, before.status) {
+        (Some(false), UserStatus::Active) => {
+            user.status = UserStatus::Disabled { at: now };
+            events.push(AuditEvent::UserDisabled { user_id: id });
+            let count = tx.families_revoke(id, Revocation { at: now, cause: RevocationCause::UserDisabled }).await?;
+            events.push(AuditEvent::SessionsRevoked { user_id: id, count, cause: RevocationCause::UserDisabled.name().to_owned() });
+        }
+        (Some(true), UserStatus::Disabled { .. }) => {
+            user.status = UserStatus::Active;
+            events.push(AuditEvent::UserEnabled { user_id: id });
+        }
+        _ => {}
+    }
+    if events.is_empty() {
+        return Ok(before);
+    }
+    user.updated_at = now;
+    tx.user_update(&user).await.map_err(taken)?;
+    for event in events {
+        tx.audit_append(&ctx.record(tenant.id, actor.clone(), origin, event)).await?;
+    }
+    tx.commit().await?;
+    Ok(user)
+}
+
+/// Sets a user's password and ends all sessions.
+///
+/// # Errors
+/// When the password is unfit.
+pub async fn set_password(
+    ctx: &Ctx,
+    tenant: &Tenant,
+    id: UserId,
+    plain: Password,
+    actor: Actor,
+    origin: &Origin,
+) -> Result<(), UserDenied> {
+    let user = get(ctx, tenant, id).await?;
+    let phc = checked_hash(ctx, tenant, &user, plain).await?;
+    let now: Timestamp = ctx.now();
+    let mut tx = ctx.store.begin(tenant.id).await?;
+    let mut user = tx.user_by_id(id).await?.ok_or(UserDenied::Unknown)?;
+    (user.password_changed_at, user.updated_at) = (now, now);
+    tx.user_update(&user).await?;
+    tx.password_hash_set(id, &phc).await?;
+    let cause = RevocationCause::PasswordChanged;
+    let count = tx.families_revoke(id, Revocation { at: now, cause }).await?;
+    for event in
+        [AuditEvent::PasswordSet { user_id: id }, AuditEvent::SessionsRevoked { user_id: id, count, cause: cause.name().to_owned() }]
+    {
+        tx.audit_append(&ctx.record(tenant.id, actor.clone(), origin, event)).await?;
+    }
+    Ok(tx.commit().await?)
+}
+
+/// Deletes a user with all sessions.
+///
+/// # Errors
+/// [`UserDenied::Unknown`] when this tenant has no such user.
+pub async fn delete(ctx: &Ctx, tenant: &Tenant, id: UserId, actor: Actor, origin: &Origin) -> Result<(), UserDenied> {
+    let mut tx = ctx.store.begin(tenant.id).await?;
+    if !tx.user_delete(id).await? {
+        return Err(UserDenied::Unknown);
+    }
+    tx.audit_append(&ctx.record(tenant.id, actor, origin, AuditEvent::UserDeleted { user_id: id })).await?;
+    Ok(tx.commit().await?)
+}

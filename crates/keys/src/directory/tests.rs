@@ -1,0 +1,307 @@
+//! The directory, its actors and its clock, on a store in memory: waking, changing, losing races, dying, leaving.
+//!
+//! Invariant: no test waits for time to pass; the clock is set.
+
+use std::future::Future;
+
+use domain::audit::AuditEvent;
+use domain::keys::plan::RotationDenied;
+use domain::keys::ring::{Alg, KeyState};
+
+use super::fake_store::{FakeClock, FakeStore, Shared};
+use super::*;
+use crate::node::fakes::{ISSUER, NOW, OsEntropy, claims, tenant};
+
+struct World {
+    kek: String,
+    store: Arc<FakeStore>,
+    clock: Arc<FakeClock>,
+}
+
+impl World {
+    fn new() -> Self {
+        let kek = Kek::generate(&OsEntropy).to_file_text().expose().clone();
+        Self { kek, store: Arc::default(), clock: Arc::new(FakeClock(NOW.as_micros().into())) }
+    }
+
+    fn node_with(&self, kek: &str) -> Arc<KeyDirectory> {
+        let settings = KeySettings {
+            kek: Kek::from_file_text(kek).unwrap(),
+            timing: NodeTiming::default(),
+            rsa_pool: 0,
+            arbiters: 2,
+            idle_after: Ttl::minutes(30),
+        };
+        let store = Arc::new(Shared(Arc::clone(&self.store)));
+        KeyDirectory::start(settings, store, Arc::<FakeClock>::clone(&self.clock), Arc::new(OsEntropy))
+    }
+
+    fn node(&self) -> Arc<KeyDirectory> {
+        self.node_with(&self.kek)
+    }
+
+    async fn create(&self, node: &KeyDirectory, tenant: TenantId) {
+        let new = node.prepare(tenant, NOW).unwrap();
+        let mut tx = Shared(Arc::clone(&self.store)).begin(tenant).await.unwrap();
+        tx.ring_insert(&new.data_key, &new.change).await.unwrap();
+        tx.commit().await.unwrap();
+    }
+
+    fn pass(&self, ttl: Ttl) {
+        self.clock.0.fetch_add(ttl.as_micros(), Ordering::SeqCst);
+    }
+
+    fn events(&self) -> Vec<AuditEvent> {
+        self.store.audit.lock().unwrap().iter().map(|record| record.event.clone()).collect()
+    }
+}
+
+fn run<F: Future<Output = ()>>(test: impl FnOnce(World) -> F) {
+    actix::System::new().block_on(test(World::new()));
+}
+
+fn by() -> OrderedBy {
+    OrderedBy { actor: audit::Actor::PlatformAdmin, source: None, request_id: None }
+}
+
+fn rotate() -> KeyCommand {
+    KeyCommand::Plan(Intent::Rotate { algs: Some(vec![Alg::ES256]), sign_from: None })
+}
+
+fn emergency() -> KeyCommand {
+    KeyCommand::Plan(Intent::Emergency { reason: "leaked".to_owned() })
+}
+
+#[test]
+fn a_new_tenant_signs_what_its_published_keys_verify() {
+    run(|world| async move {
+        let node = world.node();
+        world.create(&node, tenant(1)).await;
+        let published = node.published(tenant(1)).await.unwrap();
+        assert_eq!(node.stats(), KeyStats { awake: 1, activations: 1, ..KeyStats::default() }, "public keys only");
+        let signer = node.signer(tenant(1), 0).await.unwrap();
+        let token = signer.sign(&mut claims(), NOW).unwrap();
+        assert!(published.verifier.verify(&token, ISSUER, NOW).is_ok());
+        assert_eq!(node.stats(), KeyStats { awake: 1, unsealed: 1, activations: 1, ..KeyStats::default() });
+    });
+}
+
+#[test]
+fn a_crowd_wakes_a_tenant_once() {
+    run(|world| async move {
+        let node = world.node();
+        world.create(&node, tenant(1)).await;
+        let all = futures_util::future::join_all((0..200).map(|_| node.published(tenant(1)))).await;
+        let first = all[0].as_ref().unwrap();
+        assert!(all.iter().all(|one| Arc::ptr_eq(one.as_ref().unwrap(), first)));
+        assert_eq!(node.stats().activations, 1);
+    });
+}
+
+#[test]
+fn the_clock_stages_the_algorithm_that_was_not_ready() {
+    run(|world| async move {
+        let node = world.node();
+        world.create(&node, tenant(1)).await;
+        assert_eq!(node.published(tenant(1)).await.unwrap().ring.keys.len(), 1);
+        node.directory.sweep().await;
+        let published = node.published(tenant(1)).await.unwrap();
+        assert_eq!(published.ring.newest_of(Alg::RS256).unwrap().state_at(NOW), KeyState::Staged);
+        assert!(matches!(&world.events()[..], [AuditEvent::KeyStaged { alg, .. }] if alg == "RS256"));
+        // Nothing more is due.
+        node.directory.sweep().await;
+        assert_eq!(node.published(tenant(1)).await.unwrap().ring.generation, 2);
+        assert!(node.signer(tenant(1), 2).await.is_ok(), "the sealed RSA key opens");
+    });
+}
+
+#[test]
+fn a_lost_race_is_planned_anew_once() {
+    run(|world| async move {
+        let node = world.node();
+        world.create(&node, tenant(1)).await;
+        world.store.conflicts.store(1, Ordering::SeqCst);
+        assert!(node.execute(tenant(1), rotate(), by()).await.unwrap().changed);
+        world.store.conflicts.store(2, Ordering::SeqCst);
+        let refused = node.execute(tenant(1), emergency(), by()).await;
+        assert!(matches!(refused, Err(KeyCommandError::Fault(KeyFault::Unavailable(_)))));
+        assert_eq!(node.published(tenant(1)).await.unwrap().ring.generation, 2);
+    });
+}
+
+#[test]
+fn of_eight_nodes_that_rotate_at_once_one_wins() {
+    run(|world| async move {
+        let nodes: Vec<_> = (0..8).map(|_| world.node()).collect();
+        world.create(&nodes[0], tenant(1)).await;
+        let all = futures_util::future::join_all(nodes.iter().map(|node| node.execute(tenant(1), rotate(), by()))).await;
+        assert_eq!(all.iter().filter(|one| one.as_ref().is_ok_and(|change| change.changed)).count(), 1);
+        for lost in all.iter().filter_map(|one| one.as_ref().err()) {
+            assert!(matches!(lost, KeyCommandError::Denied(RotationDenied::AlreadyStaged { .. })), "{lost}");
+        }
+        assert_eq!(world.store.rows.lock().unwrap()[&tenant(1)].ring.keys.len(), 2);
+    });
+}
+
+#[test]
+fn a_change_reaches_other_nodes_by_sweep_or_by_demand() {
+    run(|world| async move {
+        let (here, there) = (world.node(), world.node());
+        world.create(&here, tenant(1)).await;
+        there.signer(tenant(1), 0).await.unwrap();
+        here.execute(tenant(1), rotate(), by()).await.unwrap();
+        assert_eq!(there.published(tenant(1)).await.unwrap().ring.generation, 1);
+        there.directory.follow_others().await.unwrap();
+        assert_eq!(there.published(tenant(1)).await.unwrap().ring.generation, 2);
+        here.execute(tenant(1), emergency(), by()).await.unwrap();
+        assert_eq!(there.signer(tenant(1), 3).await.unwrap().generation(), 3);
+        assert!(matches!(there.signer(tenant(1), 4).await, Err(KeyFault::Unavailable(_))));
+    });
+}
+
+#[test]
+fn an_emergency_destroys_the_old_private_keys() {
+    run(|world| async move {
+        let node = world.node();
+        world.create(&node, tenant(1)).await;
+        let old = node.signer(tenant(1), 0).await.unwrap().sign(&mut claims(), NOW).unwrap();
+        let change = node.execute(tenant(1), emergency(), by()).await.unwrap();
+        let revoked = change.consequences.unwrap().revoked_kids;
+        assert_eq!(revoked.len(), 1);
+        assert!(change.keys.verifier.verify(&old, ISSUER, NOW).is_err());
+        let new = node.signer(tenant(1), 0).await.unwrap().sign(&mut claims(), NOW).unwrap();
+        assert!(change.keys.verifier.verify(&new, ISSUER, NOW).is_ok());
+        let row = world.store.rows.lock().unwrap()[&tenant(1)].clone();
+        assert!(row.secrets.iter().all(|secret| secret.name != revoked[0].as_str()));
+        assert!(matches!(&world.events()[..], [AuditEvent::KeyStaged { .. }, AuditEvent::KeyStaged { .. }, AuditEvent::KeyRevoked { .. }]));
+    });
+}
+
+#[test]
+fn a_policy_is_adopted_and_audited_or_refused() {
+    run(|world| async move {
+        let node = world.node();
+        world.create(&node, tenant(1)).await;
+        let longer = RotationNumbers { lead_seconds: Ttl::hours(30), ..RotationNumbers::default() };
+        assert!(node.execute(tenant(1), KeyCommand::ChangePolicy(longer.clone()), by()).await.unwrap().changed);
+        assert_eq!(node.published(tenant(1)).await.unwrap().ring.numbers, longer);
+        assert!(world.events().contains(&AuditEvent::KeyPolicyChanged { changed: vec!["lead_seconds".to_owned()] }));
+        let hasty = RotationNumbers { lead_seconds: Ttl::seconds(1), ..RotationNumbers::default() };
+        assert!(matches!(node.execute(tenant(1), KeyCommand::ChangePolicy(hasty), by()).await, Err(KeyCommandError::Unsafe(_))));
+    });
+}
+
+#[test]
+fn a_dead_actor_is_replaced_but_a_begun_change_is_not_repeated() {
+    run(|world| async move {
+        let node = world.node();
+        world.create(&node, tenant(1)).await;
+        world.store.panics.store(1, Ordering::SeqCst);
+        assert!(node.published(tenant(1)).await.is_ok());
+        assert_eq!(node.stats().restarts, 1);
+        world.store.panics.store(1, Ordering::SeqCst);
+        let interrupted = node.execute(tenant(1), rotate(), by()).await;
+        assert!(matches!(interrupted, Err(KeyCommandError::Fault(KeyFault::Unavailable(_)))));
+        assert_eq!(node.published(tenant(1)).await.unwrap().ring.generation, 1);
+        world.store.panics.store(2, Ordering::SeqCst);
+        node.forget(tenant(1));
+        assert!(matches!(node.published(tenant(1)).await, Err(KeyFault::Unavailable(_))), "one retry, not more");
+    });
+}
+
+#[test]
+fn a_change_happens_even_if_its_orderer_goes_away() {
+    run(|world| async move {
+        let node = world.node();
+        world.create(&node, tenant(1)).await;
+        let mut order = node.execute(tenant(1), rotate(), by());
+        assert!(futures_util::poll!(&mut order).is_pending());
+        drop(order);
+        let changed = async {
+            while world.store.rows.lock().unwrap()[&tenant(1)].ring.generation < 2 {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(10), changed).await.unwrap();
+    });
+}
+
+#[test]
+fn a_tenant_without_a_ring_is_forgotten() {
+    run(|world| async move {
+        let node = world.node();
+        assert!(matches!(node.published(tenant(9)).await, Err(KeyFault::NoRing)));
+        assert!(matches!(node.signer(tenant(9), 0).await, Err(KeyFault::NoRing)));
+        assert!(matches!(node.execute(tenant(9), rotate(), by()).await, Err(KeyCommandError::Fault(KeyFault::NoRing))));
+        assert_eq!(node.stats().awake, 0);
+
+        world.create(&node, tenant(1)).await;
+        node.published(tenant(1)).await.unwrap();
+        world.store.rows.lock().unwrap().remove(&tenant(1));
+        node.directory.sweep().await;
+        assert_eq!(node.stats().awake, 0);
+    });
+}
+
+#[test]
+fn a_wrong_key_encryption_key_hides_private_keys_only() {
+    run(|world| async move {
+        world.create(&world.node(), tenant(1)).await;
+        let other = Kek::generate(&OsEntropy);
+        let node = world.node_with(other.to_file_text().expose());
+        assert!(node.published(tenant(1)).await.is_ok());
+        let Err(KeyFault::Sealed(why)) = node.signer(tenant(1), 0).await.map(|_| ()) else { panic!("opened") };
+        assert!(why.contains(other.id()), "{why}");
+        assert!(node.execute(tenant(1), rotate(), by()).await.is_err());
+        assert_eq!(node.published(tenant(1)).await.unwrap().ring.generation, 1);
+    });
+}
+
+#[test]
+fn the_idle_leave_and_come_back() {
+    run(|world| async move {
+        let node = world.node();
+        world.create(&node, tenant(1)).await;
+        node.directory.sweep().await;
+        node.published(tenant(1)).await.unwrap();
+        world.pass(Ttl::minutes(29));
+        node.directory.sweep().await;
+        assert_eq!(node.stats().awake, 1);
+        world.pass(Ttl::minutes(2));
+        node.directory.sweep().await;
+        assert_eq!(node.stats().awake, 0);
+        assert!(node.published(tenant(1)).await.is_ok());
+        assert_eq!(node.stats().restarts, 0);
+    });
+}
+
+#[test]
+fn the_clock_ticks_and_shutdown_ends_it_all() {
+    run(|world| async move {
+        let node = world.node();
+        world.create(&node, tenant(1)).await;
+        node.start_clock();
+        node.start_clock();
+        let staged = async {
+            while world.events().is_empty() {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(10), staged).await.unwrap();
+        node.shutdown().await;
+        assert_eq!(node.stats().awake, 0);
+        assert!(matches!(node.published(tenant(1)).await, Err(KeyFault::Unavailable(_))));
+    });
+}
+
+#[test]
+fn the_installation_has_one_secret_for_all_nodes() {
+    run(|world| async move {
+        let (here, there) = (world.node(), world.node());
+        let mac = here.installation_mac(b"token").await.unwrap();
+        assert_eq!(there.installation_mac(b"token").await, Ok(mac));
+        assert_ne!(there.installation_mac(b"other").await, Ok(mac));
+        let stranger = world.node_with(Kek::generate(&OsEntropy).to_file_text().expose());
+        assert!(matches!(stranger.installation_mac(b"token").await, Err(KeyFault::Sealed(_))));
+    });
+}

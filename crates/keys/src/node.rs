@@ -1,0 +1,119 @@
+//! What every tenant's actor on this node shares: the key-encryption key, the store, time, chance, and the RSA pool.
+//!
+//! Invariant: shared state here is counters and the pool; what belongs to a tenant lives in its snapshots and its actor.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+
+use app::ports::keys::KeyFault;
+use app::ports::store::{Store, StoreError};
+use app::ports::world::{Clock, Entropy};
+use domain::keys::policy::NodeTiming;
+
+use crate::kek::Kek;
+use crate::rsa_pool::RsaPool;
+
+pub(crate) struct Node {
+    pub(crate) kek: Kek,
+    pub(crate) timing: NodeTiming,
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) entropy: Arc<dyn Entropy>,
+    pub(crate) pool: RsaPool,
+    /// Actors started since this node began.
+    pub(crate) activations: AtomicU64,
+    /// Actors that were found dead and replaced.
+    pub(crate) restarts: AtomicU64,
+}
+
+/// What a failing store means for somebody who wants keys.
+pub(crate) fn store_fault(error: StoreError) -> KeyFault {
+    match error {
+        StoreError::Conflict => KeyFault::Unavailable("another node is changing the same ring".to_owned()),
+        StoreError::Unavailable(detail) => KeyFault::Unavailable(detail),
+        StoreError::Corrupt { .. } => KeyFault::Sealed(error.to_string()),
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod fakes {
+    use app::ports::store::SealedSecret;
+    use app::ports::world::Entropy;
+    use domain::ids::{FamilyId, TenantId, TokenId, UserId};
+    use domain::keys::policy::RotationNumbers;
+    use domain::keys::ring::{Alg, KeyRing, RingKey, TokenSecretVersion};
+    use domain::time::{Timestamp, Ttl};
+    use domain::token::claims::AccessClaims;
+
+    use crate::kek::Kek;
+    use crate::keygen::generate;
+    use crate::seal::DataKey;
+    use crate::signer::{TenantSigner, token_secret_name};
+
+    pub(crate) const NOW: Timestamp = Timestamp::from_seconds(1_795_000_000);
+    pub(crate) const ISSUER: &str = "https://id.example/t/acme";
+
+    pub(crate) struct OsEntropy;
+
+    impl Entropy for OsEntropy {
+        fn fill(&self, bytes: &mut [u8]) {
+            aws_lc_rs::rand::fill(bytes).unwrap();
+        }
+    }
+
+    pub(crate) fn tenant(number: u8) -> TenantId {
+        TenantId::new(NOW, [number; 10])
+    }
+
+    pub(crate) fn claims() -> AccessClaims {
+        let now = NOW.as_seconds();
+        serde_json::from_value(serde_json::json!({
+            "iss": ISSUER,
+            "sub": UserId::new(NOW, [1; 10]),
+            "aud": [ISSUER, "https://api.example"],
+            "exp": now + 900,
+            "iat": now,
+            "nbf": now,
+            "jti": TokenId::new(NOW, [2; 10]),
+            "client_id": "web",
+            "scope": "openid",
+            "auth_time": now,
+            "sid": FamilyId::new(NOW, [3; 10]),
+            "plan": {"seats": 3},
+        }))
+        .unwrap()
+    }
+
+    /// A ring of generation 1 whose keys sign since `NOW`, with its secrets.
+    pub(crate) fn sealed_ring(tenant: TenantId, algs: &[Alg]) -> (KeyRing, DataKey, Vec<SealedSecret>) {
+        let kek = Kek::generate(&OsEntropy);
+        let (data_key, _) = DataKey::generate(tenant, &kek, &OsEntropy).unwrap();
+        let mut sealed = Vec::new();
+        let mut keys = Vec::new();
+        for &alg in algs {
+            let key = generate(alg).unwrap();
+            sealed.push(data_key.seal(key.kid.as_str(), &key.private).unwrap());
+            keys.push(RingKey {
+                kid: key.kid,
+                alg,
+                public: key.public,
+                published_at: NOW,
+                sign_from: NOW,
+                token_ttl_cap_seconds: Ttl::hours(1),
+                superseded: None,
+                end: None,
+            });
+        }
+        let mut secret = [0; 32];
+        OsEntropy.fill(&mut secret);
+        sealed.push(data_key.seal(&token_secret_name(1), &secret).unwrap());
+        let token_secrets = vec![TokenSecretVersion { version: 1, created_at: NOW }];
+        (KeyRing { generation: 1, numbers: RotationNumbers::default(), keys, token_secrets, older_caches_until: None }, data_key, sealed)
+    }
+
+    pub(crate) fn ring_of(tenant: TenantId, algs: &[Alg]) -> (KeyRing, TenantSigner) {
+        let (ring, data_key, sealed) = sealed_ring(tenant, algs);
+        let signer = TenantSigner::open(tenant, &ring, &data_key, &sealed).unwrap().unwrap();
+        (ring, signer)
+    }
+}

@@ -1,0 +1,117 @@
+//! RSA keys made ahead, because making one takes up to a few hundred milliseconds and a new tenant should not wait for it.
+//!
+//! Invariant: a key is handed out once. Keys in the pool belong to nobody yet and are wiped when the pool ends.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use app::ports::keys::KeyFault;
+use domain::keys::ring::Alg;
+
+use crate::keygen::{GeneratedKey, generate};
+
+/// A few ready RSA keys, refilled by one thread as soon as one is taken. The thread ends when the pool is dropped.
+pub(crate) struct RsaPool {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    state: Mutex<State>,
+    wake: Condvar,
+    wanted: usize,
+}
+
+#[derive(Default)]
+struct State {
+    ready: VecDeque<GeneratedKey>,
+    has_ended: bool,
+}
+
+impl RsaPool {
+    /// `wanted` keys are held ready; with 0 there is no thread and every key is made when it is needed.
+    pub(crate) fn start(wanted: usize) -> Self {
+        let shared = Arc::new(Shared { state: Mutex::default(), wake: Condvar::new(), wanted });
+        if wanted > 0 {
+            let refill = Arc::clone(&shared);
+            if let Err(error) = std::thread::Builder::new().name("rsa-pool".to_owned()).spawn(move || refill.refill()) {
+                tracing::warn!(%error, "no thread for the RSA pool: keys are made when they are needed");
+            }
+        }
+        Self { shared }
+    }
+
+    /// A ready key, if there is one. Never waits for a key to be made.
+    pub(crate) fn try_take(&self) -> Option<GeneratedKey> {
+        let key = self.shared.lock().ready.pop_front();
+        self.shared.wake.notify_one();
+        key
+    }
+
+    /// A ready key, or one made now: blocks for as long as that takes.
+    pub(crate) fn take_or_make(&self) -> Result<GeneratedKey, KeyFault> {
+        self.try_take().map_or_else(|| generate(Alg::RS256), Ok)
+    }
+
+    pub(crate) fn ready(&self) -> usize {
+        self.shared.lock().ready.len()
+    }
+}
+
+impl Drop for RsaPool {
+    fn drop(&mut self) {
+        self.shared.lock().has_ended = true;
+        self.shared.wake.notify_one();
+    }
+}
+
+impl Shared {
+    /// The state is good after every statement, so a panic elsewhere while it was locked broke nothing.
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn refill(&self) {
+        loop {
+            let state = self.lock();
+            let state = self.wake.wait_while(state, |state| !state.has_ended && state.ready.len() >= self.wanted);
+            if state.unwrap_or_else(PoisonError::into_inner).has_ended {
+                return;
+            }
+            match generate(Alg::RS256) {
+                Ok(key) => self.lock().ready.push_back(key),
+                Err(error) => {
+                    tracing::warn!(%error, "the RSA pool could not make a key");
+                    std::thread::sleep(Duration::from_secs(1));
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_pool_refills_and_hands_each_key_out_once() {
+        let pool = RsaPool::start(2);
+        let mut kids = Vec::new();
+        while kids.len() < 4 {
+            match pool.try_take() {
+                Some(key) => kids.push(key.kid),
+                None => std::thread::yield_now(),
+            }
+        }
+        kids.sort();
+        kids.dedup();
+        assert_eq!(kids.len(), 4);
+    }
+
+    #[test]
+    fn an_empty_pool_makes_a_key_when_it_must() {
+        let pool = RsaPool::start(0);
+        assert!(pool.try_take().is_none());
+        assert!(pool.take_or_make().is_ok());
+    }
+}

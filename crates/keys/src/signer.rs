@@ -1,0 +1,290 @@
+//! The private side of a ring, open: signs access tokens, and makes and checks what is derived from the token secrets.
+//!
+//! Invariant: keys are parsed once, at unsealing; only keys that may sign now or later are here, and no method shows one.
+
+use std::collections::HashMap;
+
+use app::ports::keys::{KeyFault, TokenSigner};
+use app::ports::store::SealedSecret;
+use aws_lc_rs::hmac;
+use aws_lc_rs::rand::SystemRandom;
+use aws_lc_rs::signature::{
+    ECDSA_P256_SHA256_FIXED_SIGNING, ECDSA_P384_SHA384_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair, RSA_PKCS1_SHA256, RSA_PSS_SHA256,
+    RsaEncoding, RsaKeyPair,
+};
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use domain::ids::{FamilyId, TenantId};
+use domain::keys::ring::{Alg, KeyRing, Kid};
+use domain::time::Timestamp;
+use domain::token::claims::{ACCESS_TOKEN_TYPE, AccessClaims};
+use domain::token::family::Generation;
+use domain::token::refresh_token;
+
+use crate::seal::DataKey;
+
+/// The name under which a version of the token secret is sealed.
+pub(crate) fn token_secret_name(version: u16) -> String {
+    format!("refresh-token/{version}")
+}
+
+/// One signing key, parsed, with its JWS header ready.
+struct KeySigner {
+    header: String,
+    key: PrivateKey,
+}
+
+enum PrivateKey {
+    Rsa(RsaKeyPair, &'static dyn RsaEncoding),
+    Ec(EcdsaKeyPair),
+    Ed(Ed25519KeyPair),
+}
+
+impl KeySigner {
+    fn parse(kid: &Kid, alg: Alg, private: &[u8]) -> Result<Self, KeyFault> {
+        let unreadable = |_| KeyFault::Sealed(format!("the private half of key {kid} is no {alg} key"));
+        let key = match alg {
+            Alg::ES256 => PrivateKey::Ec(EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, private).map_err(unreadable)?),
+            Alg::ES384 => PrivateKey::Ec(EcdsaKeyPair::from_pkcs8(&ECDSA_P384_SHA384_FIXED_SIGNING, private).map_err(unreadable)?),
+            Alg::EdDSA => PrivateKey::Ed(Ed25519KeyPair::from_pkcs8(private).map_err(unreadable)?),
+            Alg::RS256 => PrivateKey::Rsa(RsaKeyPair::from_der(private).map_err(unreadable)?, &RSA_PKCS1_SHA256),
+            Alg::PS256 => PrivateKey::Rsa(RsaKeyPair::from_der(private).map_err(unreadable)?, &RSA_PSS_SHA256),
+        };
+        // None of the three values needs escaping.
+        let header = format!(r#"{{"typ":"{ACCESS_TOKEN_TYPE}","alg":"{alg}","kid":"{kid}"}}"#);
+        Ok(Self { header: URL_SAFE_NO_PAD.encode(header), key })
+    }
+
+    /// JWS compact serialisation (RFC 7515, 7.1).
+    fn sign(&self, claims: &AccessClaims) -> Result<String, KeyFault> {
+        let failed = || KeyFault::Unavailable("a token could not be signed".to_owned());
+        let claims = serde_json::to_vec(claims).map_err(|_| failed())?;
+        let mut token = String::with_capacity(self.header.len() + claims.len() * 4 / 3 + 360);
+        token.push_str(&self.header);
+        token.push('.');
+        URL_SAFE_NO_PAD.encode_string(&claims, &mut token);
+        let signature = self.key.sign(token.as_bytes()).ok_or_else(failed)?;
+        token.push('.');
+        URL_SAFE_NO_PAD.encode_string(signature, &mut token);
+        Ok(token)
+    }
+}
+
+impl PrivateKey {
+    fn sign(&self, message: &[u8]) -> Option<Vec<u8>> {
+        let rng = SystemRandom::new();
+        match self {
+            Self::Rsa(key, padding) => {
+                let mut signature = vec![0; key.public_modulus_len()];
+                key.sign(*padding, &rng, message, &mut signature).ok()?;
+                Some(signature)
+            }
+            Self::Ec(key) => Some(key.sign(&rng, message).ok()?.as_ref().to_vec()),
+            Self::Ed(key) => Some(key.try_sign(message).ok()?.as_ref().to_vec()),
+        }
+    }
+}
+
+/// A tenant's private side at one generation of its ring.
+pub(crate) struct TenantSigner {
+    tenant: TenantId,
+    ring: KeyRing,
+    signers: HashMap<Kid, KeySigner>,
+    /// Newest, for minting.
+    newest: (u16, hmac::Key),
+    /// The first version: what must stay the same when the secret is rotated (CSRF tokens, blinded subjects) is derived
+    /// from it.
+    oldest: hmac::Key,
+    /// All versions, for reading.
+    secrets: Vec<(u16, hmac::Key)>,
+}
+
+impl TenantSigner {
+    /// Opens a ring. `Ok(None)` when a secret is missing, as when ring and secrets were not read at the same moment.
+    ///
+    /// # Errors
+    /// [`KeyFault::Sealed`] when something does not open.
+    pub(crate) fn open(tenant: TenantId, ring: &KeyRing, data_key: &DataKey, sealed: &[SealedSecret]) -> Result<Option<Self>, KeyFault> {
+        let find = |name: &str| sealed.iter().find(|secret| secret.name == name);
+        let mut signers = HashMap::new();
+        for key in ring.keys.iter().filter(|key| key.is_live()) {
+            let Some(secret) = find(key.kid.as_str()) else { return Ok(None) };
+            signers.insert(key.kid.clone(), KeySigner::parse(&key.kid, key.alg, &data_key.open_secret(secret)?)?);
+        }
+        let mut secrets = Vec::new();
+        for version in ring.token_secrets.iter().map(|secret| secret.version) {
+            let Some(secret) = find(&token_secret_name(version)) else { return Ok(None) };
+            secrets.push((version, hmac::Key::new(hmac::HMAC_SHA256, &data_key.open_secret(secret)?)));
+        }
+        let (Some((_, oldest)), Some(newest)) = (secrets.first().cloned(), secrets.last().cloned()) else {
+            return Err(KeyFault::Sealed(format!("the ring of {tenant} has no token secret")));
+        };
+        Ok(Some(Self { tenant, ring: ring.clone(), signers, newest, oldest, secrets }))
+    }
+
+    fn refresh_message(&self, body: &[u8]) -> Vec<u8> {
+        self.message("claviger/refresh/1", &[body])
+    }
+
+    /// No label is the beginning of another, and the tenant has a fixed width: two uses never share a message.
+    fn message(&self, label: &str, parts: &[&[u8]]) -> Vec<u8> {
+        let mut message = Vec::with_capacity(label.len() + 16 + parts.iter().map(|part| part.len()).sum::<usize>());
+        message.extend_from_slice(label.as_bytes());
+        message.extend_from_slice(self.tenant.as_bytes());
+        for part in parts {
+            message.extend_from_slice(part);
+        }
+        message
+    }
+}
+
+/// An HMAC-SHA-256 as an array.
+pub(crate) fn mac(key: &hmac::Key, message: &[u8]) -> [u8; 32] {
+    let mut out = [0; 32];
+    out.copy_from_slice(hmac::sign(key, message).as_ref());
+    out
+}
+
+impl TokenSigner for TenantSigner {
+    fn generation(&self) -> u64 {
+        self.ring.generation
+    }
+
+    fn sign(&self, claims: &mut AccessClaims, now: Timestamp) -> Result<String, KeyFault> {
+        let key = self.ring.signer_at(now).ok_or(KeyFault::NoSigner)?;
+        let signer = self.signers.get(&key.kid).ok_or(KeyFault::NoSigner)?;
+        claims.cap_life(key.token_ttl_cap_seconds);
+        signer.sign(claims)
+    }
+
+    fn mint_refresh(&self, family: FamilyId, generation: Generation) -> String {
+        let (version, key) = &self.newest;
+        let body = refresh_token::body(*version, family, generation);
+        refresh_token::format(&body, &mac(key, &self.refresh_message(&body)))
+    }
+
+    fn open_refresh(&self, token: &str) -> Option<(FamilyId, Generation)> {
+        let token = refresh_token::parse(token)?;
+        let (_, key) = self.secrets.iter().find(|(version, _)| *version == token.key_version)?;
+        let body = refresh_token::body(token.key_version, token.family_id, token.generation);
+        hmac::verify(key, &self.refresh_message(&body), &token.mac).ok()?;
+        Some((token.family_id, token.generation))
+    }
+
+    fn csrf_token(&self, family: FamilyId) -> String {
+        URL_SAFE_NO_PAD.encode(mac(&self.oldest, &self.message("claviger/csrf/1", &[family.as_bytes()])))
+    }
+
+    fn blind(&self, domain: &str, text: &[u8]) -> [u8; 32] {
+        let width = (domain.len() as u64).to_be_bytes();
+        mac(&self.oldest, &self.message("claviger/blind/1", &[&width, domain.as_bytes(), text]))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use app::ports::keys::TokenVerifier;
+    use domain::time::Ttl;
+
+    use super::*;
+    use crate::node::fakes::{ISSUER, NOW, claims, ring_of, tenant};
+    use crate::verifier::RingVerifier;
+
+    #[derive(serde::Deserialize)]
+    struct Said {
+        sub: String,
+    }
+
+    #[test]
+    fn every_algorithm_signs_what_others_and_we_can_verify() {
+        for alg in Alg::ALL {
+            let (ring, signer) = ring_of(tenant(1), &[alg]);
+            let mut claims = claims();
+            let token = signer.sign(&mut claims, NOW).unwrap();
+            let verifier = RingVerifier::new(&ring, Ttl::seconds(30)).unwrap();
+            assert_eq!(verifier.verify(&token, ISSUER, NOW), Ok(claims.clone()), "{alg}");
+
+            // A stranger's way: the JWK Set, and the library as it comes.
+            let set: jsonwebtoken::jwk::JwkSet = serde_json::from_slice(&crate::jwks::JwkSet::of(&ring).unwrap().bytes).unwrap();
+            let header = jsonwebtoken::decode_header(&token).unwrap();
+            assert_eq!(header.typ.as_deref(), Some("at+jwt"));
+            let jwk = set.find(header.kid.as_deref().unwrap()).unwrap();
+            let mut validation = jsonwebtoken::Validation::new(alg.name().parse().unwrap());
+            validation.set_audience(&[ISSUER]);
+            validation.set_issuer(&[ISSUER]);
+            validation.validate_exp = false;
+            let said = jsonwebtoken::decode::<Said>(&token, &jsonwebtoken::DecodingKey::from_jwk(jwk).unwrap(), &validation).unwrap();
+            assert_eq!(said.claims.sub, claims.sub.to_string());
+        }
+    }
+
+    #[test]
+    fn a_key_never_signs_for_longer_than_its_cap() {
+        let (ring, signer) = ring_of(tenant(1), &[Alg::ES256]);
+        let mut claims = claims();
+        claims.exp = claims.iat + 1_000_000;
+        signer.sign(&mut claims, NOW).unwrap();
+        assert_eq!(claims.exp - claims.iat, i64::from(ring.keys[0].token_ttl_cap_seconds.as_seconds()));
+    }
+
+    #[test]
+    fn without_a_key_that_may_sign_nothing_is_signed() {
+        let (_, signer) = ring_of(tenant(1), &[Alg::ES256]);
+        assert_eq!(signer.sign(&mut claims(), NOW.minus(Ttl::days(1))), Err(KeyFault::NoSigner));
+    }
+
+    #[test]
+    fn a_refresh_token_with_any_bit_flipped_is_nobodys() {
+        let (_, signer) = ring_of(tenant(1), &[Alg::ES256]);
+        let family = FamilyId::new(NOW, [3; 10]);
+        let token = signer.mint_refresh(family, Generation::from_u32(5));
+        assert_eq!(signer.open_refresh(&token), Some((family, Generation::from_u32(5))));
+        assert_eq!(signer.mint_refresh(family, Generation::from_u32(5)), token, "derived, so the same again");
+        let bytes = URL_SAFE_NO_PAD.decode(&token[4..]).unwrap();
+        for bit in 0..bytes.len() * 8 {
+            let mut changed = bytes.clone();
+            changed[bit / 8] ^= 1 << (bit % 8);
+            assert_eq!(signer.open_refresh(&format!("rt1_{}", URL_SAFE_NO_PAD.encode(changed))), None, "bit {bit}");
+        }
+    }
+
+    #[test]
+    fn tenants_share_nothing() {
+        let (_, mine) = ring_of(tenant(1), &[Alg::ES256]);
+        let (_, theirs) = ring_of(tenant(2), &[Alg::ES256]);
+        let family = FamilyId::new(NOW, [3; 10]);
+        assert_eq!(theirs.open_refresh(&mine.mint_refresh(family, Generation::FIRST)), None);
+        assert_ne!(mine.csrf_token(family), theirs.csrf_token(family));
+        assert_ne!(mine.blind("source", b"a"), theirs.blind("source", b"a"));
+    }
+
+    #[test]
+    fn uses_of_one_secret_are_told_apart() {
+        let (_, signer) = ring_of(tenant(1), &[Alg::ES256]);
+        assert_ne!(signer.blind("ab", b"c"), signer.blind("a", b"bc"));
+        assert_eq!(signer.blind("a", b"bc"), signer.blind("a", b"bc"));
+    }
+
+    #[test]
+    fn a_rotated_secret_reads_old_tokens_and_keeps_what_must_stay() {
+        use crate::node::fakes::{OsEntropy, sealed_ring};
+        use domain::keys::ring::TokenSecretVersion;
+        let (mut ring, data_key, mut sealed) = sealed_ring(tenant(1), &[Alg::EdDSA]);
+        let before = TenantSigner::open(tenant(1), &ring, &data_key, &sealed).unwrap().unwrap();
+        let family = FamilyId::new(NOW, [3; 10]);
+        let old = before.mint_refresh(family, Generation::FIRST);
+        ring.token_secrets.push(TokenSecretVersion { version: 2, created_at: NOW });
+        assert!(TenantSigner::open(tenant(1), &ring, &data_key, &sealed).unwrap().is_none(), "its secret is missing");
+        let mut secret = [0; 32];
+        app::ports::world::Entropy::fill(&OsEntropy, &mut secret);
+        sealed.push(data_key.seal(&token_secret_name(2), &secret).unwrap());
+        let after = TenantSigner::open(tenant(1), &ring, &data_key, &sealed).unwrap().unwrap();
+        let new = after.mint_refresh(family, Generation::FIRST);
+        assert_ne!(new, old);
+        assert_eq!(after.open_refresh(&old), Some((family, Generation::FIRST)));
+        assert_eq!(after.open_refresh(&new), Some((family, Generation::FIRST)));
+        assert_eq!(before.open_refresh(&new), None);
+        assert_eq!(after.csrf_token(family), before.csrf_token(family));
+        assert_eq!(after.blind("source", b"a"), before.blind("source", b"a"));
+    }
+}

@@ -1,0 +1,85 @@
+//! What readers see of a tenant: immutable snapshots, swapped whole.
+//!
+//! Invariant: a signer is never newer news than the snapshot: when the ring changes, the signer goes first, so that nobody
+//! signs with a key that has just been revoked.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+
+use app::ports::keys::{KeyFault, PublishedKeys};
+use arc_swap::ArcSwapOption;
+use domain::keys::plan::next_due;
+use domain::keys::policy::{NodeTiming, RotationPolicy};
+use domain::keys::ring::KeyRing;
+use domain::time::Timestamp;
+
+use crate::jwks::JwkSet;
+use crate::signer::TenantSigner;
+use crate::verifier::RingVerifier;
+
+/// One tenant's snapshots. Written by its actor, read by everybody.
+pub(crate) struct Snapshots {
+    published: ArcSwapOption<PublishedKeys>,
+    signer: ArcSwapOption<TenantSigner>,
+    last_used: AtomicI64,
+}
+
+impl Snapshots {
+    pub(crate) fn empty(now: Timestamp) -> Self {
+        Self { published: ArcSwapOption::empty(), signer: ArcSwapOption::empty(), last_used: AtomicI64::new(now.as_micros()) }
+    }
+
+    pub(crate) fn published(&self) -> Option<Arc<PublishedKeys>> {
+        self.published.load_full()
+    }
+
+    /// The signer, if it is of this generation or later.
+    pub(crate) fn signer(&self, at_least: u64) -> Option<Arc<TenantSigner>> {
+        use app::ports::keys::TokenSigner;
+        self.signer.load_full().filter(|signer| signer.generation() >= at_least)
+    }
+
+    pub(crate) fn is_unsealed(&self) -> bool {
+        self.signer.load().is_some()
+    }
+
+    pub(crate) fn touch(&self, now: Timestamp) {
+        self.last_used.store(now.as_micros(), Ordering::Relaxed);
+    }
+
+    pub(crate) fn last_used(&self) -> Timestamp {
+        Timestamp::from_micros(self.last_used.load(Ordering::Relaxed))
+    }
+
+    /// Puts `ring` in place, unless it is there already, and answers what is there now. Called by the tenant's actor only,
+    /// with a ring read after the one before.
+    pub(crate) fn publish(&self, ring: KeyRing, timing: NodeTiming, now: Timestamp) -> Result<Arc<PublishedKeys>, KeyFault> {
+        if let Some(current) = self.published().filter(|current| current.ring.generation == ring.generation) {
+            return Ok(current);
+        }
+        let new = Arc::new(snapshot(ring, timing, now)?);
+        self.signer.store(None);
+        self.published.store(Some(Arc::clone(&new)));
+        Ok(new)
+    }
+
+    pub(crate) fn unseal(&self, signer: TenantSigner) -> Arc<TenantSigner> {
+        let signer = Arc::new(signer);
+        self.signer.store(Some(Arc::clone(&signer)));
+        signer
+    }
+}
+
+/// Builds the public side of a ring.
+pub(crate) fn snapshot(ring: KeyRing, timing: NodeTiming, now: Timestamp) -> Result<PublishedKeys, KeyFault> {
+    let policy = RotationPolicy::raised(ring.numbers.clone(), timing);
+    let JwkSet { bytes, etag } = JwkSet::of(&ring)?;
+    Ok(PublishedKeys {
+        next_change: next_due(&ring, &policy, now),
+        verifier: Arc::new(RingVerifier::new(&ring, timing.clock_skew)?),
+        jwks: bytes,
+        etag,
+        policy,
+        ring,
+    })
+}

@@ -1,0 +1,13 @@
+//! `claviger migrate`: the schema, and nothing else.
+//!
+//! Invariant: running it twice, or on several nodes at once, is harmless.
+
+use super::{Failed, say};
+use crate::settings::Settings;
+use crate::wire;
+
+pub(super) async fn run(settings: &Settings) -> Result<(), Failed> {
+    wire::migrate(settings).await?;
+    say(format_args!("{} is up to date", settings.database.shown()));
+    Ok(())
+}

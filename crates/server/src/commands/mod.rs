@@ -1,0 +1,95 @@
+//! The commands of `claviger`, one file each.
+//!
+//! Invariant: standard output holds a command's answer and nothing else; what goes wrong goes to standard error, with the fix.
+
+mod admin_token;
+mod demo;
+mod doctor;
+mod migrate;
+mod serve;
+
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::settings::Settings;
+use crate::start::install_crypto;
+use crate::telemetry;
+
+/// What a command ends with when it fails: the text for people.
+type Failed = Box<dyn std::error::Error>;
+
+#[derive(Debug, Parser)]
+#[command(name = "claviger", version, about = "A multi-tenant identity platform: every tenant has its own issuer, keys and users.")]
+struct Line {
+    /// Settings from this TOML file; the environment (CLAVIGER__SECTION__KEY) is stronger.
+    #[arg(long, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the server.
+    Serve,
+    /// Bring the database's schema up to date.
+    Migrate,
+    /// Check settings, database, keys and clock, and say what to do.
+    Doctor,
+    /// What the platform's administrator needs.
+    Admin {
+        #[command(subcommand)]
+        command: AdminCommand,
+    },
+    /// Play the whole story over real HTTP on a free port, and check every step.
+    Demo,
+}
+
+#[derive(Debug, Subcommand)]
+enum AdminCommand {
+    /// Print a bearer token for the admin API. Needs the database and the key-encryption key; the server may be running.
+    Token {
+        /// How long it lives: 30s, 10m or 2h; at most 24h.
+        #[arg(long, default_value = "10m", value_parser = admin_token::parse_ttl)]
+        ttl: domain::time::Ttl,
+    },
+}
+
+/// Reads the command line, carries it out, and answers the exit code.
+pub fn run() -> ExitCode {
+    install_crypto();
+    let line = Line::parse();
+    let outcome = actix_web::rt::System::new().block_on(async move {
+        match line.command {
+            Command::Demo => demo::run().await,
+            Command::Doctor => doctor::run(Settings::load(line.config.as_deref())).await,
+            other => {
+                let settings = Settings::load(line.config.as_deref())?;
+                telemetry::start(&settings.log);
+                match other {
+                    Command::Serve => serve::run(settings).await,
+                    Command::Migrate => migrate::run(&settings).await,
+                    Command::Admin { command: AdminCommand::Token { ttl } } => admin_token::run(&settings, ttl).await,
+                    Command::Demo | Command::Doctor => Ok(()),
+                }
+            }
+        }
+    });
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // Nobody reads it if this fails.
+            let _ = writeln!(std::io::stderr(), "claviger: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Prints one line of a command's answer.
+#[expect(clippy::print_stdout, reason = "a command's answer belongs on standard output; this is the only place that writes there")]
+fn say(line: impl std::fmt::Display) {
+    println!("{line}");
+}

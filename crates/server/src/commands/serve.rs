@@ -1,0 +1,30 @@
+//! `claviger serve`: the server, until somebody asks it to end.
+//!
+//! Invariant: the process ends only after the last request it accepted was answered, or the grace is over.
+
+use super::Failed;
+use crate::settings::Settings;
+use crate::{shutdown, start};
+
+pub(super) async fn run(settings: Settings) -> Result<(), Failed> {
+    let is_first = settings.database.sqlite_file().is_some_and(|file| !file.exists());
+    let (database, grace) = (settings.database.shown(), settings.server.shutdown_grace_seconds);
+    let public_addr = settings.server.public_addr;
+    let mut running = start::start(settings).await?;
+    tracing::info!("claviger {} serves {} on http://{public_addr}", env!("CARGO_PKG_VERSION"), running.base_url);
+    tracing::info!("health and metrics: {}/health/ready, {0}/metrics", running.management_url);
+    tracing::info!("database: {database}");
+    if is_first {
+        tracing::info!("this is a new installation; get an administrator's token with: claviger admin token --ttl 10m");
+    }
+    let outcome = tokio::select! {
+        signal = shutdown::asked() => {
+            tracing::info!("{signal}: no new connections; requests in flight have {grace} s");
+            Ok(())
+        }
+        () = running.ended() => Err("a listener ended by itself; the log says why".into()),
+    };
+    running.stop().await;
+    tracing::info!("stopped");
+    outcome
+}

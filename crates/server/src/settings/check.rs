@@ -1,0 +1,73 @@
+//! What a setting must be beyond its type.
+//!
+//! Invariant: only looks at the settings; nothing is opened, bound or resolved here.
+
+use super::Settings;
+use super::load::BadSettings;
+
+impl Settings {
+    /// Checks bounds and forms.
+    ///
+    /// # Errors
+    /// The first setting that makes no sense, with what would.
+    pub(super) fn check(&self) -> Result<(), BadSettings> {
+        let server = &self.server;
+        base_url(&server.base_url)?;
+        bounded("server.workers", server.workers, 0, 1_024)?;
+        bounded("server.max_body_bytes", server.max_body_bytes, 1_024, 16 * 1_024 * 1_024)?;
+        bounded("server.request_timeout_seconds", server.request_timeout_seconds, 1, 600)?;
+        bounded("server.shutdown_grace_seconds", server.shutdown_grace_seconds, 0, 3_600)?;
+        if server.public_addr == server.management_addr && server.public_addr.port() != 0 {
+            return bad("server.management_addr", "is the public address; give it another port, out of the public's reach");
+        }
+        let url = &self.database.url;
+        let is_sqlite = self.database.sqlite_file().is_some_and(|file| !file.as_os_str().is_empty() && !url.contains(":memory:"));
+        if !is_sqlite && !url.starts_with("postgres://") && !url.starts_with("postgresql://") {
+            return bad("database.url", "must be sqlite:PATH or postgres://USER:PASSWORD@HOST/NAME");
+        }
+        bounded("database.max_connections", self.database.max_connections, 1, 1_000)?;
+        if self.keys.kek_file.as_os_str().is_empty() {
+            return bad("keys.kek_file", "must be the path of the key-encryption key");
+        }
+        bounded("keys.sweep_interval_seconds", self.keys.sweep_interval_seconds, 1, 3_600)?;
+        bounded("keys.clock_skew_seconds", self.keys.clock_skew_seconds, 0, 600)?;
+        bounded("keys.rsa_pool", self.keys.rsa_pool, 0, 256)?;
+        bounded("keys.idle_after_seconds", self.keys.idle_after_seconds, 1, 86_400)?;
+        bounded("hashing.threads", self.hashing.threads, 0, 1_024)?;
+        bounded("hashing.queue", self.hashing.queue, 2, 1_000_000)?;
+        if self.log.level.parse::<tracing_subscriber::filter::Targets>().is_err() {
+            return bad("log.level", "must be like \"info\" or \"info,storage=debug\"");
+        }
+        if !self.log.otlp_endpoint.is_empty() {
+            return bad("log.otlp_endpoint", "is not supported by this build: leave it empty");
+        }
+        Ok(())
+    }
+}
+
+fn bad<T>(name: &str, what: &str) -> Result<T, BadSettings> {
+    let environment = name.to_uppercase().replace('.', "__");
+    Err(BadSettings(format!("`{name}` {what} (in the environment: CLAVIGER__{environment})")))
+}
+
+fn bounded<N: PartialOrd + std::fmt::Display>(name: &str, value: N, least: N, most: N) -> Result<(), BadSettings> {
+    if value < least || value > most { bad(name, &format!("is {value}; it must be {least} to {most}")) } else { Ok(()) }
+}
+
+/// Scheme and authority only, because issuers are made by putting `/t/{slug}` behind it, and compared byte by byte.
+fn base_url(url: &str) -> Result<(), BadSettings> {
+    if url.is_empty() {
+        return Ok(());
+    }
+    let Some(authority) = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://")) else {
+        return bad("server.base_url", "must begin with https:// (or http:// for trying out)");
+    };
+    if authority.ends_with('/') {
+        return bad("server.base_url", "must not end with a slash: take it off");
+    }
+    let parsed = authority.parse::<actix_web::http::uri::Authority>();
+    if authority.contains(['/', '?', '#', '@']) || authority.chars().any(char::is_uppercase) || parsed.is_err() {
+        return bad("server.base_url", "must be scheme and host only, in lower case, such as https://id.example.com");
+    }
+    Ok(())
+}

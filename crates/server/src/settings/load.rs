@@ -1,0 +1,148 @@
+//! Reads the settings from their three places, the weakest first.
+//!
+//! Invariant: the known settings are exactly those of `config/base.toml`.
+
+use std::path::Path;
+
+use config::{Config, Environment, File, FileFormat};
+use serde_json::Value;
+
+use super::Settings;
+
+const BASE: &str = include_str!("../../../../config/base.toml");
+
+/// Why the settings cannot be used; the text names the setting and the fix.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("settings: {0}")]
+pub struct BadSettings(pub(super) String);
+
+impl Settings {
+    /// The defaults alone: no file, no environment.
+    ///
+    /// # Errors
+    /// Never in a program that passed its tests.
+    pub fn defaults() -> Result<Self, BadSettings> {
+        Self::of(None, None)
+    }
+
+    /// Defaults, then `file` when there is one, then the environment.
+    ///
+    /// # Errors
+    /// The first setting that is unknown, of the wrong kind, or makes no sense.
+    pub fn load(file: Option<&Path>) -> Result<Self, BadSettings> {
+        if let Some(file) = file.filter(|file| !file.is_file()) {
+            return Err(BadSettings(format!("there is no file {}; give --config the path of a TOML file", file.display())));
+        }
+        let environment = Environment::with_prefix("CLAVIGER")
+            .prefix_separator("__")
+            .separator("__")
+            .try_parsing(true)
+            .list_separator(",")
+            .with_list_parse_key("server.trusted_proxies");
+        Self::of(file, Some(environment))
+    }
+
+    fn of(file: Option<&Path>, environment: Option<Environment>) -> Result<Self, BadSettings> {
+        let mut builder = Config::builder().add_source(File::from_str(BASE, FileFormat::Toml));
+        if let Some(file) = file {
+            builder = builder.add_source(File::from(file).format(FileFormat::Toml));
+        }
+        if let Some(environment) = environment {
+            builder = builder.add_source(environment);
+        }
+        let merged = builder.build().map_err(said)?;
+        let known = Config::builder().add_source(File::from_str(BASE, FileFormat::Toml)).build().map_err(said)?;
+        refuse_unknown(&known.try_deserialize().map_err(said)?, &merged.clone().try_deserialize().map_err(said)?)?;
+        let settings: Self = merged.try_deserialize().map_err(said)?;
+        settings.check()?;
+        Ok(settings)
+    }
+}
+
+fn said(error: config::ConfigError) -> BadSettings {
+    BadSettings(format!("{error}; see config/base.toml for what is expected"))
+}
+
+/// Names the first setting that the defaults do not have.
+fn refuse_unknown(known: &Value, given: &Value) -> Result<(), BadSettings> {
+    let (Value::Object(known), Value::Object(given)) = (known, given) else { return Ok(()) };
+    let names = |object: &serde_json::Map<String, Value>| object.keys().cloned().collect::<Vec<_>>().join(", ");
+    for (section, values) in given {
+        let Some(known_values) = known.get(section) else {
+            return Err(BadSettings(format!(
+                "unknown section `{section}`; the sections are {}. In the environment: CLAVIGER__SECTION__KEY",
+                names(known)
+            )));
+        };
+        let (Value::Object(known_values), Value::Object(values)) = (known_values, values) else {
+            return Err(BadSettings(format!(
+                "`{section}` is a section, not a value: set {section}.<key>, CLAVIGER__{}__<KEY>",
+                section.to_uppercase()
+            )));
+        };
+        if let Some(unknown) = values.keys().find(|key| !known_values.contains_key(*key)) {
+            return Err(BadSettings(format!(
+                "unknown setting `{section}.{unknown}`; [{section}] has {}. Correct it or take it out",
+                names(known_values)
+            )));
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn from_env(pairs: &[(&str, &str)]) -> Result<Settings, BadSettings> {
+        let source = pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
+        let environment = Environment::with_prefix("CLAVIGER")
+            .prefix_separator("__")
+            .separator("__")
+            .try_parsing(true)
+            .list_separator(",")
+            .with_list_parse_key("server.trusted_proxies")
+            .source(Some(source));
+        Settings::of(None, Some(environment))
+    }
+
+    #[test]
+    fn the_defaults_are_complete_and_make_sense() {
+        let settings = Settings::defaults().expect("good");
+        assert_eq!(settings.server.public_addr.to_string(), "127.0.0.1:8080");
+        assert_eq!(settings.database.sqlite_file(), Some("claviger-data/claviger.db".into()));
+    }
+
+    #[test]
+    fn the_environment_is_stronger_than_the_defaults() {
+        let settings = from_env(&[
+            ("CLAVIGER__SERVER__PUBLIC_ADDR", "0.0.0.0:81"),
+            ("CLAVIGER__KEYS__RSA_POOL", "7"),
+            ("CLAVIGER__SERVER__TRUSTED_PROXIES", "10.0.0.1,::1"),
+        ])
+        .expect("good");
+        assert_eq!(settings.server.public_addr.port(), 81);
+        assert_eq!(settings.keys.rsa_pool, 7);
+        assert_eq!(settings.server.trusted_proxies.len(), 2);
+    }
+
+    #[test]
+    fn an_unknown_or_senseless_setting_is_named_with_the_fix() {
+        for (name, value, expected) in [
+            ("CLAVIGER__SERVER__PUBLIC_ADRR", "127.0.0.1:1", "server.public_adrr"),
+            ("CLAVIGER__SEVER__PUBLIC_ADDR", "127.0.0.1:1", "`sever`"),
+            ("CLAVIGER__SERVER__PUBLIC_ADDR", "localhost", "server.public_addr"),
+            ("CLAVIGER__SERVER__WORKERS", "many", "server.workers"),
+            ("CLAVIGER__SERVER__BASE_URL", "https://id.example.com/", "server.base_url"),
+            ("CLAVIGER__SERVER__BASE_URL", "ftp://id.example.com", "server.base_url"),
+            ("CLAVIGER__SERVER__BASE_URL", "https://id.example.com/x?y", "server.base_url"),
+            ("CLAVIGER__DATABASE__URL", "mysql://x", "database.url"),
+            ("CLAVIGER__KEYS__SWEEP_INTERVAL_SECONDS", "0", "keys.sweep_interval_seconds"),
+            ("CLAVIGER__LOG__FORMAT", "xml", "log.format"),
+            ("CLAVIGER__LOG__LEVEL", "a=b=c", "log.level"),
+        ] {
+            let error = from_env(&[(name, value)]).expect_err(name).to_string();
+            assert!(error.contains(expected), "{name}={value}: {error}");
+        }
+    }
+}

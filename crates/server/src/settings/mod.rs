@@ -1,0 +1,105 @@
+//! What an operator decides: where to listen, where the database and the key-encryption key are, how much to use.
+//!
+//! Enter at [`Settings::load`]. Defaults (`config/base.toml`, compiled in) < the file of `--config` < `CLAVIGER__SECTION__KEY`.
+//! Invariant: a setting that nobody knows, or that makes no sense, stops the start; nothing here belongs to a tenant.
+
+mod check;
+mod load;
+
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+
+use serde::Deserialize;
+
+pub use load::BadSettings;
+
+/// All settings, each documented in `config/base.toml`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Settings {
+    pub server: ServerSettings,
+    pub database: DatabaseSettings,
+    pub keys: KeySettings,
+    pub hashing: HashingSettings,
+    pub log: LogSettings,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ServerSettings {
+    pub public_addr: SocketAddr,
+    pub management_addr: SocketAddr,
+    /// Empty: `http://` and the address that was bound, for tests and the demo.
+    pub base_url: String,
+    /// 0 = one per core.
+    pub workers: usize,
+    pub max_body_bytes: usize,
+    pub request_timeout_seconds: u64,
+    pub shutdown_grace_seconds: u64,
+    pub trusted_proxies: Vec<IpAddr>,
+}
+
+#[derive(Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DatabaseSettings {
+    pub url: String,
+    pub max_connections: u32,
+}
+
+impl std::fmt::Debug for DatabaseSettings {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // The URL may hold a password.
+        f.debug_struct("DatabaseSettings").field("url", &"…").field("max_connections", &self.max_connections).finish()
+    }
+}
+
+impl DatabaseSettings {
+    /// The file of a SQLite database; `None` for PostgreSQL.
+    pub fn sqlite_file(&self) -> Option<PathBuf> {
+        let rest = self.url.strip_prefix("sqlite:")?;
+        let rest = rest.strip_prefix("//").unwrap_or(rest);
+        Some(PathBuf::from(rest.split('?').next().unwrap_or(rest)))
+    }
+
+    /// Where the database is, without user and password.
+    pub fn shown(&self) -> String {
+        match self.url.split_once("://").and_then(|(scheme, rest)| rest.rsplit_once('@').map(|(_, place)| (scheme, place))) {
+            Some((scheme, place)) => format!("{scheme}://…@{}", place.split('?').next().unwrap_or(place)),
+            None => self.url.split('?').next().unwrap_or(&self.url).to_owned(),
+        }
+    }
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct KeySettings {
+    pub kek_file: PathBuf,
+    pub sweep_interval_seconds: u32,
+    pub clock_skew_seconds: u32,
+    pub rsa_pool: usize,
+    pub idle_after_seconds: u32,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct HashingSettings {
+    /// 0 = one per core.
+    pub threads: usize,
+    pub queue: usize,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LogSettings {
+    pub format: LogFormat,
+    pub level: String,
+    /// Must be empty for now: this build sends no traces.
+    pub otlp_endpoint: String,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    Pretty,
+    Json,
+}

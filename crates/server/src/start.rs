@@ -1,0 +1,218 @@
+//! Starts the server inside this process: the database, the keys, two listeners and the sweep. Stopping it is the reverse.
+//!
+//! Invariant: no connection is accepted before everything behind it is ready, and nothing behind it ends before the last request did.
+
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix_web::dev::{Server, ServerHandle};
+use actix_web::web::ServiceConfig;
+use actix_web::{App, HttpServer};
+use api::{ApiSettings, ApiState, KeyGauges};
+use app::access::PlatformToken;
+use app::credentials::hash_pool::HashPool;
+use app::ctx::Ctx;
+use app::fault::Fault;
+use app::ports::world::Clock;
+use app::tenants::TenantCache;
+use domain::time::Ttl;
+use keys::KeyDirectory;
+use storage::SqlStore;
+use tokio::task::JoinHandle;
+
+use crate::settings::Settings;
+use crate::sweep;
+use crate::wire::{self, SystemClock, SystemEntropy, WireError};
+
+/// Connections that the system holds for us while all threads are busy.
+const BACKLOG: u32 = 1_024;
+/// How long a connection that nobody uses stays open.
+const KEEP_ALIVE: Duration = Duration::from_secs(75);
+
+/// Why the server did not start; the text says what to do.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    #[error(transparent)]
+    Wire(#[from] WireError),
+    #[error("cannot listen on {addr}: {source}. Is another server running there? Set {setting} to a free address")]
+    Bind { addr: SocketAddr, setting: &'static str, source: std::io::Error },
+    #[error("the keys cannot be opened: {0}. Is keys.kek_file the key-encryption key of this database? `claviger doctor` says more")]
+    Keys(Fault),
+}
+
+/// A server that runs. [`Running::stop`] ends it in order; dropping it does not.
+pub struct Running {
+    pub base_url: String,
+    pub management_url: String,
+    pub ctx: Arc<Ctx>,
+    keys: Arc<KeyDirectory>,
+    store: SqlStore,
+    handles: [ServerHandle; 2],
+    servers: [JoinHandle<std::io::Result<()>>; 2],
+    background: Vec<JoinHandle<()>>,
+}
+
+impl std::fmt::Debug for Running {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Running").field("base_url", &self.base_url).field("management_url", &self.management_url).finish_non_exhaustive()
+    }
+}
+
+/// Installs the cryptography that TLS and JWT verification use. Doing it twice is harmless.
+pub fn install_crypto() {
+    // An error says that one is installed already.
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    let _ = jsonwebtoken::crypto::aws_lc::DEFAULT_PROVIDER.install_default();
+}
+
+/// Starts everything and answers when it listens. Port 0 takes a free port. Must be called inside an actix `System`.
+///
+/// # Errors
+/// See [`StartError`]; nothing keeps running then.
+pub async fn start(settings: Settings) -> Result<Running, StartError> {
+    start_at(settings, Arc::new(SystemClock)).await
+}
+
+/// Like [`start`], by another clock: for tests and the demo, which cannot wait for five minutes to pass.
+///
+/// # Errors
+/// As for [`start`].
+pub async fn start_at(settings: Settings, clock: Arc<dyn Clock>) -> Result<Running, StartError> {
+    install_crypto();
+    // First, because it is what fails most often and costs nothing: the addresses.
+    let public = listen(settings.server.public_addr, "server.public_addr").await?;
+    let management = listen(settings.server.management_addr, "server.management_addr").await?;
+    let public_url = url_of(&public.1);
+    let base_url = if settings.server.base_url.is_empty() { public_url } else { settings.server.base_url.clone() };
+
+    wire::migrate(&settings).await?;
+    let db = wire::open(&settings).await?;
+    let store = SqlStore::new(db);
+    let kek = wire::kek_or_new(&settings, &store).await?;
+    let shared: Arc<dyn app::ports::store::Store> = Arc::new(store.clone());
+    let directory = KeyDirectory::start(
+        wire::key_settings(&settings, kek, settings.keys.rsa_pool),
+        Arc::clone(&shared),
+        Arc::clone(&clock),
+        Arc::new(SystemEntropy),
+    );
+    let ctx = Arc::new(Ctx {
+        store: shared,
+        keys: Arc::clone(&directory) as Arc<dyn app::ports::keys::Keys>,
+        clock,
+        entropy: Arc::new(SystemEntropy),
+        hashing: HashPool::start(wire::hashing_threads(&settings), settings.hashing.queue),
+        tenants: TenantCache::default(),
+        base_url: base_url.clone(),
+    });
+    // A wrong key-encryption key shall be noticed now, not at the first login.
+    if let Err(fault) = ctx.keys.installation_mac(b"start").await {
+        directory.shutdown().await;
+        return Err(StartError::Keys(fault.into()));
+    }
+    directory.start_clock();
+
+    let counted = Arc::clone(&directory);
+    let api_settings =
+        ApiSettings { trusted_proxies: settings.server.trusted_proxies.clone(), max_body_bytes: settings.server.max_body_bytes };
+    let state = ApiState::new(Arc::clone(&ctx), api_settings).with_key_gauges(move || {
+        let stats = counted.stats();
+        KeyGauges { awake: u64::try_from(stats.awake).unwrap_or(u64::MAX), activations: stats.activations, restarts: stats.restarts }
+    });
+
+    let public_state = state.clone();
+    let public_server = serving(public.0, &settings, workers(&settings), move |config| api::public(public_state.clone())(config))
+        .map_err(|source| StartError::Bind { addr: public.1, setting: "server.public_addr", source })?;
+    let management_server = serving(management.0, &settings, 1, move |config| api::management(state.clone())(config))
+        .map_err(|source| StartError::Bind { addr: management.1, setting: "server.management_addr", source })?;
+
+    let background = vec![actix_web::rt::spawn(sweep::forever(Arc::clone(&ctx)))];
+    Ok(Running {
+        base_url,
+        management_url: url_of(&management.1),
+        ctx,
+        keys: directory,
+        store,
+        handles: [public_server.handle(), management_server.handle()],
+        servers: [spawned(public_server), spawned(management_server)],
+        background,
+    })
+}
+
+impl Running {
+    /// A token for the platform's administrator.
+    ///
+    /// # Errors
+    /// When the installation's secret cannot be had.
+    pub async fn admin_token(&self, ttl: Ttl) -> Result<String, Fault> {
+        PlatformToken::issue(self.ctx.keys.as_ref(), self.ctx.id_entropy(), ttl, self.ctx.now()).await
+    }
+
+    /// Ends when one of the listeners does, which it should not before it is asked to.
+    pub async fn ended(&mut self) {
+        let [public, management] = &mut self.servers;
+        tokio::select! {
+            _ = public => {}
+            _ = management => {}
+        }
+    }
+
+    /// Accepts nothing new, lets requests in flight finish within the grace, then ends the keys and closes the database.
+    pub async fn stop(self) {
+        let [public, management] = self.handles;
+        public.stop(true).await;
+        management.stop(true).await;
+        for task in self.background {
+            task.abort();
+        }
+        self.keys.shutdown().await;
+        if let Err(error) = self.store.database().close().await {
+            tracing::warn!(%error, "the database was not closed in order; nothing is lost");
+        }
+    }
+}
+
+async fn listen(addr: SocketAddr, setting: &'static str) -> Result<(TcpListener, SocketAddr), StartError> {
+    let bound = async {
+        let socket = if addr.is_ipv4() { tokio::net::TcpSocket::new_v4() } else { tokio::net::TcpSocket::new_v6() }?;
+        socket.set_reuseaddr(true)?;
+        socket.bind(addr)?;
+        let listener = socket.listen(BACKLOG)?.into_std()?;
+        let at = listener.local_addr()?;
+        Ok((listener, at))
+    };
+    bound.await.map_err(|source| StartError::Bind { addr, setting, source })
+}
+
+fn url_of(addr: &SocketAddr) -> String {
+    format!("http://{addr}")
+}
+
+fn workers(settings: &Settings) -> usize {
+    match settings.server.workers {
+        0 => std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
+        workers => workers,
+    }
+}
+
+/// A server for one listener; it runs once it is polled.
+fn serving(
+    listener: TcpListener,
+    settings: &Settings,
+    workers: usize,
+    configure: impl Fn(&mut ServiceConfig) + Clone + Send + 'static,
+) -> std::io::Result<Server> {
+    let server = HttpServer::new(move || App::new().configure(configure.clone()))
+        .workers(workers)
+        .client_request_timeout(Duration::from_secs(settings.server.request_timeout_seconds))
+        .keep_alive(KEEP_ALIVE)
+        .shutdown_timeout(settings.server.shutdown_grace_seconds)
+        .disable_signals()
+        .listen(listener)?;
+    Ok(server.run())
+}
+
+fn spawned(server: Server) -> JoinHandle<std::io::Result<()>> {
+    actix_web::rt::spawn(server)
+}

@@ -1,0 +1,159 @@
+//! Connections: how many, how they are set up, and how long anybody waits for one.
+//!
+//! On SQLite there are two pools on one file: one connection that writes, so that writers queue in this process instead of
+//! polling for the lock, and four that read and never wait for it.
+//!
+//! Invariant: an acknowledged commit survives a power cut (`synchronous = FULL` on SQLite; PostgreSQL's default).
+
+use std::time::Duration;
+
+use app::ports::store::{StoreError, Stored};
+use migrations::{Migrator, MigratorTrait};
+use sea_orm::{ConnectOptions, ConnectionTrait, DatabaseConnection};
+use sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous};
+
+use crate::dialect::Purpose;
+use crate::error;
+use crate::notices::RingNotices;
+
+/// How long a use case waits for a connection before it gives up.
+pub(crate) const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(3);
+/// How long PostgreSQL works on one statement before it gives up.
+const STATEMENT_TIMEOUT: Duration = Duration::from_secs(3);
+const SQLITE_READERS: u32 = 4;
+
+/// An open database. Cheap to clone.
+#[derive(Clone)]
+pub struct Database {
+    url: String,
+    pub(crate) writer: DatabaseConnection,
+    pub(crate) reader: DatabaseConnection,
+    pub(crate) is_sqlite: bool,
+}
+
+/// Opens the database that `url` names: `sqlite:{path}` (made when missing) or `postgres://…`. `max_connections` is for
+/// PostgreSQL; SQLite has one that writes and four that read.
+///
+/// # Errors
+/// `Unavailable` after at most three seconds, also when the URL is of no kind known here.
+pub async fn connect(url: &str, max_connections: u32) -> Stored<Database> {
+    let is_sqlite = is_sqlite(url)?;
+    if is_sqlite {
+        let writer = open(sqlite(url, 1, Purpose::Write)).await?;
+        let reader = open(sqlite(url, SQLITE_READERS, Purpose::Read)).await?;
+        Ok(Database { url: url.to_owned(), writer, reader, is_sqlite })
+    } else {
+        let mut options = postgres(url, max_connections);
+        options.statement_timeout(STATEMENT_TIMEOUT);
+        let pool = open(options).await?;
+        Ok(Database { url: url.to_owned(), writer: pool.clone(), reader: pool, is_sqlite })
+    }
+}
+
+/// Brings the schema up to date, on a connection of its own. On PostgreSQL, nodes that start together take turns.
+///
+/// # Errors
+/// `Unavailable` when the database is, or when it does not let this role change the schema.
+pub async fn migrate(url: &str) -> Stored<()> {
+    let is_sqlite = is_sqlite(url)?;
+    let db = open(if is_sqlite { sqlite(url, 1, Purpose::Write) } else { postgres(url, 1) }).await?;
+    let migrated = async {
+        if !is_sqlite {
+            // Of the session: it goes when the connection does.
+            db.execute_unprepared("SELECT pg_advisory_lock(4702111234474983745)").await?;
+        }
+        Migrator::up(&db, None).await
+    }
+    .await;
+    let closed = db.close().await;
+    migrated.and(closed).map_err(error::of("(schema)"))
+}
+
+impl std::fmt::Debug for Database {
+    /// Leaves out the URL, which may hold a password.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Database").field("kind", &self.kind()).finish_non_exhaustive()
+    }
+}
+
+impl Database {
+    /// The names of the schema's steps that this program knows and the database has not taken.
+    ///
+    /// # Errors
+    /// `Unavailable` when the database is.
+    pub async fn pending_migrations(&self) -> Stored<Vec<String>> {
+        let pending = Migrator::get_pending_migrations_read_only(&self.reader).await.map_err(error::of("(schema)"))?;
+        Ok(pending.iter().map(|step| step.name().to_owned()).collect())
+    }
+
+    /// Notices of changed rings from other nodes, on a connection of their own; `None` on SQLite, which has no other nodes.
+    ///
+    /// # Errors
+    /// `Unavailable` when the database is.
+    pub async fn notices(&self) -> Stored<Option<RingNotices>> {
+        if self.is_sqlite { Ok(None) } else { RingNotices::listen(&self.url).await.map(Some) }
+    }
+
+    /// Which database this is, for people: `sqlite` or `postgres`.
+    pub const fn kind(&self) -> &'static str {
+        if self.is_sqlite { "sqlite" } else { "postgres" }
+    }
+
+    /// Waits for what is under way and closes all connections.
+    ///
+    /// # Errors
+    /// `Unavailable` when a connection cannot be closed in order.
+    pub async fn close(&self) -> Stored<()> {
+        self.reader.close_by_ref().await.map_err(error::of("(close)"))?;
+        self.writer.close_by_ref().await.map_err(error::of("(close)"))
+    }
+}
+
+fn is_sqlite(url: &str) -> Stored<bool> {
+    if url.starts_with("sqlite:") && !url.contains(":memory:") {
+        Ok(true)
+    } else if url.starts_with("postgres:") || url.starts_with("postgresql:") {
+        Ok(false)
+    } else {
+        Err(StoreError::Unavailable("a database URL begins with sqlite: (and a path) or postgres:".to_owned()))
+    }
+}
+
+async fn open(options: ConnectOptions) -> Stored<DatabaseConnection> {
+    sea_orm::Database::connect(options).await.map_err(error::of("(connect)"))
+}
+
+fn common(url: &str, connections: u32) -> ConnectOptions {
+    let mut options = ConnectOptions::new(url);
+    options
+        .max_connections(connections)
+        .connect_timeout(ACQUIRE_TIMEOUT)
+        .acquire_timeout(ACQUIRE_TIMEOUT)
+        // SQL text and its values may hold personal data.
+        .sqlx_logging(false)
+        .record_stmt_in_spans(false);
+    options
+}
+
+fn sqlite(url: &str, connections: u32, purpose: Purpose) -> ConnectOptions {
+    let mut options = common(url, connections);
+    options.min_connections(1).test_before_acquire(false).max_lifetime(None).idle_timeout(None);
+    options.map_sqlx_sqlite_opts(move |sqlite| {
+        let sqlite = sqlite
+            .create_if_missing(purpose == Purpose::Write)
+            .synchronous(SqliteSynchronous::Full)
+            .foreign_keys(true)
+            .busy_timeout(Duration::from_secs(5));
+        match purpose {
+            Purpose::Write => sqlite.journal_mode(SqliteJournalMode::Wal),
+            Purpose::Read => sqlite.pragma("query_only", "on"),
+        }
+    });
+    options
+}
+
+fn postgres(url: &str, connections: u32) -> ConnectOptions {
+    let mut options = common(url, connections);
+    options.test_before_acquire_if_idle_for(Duration::from_secs(30)).set_application_name("claviger");
+    options
+}

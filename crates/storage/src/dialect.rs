@@ -1,0 +1,81 @@
+//! All that differs between SQLite and PostgreSQL.
+//!
+//! Invariant: no other file asks which backend it talks to, except the one that connects.
+
+use app::ports::store::Stored;
+use domain::ids::TenantId;
+use sea_orm::{
+    ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, SqliteTransactionMode, Statement, TransactionOptions,
+    TransactionTrait, Value,
+};
+
+use crate::error;
+
+/// What a transaction is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    Read,
+    Write,
+}
+
+fn is_postgres(db: &impl ConnectionTrait) -> bool {
+    db.get_database_backend() == DbBackend::Postgres
+}
+
+/// A statement in text, with `$1`, `$2`, … for its values: both backends know those.
+pub(crate) fn statement(db: &impl ConnectionTrait, sql: impl Into<String>, values: impl IntoIterator<Item = Value>) -> Statement {
+    Statement::from_sql_and_values(db.get_database_backend(), sql, values)
+}
+
+/// Begins a transaction that row-level security confines to `tenant`; `None` = to the platform's view.
+/// A SQLite transaction that may write takes the write lock at once: one that reads first and writes later would fail.
+pub(crate) async fn begin(db: &DatabaseConnection, tenant: Option<TenantId>, purpose: Purpose) -> Stored<DatabaseTransaction> {
+    let mode = match purpose {
+        Purpose::Read => SqliteTransactionMode::Deferred,
+        Purpose::Write => SqliteTransactionMode::Immediate,
+    };
+    let sqlite_transaction_mode = (!is_postgres(db)).then_some(mode);
+    let options = TransactionOptions { sqlite_transaction_mode, ..TransactionOptions::default() };
+    let tx = db.begin_with_options(options).await.map_err(error::of("(begin)"))?;
+    if is_postgres(&tx) {
+        let read_only = if purpose == Purpose::Read { ", set_config('transaction_read_only', 'on', true)" } else { "" };
+        let (setting, value) = match tenant {
+            Some(tenant) => ("claviger.tenant", tenant.as_uuid().to_string()),
+            None => ("claviger.scope", "platform".to_owned()),
+        };
+        let sql = format!("SELECT set_config('{setting}', $1, true){read_only}");
+        tx.query_one_raw(statement(&tx, sql, [value.into()])).await.map_err(error::of("(begin)"))?;
+    }
+    Ok(tx)
+}
+
+/// Ends a sub-select that picks rows to delete: rows that others hold are left for the next time.
+pub(crate) fn skip_locked(db: &impl ConnectionTrait) -> &'static str {
+    if is_postgres(db) { " FOR UPDATE SKIP LOCKED" } else { "" }
+}
+
+/// Ends a select whose rows of `table` (its alias) are to be written next.
+pub(crate) fn lock_rows(db: &impl ConnectionTrait, table: &str) -> String {
+    if is_postgres(db) { format!(" FOR UPDATE OF {table}") } else { String::new() }
+}
+
+/// Reads a guess counter and locks it until the transaction ends. On PostgreSQL a row is made where there was none, for
+/// there would be nothing to lock; on SQLite the transaction has the write lock already.
+pub(crate) fn guess_counter_locked(db: &impl ConnectionTrait) -> &'static str {
+    if is_postgres(db) {
+        "INSERT INTO guess_counters (tenant_id, scope, subject, attempts, blocked_until, touched_at) VALUES ($1, $2, $3, 0, NULL, 0) \
+         ON CONFLICT (tenant_id, scope, subject) DO UPDATE SET attempts = guess_counters.attempts RETURNING attempts, blocked_until"
+    } else {
+        "SELECT attempts, blocked_until FROM guess_counters WHERE tenant_id = $1 AND scope = $2 AND subject = $3"
+    }
+}
+
+/// Tells other nodes, when this transaction commits, that a ring has changed. SQLite has no other nodes.
+pub(crate) async fn notify_ring(tx: &DatabaseTransaction, tenant: TenantId, generation: u64) -> Stored<()> {
+    if is_postgres(tx) {
+        let payload = format!("{}:{generation}", tenant.as_uuid());
+        let notify = statement(tx, "SELECT pg_notify('claviger_rings', $1)", [payload.into()]);
+        tx.query_one_raw(notify).await.map_err(error::of("key_rings"))?;
+    }
+    Ok(())
+}

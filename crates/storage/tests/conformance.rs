@@ -1,0 +1,155 @@
+//! The conformance suite on SQLite and on a real PostgreSQL, and what is particular to each.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use app::ports::store::{RingMark, Store, StoreError};
+use storage::{Database, SqlStore, connect, migrate};
+use testkit::sample;
+
+async fn opened(url: &str) -> Database {
+    migrate(url).await.expect("migrated");
+    // Twice does no harm.
+    migrate(url).await.expect("nothing left to do");
+    connect(url, 16).await.expect("connected")
+}
+
+macro_rules! on_every_backend {
+    ($($module:ident :: $check:ident),+ $(,)?) => {
+        mod sqlite {
+            use super::*;
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+            async fn $check() {
+                let folder = tempfile::tempdir().expect("a temporary folder");
+                let url = format!("sqlite:{}", folder.path().join("claviger.db").display());
+                testkit::conformance::$module::$check(Arc::new(SqlStore::new(opened(&url).await))).await;
+            })+
+        }
+        mod postgres {
+            use super::*;
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+            async fn $check() {
+                let url = testkit::postgres::fresh_database().await;
+                testkit::conformance::$module::$check(Arc::new(SqlStore::new(opened(&url).await))).await;
+            })+
+        }
+    };
+}
+
+on_every_backend! {
+    audit::the_audit_log_survives_its_tenant,
+    audit::a_dropped_transaction_rolls_back,
+    contention::of_many_refreshes_exactly_one_rotates,
+    contention::of_many_ring_changes_exactly_one_is_written,
+    contention::no_parallel_guess_goes_uncounted,
+    families::a_family_is_revoked_once,
+    families::a_reused_token_kills_its_family,
+    families::a_refresh_sees_its_user_and_tenant,
+    guesses::guesses_are_counted_and_forgotten,
+    isolation::no_tenant_reaches_another,
+    platform::tenants_are_found,
+    platform::due_rings_are_found,
+    platform::what_has_ended_is_swept,
+    platform::the_first_installation_secret_counts,
+    rings::a_ring_is_replaced_by_its_successor,
+    rings::a_kid_is_never_used_again,
+    users::a_user_comes_and_goes,
+    users::a_name_is_taken_once,
+    users::a_reader_does_not_write,
+}
+
+#[tokio::test]
+async fn row_level_security_hides_rows_from_raw_queries() {
+    let url = testkit::postgres::fresh_database().await;
+    let store = SqlStore::new(opened(&url).await);
+    let (a, _b) = (sample::home(&store).await.expect("stored"), sample::home(&store).await.expect("stored"));
+    let mut tx = store.begin(a.id()).await.expect("begins");
+    tx.audit_append(&sample::audit_record(a.id())).await.expect("appended");
+    tx.source_remember(a.alice.id, &[1; 32], sample::NOW).await.expect("remembered");
+    tx.guess_counter(domain::guess::GuessScope::Source, &[1; 32]).await.expect("made");
+    tx.commit().await.expect("commits");
+
+    let pool = sqlx::PgPool::connect(&url).await.expect("connected");
+    let mut tx = pool.begin().await.expect("begins");
+    let tables = ["tenants", "users", "refresh_families", "key_rings", "sealed_secrets", "guess_counters", "known_sources", "audit_events"];
+    let setting = |name: &str, value: &str| sqlx::AssertSqlSafe(format!("SELECT set_config('{name}', '{value}', true)"));
+    let tenant = a.id().as_uuid().to_string();
+    for (name, value, is_seen) in [
+        ("claviger.tenant", "", [0; 8]),
+        ("claviger.tenant", &tenant, [1, 1, 1, 1, 2, 1, 1, 1]),
+        ("claviger.tenant", "", [0; 8]),
+        ("claviger.scope", "platform", [2, 0, 2, 2, 0, 1, 1, 0]),
+    ] {
+        sqlx::query(setting(name, value)).execute(&mut *tx).await.expect("set");
+        for (table, expected) in tables.iter().zip(is_seen) {
+            let count = sqlx::AssertSqlSafe(format!("SELECT count(*) FROM {table}"));
+            let seen: i64 = sqlx::query_scalar(count).fetch_one(&mut *tx).await.expect("counted");
+            assert_eq!(seen, expected, "{table} with {name} = '{value}'");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_changed_ring_is_noticed_elsewhere() {
+    let url = testkit::postgres::fresh_database().await;
+    let db = opened(&url).await;
+    let mut notices = db.notices().await.expect("listens").expect("PostgreSQL has notices");
+    let store = SqlStore::new(db);
+    let home = sample::home(&store).await.expect("stored");
+    let mut tx = store.begin(home.id()).await.expect("begins");
+    tx.ring_replace(&sample::ring_with(&home.ring, sample::kid())).await.expect("replaced");
+    tx.commit().await.expect("commits");
+    let notice = tokio::time::timeout(Duration::from_secs(5), notices.next()).await.expect("in time");
+    assert_eq!(notice, Ok(Some(RingMark { tenant_id: home.id(), generation: 2 })));
+}
+
+#[tokio::test]
+async fn pending_migrations_are_known_before_and_after() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    for url in [format!("sqlite:{}", folder.path().join("a.db").display()), testkit::postgres::fresh_database().await] {
+        let db = connect(&url, 2).await.expect("connected");
+        assert_eq!(db.pending_migrations().await.expect("read").len(), 1, "{}", db.kind());
+        migrate(&url).await.expect("migrated");
+        assert_eq!(db.pending_migrations().await, Ok(vec![]), "{}", db.kind());
+    }
+}
+
+#[tokio::test]
+async fn an_absent_database_is_unavailable_soon() {
+    let free = std::net::TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr()).expect("a free port");
+    let begun = Instant::now();
+    let refused = connect(&format!("postgres://nobody@{free}/none"), 2).await;
+    assert!(matches!(refused, Err(StoreError::Unavailable(_))), "{refused:?}");
+    assert!(begun.elapsed() < Duration::from_secs(4), "{:?}", begun.elapsed());
+    assert!(matches!(connect("sqlite:/nowhere/at/all.db", 1).await, Err(StoreError::Unavailable(_))));
+    assert!(matches!(connect("mysql://localhost", 1).await, Err(StoreError::Unavailable(_))));
+}
+
+#[tokio::test]
+async fn a_long_reader_does_not_hold_up_a_writer_on_sqlite() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let store = SqlStore::new(opened(&format!("sqlite:{}", folder.path().join("claviger.db").display())).await);
+    let home = sample::home(&store).await.expect("stored");
+    let mut reader = store.begin_read(home.id()).await.expect("begins");
+    assert_eq!(reader.user_by_id(home.alice.id).await, Ok(Some(home.alice.clone())));
+    let mut writer = store.begin(home.id()).await.expect("begins");
+    assert_eq!(writer.user_delete(home.alice.id).await, Ok(true));
+    let mut platform = store.begin_platform().await.expect("begins");
+    assert!(platform.tenant_by_id(home.id()).await.expect("read").is_some(), "looking up a tenant does not wait");
+    writer.commit().await.expect("commits");
+    assert_eq!(reader.user_by_id(home.alice.id).await, Ok(Some(home.alice)), "one snapshot");
+}
+
+#[tokio::test]
+async fn a_corrupt_row_is_named() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let path = folder.path().join("claviger.db");
+    let url = format!("sqlite:{}", path.display());
+    let store = SqlStore::new(opened(&url).await);
+    let home = sample::home(&store).await.expect("stored");
+    let pool = sqlx::SqlitePool::connect(&url).await.expect("connected");
+    sqlx::query("UPDATE users SET roles = '[\"claviger:root\"]'").execute(&pool).await.expect("broken");
+    let mut tx = store.begin_read(home.id()).await.expect("begins");
+    let corrupt = StoreError::Corrupt { table: "users", column: "roles", row: home.alice.id.to_string() };
+    assert_eq!(tx.user_by_id(home.alice.id).await, Err(corrupt));
+}

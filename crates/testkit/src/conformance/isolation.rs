@@ -1,0 +1,79 @@
+//! Two tenants: whatever one does, the other neither sees nor feels it.
+//!
+//! Invariant: every method of a tenant's transaction appears here.
+
+use std::sync::Arc;
+
+use app::ports::store::{Store, StoreError};
+use domain::guess::{GuessCounter, GuessScope};
+use domain::text::LoginName;
+use domain::token::family::{Generation, Revocation, RevocationCause};
+
+use crate::sample::{self, NOW};
+
+/// Tenant B tries every method on what belongs to tenant A.
+pub async fn no_tenant_reaches_another(store: Arc<dyn Store>) {
+    let a = sample::home(&*store).await.expect("stored");
+    let b = sample::home(&*store).await.expect("stored");
+    let name: LoginName = "ALICE".parse().expect("a name");
+    let subject = [9; 32];
+    let counter = GuessCounter { attempts: 5, blocked_until: None };
+    let record = sample::audit_record(a.id());
+    let mut tx = store.begin(a.id()).await.expect("begins");
+    tx.guess_counter_set(GuessScope::Source, &subject, counter, NOW).await.expect("set");
+    tx.source_remember(a.alice.id, &subject, NOW).await.expect("remembered");
+    tx.audit_append(&record).await.expect("appended");
+    tx.commit().await.expect("commits");
+
+    let revocation = Revocation { at: NOW, cause: RevocationCause::AdminRequest };
+    let mut tx = store.begin(b.id()).await.expect("begins");
+    assert_eq!(tx.tenant_id(), b.id());
+    assert_eq!(tx.tenant().await, Ok(Some(b.tenant.clone())));
+    assert_eq!(tx.user_by_id(a.alice.id).await, Ok(None));
+    assert_eq!(tx.user_by_login(&name).await, Ok(Some(b.alice.clone())), "the same name in both");
+    assert_eq!(tx.users_page(None, 10).await, Ok(vec![b.alice.clone()]));
+    assert_eq!(tx.user_update(&a.alice).await, Err(StoreError::Conflict));
+    assert_eq!(tx.user_delete(a.alice.id).await, Ok(false));
+    assert!(tx.password_hash(a.alice.id).await.expect("read").is_none());
+    assert_eq!(tx.password_hash_set(a.alice.id, &b.phc).await, Err(StoreError::Conflict));
+    assert_eq!(tx.family_by_id(a.family.id).await, Ok(None));
+    assert_eq!(tx.families_live(a.alice.id, NOW).await, Ok(vec![]));
+    assert_eq!(tx.family_revoke(a.family.id, revocation).await, Ok(false));
+    assert_eq!(tx.families_revoke(a.alice.id, revocation).await, Ok(0));
+    assert_eq!(tx.ring().await, Ok(Some(b.ring.clone())));
+    assert_eq!(tx.data_key().await, Ok(Some(b.data_key.clone())));
+    let names: Vec<_> = tx.sealed_secrets().await.expect("read").into_iter().map(|secret| secret.name).collect();
+    assert_eq!(names.len(), 2);
+    assert!(!names.contains(&a.ring.keys[0].kid.as_str().to_owned()));
+    assert_eq!(tx.guess_counter(GuessScope::Source, &subject).await, Ok(GuessCounter::default()));
+    tx.guess_counter_clear(GuessScope::Source, &subject).await.expect("cleared");
+    assert_eq!(tx.source_is_known(a.alice.id, &subject, NOW).await, Ok(false));
+    assert_eq!(tx.audit_page(None, 10).await, Ok(vec![]));
+    assert_eq!(tx.audit_append(&record).await, Err(StoreError::Conflict), "a record of A is not B's to write");
+    assert_eq!(tx.tenant_insert(&a.tenant).await, Err(StoreError::Conflict));
+    assert_eq!(tx.tenant_update(&a.tenant).await, Err(StoreError::Conflict));
+    // The same user id in both tenants: a row of its own.
+    let mut twin = sample::user("twin");
+    twin.id = a.alice.id;
+    tx.user_insert(&twin, Some(&b.phc)).await.expect("B may have it too");
+    tx.ring_replace(&sample::ring_with(&b.ring, sample::kid())).await.expect("replaced");
+    tx.commit().await.expect("commits");
+    let attempt = sample::attempt(a.family.id, Generation::FIRST, NOW);
+    assert!(store.refresh(b.id(), attempt).await.expect("answered").is_none());
+
+    let mut tx = store.begin(b.id()).await.expect("begins");
+    tx.tenant_delete().await.expect("deleted");
+    tx.commit().await.expect("commits");
+
+    let mut tx = store.begin(a.id()).await.expect("begins");
+    assert_eq!(tx.tenant().await, Ok(Some(a.tenant.clone())));
+    assert_eq!(tx.user_by_id(a.alice.id).await, Ok(Some(a.alice.clone())));
+    assert_eq!(tx.password_hash(a.alice.id).await.expect("read").map(|phc| phc.expose().clone()), Some(a.phc.expose().clone()));
+    assert_eq!(tx.families_live(a.alice.id, NOW).await, Ok(vec![a.family.clone()]));
+    assert_eq!(tx.ring().await, Ok(Some(a.ring.clone())));
+    assert_eq!(tx.data_key().await, Ok(Some(a.data_key.clone())));
+    assert_eq!(tx.sealed_secrets().await.expect("read").len(), 2);
+    assert_eq!(tx.guess_counter(GuessScope::Source, &subject).await, Ok(counter));
+    assert_eq!(tx.source_is_known(a.alice.id, &subject, NOW).await, Ok(true));
+    assert_eq!(tx.audit_page(None, 10).await, Ok(vec![record]));
+}

@@ -1,0 +1,12 @@
+//! What every [`app::ports::store::Store`] must do, on every backend. Each function takes a store with an empty database.
+//!
+//! Invariant: nothing here knows which backend it talks to.
+
+pub mod audit;
+pub mod contention;
+pub mod families;
+pub mod guesses;
+pub mod isolation;
+pub mod platform;
+pub mod rings;
+pub mod users;

@@ -1,0 +1,92 @@
+//! Work across tenants.
+//!
+//! Invariant: no check depends on another having run.
+
+use std::sync::Arc;
+
+use app::ports::store::{RingMark, Store, StoreError};
+use domain::guess::{GuessCounter, GuessScope};
+use domain::time::Ttl;
+
+use crate::sample::{self, NOW};
+
+/// Tenants are found by slug and by id, and listed in pages; a slug is taken once.
+pub async fn tenants_are_found(store: Arc<dyn Store>) {
+    let (a, b) = (sample::home(&*store).await.expect("stored"), sample::home(&*store).await.expect("stored"));
+    let mut thief = sample::tenant();
+    thief.slug = a.tenant.slug.clone();
+    let mut tx = store.begin(thief.id).await.expect("begins");
+    assert_eq!(tx.tenant_insert(&thief).await, Err(StoreError::Conflict));
+    drop(tx);
+
+    let mut tx = store.begin_platform().await.expect("begins");
+    assert_eq!(tx.tenant_by_slug(&a.tenant.slug).await, Ok(Some(a.tenant.clone())));
+    assert_eq!(tx.tenant_by_id(b.id()).await, Ok(Some(b.tenant.clone())));
+    assert_eq!(tx.tenant_by_id(thief.id).await, Ok(None));
+    assert_eq!(tx.tenants_page(None, 1).await, Ok(vec![a.tenant.clone()]));
+    assert_eq!(tx.tenants_page(Some(&a.tenant.slug), 5).await, Ok(vec![b.tenant]));
+}
+
+/// Rings that are due, and generations of many rings at once.
+pub async fn due_rings_are_found(store: Arc<dyn Store>) {
+    let (a, b) = (sample::home(&*store).await.expect("stored"), sample::home(&*store).await.expect("stored"));
+    let mut earlier = sample::ring_with(&b.ring, sample::kid());
+    earlier.next_due_at = Some(NOW);
+    let mut tx = store.begin(b.id()).await.expect("begins");
+    tx.ring_replace(&earlier).await.expect("replaced");
+    tx.commit().await.expect("commits");
+
+    let mark_a = RingMark { tenant_id: a.id(), generation: 1 };
+    let mark_b = RingMark { tenant_id: b.id(), generation: 2 };
+    let mut tx = store.begin_platform().await.expect("begins");
+    assert_eq!(tx.rings_due(NOW, 10).await, Ok(vec![mark_b]));
+    assert_eq!(tx.rings_due(NOW.plus(Ttl::days(2)), 10).await, Ok(vec![mark_b, mark_a]), "the longest overdue first");
+    let mut asked: Vec<_> = (0..2_000).map(|_| sample::tenant().id).collect();
+    asked.extend([a.id(), b.id()]);
+    let mut found = tx.ring_generations(&asked).await.expect("read");
+    found.sort_by_key(|mark| mark.generation);
+    assert_eq!(found, [mark_a, mark_b]);
+}
+
+/// The sweep takes what has ended, in portions, and nothing else.
+pub async fn what_has_ended_is_swept(store: Arc<dyn Store>) {
+    let home = sample::home(&*store).await.expect("stored");
+    let later = NOW.plus(Ttl::seconds(1));
+    let mut tx = store.begin(home.id()).await.expect("begins");
+    for n in 0..3 {
+        let mut ended = sample::family(home.alice.id);
+        ended.idle_expires_at = NOW;
+        tx.family_insert(&ended).await.expect("stored");
+        tx.guess_counter_set(GuessScope::Source, &[n; 32], GuessCounter { attempts: 1, blocked_until: None }, NOW).await.expect("set");
+        tx.source_remember(home.alice.id, &[n; 32], NOW).await.expect("remembered");
+    }
+    tx.source_remember(home.alice.id, &[77; 32], later).await.expect("remembered");
+    tx.commit().await.expect("commits");
+
+    let mut tx = store.begin_platform().await.expect("begins");
+    assert_eq!(tx.families_sweep(NOW, 10).await, Ok(0), "not before it has ended");
+    assert_eq!(tx.families_sweep(later, 2).await, Ok(2));
+    assert_eq!(tx.families_sweep(later, 10).await, Ok(1));
+    assert_eq!(tx.guesses_sweep(later, 4).await, Ok(4));
+    assert_eq!(tx.guesses_sweep(later, 10).await, Ok(2));
+    tx.commit().await.expect("commits");
+    let mut tx = store.begin_read(home.id()).await.expect("begins");
+    assert_eq!(tx.families_live(home.alice.id, NOW).await, Ok(vec![home.family]));
+    assert_eq!(tx.source_is_known(home.alice.id, &[77; 32], NOW).await, Ok(true));
+}
+
+/// The first secret of a name counts, also for a node that made another one.
+pub async fn the_first_installation_secret_counts(store: Arc<dyn Store>) {
+    let (first, second) = (sample::data_key(), sample::data_key());
+    for (own, name) in [(&first, "pepper"), (&second, "pepper"), (&second, "cursor")] {
+        let mut tx = store.begin_platform().await.expect("begins");
+        let counts = if name == "pepper" { &first } else { &second };
+        assert_eq!(tx.installation_secret_init(name, own).await, Ok(counts.clone()));
+        tx.commit().await.expect("commits");
+    }
+    let mut tx = store.begin_platform().await.expect("begins");
+    assert_eq!(tx.installation_secret("pepper").await, Ok(Some(first)));
+    assert_eq!(tx.installation_secret("salt").await, Ok(None));
+    drop(tx);
+    assert_eq!(store.ping().await, Ok(()));
+}

@@ -1,0 +1,197 @@
+//! Samples of everything that is stored, each different from all others of the process.
+//!
+//! Invariant: two calls never give the same id, slug, name or kid.
+
+use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use app::ports::store::{RingChange, SealedDataKey, SealedSecret, Store, Stored};
+use app::tokens::judgement::RefreshAttempt;
+use domain::audit::{Actor, AuditEvent, AuditRecord};
+use domain::client::ClientId;
+use domain::ids::{EventId, FamilyId, TenantId, UserId};
+use domain::keys::policy::RotationNumbers;
+use domain::keys::ring::{Alg, KeyRing, Kid, PublicJwk, RingKey, TokenSecretVersion};
+use domain::scope::Scope;
+use domain::secret::Secret;
+use domain::tenant::{Tenant, TenantPolicy, TenantStatus};
+use domain::time::{Timestamp, Ttl};
+use domain::token::family::{Binding, Generation, Head, RefreshFamily};
+use domain::user::{CustomClaims, Roles, User, UserNames, UserStatus};
+
+/// When all samples were made.
+pub const NOW: Timestamp = Timestamp::from_micros(1_795_000_000_123_456);
+
+/// Counts up for the whole process.
+pub fn next() -> u64 {
+    static COUNTER: AtomicU64 = AtomicU64::new(1);
+    COUNTER.fetch_add(1, Ordering::Relaxed)
+}
+
+fn chance() -> [u8; 10] {
+    let mut bytes = [0; 10];
+    bytes[2..].copy_from_slice(&next().to_be_bytes());
+    bytes
+}
+
+pub fn tenant() -> Tenant {
+    Tenant {
+        id: TenantId::new(NOW, chance()),
+        slug: format!("sample-{:08}", next()).parse().expect("a slug"),
+        name: "Sample & Söhne".parse().expect("a name"),
+        custom_domain: None,
+        status: TenantStatus::Active,
+        policy: TenantPolicy::default(),
+        created_at: NOW,
+        updated_at: NOW,
+    }
+}
+
+/// An active user of this name, with an address and a role.
+pub fn user(username: &str) -> User {
+    let email = format!("{username}@Example.com");
+    let role = domain::text::Role::ADMIN.parse().expect("a role");
+    let claims = serde_json::json!({ "plan": "gold", "org": { "id": 7 } });
+    User {
+        id: UserId::new(NOW, chance()),
+        names: UserNames::new(Some(username.parse().expect("a username")), Some(email.parse().expect("an address"))).expect("names"),
+        status: UserStatus::Active,
+        roles: Roles::try_from(BTreeSet::from([role])).expect("roles"),
+        claims: CustomClaims::try_from(claims.as_object().expect("an object").clone()).expect("claims"),
+        created_at: NOW,
+        updated_at: NOW,
+        password_changed_at: NOW,
+    }
+}
+
+pub fn phc() -> Secret<String> {
+    Secret::new(format!("$argon2id$v=19$m=8,t=1,p=1$c2FsdHNhbHQ${:043}", next()))
+}
+
+/// A family of the user that was opened [`NOW`].
+pub fn family(user_id: UserId) -> RefreshFamily {
+    RefreshFamily {
+        id: FamilyId::new(NOW, chance()),
+        user_id,
+        client_id: ClientId::first_party(),
+        scope: Scope::default_grant(),
+        binding: Binding::Bearer,
+        auth_time: NOW,
+        head: Head::first(NOW),
+        idle_expires_at: NOW.plus(Ttl::days(14)),
+        absolute_expires_at: NOW.plus(Ttl::days(90)),
+        revoked: None,
+        created_at: NOW,
+        user_agent: Some("Sample/1.0".to_owned()),
+        source: Some("192.0.2.1".to_owned()),
+    }
+}
+
+/// An attempt with the family's token of this generation, at `now`.
+pub fn attempt(family: FamilyId, generation: Generation, now: Timestamp) -> RefreshAttempt {
+    RefreshAttempt {
+        family_id: family,
+        generation,
+        client_id: ClientId::first_party(),
+        binding: Binding::Bearer,
+        now,
+        event_id: EventId::new(now, chance()),
+        source: Some("192.0.2.1".to_owned()),
+        request_id: None,
+    }
+}
+
+pub fn audit_record(tenant_id: TenantId) -> AuditRecord {
+    AuditRecord {
+        id: EventId::new(NOW, chance()),
+        tenant_id,
+        at: NOW,
+        actor: Actor::PlatformAdmin,
+        source: None,
+        request_id: Some("r-1".to_owned()),
+        event: AuditEvent::TenantCreated { slug: "sample".to_owned() },
+    }
+}
+
+/// A kid that no key has.
+pub fn kid() -> Kid {
+    format!("{:043}", next()).parse().expect("43 characters")
+}
+
+pub fn ring_key(kid: Kid) -> RingKey {
+    RingKey {
+        kid,
+        alg: Alg::ES256,
+        public: PublicJwk::EC { crv: "P-256".to_owned(), x: "eA".to_owned(), y: "eQ".to_owned() },
+        published_at: NOW,
+        sign_from: NOW,
+        token_ttl_cap_seconds: Ttl::hours(1),
+        superseded: None,
+        end: None,
+    }
+}
+
+/// A ring of generation 1 with one key.
+pub fn ring() -> KeyRing {
+    KeyRing {
+        generation: 1,
+        numbers: RotationNumbers::default(),
+        keys: vec![ring_key(kid())],
+        token_secrets: vec![TokenSecretVersion { version: 1, created_at: NOW }],
+        older_caches_until: None,
+    }
+}
+
+/// The next generation of `ring`, with one key more.
+pub fn ring_with(ring: &KeyRing, kid: Kid) -> RingChange {
+    let mut next = ring.clone();
+    next.generation += 1;
+    next.keys.push(ring_key(kid.clone()));
+    change(next, vec![sealed(kid.as_str())])
+}
+
+pub fn change(ring: KeyRing, new_secrets: Vec<SealedSecret>) -> RingChange {
+    RingChange { ring, next_due_at: Some(NOW.plus(Ttl::days(1))), new_secrets, destroyed: Vec::new() }
+}
+
+pub fn sealed(name: &str) -> SealedSecret {
+    SealedSecret { name: name.to_owned(), sealed: next().to_be_bytes().repeat(6) }
+}
+
+pub fn data_key() -> SealedDataKey {
+    SealedDataKey { kek_id: "kek-1".to_owned(), sealed: next().to_be_bytes().repeat(6) }
+}
+
+/// A tenant that is stored with a ring, a user `alice` and her family.
+#[derive(Debug)]
+pub struct Home {
+    pub tenant: Tenant,
+    pub ring: KeyRing,
+    pub data_key: SealedDataKey,
+    pub alice: User,
+    pub phc: Secret<String>,
+    pub family: RefreshFamily,
+}
+
+impl Home {
+    pub const fn id(&self) -> TenantId {
+        self.tenant.id
+    }
+}
+
+/// Stores a [`Home`] in one transaction.
+///
+/// # Errors
+/// Those of the store.
+pub async fn home(store: &dyn Store) -> Stored<Home> {
+    let alice = user("alice");
+    let home = Home { tenant: tenant(), ring: ring(), data_key: data_key(), phc: phc(), family: family(alice.id), alice };
+    let mut tx = store.begin(home.id()).await?;
+    tx.tenant_insert(&home.tenant).await?;
+    let kid = home.ring.keys[0].kid.as_str().to_owned();
+    tx.ring_insert(&home.data_key, &change(home.ring.clone(), vec![sealed(&kid), sealed("refresh-token/1")])).await?;
+    tx.user_insert(&home.alice, Some(&home.phc)).await?;
+    tx.family_insert(&home.family).await?;
+    tx.commit().await?;
+    Ok(home)
+}

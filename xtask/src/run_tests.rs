@@ -1,0 +1,59 @@
+//! `cargo xtask test`: sees to it that the tests have what they need, then runs all of them.
+//!
+//! Invariant: the exit status is that of `cargo test`; a test that cannot run is never passed over in silence.
+
+use std::ffi::OsString;
+use std::path::Path;
+use std::process::ExitCode;
+use std::time::Instant;
+
+use crate::{cargo, postgres};
+
+/// Runs `cargo test --workspace --locked` with `cargo_args` behind it.
+pub(crate) fn run(cargo_args: &[String]) -> ExitCode {
+    println!("==> PostgreSQL");
+    let found = match postgres::ensure() {
+        Ok(found) => found,
+        Err(missing) => {
+            eprintln!("error: {missing}");
+            return ExitCode::FAILURE;
+        }
+    };
+    println!("    version {} in {}", found.major, found.bin.display());
+
+    let mut command = cargo();
+    command.args(["test", "--workspace", "--locked"]).args(cargo_args);
+    match path_with(&found.bin) {
+        Ok(path) => command.env("PATH", path),
+        Err(error) => {
+            eprintln!("error: cannot add {} to PATH: {error}", found.bin.display());
+            return ExitCode::FAILURE;
+        }
+    };
+    println!("==> cargo test --workspace --locked {}", cargo_args.join(" "));
+    let begun = Instant::now();
+    let status = match command.status() {
+        Ok(status) => status,
+        Err(error) => {
+            eprintln!("error: cargo did not start: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    let seconds = begun.elapsed().as_secs();
+    if status.success() {
+        println!("==> All tests passed ({seconds} s).");
+        return ExitCode::SUCCESS;
+    }
+    println!("==> Tests failed ({seconds} s, {status}).");
+    status.code().and_then(|code| u8::try_from(code).ok()).map_or(ExitCode::FAILURE, ExitCode::from)
+}
+
+/// `PATH` with `bin` at its end, so that tests find the server binaries that Debian keeps out of it.
+fn path_with(bin: &Path) -> Result<OsString, std::env::JoinPathsError> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let mut folders: Vec<_> = std::env::split_paths(&path).collect();
+    if !folders.iter().any(|folder| folder == bin) {
+        folders.push(bin.to_owned());
+    }
+    std::env::join_paths(folders)
+}
