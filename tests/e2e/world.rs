@@ -93,7 +93,7 @@ impl Answer {
 
     /// Insists on problem details (RFC 9457) with this status and `code`.
     #[track_caller]
-    pub(crate) fn is_problem(self, status: u16, code: &str) -> Self {
+    pub(crate) fn refused(self, status: u16, code: &str) -> Self {
         let answer = self.is(status);
         assert_eq!(answer.header("content-type"), "application/problem+json", "{}", answer.asked);
         assert_eq!(answer.json()["code"], code, "{} answered {}", answer.asked, answer.text);
@@ -103,7 +103,7 @@ impl Answer {
 
     /// Insists on an OAuth error (RFC 6749, 5.2).
     #[track_caller]
-    pub(crate) fn is_oauth(self, status: u16, error: &str) -> Self {
+    pub(crate) fn refused_oauth(self, status: u16, error: &str) -> Self {
         let answer = self.is(status);
         assert_eq!(answer.json()["error"], error, "{} answered {}", answer.asked, answer.text);
         assert_eq!(answer.header("cache-control"), "no-store", "{}", answer.asked);
@@ -229,9 +229,14 @@ impl World {
         self.anon().post(&format!("/t/{slug}/login"), json!({ "username": username, "password": password })).await
     }
 
-    /// Logs a user in who exists.
+    /// Logs a user in who exists, for their own account.
     pub(crate) async fn sign_in(&self, slug: &str, username: &str) -> SignedIn {
-        let answer = self.login(slug, username, PASSWORD).await.is(200);
+        self.sign_in_for(slug, username, "account").await
+    }
+
+    async fn sign_in_for(&self, slug: &str, username: &str, scope: &str) -> SignedIn {
+        let form = json!({ "username": username, "password": PASSWORD, "scope": scope });
+        let answer = self.anon().post(&format!("/t/{slug}/login"), form).await.is(200);
         let (access_token, refresh_token) = (answer.word("access_token"), answer.word("refresh_token"));
         let user = self.bearing(&access_token).get(&format!("/t/{slug}/me")).await.is(200).word("sub");
         SignedIn { user, access_token, refresh_token }
@@ -246,7 +251,7 @@ impl World {
     /// Creates and logs in an administrator of the tenant.
     pub(crate) async fn tenant_admin(&self, slug: &str) -> SignedIn {
         self.user(slug, "tess", &["claviger:admin"]).await;
-        self.sign_in(slug, "tess").await
+        self.sign_in_for(slug, "tess", "account admin").await
     }
 
     /// Presents a refresh token.

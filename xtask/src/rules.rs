@@ -43,7 +43,7 @@ const ALLOWED: [(&str, &[&str], &[&str]); 10] = [
     ("api", &["app", "domain"], &["testkit"]),
     ("testkit", &["app", "domain"], &[]),
     ("server", &["api", "app", "domain", "keys", "storage", "migrations"], &["testkit"]),
-    ("tests", &[], &["server", "testkit", "domain", "app"]),
+    ("tests", &[], &["server", "api", "testkit", "domain", "app"]),
     ("migrations", &[], &[]),
     ("xtask", &[], &[]),
 ];

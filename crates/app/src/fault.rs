@@ -10,7 +10,7 @@ pub enum Fault {
     #[error("unavailable: {0}")]
     Unavailable(String),
     /// Needs a person: a row that cannot be read, a key that cannot be opened.
-    #[error("broken: {0}")]
+    #[error("{0}")]
     Broken(String),
 }
 

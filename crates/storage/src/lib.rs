@@ -11,6 +11,7 @@ mod entities;
 mod error;
 mod families;
 mod guesses;
+mod lane;
 mod notices;
 mod platform;
 mod refresh;

@@ -14,6 +14,7 @@ use sea_orm::ConnectionTrait;
 use crate::connect::Database;
 use crate::dialect::{self, Purpose};
 use crate::error;
+use crate::lane::Lane;
 use crate::platform::SqlPlatformTx;
 use crate::refresh;
 use crate::tx::SqlTenantTx;
@@ -25,11 +26,15 @@ const PING_PATIENCE: Duration = Duration::from_secs(1);
 #[derive(Debug, Clone)]
 pub struct SqlStore {
     db: Database,
+    /// Of SQLite alone: PostgreSQL takes many commits side by side.
+    lane: Option<Lane>,
 }
 
 impl SqlStore {
-    pub const fn new(db: Database) -> Self {
-        Self { db }
+    /// Must be called on a tokio runtime.
+    pub fn new(db: Database) -> Self {
+        let lane = db.is_sqlite.then(|| Lane::start(db.clone()));
+        Self { db, lane }
     }
 
     pub const fn database(&self) -> &Database {
@@ -45,12 +50,12 @@ async fn within<T>(patience: Duration, work: impl Future<Output = Stored<T>>) ->
 impl Store for SqlStore {
     async fn begin(&self, tenant: TenantId) -> Stored<Box<dyn TenantTx>> {
         let tx = within(PATIENCE, dialect::begin(&self.db.writer, Some(tenant), Purpose::Write)).await?;
-        Ok(Box::new(SqlTenantTx::new(tx, tenant)))
+        Ok(Box::new(SqlTenantTx::new(tx, tenant, Purpose::Write)))
     }
 
     async fn begin_read(&self, tenant: TenantId) -> Stored<Box<dyn TenantTx>> {
         let tx = within(PATIENCE, dialect::begin(&self.db.reader, Some(tenant), Purpose::Read)).await?;
-        Ok(Box::new(SqlTenantTx::new(tx, tenant)))
+        Ok(Box::new(SqlTenantTx::new(tx, tenant, Purpose::Read)))
     }
 
     async fn begin_platform(&self) -> Stored<Box<dyn PlatformTx>> {
@@ -58,7 +63,10 @@ impl Store for SqlStore {
     }
 
     async fn refresh(&self, tenant: TenantId, attempt: RefreshAttempt) -> Stored<Option<Judgement>> {
-        within(PATIENCE, refresh::refresh(&self.db, tenant, &attempt)).await
+        match &self.lane {
+            Some(lane) => within(PATIENCE, lane.refresh(tenant, attempt)).await,
+            None => within(PATIENCE, refresh::refresh(&self.db, tenant, &attempt)).await,
+        }
     }
 
     async fn ping(&self) -> Stored<()> {

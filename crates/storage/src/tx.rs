@@ -8,16 +8,23 @@ use domain::ids::TenantId;
 use sea_orm::DatabaseTransaction;
 use uuid::Uuid;
 
+use crate::dialect::Purpose;
 use crate::error;
 
 pub(crate) struct SqlTenantTx {
     pub(crate) tx: DatabaseTransaction,
     tenant: TenantId,
+    purpose: Purpose,
 }
 
 impl SqlTenantTx {
-    pub(crate) const fn new(tx: DatabaseTransaction, tenant: TenantId) -> Self {
-        Self { tx, tenant }
+    pub(crate) const fn new(tx: DatabaseTransaction, tenant: TenantId, purpose: Purpose) -> Self {
+        Self { tx, tenant, purpose }
+    }
+
+    /// Whether what is read here may be written next, so that its row is to be locked.
+    pub(crate) fn may_write(&self) -> bool {
+        self.purpose == Purpose::Write
     }
 
     /// The tenant, as the columns hold it.

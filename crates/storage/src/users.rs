@@ -78,8 +78,12 @@ impl UserStore for SqlTenantTx {
     }
 
     async fn user_by_id(&mut self, id: UserId) -> Stored<Option<User>> {
-        let row = users::Entity::find_by_id((self.owner(), id.as_uuid())).one(&self.tx).await.map_err(error::of(TABLE))?;
-        row.map(from_row).transpose()
+        let mut find = users::Entity::find_by_id((self.owner(), id.as_uuid()));
+        if self.may_write() {
+            // PostgreSQL locks the row, so that a login and a change of the password take turns; SQLite has the write lock.
+            find = find.lock_exclusive();
+        }
+        find.one(&self.tx).await.map_err(error::of(TABLE))?.map(from_row).transpose()
     }
 
     async fn user_by_login(&mut self, name: &LoginName) -> Stored<Option<User>> {

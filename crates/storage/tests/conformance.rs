@@ -40,6 +40,7 @@ on_every_backend! {
     audit::the_audit_log_survives_its_tenant,
     audit::a_dropped_transaction_rolls_back,
     contention::of_many_refreshes_exactly_one_rotates,
+    contention::parallel_refreshes_do_not_mix,
     contention::of_many_ring_changes_exactly_one_is_written,
     contention::no_parallel_guess_goes_uncounted,
     families::a_family_is_revoked_once,
@@ -152,4 +153,24 @@ async fn a_corrupt_row_is_named() {
     let mut tx = store.begin_read(home.id()).await.expect("begins");
     let corrupt = StoreError::Corrupt { table: "users", column: "roles", row: home.alice.id.to_string() };
     assert_eq!(tx.user_by_id(home.alice.id).await, Err(corrupt));
+}
+
+#[tokio::test]
+async fn i17_a_corrupt_family_harms_only_its_owner() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let url = format!("sqlite:{}", folder.path().join("claviger.db").display());
+    let store = Arc::new(SqlStore::new(opened(&url).await));
+    let (broken, whole) = (sample::home(&*store).await.expect("stored"), sample::home(&*store).await.expect("stored"));
+    let pool = sqlx::SqlitePool::connect(&url).await.expect("connected");
+    let breaking = sqlx::query("UPDATE refresh_families SET superseded = 'junk' WHERE tenant_id = ?").bind(broken.id().as_uuid());
+    assert_eq!(breaking.execute(&pool).await.expect("broken").rows_affected(), 1);
+    let ask = |home: &sample::Home| {
+        let (tenant, attempt) = (home.id(), sample::attempt(home.family.id, domain::token::family::Generation::FIRST, sample::NOW));
+        let store = Arc::clone(&store);
+        tokio::spawn(async move { store.refresh(tenant, attempt).await })
+    };
+    // Together, so that they share a transaction.
+    let (of_broken, of_whole) = (ask(&broken), ask(&whole));
+    assert!(matches!(of_broken.await.expect("no panic"), Err(StoreError::Corrupt { table: "refresh_families", column: "superseded", .. })));
+    assert!(of_whole.await.expect("no panic").expect("answered").is_some());
 }

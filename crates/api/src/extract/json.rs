@@ -26,12 +26,13 @@ fn describe(error: &serde_json::Error) -> String {
     match error.classify() {
         serde_json::error::Category::Data => {
             let text = error.to_string();
-            let harmless = ["missing field", "unknown field", "duplicate field"].iter().any(|start| text.starts_with(start));
-            if harmless || !text.starts_with("invalid ") {
-                text
+            // These repeat what was sent; only what follows "expected" is ours. All others are constant words of our own types,
+            // or name a member.
+            if text.starts_with("invalid ") || text.starts_with("unknown variant ") {
+                let wanted = text.rsplit_once("expected ").map_or("something else", |(_, wanted)| wanted);
+                format!("A member has the wrong value or type; expected {wanted}")
             } else {
-                let kind = text.split("expected").nth(1).map_or("another type", str::trim);
-                format!("A member has the wrong type; expected {kind}")
+                text
             }
         }
         serde_json::error::Category::Eof => format!("The JSON ends too early, at {place}."),
@@ -42,4 +43,40 @@ fn describe(error: &serde_json::Error) -> String {
 /// For members where leaving out and `null` mean different things.
 pub(crate) fn present<'de, T: Deserialize<'de>, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Option<T>>, D::Error> {
     Option::<T>::deserialize(deserializer).map(Some)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    #[expect(dead_code, reason = "only its reading is tested")]
+    struct Sample {
+        name: String,
+        kind: Option<Kind>,
+    }
+
+    #[derive(Debug, Deserialize)]
+    #[serde(rename_all = "snake_case")]
+    enum Kind {
+        Body,
+    }
+
+    #[test]
+    fn an_error_says_what_is_expected_and_never_repeats_a_value() {
+        let said = |json: &str| describe(&serde_json::from_str::<Sample>(json).expect_err("refused"));
+        for json in [
+            r#"{"name":"a","kind":"hunter2"}"#,
+            r#"{"name":["hunter2"]}"#,
+            r#"{"name":"a","kind":{"hunter2":1}}"#,
+            r#"{"name":"a"} hunter2"#,
+        ] {
+            assert!(!said(json).contains("hunter2"), "{}", said(json));
+        }
+        assert!(said(r#"{"name":"a","kind":"x"}"#).contains("expected `body`"), "{}", said(r#"{"name":"a","kind":"x"}"#));
+        assert!(said(r#"{"nam":"a"}"#).contains("unknown field `nam`"));
+        assert!(said("{}").contains("missing field `name`"));
+        assert!(said("{").contains("ends too early"));
+    }
 }

@@ -3,7 +3,7 @@
 //! A transaction always belongs to one tenant ([`Store::begin`]): no method here takes a tenant id, so one without a tenant
 //! cannot be written. Work across tenants ([`PlatformTx`]) sees no user data. Dropping a transaction rolls it back.
 //!
-//! To add a method: put it into the narrow trait it belongs to, implement it in `storage` and in `testkit::memory_store`,
+//! To add a method: put it into the narrow trait it belongs to, implement it in `storage`,
 //! and add its two-tenant case to `testkit::conformance`.
 
 use async_trait::async_trait;
@@ -76,6 +76,7 @@ pub trait TenantStore: Send {
 pub trait UserStore: Send {
     /// `Conflict` when the username or e-mail address is taken in this tenant. `phc` is the password's hash, if there is one.
     async fn user_insert(&mut self, user: &User, phc: Option<&Secret<String>>) -> Stored<()>;
+    /// In a transaction that may write, the user's row stays locked until it ends.
     async fn user_by_id(&mut self, id: UserId) -> Stored<Option<User>>;
     async fn user_by_login(&mut self, name: &LoginName) -> Stored<Option<User>>;
     /// Replaces everything but the id and the hash. `Conflict` as for insert.

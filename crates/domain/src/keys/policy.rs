@@ -65,14 +65,16 @@ pub struct RotationPolicy {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum UnsafePolicy {
     #[error(
-        "lead_seconds is {lead}, but a verifier may not have seen a new key for {least}: jwks_max_age + the nodes' sweep interval + clock skew; use at least {least}"
+        "lead_seconds is {lead}, but a verifier may not have seen a new key for {least} s: jwks_max_age + the nodes' sweep interval + clock skew; use at least {least}"
     )]
     LeadTooShort { lead: u32, least: u32 },
     #[error(
-        "overlap_seconds is {overlap}, but tokens outlive their key by up to {least}: token_ttl_cap + twice the clock skew; use at least {least}"
+        "overlap_seconds is {overlap}, but tokens outlive their key by up to {least} s: token_ttl_cap + twice the clock skew; use at least {least}"
     )]
     OverlapTooShort { overlap: u32, least: u32 },
-    #[error("rotate_every_seconds is {every}, but one rotation takes {least} (lead + overlap) from beginning to end; use at least {least}")]
+    #[error(
+        "rotate_every_seconds is {every}, but one rotation takes {least} s (lead + overlap) from beginning to end; use at least {least}"
+    )]
     RotatesTooOften { every: u32, least: u32 },
     #[error("algs must name each algorithm once and hold access_token_alg")]
     Algorithms,

@@ -1,7 +1,7 @@
 //! Refresh-token families: one session is one row, and each refresh moves its generation on.
 //!
-//! [`RefreshFamily::present`] is the whole protocol. It is used by the storage backends, by the in-memory store and by
-//! the exhaustively checked model, so that there is one place where the rules are written down:
+//! [`RefreshFamily::present`] is the whole protocol. It is used by the storage backends and by the exhaustively
+//! checked model, so that there is one place where the rules are written down:
 //!
 //! | presented generation | answer |
 //! |---|---|

@@ -38,9 +38,6 @@ impl Settings {
         if self.log.level.parse::<tracing_subscriber::filter::Targets>().is_err() {
             return bad("log.level", "must be like \"info\" or \"info,storage=debug\"");
         }
-        if !self.log.otlp_endpoint.is_empty() {
-            return bad("log.otlp_endpoint", "is not supported by this build: leave it empty");
-        }
         Ok(())
     }
 }

@@ -93,8 +93,6 @@ pub struct HashingSettings {
 pub struct LogSettings {
     pub format: LogFormat,
     pub level: String,
-    /// Must be empty for now: this build sends no traces.
-    pub otlp_endpoint: String,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]

@@ -38,6 +38,45 @@ pub async fn of_many_refreshes_exactly_one_rotates(store: Arc<dyn Store>) {
     assert_eq!((family.head.current, family.head.replays), (Generation::from_u32(2), 63));
 }
 
+/// Many families of several tenants at once, each presented twice: every one rotates once, for its own user and tenant.
+pub async fn parallel_refreshes_do_not_mix(store: Arc<dyn Store>) {
+    let mut asked = Vec::new();
+    for _ in 0..3 {
+        let home = sample::home(&*store).await.expect("stored");
+        let mut tx = store.begin(home.id()).await.expect("begins");
+        for _ in 0..10 {
+            let family = sample::family(home.alice.id);
+            tx.family_insert(&family).await.expect("stored");
+            asked.extend([(home.id(), home.alice.id, family.id); 2]);
+        }
+        tx.commit().await.expect("commits");
+    }
+    let strangers = [(asked[0].0, asked[0].1, asked[59].2), (asked[59].0, asked[59].1, asked[0].2)];
+    let attempts = asked.iter().chain(&strangers).map(|&(tenant, user, family)| {
+        let store = Arc::clone(&store);
+        let attempt = sample::attempt(family, Generation::FIRST, sample::NOW);
+        tokio::spawn(async move { (tenant, user, family, store.refresh(tenant, attempt).await) })
+    });
+    let mut verdicts = std::collections::HashMap::new();
+    let mut unknown = 0;
+    for judged in join_all(attempts).await {
+        let (tenant, user, family, judgement) = judged.expect("no panic");
+        let Some(judgement) = judgement.expect("answered") else {
+            unknown += 1;
+            continue;
+        };
+        let facts = judgement.facts;
+        assert_eq!((facts.tenant.id, facts.user.map(|user| user.id), facts.family.id), (tenant, Some(user), family));
+        verdicts.entry(family).or_insert_with(Vec::new).push(judgement.verdict);
+    }
+    assert_eq!(unknown, 2, "another tenant's family is none");
+    assert_eq!(verdicts.len(), 30);
+    for (family, mut verdicts) in verdicts {
+        verdicts.sort_by_key(|verdict| *verdict != Verdict::Rotated);
+        assert_eq!(verdicts, [Verdict::Rotated, Verdict::Replayed], "{family}");
+    }
+}
+
 /// Eight nodes with a new key each: one of them is written.
 pub async fn of_many_ring_changes_exactly_one_is_written(store: Arc<dyn Store>) {
     let home = sample::home(&*store).await.expect("stored");

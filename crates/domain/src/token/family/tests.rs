@@ -1,3 +1,5 @@
+//! The refresh protocol by example; by exhaustion it is checked in `tests/refresh_model.rs`.
+
 use super::*;
 
 const W: Ttl = Ttl::seconds(10);

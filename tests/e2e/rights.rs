@@ -1,0 +1,242 @@
+//! Who may what: every route of the server, tried without a token, with a bad one and with everybody's who may not.
+
+use std::collections::BTreeSet;
+
+use api::Guard::{self, ByCredential, Introspector, PlatformAdmin, Public, TenantAdmin, User};
+use domain::time::Ttl;
+use serde_json::{Value, json};
+
+use crate::world::{Answer, SignedIn, World, in_world, sent};
+
+/// One route as this test knows it. A body, where one is read, is good: what is refused is refused for lack of rights.
+struct Row {
+    method: &'static str,
+    path: &'static str,
+    guard: Guard,
+    body: Body,
+}
+
+enum Body {
+    None,
+    Json(&'static str),
+    Form(&'static [(&'static str, &'static str)]),
+}
+
+const fn row(method: &'static str, path: &'static str, guard: Guard, body: Body) -> Row {
+    Row { method, path, guard, body }
+}
+
+/// A word as long as a kid.
+const NO_KID: &str = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
+const NO_ID: &str = "01890000-0000-7000-8000-000000000000";
+
+#[rustfmt::skip]
+const KNOWN: &[Row] = &[
+    row("GET", "/t/{slug}/.well-known/jwks.json", Public, Body::None),
+    row("GET", "/t/{slug}/.well-known/openid-configuration", Public, Body::None),
+    row("GET", "/.well-known/oauth-authorization-server/t/{slug}", Public, Body::None),
+    row("POST", "/t/{slug}/login", ByCredential, Body::Json(r#"{"username":"x","password":"y"}"#)),
+    row("POST", "/t/{slug}/logout", ByCredential, Body::Json(r#"{"refresh_token":"x"}"#)),
+    row("POST", "/t/{slug}/oauth/token", ByCredential, Body::Form(&[("grant_type", "refresh_token"), ("client_id", "first-party"), ("refresh_token", "x")])),
+    row("POST", "/t/{slug}/oauth/revoke", ByCredential, Body::Form(&[("client_id", "first-party"), ("token", "x")])),
+    row("POST", "/t/{slug}/oauth/introspect", Introspector, Body::Form(&[("token", "x")])),
+    row("GET", "/t/{slug}/me", User, Body::None),
+    row("GET", "/t/{slug}/me/sessions", User, Body::None),
+    row("DELETE", "/t/{slug}/me/sessions/{session}", User, Body::None),
+    row("GET", "/admin/v1/tenants", PlatformAdmin, Body::None),
+    row("POST", "/admin/v1/tenants", PlatformAdmin, Body::Json(r#"{"slug":"initech","name":"Initech"}"#)),
+    row("GET", "/admin/v1/tenants/{slug}", TenantAdmin, Body::None),
+    row("PATCH", "/admin/v1/tenants/{slug}", TenantAdmin, Body::Json(r#"{"name":"Other"}"#)),
+    row("DELETE", "/admin/v1/tenants/{slug}", PlatformAdmin, Body::None),
+    row("POST", "/admin/v1/tenants/{slug}/suspend", PlatformAdmin, Body::None),
+    row("POST", "/admin/v1/tenants/{slug}/resume", PlatformAdmin, Body::None),
+    row("GET", "/admin/v1/tenants/{slug}/events", TenantAdmin, Body::None),
+    row("GET", "/admin/v1/tenants/{slug}/users", TenantAdmin, Body::None),
+    row("POST", "/admin/v1/tenants/{slug}/users", TenantAdmin, Body::Json(r#"{"username":"mallory"}"#)),
+    row("GET", "/admin/v1/tenants/{slug}/users/{user}", TenantAdmin, Body::None),
+    row("PATCH", "/admin/v1/tenants/{slug}/users/{user}", TenantAdmin, Body::Json(r#"{"roles":[]}"#)),
+    row("DELETE", "/admin/v1/tenants/{slug}/users/{user}", TenantAdmin, Body::None),
+    row("POST", "/admin/v1/tenants/{slug}/users/{user}/disable", TenantAdmin, Body::None),
+    row("POST", "/admin/v1/tenants/{slug}/users/{user}/enable", TenantAdmin, Body::None),
+    row("PUT", "/admin/v1/tenants/{slug}/users/{user}/password", TenantAdmin, Body::Json(r#"{"password":"cobalt.thimble.orchard.64"}"#)),
+    row("GET", "/admin/v1/tenants/{slug}/users/{user}/sessions", TenantAdmin, Body::None),
+    row("DELETE", "/admin/v1/tenants/{slug}/users/{user}/sessions", TenantAdmin, Body::None),
+    row("DELETE", "/admin/v1/tenants/{slug}/users/{user}/sessions/{session}", TenantAdmin, Body::None),
+    row("GET", "/admin/v1/tenants/{slug}/keys", TenantAdmin, Body::None),
+    row("POST", "/admin/v1/tenants/{slug}/keys/rotate", TenantAdmin, Body::Json("{}")),
+    row("GET", "/admin/v1/tenants/{slug}/keys/policy", TenantAdmin, Body::None),
+    row("PUT", "/admin/v1/tenants/{slug}/keys/policy", TenantAdmin, Body::Json("{}")),
+    row("POST", "/admin/v1/tenants/{slug}/keys/{kid}/revoke", TenantAdmin, Body::Json("{}")),
+];
+
+/// What the addresses name: real things, so that a missing check would be seen.
+struct Targets<'a> {
+    slug: &'a str,
+    user: &'a str,
+    session: &'a str,
+    kid: &'a str,
+}
+
+impl Row {
+    fn needs_a_token(&self) -> bool {
+        !matches!(self.guard, Public | ByCredential)
+    }
+
+    async fn tried(&self, world: &World, token: Option<&str>, at: &Targets<'_>) -> Answer {
+        let path =
+            self.path.replace("{slug}", at.slug).replace("{user}", at.user).replace("{session}", at.session).replace("{kid}", at.kid);
+        let caller = token.map_or_else(|| world.anon(), |token| world.bearing(token));
+        let request = caller.request(self.method, &path);
+        sent(match self.body {
+            Body::None => request,
+            Body::Json(text) => request.header("content-type", "application/json").body(text),
+            Body::Form(parameters) => request.form(parameters),
+        })
+        .await
+    }
+}
+
+async fn session_of(world: &World, slug: &str, who: &SignedIn) -> String {
+    world.bearing(&who.access_token).get(&format!("/t/{slug}/me")).await.is(200).word("session_id")
+}
+
+async fn signing_kid(world: &World, slug: &str) -> String {
+    world.platform_admin().get(&format!("/admin/v1/tenants/{slug}/keys")).await.is(200).word("signing_kid")
+}
+
+#[test]
+fn every_route_stands_in_the_table_of_this_test() {
+    let served: BTreeSet<_> = api::table().into_iter().map(|route| (route.path, route.method, format!("{:?}", route.guard))).collect();
+    let known: BTreeSet<_> = KNOWN.iter().map(|row| (row.path, row.method, format!("{:?}", row.guard))).collect();
+    let missing: Vec<_> = served.difference(&known).collect();
+    let gone: Vec<_> = known.difference(&served).collect();
+    assert!(missing.is_empty(), "a route missing here: {missing:#?}");
+    assert!(gone.is_empty(), "a route that is served no more: {gone:#?}");
+    assert_eq!(KNOWN.len(), known.len(), "each route once");
+}
+
+#[test]
+fn nothing_but_a_living_token_opens_a_guarded_route() {
+    in_world(async |world| {
+        world.tenant("acme").await;
+        let admin = world.tenant_admin("acme").await;
+        let session = session_of(world, "acme", &admin).await;
+        let kid = signing_kid(world, "acme").await;
+        let at = Targets { slug: "acme", user: &admin.user, session: &session, kid: &kid };
+        let old_platform = world.platform_token(Ttl::minutes(5)).await;
+        let unsigned = admin.access_token.rsplit_once('.').expect("a JWT").0.to_owned() + ".";
+        world.clock.forward(1_000);
+        for row in KNOWN.iter().filter(|row| row.needs_a_token()) {
+            let answer = row.tried(world, None, &at).await.is(401);
+            assert_eq!(answer.header("www-authenticate"), "Bearer", "{} {}", row.method, row.path);
+            for token in [admin.access_token.as_str(), &old_platform, "garbage", "a.b.c", &unsigned, &admin.refresh_token, "cpa1_e30.AAAA"]
+            {
+                let answer = row.tried(world, Some(token), &at).await.is(401);
+                assert_eq!(answer.header("www-authenticate"), "Bearer error=\"invalid_token\"", "{} {}", row.method, row.path);
+            }
+        }
+    });
+}
+
+#[test]
+fn a_user_without_a_role_administers_and_introspects_nothing() {
+    in_world(async |world| {
+        world.tenant("acme").await;
+        let admin = world.tenant_admin("acme").await;
+        let alice = world.alice("acme").await;
+        let session = session_of(world, "acme", &admin).await;
+        let kid = signing_kid(world, "acme").await;
+        // Not even about herself.
+        for user in [&admin.user, &alice.user] {
+            let at = Targets { slug: "acme", user, session: &session, kid: &kid };
+            for row in KNOWN {
+                match row.guard {
+                    TenantAdmin => drop(row.tried(world, Some(&alice.access_token), &at).await.refused(403, "insufficient_scope")),
+                    Introspector => drop(row.tried(world, Some(&alice.access_token), &at).await.refused_oauth(403, "insufficient_scope")),
+                    PlatformAdmin => drop(row.tried(world, Some(&alice.access_token), &at).await.refused(401, "invalid_token")),
+                    Public | ByCredential | User => {}
+                }
+            }
+        }
+        let form = json!({ "username": "alice", "password": crate::world::PASSWORD, "scope": "account admin" });
+        let asked = world.anon().post("/t/acme/login", form).await.is(200);
+        assert_eq!(asked.json()["scope"], "account", "asking for more than the role gives changes nothing");
+    });
+}
+
+#[test]
+fn a_tenants_administrator_cannot_tell_another_tenant_from_a_missing_one() {
+    in_world(async |world| {
+        world.tenant("acme").await;
+        world.tenant("globex").await;
+        let intruder = world.tenant_admin("globex").await;
+        let alice = world.alice("acme").await;
+        let session = session_of(world, "acme", &alice).await;
+        let kid = signing_kid(world, "acme").await;
+        let there = Targets { slug: "acme", user: &alice.user, session: &session, kid: &kid };
+        let nowhere = Targets { slug: "nowhere", user: &alice.user, session: &session, kid: &kid };
+        for row in KNOWN.iter().filter(|row| row.guard == TenantAdmin) {
+            let foreign = row.tried(world, Some(&intruder.access_token), &there).await.refused(404, "not_found");
+            let missing = row.tried(world, Some(&intruder.access_token), &nowhere).await.refused(404, "not_found");
+            assert_eq!(foreign.text, missing.text, "{} {}", row.method, row.path);
+        }
+        for row in KNOWN.iter().filter(|row| matches!(row.guard, User | Introspector)) {
+            row.tried(world, Some(&intruder.access_token), &there).await.is(401);
+        }
+        world.refresh("acme", &alice.refresh_token).await.is(200);
+    });
+}
+
+#[test]
+fn a_tenants_administrator_is_nobody_to_the_platform() {
+    in_world(async |world| {
+        world.tenant("acme").await;
+        let admin = world.tenant_admin("acme").await;
+        let at = Targets { slug: "acme", user: &admin.user, session: NO_ID, kid: NO_KID };
+        for row in KNOWN.iter().filter(|row| row.guard == PlatformAdmin) {
+            row.tried(world, Some(&admin.access_token), &at).await.refused(401, "invalid_token");
+        }
+        world.platform_admin().get("/admin/v1/tenants/initech").await.is(404);
+        let tenant = world.platform_admin().get("/admin/v1/tenants/acme").await.is(200);
+        assert_eq!(tenant.word("status"), "active");
+    });
+}
+
+#[test]
+fn ids_of_another_tenant_name_nothing_under_ones_own() {
+    in_world(async |world| {
+        world.tenant("acme").await;
+        world.tenant("globex").await;
+        let admin = world.tenant_admin("acme").await;
+        let foreigner = world.alice("globex").await;
+        let session = session_of(world, "globex", &foreigner).await;
+        let kid = signing_kid(world, "globex").await;
+        let foreign = Targets { slug: "acme", user: &foreigner.user, session: &session, kid: &kid };
+        let missing = Targets { slug: "acme", user: NO_ID, session: NO_ID, kid: NO_KID };
+        let names_something = |row: &&Row| ["{user}", "{session}", "{kid}"].iter().any(|part| row.path.contains(part));
+        for row in KNOWN.iter().filter(names_something) {
+            let one = row.tried(world, Some(&admin.access_token), &foreign).await.refused(404, "not_found");
+            let other = row.tried(world, Some(&admin.access_token), &missing).await.refused(404, "not_found");
+            assert_eq!(one.text, other.text, "{} {}", row.method, row.path);
+        }
+        // A session of the tenant, but not of the user in the address.
+        let own_session = session_of(world, "acme", &admin).await;
+        let alice = world.alice("acme").await;
+        let path = format!("/admin/v1/tenants/acme/users/{}/sessions/{own_session}", alice.user);
+        world.bearing(&admin.access_token).delete(&path).await.refused(404, "not_found");
+        world.refresh("globex", &foreigner.refresh_token).await.is(200);
+    });
+}
+
+#[test]
+fn a_role_that_is_taken_away_counts_at_once() {
+    in_world(async |world| {
+        world.tenant("acme").await;
+        let admin = world.tenant_admin("acme").await;
+        let caller = world.bearing(&admin.access_token);
+        caller.get("/admin/v1/tenants/acme/users").await.is(200);
+        let none: Value = json!({ "roles": [] });
+        world.platform_admin().patch(&format!("/admin/v1/tenants/acme/users/{}", admin.user), none).await.is(200);
+        caller.get("/admin/v1/tenants/acme/users").await.refused(403, "insufficient_scope");
+    });
+}
