@@ -12,6 +12,7 @@ mod postgres;
 mod rules;
 mod run_tests;
 mod tidy;
+mod verifiers;
 
 const USAGE: &str = "\
 Usage: cargo xtask <command>

@@ -66,16 +66,16 @@ fn major(words: &str) -> Option<u32> {
     number.split(|letter: char| !letter.is_ascii_digit()).next()?.parse().ok()
 }
 
-fn in_path(program: &str) -> bool {
+pub(crate) fn in_path(program: &str) -> bool {
     let path = std::env::var_os("PATH").unwrap_or_default();
     std::env::split_paths(&path).any(|folder| folder.join(program).is_file())
 }
 
-fn is_root() -> bool {
+pub(crate) fn is_root() -> bool {
     Command::new("id").arg("-u").output().is_ok_and(|output| output.stdout.trim_ascii() == b"0")
 }
 
-fn apt_get(args: &[&str]) -> Result<(), String> {
+pub(crate) fn apt_get(args: &[&str]) -> Result<(), String> {
     let words = args.join(" ");
     println!("    $ apt-get {words}");
     match Command::new("apt-get").args(args).env("DEBIAN_FRONTEND", "noninteractive").status() {

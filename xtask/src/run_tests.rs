@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::time::Instant;
 
-use crate::{cargo, postgres};
+use crate::{cargo, postgres, verifiers};
 
 /// Runs `cargo test --workspace --locked` with `cargo_args` behind it.
 pub(crate) fn run(cargo_args: &[String]) -> ExitCode {
@@ -20,6 +20,12 @@ pub(crate) fn run(cargo_args: &[String]) -> ExitCode {
         }
     };
     println!("    version {} in {}", found.major, found.bin.display());
+
+    println!("==> Python and Node.js, for the verifiers that others wrote");
+    if let Err(missing) = verifiers::ensure() {
+        eprintln!("error: {missing}");
+        return ExitCode::FAILURE;
+    }
 
     let mut command = cargo();
     command.args(["test", "--workspace", "--locked"]).args(cargo_args);

@@ -1,0 +1,37 @@
+//! Sees to it that the verifiers others wrote can run: Python with its venv module, and Node.js with npm.
+//!
+//! Invariant: nothing is installed into the system's Python or Node; the tests make folders of their own.
+
+use std::process::Command;
+
+use crate::postgres::{apt_get, in_path, is_root};
+
+/// Installs what is missing where that is allowed (Debian, root).
+///
+/// # Errors
+/// A text for the person at the terminal: what is missing and what to do.
+pub(crate) fn ensure() -> Result<(), String> {
+    let mut missing = Vec::new();
+    if !runs("python3", &["-c", "import ensurepip, venv"]) {
+        missing.extend(["python3", "python3-venv"]);
+    }
+    if !runs("node", &["--version"]) || !runs("npm", &["--version"]) {
+        missing.extend(["nodejs", "npm"]);
+    }
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let words = missing.join(" ");
+    if !in_path("apt-get") || !is_root() {
+        return Err(format!(
+            "Python 3 with its venv module and Node.js with npm are needed.\n       Debian and Ubuntu: apt-get install {words}"
+        ));
+    }
+    println!("    installing {words} with apt-get");
+    apt_get(&["update"])?;
+    apt_get(&[&["install", "-y"], missing.as_slice()].concat())
+}
+
+fn runs(program: &str, args: &[&str]) -> bool {
+    Command::new(program).args(args).output().is_ok_and(|output| output.status.success())
+}
