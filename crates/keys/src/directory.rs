@@ -10,8 +10,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use actix::{Actor, Addr, Arbiter, Handler, MailboxError, Message};
+use app::ports::changes::ListenForChanges;
 use app::ports::keys::{KeyChange, KeyCommand, KeyCommandError, KeyFault, Keys, NewRing, OrderedBy, PublishedKeys, TokenSigner};
-use app::ports::store::Store;
+use app::ports::store::{RingMark, Store};
 use app::ports::world::{Clock, Entropy};
 use async_trait::async_trait;
 use aws_lc_rs::hmac;
@@ -25,6 +26,7 @@ use futures_util::{StreamExt, stream};
 use tokio::sync::OnceCell;
 use zeroize::Zeroizing;
 
+use crate::actors::change_feed::{ChangeFeed, FIRST_PAUSE};
 use crate::actors::rotation_clock::{RotationClock, Stop};
 use crate::actors::tenant_keys::{TenantKeys, ring_change};
 use crate::kek::Kek;
@@ -80,6 +82,7 @@ pub struct KeyStats {
 pub struct KeyDirectory {
     directory: Arc<Directory>,
     clock: Mutex<Option<Addr<RotationClock>>>,
+    feed: Mutex<Option<Addr<ChangeFeed>>>,
 }
 
 impl std::fmt::Debug for KeyDirectory {
@@ -111,7 +114,7 @@ impl KeyDirectory {
         let node = Arc::new(Node { kek, timing, store, clock, entropy, pool, activations: 0.into(), restarts: 0.into() });
         let arbiters = (0..arbiters.max(1)).map(|_| Arbiter::new()).collect();
         let directory = Directory { node, awake: papaya::HashMap::new(), arbiters, idle_after, installation: OnceCell::new() };
-        Arc::new(Self { directory: Arc::new(directory), clock: Mutex::new(None) })
+        Arc::new(Self { directory: Arc::new(directory), clock: Mutex::new(None), feed: Mutex::new(None) })
     }
 
     /// Starts this node's rotation clock, unless it runs. The first sweep begins at once.
@@ -123,6 +126,21 @@ impl KeyDirectory {
         let (directory, interval) = (Arc::downgrade(&self.directory), self.directory.node.timing.sweep_interval.as_duration());
         let start = move |_: &mut actix::Context<RotationClock>| RotationClock::new(directory, interval);
         *clock = Some(RotationClock::start_in_arbiter(&self.directory.arbiters[0].handle(), start));
+    }
+
+    /// Starts listening for what other nodes change, unless this node listens already. Without it the clock finds it later.
+    pub fn start_feed(&self, connector: Box<dyn ListenForChanges>) {
+        self.start_feed_pausing(connector, FIRST_PAUSE);
+    }
+
+    fn start_feed_pausing(&self, connector: Box<dyn ListenForChanges>, first_pause: Duration) {
+        let mut feed = self.feed.lock().unwrap_or_else(PoisonError::into_inner);
+        if feed.as_ref().is_some_and(Addr::connected) {
+            return;
+        }
+        let directory = Arc::downgrade(&self.directory);
+        let start = move |_: &mut actix::Context<ChangeFeed>| ChangeFeed::new(directory, connector, first_pause);
+        *feed = Some(ChangeFeed::start_in_arbiter(&self.directory.arbiters[0].handle(), start));
     }
 
     pub fn stats(&self) -> KeyStats {
@@ -137,9 +155,13 @@ impl KeyDirectory {
         }
     }
 
-    /// Stops the clock, lets every actor finish what it has begun (at most ten seconds each), and stops their threads.
+    /// Stops the feed and the clock, lets every actor finish what it has begun (at most ten seconds each), and stops their threads.
     /// Whoever asks afterwards is told that the keys are unavailable.
     pub async fn shutdown(&self) {
+        let feed = self.feed.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(feed) = feed {
+            let _ = tokio::time::timeout(ASK, feed.send(Stop)).await;
+        }
         let clock = self.clock.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(clock) = clock {
             // An error is as good: it is gone, or it goes with its thread.
@@ -293,6 +315,22 @@ impl Directory {
             }
         }
         Ok(())
+    }
+
+    /// Looks at every awake ring, because changes may have been missed.
+    pub(crate) async fn catch_up(&self) {
+        if let Err(fault) = self.follow_others().await {
+            tracing::warn!(%fault, "missed changes of key rings could not be looked for; the sweep finds them");
+        }
+    }
+
+    /// Another node, or this one, says that a ring has changed. Whoever sleeps reads the truth on waking.
+    pub(crate) async fn heard(&self, mark: RingMark) {
+        let Some(awake) = self.find(mark.tenant_id) else { return };
+        // One that is just waking may have read the ring before the change.
+        if awake.snapshots.published().is_none_or(|published| published.ring.generation < mark.generation) {
+            self.refresh_awake(mark.tenant_id).await;
+        }
     }
 
     /// Being kept up to date is no use that keeps a tenant awake.

@@ -112,6 +112,10 @@ pub async fn start_at(settings: Settings, clock: Arc<dyn Clock>) -> Result<Runni
         return Err(StartError::Keys(fault.into()));
     }
     directory.start_clock();
+    // SQLite has no other nodes to hear of.
+    if store.database().kind() == "postgres" {
+        directory.start_feed(Box::new(store.clone()));
+    }
 
     let counted = Arc::clone(&directory);
     let api_settings =

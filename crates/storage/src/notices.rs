@@ -2,13 +2,16 @@
 //!
 //! Invariant: a notice only hastens what the sweep finds anyway. Losing one loses nothing.
 
-use app::ports::store::{RingMark, Stored};
+use app::ports::changes::{ListenForChanges, RingChanges};
+use app::ports::store::{RingMark, StoreError, Stored};
+use async_trait::async_trait;
 use domain::ids::TenantId;
 use sqlx::postgres::{PgListener, PgPoolOptions};
 use uuid::Uuid;
 
 use crate::connect::ACQUIRE_TIMEOUT;
 use crate::error;
+use crate::store::SqlStore;
 
 const CHANNEL: &str = "claviger_rings";
 
@@ -42,6 +45,23 @@ impl RingNotices {
                 Some(mark) => return Ok(Some(mark)),
                 None => tracing::warn!(payload = notice.payload(), "a notice of a changed ring that nobody understands"),
             }
+        }
+    }
+}
+
+#[async_trait]
+impl RingChanges for RingNotices {
+    async fn next(&mut self) -> Stored<Option<RingMark>> {
+        Self::next(self).await
+    }
+}
+
+#[async_trait]
+impl ListenForChanges for SqlStore {
+    async fn connect(&self) -> Stored<Box<dyn RingChanges>> {
+        match self.database().notices().await? {
+            Some(notices) => Ok(Box::new(notices)),
+            None => Err(StoreError::Unavailable("this database gives no notices".to_owned())),
         }
     }
 }

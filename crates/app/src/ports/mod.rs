@@ -1,6 +1,7 @@
-//! What the use cases need from outside: somebody to store ([`store`]), somebody to keep keys ([`keys`]), and the time
-//! and chance of day ([`world`]).
+//! What the use cases need from outside: somebody to store ([`store`]), somebody to keep keys ([`keys`]), somebody
+//! who says what other nodes changed ([`changes`]), and the time and chance of day ([`world`]).
 
+pub mod changes;
 pub mod keys;
 pub mod store;
 pub mod world;

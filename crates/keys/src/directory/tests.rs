@@ -4,9 +4,12 @@
 
 use std::future::Future;
 
+use app::ports::changes::RingChanges;
+use app::ports::store::{StoreError, Stored};
 use domain::audit::AuditEvent;
 use domain::keys::plan::RotationDenied;
 use domain::keys::ring::{Alg, KeyState};
+use tokio::sync::mpsc::{self, UnboundedReceiver, unbounded_channel};
 
 use super::fake_store::{FakeClock, FakeStore, Shared};
 use super::*;
@@ -291,6 +294,87 @@ fn the_clock_ticks_and_shutdown_ends_it_all() {
         node.shutdown().await;
         assert_eq!(node.stats().awake, 0);
         assert!(matches!(node.published(tenant(1)).await, Err(KeyFault::Unavailable(_))));
+    });
+}
+
+/// A connection that says what the test sends, and is lost when the test drops the sender.
+struct FakeChanges(mpsc::Receiver<Option<RingMark>>);
+
+#[async_trait]
+impl RingChanges for FakeChanges {
+    async fn next(&mut self) -> Stored<Option<RingMark>> {
+        self.0.recv().await.ok_or_else(|| StoreError::Unavailable("lost".to_owned()))
+    }
+}
+
+/// Answers each attempt to connect with what the test has sent for it.
+struct FakeConnector(tokio::sync::Mutex<UnboundedReceiver<Stored<FakeChanges>>>);
+
+#[async_trait]
+impl ListenForChanges for FakeConnector {
+    async fn connect(&self) -> Stored<Box<dyn RingChanges>> {
+        match self.0.lock().await.recv().await {
+            Some(answer) => Ok(Box::new(answer?)),
+            None => std::future::pending().await,
+        }
+    }
+}
+
+fn connection() -> (mpsc::Sender<Option<RingMark>>, FakeChanges) {
+    let (sender, receiver) = mpsc::channel(1);
+    (sender, FakeChanges(receiver))
+}
+
+async fn until_published(node: &KeyDirectory, tenant: TenantId, generation: u64) {
+    let published = async {
+        while node.published(tenant).await.unwrap().ring.generation < generation {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(10), published).await.unwrap();
+}
+
+fn lead_of(hours: u32) -> KeyCommand {
+    KeyCommand::ChangePolicy(RotationNumbers { lead_seconds: Ttl::hours(hours), ..RotationNumbers::default() })
+}
+
+#[test]
+fn a_notice_reaches_whoever_is_awake_and_a_lost_connection_is_made_up_for() {
+    run(|world| async move {
+        let (here, there) = (world.node(), world.node());
+        world.create(&here, tenant(1)).await;
+        world.create(&here, tenant(2)).await;
+        there.published(tenant(1)).await.unwrap();
+        let (connections, answers) = unbounded_channel();
+        there.start_feed_pausing(Box::new(FakeConnector(answers.into())), Duration::ZERO);
+
+        // The first attempt fails. Then a notice for one who sleeps, twice: once the first is taken, the catching up is over.
+        let (notices, first) = connection();
+        connections.send(Err(StoreError::Unavailable("away".to_owned()))).unwrap();
+        connections.send(Ok(first)).ok().unwrap();
+        for _ in 0..2 {
+            notices.send(Some(RingMark { tenant_id: tenant(2), generation: 1 })).await.unwrap();
+        }
+        here.execute(tenant(1), rotate(), by()).await.unwrap();
+        assert_eq!(there.published(tenant(1)).await.unwrap().ring.generation, 1);
+        notices.send(Some(RingMark { tenant_id: tenant(1), generation: 2 })).await.unwrap();
+        until_published(&there, tenant(1), 2).await;
+        assert_eq!(there.stats().awake, 1);
+        // The connection was lost and has come back by itself.
+        here.execute(tenant(1), lead_of(30), by()).await.unwrap();
+        notices.send(None).await.unwrap();
+        until_published(&there, tenant(1), 3).await;
+
+        // A change that nobody is told of, and the connection lost.
+        here.execute(tenant(1), lead_of(31), by()).await.unwrap();
+        drop(notices);
+        let (notices, second) = connection();
+        connections.send(Err(StoreError::Unavailable("away".to_owned()))).unwrap();
+        connections.send(Ok(second)).ok().unwrap();
+        until_published(&there, tenant(1), 4).await;
+
+        there.shutdown().await;
+        tokio::time::timeout(Duration::from_secs(10), notices.closed()).await.expect("the connection is let go");
     });
 }
 
