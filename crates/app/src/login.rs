@@ -92,14 +92,14 @@ pub async fn login(ctx: &Ctx, tenant: &Tenant, command: LoginCommand, origin: &O
     ctx.entropy.fill(&mut salt);
     let (checked, upgraded) = ctx
         .hashing
-        .run(tenant.id, move || match stored {
+        .run(tenant.id, move |memory| match stored {
             Some(stored) => {
-                let checked = password::check(&entered, &stored, params);
-                let upgraded = (checked == Checked::RightButOutdated).then(|| password::hash(&entered, params, &salt)).flatten();
+                let checked = password::check(memory, &entered, &stored, params);
+                let upgraded = (checked == Checked::RightButOutdated).then(|| password::hash(memory, &entered, params, &salt)).flatten();
                 (checked, upgraded)
             }
             None => {
-                password::decoy(&entered, params);
+                password::decoy(memory, &entered, params);
                 (Checked::Wrong, None)
             }
         })

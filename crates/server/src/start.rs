@@ -86,9 +86,7 @@ pub async fn start_at(settings: Settings, clock: Arc<dyn Clock>) -> Result<Runni
     let public_url = url_of(&public.1);
     let base_url = if settings.server.base_url.is_empty() { public_url } else { settings.server.base_url.clone() };
 
-    wire::migrate(&settings).await?;
-    let db = wire::open(&settings).await?;
-    let store = SqlStore::new(db);
+    let store = SqlStore::new(wire::open_or_make(&settings).await?);
     let kek = wire::kek_or_new(&settings, &store).await?;
     let shared: Arc<dyn app::ports::store::Store> = Arc::new(store.clone());
     let directory = KeyDirectory::start(

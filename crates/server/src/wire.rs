@@ -100,6 +100,17 @@ pub(crate) async fn migrate(settings: &Settings) -> Result<(), WireError> {
     storage::migrate(&settings.database.url).await.map_err(database_error(settings))
 }
 
+/// Opens the database with its schema up to date. One look is enough when it is, which needs no right to change the schema.
+pub(crate) async fn open_or_make(settings: &Settings) -> Result<Database, WireError> {
+    make_folder(settings)?;
+    let failed = database_error(settings);
+    let db = storage::connect(&settings.database.url, settings.database.max_connections).await.map_err(&failed)?;
+    if !db.pending_migrations().await.map_err(&failed)?.is_empty() {
+        storage::migrate(&settings.database.url).await.map_err(&failed)?;
+    }
+    Ok(db)
+}
+
 /// Opens a database that is there already.
 pub(crate) async fn open(settings: &Settings) -> Result<Database, WireError> {
     if settings.database.sqlite_file().is_some_and(|file| !file.exists()) {
