@@ -11,13 +11,14 @@ use domain::time::{Timestamp, Ttl};
 use crate::ctx::{Ctx, Origin};
 use crate::fault::Fault;
 use crate::ports::store::StoreError;
+use crate::warm::WarmMap;
 
 /// Tenants that were looked up lately, by slug.
 ///
 /// A map, not a truth: whatever decides about somebody's access reads the tenant's row inside its own transaction.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct TenantCache {
-    by_slug: papaya::HashMap<String, Cached>,
+    by_slug: WarmMap<String, Cached>,
 }
 
 #[derive(Debug, Clone)]
@@ -29,23 +30,24 @@ struct Cached {
 impl TenantCache {
     /// How long a looked-up tenant is used without looking again.
     const FRESH: Ttl = Ttl::seconds(5);
-    /// The most tenants kept; beyond it the cache is emptied, which costs one look-up each.
-    const MOST: usize = 200_000;
 
-    fn get(&self, slug: &Slug) -> Option<Cached> {
-        self.by_slug.pin().get(slug.as_str()).cloned()
+    /// A cache of about `most` tenants.
+    pub fn new(most: usize) -> Self {
+        Self { by_slug: WarmMap::new(most) }
+    }
+
+    fn get(&self, slug: &Slug, now: Timestamp) -> Option<Cached> {
+        let found = self.by_slug.find(slug.as_str())?;
+        found.touch(now);
+        Some(found.value.clone())
     }
 
     fn put(&self, tenant: Arc<Tenant>, read_at: Timestamp) {
-        let map = self.by_slug.pin();
-        if map.len() >= Self::MOST {
-            map.clear();
-        }
-        map.insert(tenant.slug.as_str().to_owned(), Cached { tenant, read_at });
+        self.by_slug.put(tenant.slug.as_str().to_owned(), read_at, Cached { tenant, read_at });
     }
 
     fn forget(&self, slug: &Slug) {
-        self.by_slug.pin().remove(slug.as_str());
+        self.by_slug.remove(slug.as_str());
     }
 }
 
@@ -65,7 +67,7 @@ pub enum NoTenant {
 pub async fn resolve(ctx: &Ctx, slug: &str) -> Result<Arc<Tenant>, NoTenant> {
     let slug: Slug = slug.parse().map_err(|_| NoTenant::Unknown)?;
     let now = ctx.now();
-    let cached = ctx.tenants.get(&slug);
+    let cached = ctx.tenants.get(&slug, now);
     if let Some(cached) = &cached
         && now < cached.read_at.plus(TenantCache::FRESH)
     {

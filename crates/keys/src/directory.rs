@@ -14,6 +14,7 @@ use app::ports::changes::ListenForChanges;
 use app::ports::keys::{KeyChange, KeyCommand, KeyCommandError, KeyFault, Keys, NewRing, OrderedBy, PublishedKeys, TokenSigner};
 use app::ports::store::{RingMark, Store};
 use app::ports::world::{Clock, Entropy};
+use app::warm::{Warm, WarmMap};
 use async_trait::async_trait;
 use aws_lc_rs::hmac;
 use domain::audit;
@@ -61,6 +62,8 @@ pub struct KeySettings {
     pub arbiters: usize,
     /// A tenant that nobody asked about for this long is put to sleep.
     pub idle_after: Ttl,
+    /// About how many tenants are awake at most; beyond it those leave first that nobody came back for.
+    pub most_awake: usize,
 }
 
 /// Numbers for the metrics. None of them tells a tenant.
@@ -91,7 +94,7 @@ impl std::fmt::Debug for KeyDirectory {
     }
 }
 
-/// An awake tenant.
+/// An awake tenant; it sleeps when the last handle on its actor is gone or it is told to.
 struct Awake {
     snapshots: Arc<Snapshots>,
     addr: Addr<TenantKeys>,
@@ -100,7 +103,7 @@ struct Awake {
 /// What the clock and spawned work hold on to.
 pub(crate) struct Directory {
     node: Arc<Node>,
-    awake: papaya::HashMap<TenantId, Arc<Awake>>,
+    awake: WarmMap<TenantId, Awake>,
     arbiters: Vec<Arbiter>,
     idle_after: Ttl,
     installation: OnceCell<hmac::Key>,
@@ -109,11 +112,11 @@ pub(crate) struct Directory {
 impl KeyDirectory {
     /// Starts the threads for actors and the RSA pool. Must be called inside a running actix `System`; panics elsewhere.
     pub fn start(settings: KeySettings, store: Arc<dyn Store>, clock: Arc<dyn Clock>, entropy: Arc<dyn Entropy>) -> Arc<Self> {
-        let KeySettings { kek, timing, rsa_pool, arbiters, idle_after } = settings;
+        let KeySettings { kek, timing, rsa_pool, arbiters, idle_after, most_awake } = settings;
         let pool = RsaPool::start(rsa_pool);
         let node = Arc::new(Node { kek, timing, store, clock, entropy, pool, activations: 0.into(), restarts: 0.into() });
         let arbiters = (0..arbiters.max(1)).map(|_| Arbiter::new()).collect();
-        let directory = Directory { node, awake: papaya::HashMap::new(), arbiters, idle_after, installation: OnceCell::new() };
+        let directory = Directory { node, awake: WarmMap::new(most_awake), arbiters, idle_after, installation: OnceCell::new() };
         Arc::new(Self { directory: Arc::new(directory), clock: Mutex::new(None), feed: Mutex::new(None) })
     }
 
@@ -145,10 +148,9 @@ impl KeyDirectory {
 
     pub fn stats(&self) -> KeyStats {
         let Directory { node, awake, .. } = &*self.directory;
-        let awake = awake.pin();
         KeyStats {
             awake: awake.len(),
-            unsealed: awake.values().filter(|tenant| tenant.snapshots.is_unsealed()).count(),
+            unsealed: awake.count(|tenant| tenant.snapshots.is_unsealed()),
             activations: node.activations.load(Ordering::Relaxed),
             restarts: node.restarts.load(Ordering::Relaxed),
             rsa_ready: node.pool.ready(),
@@ -167,10 +169,10 @@ impl KeyDirectory {
             // An error is as good: it is gone, or it goes with its thread.
             let _ = tokio::time::timeout(ASK, clock.send(Stop)).await;
         }
-        let leave = |awake: Arc<Awake>| async move {
-            let _ = tokio::time::timeout(ASK, awake.addr.send(Passivate)).await;
+        let leave = |(_, awake): (TenantId, Arc<Warm<Awake>>)| async move {
+            let _ = tokio::time::timeout(ASK, awake.value.addr.send(Passivate)).await;
         };
-        stream::iter(self.directory.take_all()).for_each_concurrent(None, leave).await;
+        stream::iter(self.directory.awake.take_all()).for_each_concurrent(None, leave).await;
         for arbiter in &self.directory.arbiters {
             arbiter.stop();
         }
@@ -182,43 +184,29 @@ impl Directory {
         self.node.clock.now()
     }
 
-    /// The tenant's entry, if it is awake.
-    fn find(&self, tenant: TenantId) -> Option<Arc<Awake>> {
-        self.awake.pin().get(&tenant).cloned()
-    }
-
     /// The tenant's entry; starts its actor when there is none.
-    fn find_or_start(&self, tenant: TenantId) -> Arc<Awake> {
-        if let Some(awake) = self.find(tenant) {
+    fn find_or_start(&self, tenant: TenantId) -> Arc<Warm<Awake>> {
+        if let Some(awake) = self.awake.find(&tenant) {
             return awake;
         }
-        let snapshots = Arc::new(Snapshots::empty(self.now()));
-        let (node, of_actor) = (Arc::clone(&self.node), Arc::clone(&snapshots));
-        let start = move |_: &mut actix::Context<TenantKeys>| TenantKeys::new(tenant, node, of_actor);
-        // The end of a UUIDv7 is random.
-        let place = usize::from(tenant.as_bytes()[15]) % self.arbiters.len();
-        let addr = TenantKeys::start_in_arbiter(&self.arbiters[place].handle(), start);
+        let start = || {
+            let snapshots = Arc::new(Snapshots::default());
+            let (node, of_actor) = (Arc::clone(&self.node), Arc::clone(&snapshots));
+            let start = move |_: &mut actix::Context<TenantKeys>| TenantKeys::new(tenant, node, of_actor);
+            // The end of a UUIDv7 is random.
+            let place = usize::from(tenant.as_bytes()[15]) % self.arbiters.len();
+            Awake { snapshots, addr: TenantKeys::start_in_arbiter(&self.arbiters[place].handle(), start) }
+        };
         // Whoever loses a race here drops the only address of its actor, which ends it.
-        Arc::clone(self.awake.pin().get_or_insert_with(tenant, || Arc::new(Awake { snapshots, addr })))
-    }
-
-    /// Takes exactly this entry out; a successor that somebody else has started stays.
-    fn remove(&self, tenant: TenantId, entry: &Arc<Awake>) {
-        let _ = self.awake.pin().remove_if(&tenant, |_, found| Arc::ptr_eq(found, entry));
+        let (awake, leavers) = self.awake.find_or_put(tenant, self.now(), start);
+        put_to_sleep(&leavers);
+        awake
     }
 
     fn forget(&self, tenant: TenantId) {
-        let entry = self.awake.pin().remove(&tenant).cloned();
-        if let Some(awake) = entry {
-            let _ = awake.addr.try_send(Passivate);
+        if let Some(awake) = self.awake.remove(&tenant) {
+            let _ = awake.value.addr.try_send(Passivate);
         }
-    }
-
-    fn take_all(&self) -> Vec<Arc<Awake>> {
-        let map = self.awake.pin();
-        let all = map.values().cloned().collect();
-        map.clear();
-        all
     }
 
     /// Asks the tenant's actor. A dead one is replaced and the question put once more, unless the dead one had `begun`.
@@ -230,14 +218,16 @@ impl Directory {
     {
         for _ in 0..2 {
             let awake = self.find_or_start(tenant);
-            awake.snapshots.touch(self.now());
-            match tokio::time::timeout(ASK, awake.addr.send(message.clone())).await {
+            awake.touch(self.now());
+            match tokio::time::timeout(ASK, awake.value.addr.send(message.clone())).await {
                 Ok(Ok(answer)) => return Ok(answer),
                 Err(_) | Ok(Err(MailboxError::Timeout)) => return Err(KeyFault::Unavailable("the key ring is too busy".to_owned())),
                 Ok(Err(MailboxError::Closed)) => {
-                    self.remove(tenant, &awake);
-                    self.node.restarts.fetch_add(1, Ordering::Relaxed);
-                    tracing::warn!(%tenant, "the tenant's key actor was gone");
+                    // One that is out of the map was put to sleep between our finding and asking it.
+                    if self.awake.remove_exactly(&tenant, &awake) {
+                        self.node.restarts.fetch_add(1, Ordering::Relaxed);
+                        tracing::warn!(%tenant, "the tenant's key actor was gone");
+                    }
                     if begun.is_marked() {
                         return Err(KeyFault::Unavailable(
                             "a key change was interrupted: look at the ring before it is ordered again".to_owned(),
@@ -300,13 +290,14 @@ impl Directory {
 
     /// Reads again what other nodes have changed, and forgets whom they have deleted.
     async fn follow_others(&self) -> Result<(), KeyFault> {
-        let awake: Vec<TenantId> = self.awake.pin().keys().copied().collect();
+        let awake = self.awake.keys();
         for tenants in awake.chunks(MARKS_BATCH) {
             let mut tx = self.node.store.begin_platform().await.map_err(store_fault)?;
             let marks = tx.ring_generations(tenants).await.map_err(store_fault)?;
             drop(tx);
             for &tenant in tenants {
-                let known = self.find(tenant).and_then(|awake| awake.snapshots.published()).map(|published| published.ring.generation);
+                let known =
+                    self.awake.find(&tenant).and_then(|awake| awake.value.snapshots.published()).map(|published| published.ring.generation);
                 match (marks.iter().find(|mark| mark.tenant_id == tenant), known) {
                     (None, _) => self.forget(tenant),
                     (Some(mark), Some(known)) if mark.generation != known => self.refresh_awake(tenant).await,
@@ -326,33 +317,26 @@ impl Directory {
 
     /// Another node, or this one, says that a ring has changed. Whoever sleeps reads the truth on waking.
     pub(crate) async fn heard(&self, mark: RingMark) {
-        let Some(awake) = self.find(mark.tenant_id) else { return };
+        let Some(awake) = self.awake.find(&mark.tenant_id) else { return };
         // One that is just waking may have read the ring before the change.
-        if awake.snapshots.published().is_none_or(|published| published.ring.generation < mark.generation) {
+        if awake.value.snapshots.published().is_none_or(|published| published.ring.generation < mark.generation) {
             self.refresh_awake(mark.tenant_id).await;
         }
     }
 
     /// Being kept up to date is no use that keeps a tenant awake.
     async fn refresh_awake(&self, tenant: TenantId) {
-        let Some(awake) = self.find(tenant) else { return };
-        let used = awake.snapshots.last_used();
+        let Some(awake) = self.awake.find(&tenant) else { return };
+        let used = awake.last_used();
         if let Err(fault) = self.read(tenant, Refresh).await {
             tracing::warn!(%tenant, %fault, "a changed key ring could not be read");
         }
-        awake.snapshots.touch(used);
+        awake.touch(used);
     }
 
     fn passivate_idle(&self) {
-        let idle_since = self.now().minus(self.idle_after);
-        let map = self.awake.pin();
-        let idle: Vec<_> =
-            map.iter().filter(|(_, awake)| awake.snapshots.last_used() < idle_since).map(|(id, awake)| (*id, Arc::clone(awake))).collect();
-        for (tenant, awake) in idle {
-            // Out of the map first: whoever comes now starts a fresh one.
-            self.remove(tenant, &awake);
-            let _ = awake.addr.try_send(Passivate);
-        }
+        // Out of the map first: whoever comes now starts a fresh one.
+        put_to_sleep(&self.awake.take_idle(self.now().minus(self.idle_after)));
     }
 
     async fn installation_key(&self) -> Result<hmac::Key, KeyFault> {
@@ -373,26 +357,37 @@ impl Directory {
     }
 }
 
+fn put_to_sleep(leavers: &[(TenantId, Arc<Warm<Awake>>)]) {
+    for (_, awake) in leavers {
+        let _ = awake.value.addr.try_send(Passivate);
+    }
+}
+
 #[async_trait]
 impl Keys for KeyDirectory {
     async fn published(&self, tenant: TenantId) -> Result<Arc<PublishedKeys>, KeyFault> {
-        if let Some(awake) = self.directory.find(tenant)
-            && let Some(published) = awake.snapshots.published()
+        if let Some(awake) = self.directory.awake.find(&tenant)
+            && let Some(published) = awake.value.snapshots.published()
         {
-            awake.snapshots.touch(self.directory.now());
+            awake.touch(self.directory.now());
             return Ok(published);
         }
         self.directory.read(tenant, Wake).await
     }
 
     async fn signer(&self, tenant: TenantId, at_least: u64) -> Result<Arc<dyn TokenSigner>, KeyFault> {
-        if let Some(awake) = self.directory.find(tenant)
-            && let Some(signer) = awake.snapshots.signer(at_least)
+        if let Some(awake) = self.directory.awake.find(&tenant)
+            && let Some(signer) = awake.value.snapshots.signer(at_least)
         {
-            awake.snapshots.touch(self.directory.now());
+            awake.touch(self.directory.now());
             return Ok(signer);
         }
-        Ok(self.directory.read(tenant, Unseal { at_least }).await?)
+        let signer = self.directory.read(tenant, Unseal { at_least }).await?;
+        // Somebody has logged in: no crawler of public keys pushes this tenant out.
+        if let Some(awake) = self.directory.awake.find(&tenant) {
+            awake.keep();
+        }
+        Ok(signer)
     }
 
     async fn execute(&self, tenant: TenantId, command: KeyCommand, by: OrderedBy) -> Result<KeyChange, KeyCommandError> {

@@ -101,7 +101,7 @@ pub async fn start_at(settings: Settings, clock: Arc<dyn Clock>) -> Result<Runni
         clock,
         entropy: Arc::new(SystemEntropy),
         hashing: HashPool::start(wire::hashing_threads(&settings), settings.hashing.queue),
-        tenants: TenantCache::default(),
+        tenants: TenantCache::new(settings.keys.most_awake),
         base_url: base_url.clone(),
     });
     // A wrong key-encryption key shall be noticed now, not at the first login.

@@ -203,6 +203,7 @@ pub(crate) fn key_settings(settings: &Settings, kek: Kek, rsa_pool: usize) -> ke
         rsa_pool,
         arbiters: ARBITERS,
         idle_after: domain::time::Ttl::seconds(settings.keys.idle_after_seconds),
+        most_awake: settings.keys.most_awake,
     }
 }
 

@@ -146,7 +146,11 @@ impl HashPool {
     ///
     /// # Errors
     /// [`Busy`] when the queue is full, or this tenant's half of it; also when the job panicked.
-    pub async fn run<T: Send + 'static>(&self, tenant: TenantId, job: impl FnOnce(&mut HashMemory) -> T + Send + 'static) -> Result<T, Busy> {
+    pub async fn run<T: Send + 'static>(
+        &self,
+        tenant: TenantId,
+        job: impl FnOnce(&mut HashMemory) -> T + Send + 'static,
+    ) -> Result<T, Busy> {
         let (reply, answer) = oneshot::channel();
         {
             let mut queue = self.shared.lock();

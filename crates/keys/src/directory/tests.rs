@@ -28,12 +28,21 @@ impl World {
     }
 
     fn node_with(&self, kek: &str) -> Arc<KeyDirectory> {
+        self.start(kek, 10_000)
+    }
+
+    fn node_keeping(&self, most_awake: usize) -> Arc<KeyDirectory> {
+        self.start(&self.kek, most_awake)
+    }
+
+    fn start(&self, kek: &str, most_awake: usize) -> Arc<KeyDirectory> {
         let settings = KeySettings {
             kek: Kek::from_file_text(kek).unwrap(),
             timing: NodeTiming::default(),
             rsa_pool: 0,
             arbiters: 2,
             idle_after: Ttl::minutes(30),
+            most_awake,
         };
         let store = Arc::new(Shared(Arc::clone(&self.store)));
         KeyDirectory::start(settings, store, Arc::<FakeClock>::clone(&self.clock), Arc::new(OsEntropy))
@@ -98,6 +107,26 @@ fn a_crowd_wakes_a_tenant_once() {
         let first = all[0].as_ref().unwrap();
         assert!(all.iter().all(|one| Arc::ptr_eq(one.as_ref().unwrap(), first)));
         assert_eq!(node.stats().activations, 1);
+    });
+}
+
+#[test]
+fn a_crawler_of_public_keys_pushes_out_nobody_who_signs_and_opens_nothing() {
+    run(|world| async move {
+        let node = world.node_keeping(32);
+        for number in 1..=200 {
+            world.create(&node, tenant(number)).await;
+        }
+        for busy in 1..=20 {
+            node.signer(tenant(busy), 0).await.unwrap();
+        }
+        for number in 21..=200 {
+            node.published(tenant(number)).await.unwrap();
+        }
+        let stats = node.stats();
+        assert!(stats.awake <= 34, "{stats:?}");
+        assert_eq!((stats.unsealed, stats.restarts), (20, 0));
+        assert!((1..=20).all(|busy| node.directory.awake.find(&tenant(busy)).is_some()));
     });
 }
 

@@ -33,6 +33,7 @@ impl Settings {
         bounded("keys.clock_skew_seconds", self.keys.clock_skew_seconds, 0, 600)?;
         bounded("keys.rsa_pool", self.keys.rsa_pool, 0, 256)?;
         bounded("keys.idle_after_seconds", self.keys.idle_after_seconds, 1, 86_400)?;
+        bounded("keys.most_awake", self.keys.most_awake, 16, 10_000_000)?;
         bounded("hashing.threads", self.hashing.threads, 0, 1_024)?;
         bounded("hashing.queue", self.hashing.queue, 2, 1_000_000)?;
         if self.log.level.parse::<tracing_subscriber::filter::Targets>().is_err() {

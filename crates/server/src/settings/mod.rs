@@ -78,6 +78,8 @@ pub struct KeySettings {
     pub clock_skew_seconds: u32,
     pub rsa_pool: usize,
     pub idle_after_seconds: u32,
+    /// About how many tenants are kept in memory at most.
+    pub most_awake: usize,
 }
 
 #[derive(Debug, Clone, Deserialize)]
