@@ -134,6 +134,14 @@ pub enum KeyEnd {
     Revoked { at: Timestamp, reason: String },
 }
 
+impl KeyEnd {
+    pub const fn at(&self) -> Timestamp {
+        match self {
+            Self::Retired { at } | Self::Revoked { at, .. } => *at,
+        }
+    }
+}
+
 /// Where a key stands at a given moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
