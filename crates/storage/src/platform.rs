@@ -19,6 +19,7 @@ use crate::connect::Database;
 use crate::dialect::{self, Purpose, statement};
 use crate::entities::{installation_secrets, key_rings, tenants};
 use crate::error::{self, Cell};
+use crate::families;
 use crate::tenants::from_row;
 
 /// Values in one `IN (…)`: well below what either backend takes.
@@ -116,8 +117,9 @@ impl PlatformTx for SqlPlatformTx {
     }
 
     async fn families_sweep(&mut self, before: Timestamp, limit: u32) -> Stored<u64> {
-        let ended = "idle_expires_at < $1 OR absolute_expires_at < $1";
-        self.sweep("refresh_families", "tenant_id, id", ended, before, u64::from(limit)).await
+        let hour = families::hour_of(before);
+        let ended = format!("ends_hour <= {hour} AND (idle_expires_at < $1 OR absolute_expires_at < $1)");
+        self.sweep("refresh_families", "tenant_id, id", &ended, before, u64::from(limit)).await
     }
 
     async fn guesses_sweep(&mut self, before: Timestamp, limit: u32) -> Stored<u64> {

@@ -30,6 +30,7 @@ pub(crate) fn to_row(tenant: &Tenant) -> Stored<tenants::Model> {
         policy: error::written(TABLE, "policy", serde_json::to_string(&tenant.policy))?,
         created_at: tenant.created_at.as_micros(),
         updated_at: tenant.updated_at.as_micros(),
+        deleted_at: None,
     })
 }
 
