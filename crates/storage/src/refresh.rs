@@ -33,7 +33,7 @@ static COLUMNS: LazyLock<String> = LazyLock::new(|| {
 });
 
 /// Where the facts of the families `w` are. CROSS JOIN: SQLite takes the few families first and looks each up by the primary key.
-const TABLES: &str = " FROM w CROSS JOIN refresh_families f JOIN tenants t ON t.id = f.tenant_id \
+const TABLES: &str = " FROM w CROSS JOIN refresh_families f JOIN tenants t ON t.id = f.tenant_id AND t.deleted_at IS NULL \
                       LEFT JOIN users u ON u.tenant_id = f.tenant_id AND u.id = f.user_id \
                       LEFT JOIN key_rings k ON k.tenant_id = f.tenant_id WHERE f.tenant_id = w.tenant_id AND f.id = w.id";
 
