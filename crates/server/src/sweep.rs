@@ -1,4 +1,5 @@
-//! Removes what is over: ended families after a day, guess counters after two, a minute after minute, in small batches.
+//! Removes what is over: ended families after a day, guess counters after two, what deleted tenants owned; minute after minute, in
+//! small batches.
 //!
 //! Invariant: safe to run on every node at once, and to stop at any moment; the next minute goes on where this one ended.
 
@@ -23,6 +24,11 @@ pub(crate) async fn forever(ctx: Arc<Ctx>) {
             Ok((0, 0)) => {}
             Ok((families, guesses)) => tracing::debug!(families, guesses, "swept"),
             Err(error) => tracing::warn!(%error, "the sweep of ended sessions did not finish; it goes on in a minute"),
+        }
+        match app::tenants::erase_deleted(&ctx).await {
+            Ok(0) => {}
+            Ok(transactions) => tracing::info!(transactions, "erased what deleted tenants had left"),
+            Err(error) => tracing::warn!(%error, "deleted tenants are not wholly erased yet; it goes on in a minute"),
         }
     }
 }

@@ -24,6 +24,15 @@ pub(crate) fn superseded_text(head: &Head) -> Stored<String> {
     error::written(TABLE, "superseded", serde_json::to_string(&pairs))
 }
 
+/// The hour, counted from the epoch, in which the family ends: what the sweep finds it by.
+pub(crate) fn ends_hour(family: &RefreshFamily) -> i64 {
+    hour_of(family.ends_at())
+}
+
+pub(crate) const fn hour_of(at: Timestamp) -> i64 {
+    at.as_micros() / 3_600_000_000
+}
+
 pub(crate) fn to_row(tenant_id: Uuid, family: &RefreshFamily) -> Stored<Model> {
     Ok(Model {
         tenant_id,
@@ -44,6 +53,7 @@ pub(crate) fn to_row(tenant_id: Uuid, family: &RefreshFamily) -> Stored<Model> {
         created_at: family.created_at.as_micros(),
         user_agent: family.user_agent.clone(),
         source: family.source.clone(),
+        ends_hour: ends_hour(family),
     })
 }
 

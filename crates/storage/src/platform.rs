@@ -12,14 +12,15 @@ use domain::tenant::Tenant;
 use domain::text::Slug;
 use domain::time::Timestamp;
 use sea_orm::sea_query::OnConflict;
-use sea_orm::{ColumnTrait, ConnectionTrait, DatabaseTransaction, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder, QuerySelect};
+use sea_orm::{ColumnTrait, DatabaseTransaction, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder, QuerySelect, Select};
 use uuid::Uuid;
 
 use crate::connect::Database;
-use crate::dialect::{self, Purpose, statement};
+use crate::dialect::{self, Purpose};
 use crate::entities::{installation_secrets, key_rings, tenants};
 use crate::error::{self, Cell};
-use crate::tenants::from_row;
+use crate::families;
+use crate::tenants::{self as tenants_rows, from_row};
 
 /// Values in one `IN (…)`: well below what either backend takes.
 const CHUNK: usize = 500;
@@ -49,12 +50,12 @@ impl SqlPlatformTx {
     /// Deletes up to `limit` rows of `table`, whose primary key is `key`, for which `ended` holds; `$1` is `before`.
     async fn sweep(&mut self, table: &'static str, key: &str, ended: &str, before: Timestamp, limit: u64) -> Stored<u64> {
         let tx = self.writing().await?;
-        let lock = dialect::skip_locked(tx);
-        let sql = format!("DELETE FROM {table} WHERE ({key}) IN (SELECT {key} FROM {table} WHERE {ended} LIMIT $2{lock})");
-        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-        let delete = statement(tx, sql, [before.as_micros().into(), limit.into()]);
-        Ok(tx.execute_raw(delete).await.map_err(error::of(table))?.rows_affected())
+        tenants_rows::delete_some(tx, table, key, ended, before.as_micros().into(), limit, dialect::skip_locked(tx)).await
     }
+}
+
+fn living() -> Select<tenants::Entity> {
+    tenants::Entity::find().filter(tenants::Column::DeletedAt.is_null())
 }
 
 fn mark((tenant, generation): (Uuid, i64)) -> Stored<RingMark> {
@@ -65,17 +66,31 @@ fn mark((tenant, generation): (Uuid, i64)) -> Stored<RingMark> {
 #[async_trait]
 impl PlatformTx for SqlPlatformTx {
     async fn tenant_by_slug(&mut self, slug: &Slug) -> Stored<Option<Tenant>> {
-        let found = tenants::Entity::find().filter(tenants::Column::Slug.eq(slug.as_str()));
+        let found = living().filter(tenants::Column::Slug.eq(slug.as_str()));
         found.one(&self.tx).await.map_err(error::of("tenants"))?.map(from_row).transpose()
     }
 
     async fn tenant_by_id(&mut self, id: TenantId) -> Stored<Option<Tenant>> {
-        let row = tenants::Entity::find_by_id(id.as_uuid()).one(&self.tx).await.map_err(error::of("tenants"))?;
+        let row = living().filter(tenants::Column::Id.eq(id.as_uuid())).one(&self.tx).await.map_err(error::of("tenants"))?;
         row.map(from_row).transpose()
     }
 
+    async fn tenants_deleted(&mut self, limit: u32) -> Stored<Vec<TenantId>> {
+        let ids: Vec<Uuid> = tenants::Entity::find()
+            .select_only()
+            .column(tenants::Column::Id)
+            .filter(tenants::Column::DeletedAt.is_not_null())
+            .order_by_asc(tenants::Column::DeletedAt)
+            .limit(u64::from(limit))
+            .into_tuple()
+            .all(&self.tx)
+            .await
+            .map_err(error::of("tenants"))?;
+        Ok(ids.into_iter().map(TenantId::from_uuid).collect())
+    }
+
     async fn tenants_page(&mut self, after: Option<&Slug>, limit: u32) -> Stored<Vec<Tenant>> {
-        let mut page = tenants::Entity::find();
+        let mut page = living();
         if let Some(after) = after {
             page = page.filter(tenants::Column::Slug.gt(after.as_str()));
         }
@@ -116,8 +131,9 @@ impl PlatformTx for SqlPlatformTx {
     }
 
     async fn families_sweep(&mut self, before: Timestamp, limit: u32) -> Stored<u64> {
-        let ended = "idle_expires_at < $1 OR absolute_expires_at < $1";
-        self.sweep("refresh_families", "tenant_id, id", ended, before, u64::from(limit)).await
+        let hour = families::hour_of(before);
+        let ended = format!("ends_hour <= {hour} AND (idle_expires_at < $1 OR absolute_expires_at < $1)");
+        self.sweep("refresh_families", "tenant_id, id", &ended, before, u64::from(limit)).await
     }
 
     async fn guesses_sweep(&mut self, before: Timestamp, limit: u32) -> Stored<u64> {

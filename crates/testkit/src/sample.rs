@@ -179,6 +179,23 @@ impl Home {
     }
 }
 
+/// Deletes a tenant and erases all that is left of it.
+///
+/// # Errors
+/// Those of the store.
+pub async fn gone(store: &dyn Store, tenant: TenantId) -> Stored<()> {
+    let mut tx = store.begin(tenant).await?;
+    tx.tenant_delete(NOW).await?;
+    tx.commit().await?;
+    let mut is_done = false;
+    while !is_done {
+        let mut tx = store.begin(tenant).await?;
+        is_done = tx.tenant_erase(100).await?;
+        tx.commit().await?;
+    }
+    Ok(())
+}
+
 /// Stores a [`Home`] in one transaction.
 ///
 /// # Errors

@@ -65,11 +65,18 @@ pub trait TenantTx: TenantStore + UserStore + FamilyStore + RingStore + GuessSto
 pub trait TenantStore: Send {
     /// `Conflict` when the slug is taken.
     async fn tenant_insert(&mut self, tenant: &Tenant) -> Stored<()>;
+    /// `None` when it was deleted, too. In a transaction that may write, nobody deletes it until the transaction ends.
     async fn tenant(&mut self) -> Stored<Option<Tenant>>;
-    /// Replaces everything but the id and the slug.
+    /// The tenant to change next: nobody else changes or deletes it until the transaction ends.
+    async fn tenant_locked(&mut self) -> Stored<Option<Tenant>>;
+    /// Replaces everything but the id and the slug. `Conflict` when there is no such tenant, or no more.
     async fn tenant_update(&mut self, tenant: &Tenant) -> Stored<()>;
-    /// Removes the tenant and all it owns, except its audit log and the kids that must never be used again.
-    async fn tenant_delete(&mut self) -> Stored<()>;
+    /// From the commit on, nobody finds the tenant: not by id or slug, and not with a refresh token. Its keys are destroyed.
+    /// What else it owns goes by [`Self::tenant_erase`], and its slug stays taken until then. `Conflict` as for update.
+    async fn tenant_delete(&mut self, at: Timestamp) -> Stored<()>;
+    /// Removes up to `limit` rows of what a deleted tenant still owns, its own row last, but not its audit log and the kids that
+    /// must never be used again. Answers whether nothing is left. Callers take turns.
+    async fn tenant_erase(&mut self, limit: u32) -> Stored<bool>;
 }
 
 #[async_trait]
@@ -181,11 +188,13 @@ pub struct RingMark {
     pub generation: u64,
 }
 
-/// Work across tenants. Nothing here shows a user, a family or a secret of a tenant.
+/// Work across tenants. Nothing here shows a user, a family or a secret of a tenant, and a deleted tenant is none.
 #[async_trait]
 pub trait PlatformTx: Send {
     async fn tenant_by_slug(&mut self, slug: &Slug) -> Stored<Option<Tenant>>;
     async fn tenant_by_id(&mut self, id: TenantId) -> Stored<Option<Tenant>>;
+    /// Tenants that were deleted but have not been erased yet, those that wait longest first.
+    async fn tenants_deleted(&mut self, limit: u32) -> Stored<Vec<TenantId>>;
     /// Tenants in the order of their slugs, after `after`.
     async fn tenants_page(&mut self, after: Option<&Slug>, limit: u32) -> Stored<Vec<Tenant>>;
     /// Rings whose `next_due_at` has passed, the longest overdue first.

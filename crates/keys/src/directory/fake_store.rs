@@ -173,6 +173,9 @@ impl PlatformTx for Platform {
     async fn tenant_by_id(&mut self, _: TenantId) -> Stored<Option<Tenant>> {
         not_here()
     }
+    async fn tenants_deleted(&mut self, _: u32) -> Stored<Vec<TenantId>> {
+        not_here()
+    }
     async fn tenants_page(&mut self, _: Option<&Slug>, _: u32) -> Stored<Vec<Tenant>> {
         not_here()
     }
@@ -213,7 +216,13 @@ impl TenantStore for Tx {
     async fn tenant_update(&mut self, _: &Tenant) -> Stored<()> {
         not_here()
     }
-    async fn tenant_delete(&mut self) -> Stored<()> {
+    async fn tenant_locked(&mut self) -> Stored<Option<Tenant>> {
+        not_here()
+    }
+    async fn tenant_delete(&mut self, _: Timestamp) -> Stored<()> {
+        not_here()
+    }
+    async fn tenant_erase(&mut self, _: u32) -> Stored<bool> {
         not_here()
     }
 }

@@ -52,6 +52,8 @@ pub async fn no_tenant_reaches_another(store: Arc<dyn Store>) {
     assert_eq!(tx.audit_append(&record).await, Err(StoreError::Conflict), "a record of A is not B's to write");
     assert_eq!(tx.tenant_insert(&a.tenant).await, Err(StoreError::Conflict));
     assert_eq!(tx.tenant_update(&a.tenant).await, Err(StoreError::Conflict));
+    assert_eq!(tx.tenant_locked().await, Ok(Some(b.tenant.clone())));
+    assert_eq!(tx.tenant_erase(10).await, Ok(true), "nothing to erase of a tenant that lives");
     // The same user id in both tenants: a row of its own.
     let mut twin = sample::user("twin");
     twin.id = a.alice.id;
@@ -61,9 +63,7 @@ pub async fn no_tenant_reaches_another(store: Arc<dyn Store>) {
     let attempt = sample::attempt(a.family.id, Generation::FIRST, NOW);
     assert!(store.refresh(b.id(), attempt).await.expect("answered").is_none());
 
-    let mut tx = store.begin(b.id()).await.expect("begins");
-    tx.tenant_delete().await.expect("deleted");
-    tx.commit().await.expect("commits");
+    sample::gone(&*store, b.id()).await.expect("gone");
 
     let mut tx = store.begin(a.id()).await.expect("begins");
     assert_eq!(tx.tenant().await, Ok(Some(a.tenant.clone())));

@@ -47,9 +47,7 @@ pub async fn a_kid_is_never_used_again(store: Arc<dyn Store>) {
     assert_eq!(tx.ring_replace(&theirs).await, Err(StoreError::Conflict));
     drop(tx);
 
-    let mut tx = store.begin(home.id()).await.expect("begins");
-    tx.tenant_delete().await.expect("deleted");
-    tx.commit().await.expect("commits");
+    sample::gone(&*store, home.id()).await.expect("gone");
     let tenant = sample::tenant();
     let mut tx = store.begin(tenant.id).await.expect("begins");
     tx.tenant_insert(&tenant).await.expect("stored");
