@@ -4,6 +4,7 @@
 
 mod m20261124_000001_first_schema;
 mod m20261124_000002_batches;
+mod m20261124_000003_ring_claims;
 
 pub use sea_orm_migration::MigratorTrait;
 use sea_orm_migration::prelude::*;
@@ -15,6 +16,6 @@ pub struct Migrator;
 #[async_trait::async_trait]
 impl MigratorTrait for Migrator {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        vec![Box::new(m20261124_000001_first_schema::Migration), Box::new(m20261124_000002_batches::Migration)]
+        vec![Box::new(m20261124_000001_first_schema::Migration), Box::new(m20261124_000002_batches::Migration), Box::new(m20261124_000003_ring_claims::Migration)]
     }
 }

@@ -42,8 +42,11 @@ use crate::snapshot::Snapshots;
 /// The longest anybody waits for an actor.
 const ASK: Duration = Duration::from_secs(10);
 
-/// Due rings taken in one go, and how many of them are advanced at once.
+/// Due rings claimed in one go, for how long, and how many such batches a sweep takes at most: four million rings a day.
 const DUE_BATCH: u32 = 100;
+const CLAIM: Ttl = Ttl::minutes(1);
+const DUE_BATCHES: u32 = 20;
+/// How many rings are advanced at once.
 const AT_ONCE: usize = 4;
 
 /// Tenants asked about in one statement.
@@ -273,10 +276,22 @@ impl Directory {
         self.passivate_idle();
     }
 
+    /// Advances what is due, batch after batch. Other nodes leave a batch alone while it is claimed; one that fails comes back
+    /// when its claim has run out.
     async fn advance_due(&self) -> Result<(), KeyFault> {
+        for _ in 0..DUE_BATCHES {
+            if self.advance_batch().await? < DUE_BATCH as usize {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    async fn advance_batch(&self) -> Result<usize, KeyFault> {
         let mut tx = self.node.store.begin_platform().await.map_err(store_fault)?;
-        let due = tx.rings_due(self.now(), DUE_BATCH).await.map_err(store_fault)?;
-        drop(tx);
+        let due = tx.rings_claim(self.now(), CLAIM, DUE_BATCH).await.map_err(store_fault)?;
+        tx.commit().await.map_err(store_fault)?;
+        let taken = due.len();
         let advance = |tenant: TenantId| async move {
             let by = OrderedBy { actor: audit::Actor::System, source: None, request_id: None };
             match self.execute(tenant, KeyCommand::Plan(Intent::Advance), by).await {
@@ -285,7 +300,7 @@ impl Directory {
             }
         };
         stream::iter(due.into_iter().map(|mark| mark.tenant_id)).for_each_concurrent(AT_ONCE, advance).await;
-        Ok(())
+        Ok(taken)
     }
 
     /// Reads again what other nodes have changed, and forgets whom they have deleted.

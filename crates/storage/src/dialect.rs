@@ -92,6 +92,11 @@ pub(crate) fn guess_counter_locked(db: &impl ConnectionTrait) -> &'static str {
     }
 }
 
+/// The database's own time in microseconds since the epoch, as an expression: what nodes whose clocks differ agree on.
+pub(crate) fn database_time(db: &impl ConnectionTrait) -> &'static str {
+    if is_postgres(db) { "(extract(epoch FROM clock_timestamp()) * 1000000)::bigint" } else { "CAST(unixepoch('subsec') * 1000000 AS integer)" }
+}
+
 /// Tells other nodes, when this transaction commits, that a ring has changed. SQLite has no other nodes.
 pub(crate) async fn notify_ring(tx: &DatabaseTransaction, tenant: TenantId, generation: u64) -> Stored<()> {
     if is_postgres(tx) {

@@ -10,13 +10,13 @@ use async_trait::async_trait;
 use domain::ids::TenantId;
 use domain::tenant::Tenant;
 use domain::text::Slug;
-use domain::time::Timestamp;
+use domain::time::{Timestamp, Ttl};
 use sea_orm::sea_query::OnConflict;
-use sea_orm::{ColumnTrait, DatabaseTransaction, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder, QuerySelect, Select};
+use sea_orm::{ColumnTrait, ConnectionTrait, DatabaseTransaction, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder, QuerySelect, Select};
 use uuid::Uuid;
 
 use crate::connect::Database;
-use crate::dialect::{self, Purpose};
+use crate::dialect::{self, Purpose, statement};
 use crate::entities::{installation_secrets, key_rings, tenants};
 use crate::error::{self, Cell};
 use crate::families;
@@ -98,18 +98,26 @@ impl PlatformTx for SqlPlatformTx {
         rows.into_iter().map(from_row).collect()
     }
 
-    async fn rings_due(&mut self, now: Timestamp, limit: u32) -> Stored<Vec<RingMark>> {
-        let rows: Vec<(Uuid, i64)> = key_rings::Entity::find()
-            .select_only()
-            .columns([key_rings::Column::TenantId, key_rings::Column::Generation])
-            .filter(key_rings::Column::NextDueAt.lte(now.as_micros()))
-            .order_by_asc(key_rings::Column::NextDueAt)
-            .limit(u64::from(limit))
-            .into_tuple()
-            .all(&self.tx)
-            .await
-            .map_err(error::of("key_rings"))?;
-        rows.into_iter().map(mark).collect()
+    async fn rings_claim(&mut self, now: Timestamp, lease: Ttl, limit: u32) -> Stored<Vec<RingMark>> {
+        // On SQLite this is a reader's connection: most sweeps find nothing and disturb no writer.
+        let due = key_rings::Entity::find().filter(key_rings::Column::NextDueAt.lte(now.as_micros()));
+        let one = due.select_only().column(key_rings::Column::TenantId).into_tuple::<Uuid>().one(&self.tx);
+        if one.await.map_err(error::of("key_rings"))?.is_none() {
+            return Ok(Vec::new());
+        }
+        let tx = self.writing().await?;
+        let (time, lock) = (dialect::database_time(tx), dialect::skip_locked(tx));
+        let sql = format!(
+            "UPDATE key_rings SET claimed_until = {time} + $1 WHERE tenant_id IN (SELECT tenant_id FROM key_rings \
+             WHERE next_due_at <= $2 AND (claimed_until IS NULL OR claimed_until <= {time}) ORDER BY next_due_at LIMIT $3{lock}) \
+             RETURNING tenant_id, generation, next_due_at"
+        );
+        let values = [lease.as_micros().into(), now.as_micros().into(), i64::from(limit).into()];
+        let rows = tx.query_all_raw(statement(tx, sql, values)).await.map_err(error::of("key_rings"))?;
+        let claimed = rows.iter().map(|row| Ok((row.try_get_by_index(2)?, row.try_get_by_index(0)?, row.try_get_by_index(1)?)));
+        let mut claimed: Vec<(i64, Uuid, i64)> = claimed.collect::<Result<_, _>>().map_err(error::of("key_rings"))?;
+        claimed.sort_unstable();
+        claimed.into_iter().map(|(_, tenant, generation)| mark((tenant, generation))).collect()
     }
 
     async fn ring_generations(&mut self, tenants: &[TenantId]) -> Stored<Vec<RingMark>> {

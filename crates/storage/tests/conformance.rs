@@ -60,6 +60,7 @@ on_every_backend! {
     isolation::no_tenant_reaches_another,
     platform::tenants_are_found,
     platform::due_rings_are_found,
+    platform::a_due_ring_is_claimed_once,
     platform::what_has_ended_is_swept,
     platform::the_first_installation_secret_counts,
     rings::a_ring_is_replaced_by_its_successor,

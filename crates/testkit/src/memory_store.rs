@@ -23,7 +23,7 @@ use domain::keys::ring::{KeyRing, Kid};
 use domain::secret::Secret;
 use domain::tenant::Tenant;
 use domain::text::{LoginName, Slug};
-use domain::time::Timestamp;
+use domain::time::{Timestamp, Ttl};
 use domain::token::family::{RefreshFamily, Revocation};
 use domain::user::{User, UserNames};
 use tokio::sync::OwnedMutexGuard;
@@ -82,6 +82,8 @@ struct Ring {
     ring: KeyRing,
     data_key: SealedDataKey,
     next_due_at: Option<Timestamp>,
+    /// By the clock of whoever claimed it: this database has no time of its own.
+    claimed_until: Option<Timestamp>,
 }
 
 impl MemoryStore {
@@ -186,7 +188,7 @@ impl State {
         for kid in &change.destroyed {
             self.secrets.remove(&(tenant, kid.as_str().to_owned()));
         }
-        self.rings.insert(tenant, Ring { ring: change.ring.clone(), data_key, next_due_at: change.next_due_at });
+        self.rings.insert(tenant, Ring { ring: change.ring.clone(), data_key, next_due_at: change.next_due_at, claimed_until: None });
     }
 }
 
@@ -521,14 +523,16 @@ impl PlatformTx for Tx {
         Ok(page)
     }
 
-    async fn rings_due(&mut self, now: Timestamp, limit: u32) -> Stored<Vec<RingMark>> {
-        let due = |(id, row): (&TenantId, &Ring)| {
-            let due_at = row.next_due_at.filter(|due_at| *due_at <= now)?;
-            Some((due_at, RingMark { tenant_id: *id, generation: row.ring.generation }))
+    async fn rings_claim(&mut self, now: Timestamp, lease: Ttl, limit: u32) -> Stored<Vec<RingMark>> {
+        let mut due: Vec<_> = self.platform_writing().await?.rings.iter_mut().collect();
+        due.retain(|(_, row)| row.next_due_at.is_some_and(|at| at <= now) && row.claimed_until.is_none_or(|until| until <= now));
+        due.sort_by_key(|(_, row)| row.next_due_at);
+        due.truncate(limit as usize);
+        let claim = |(id, row): (&TenantId, &mut Ring)| {
+            row.claimed_until = Some(now.plus(lease));
+            RingMark { tenant_id: *id, generation: row.ring.generation }
         };
-        let mut marks: Vec<_> = self.state.rings.iter().filter_map(due).collect();
-        marks.sort_by_key(|(due_at, _)| *due_at);
-        Ok(marks.into_iter().map(|(_, mark)| mark).take(limit as usize).collect())
+        Ok(due.into_iter().map(claim).collect())
     }
 
     async fn ring_generations(&mut self, tenants: &[TenantId]) -> Stored<Vec<RingMark>> {

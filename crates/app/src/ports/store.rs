@@ -14,7 +14,7 @@ use domain::keys::ring::{KeyRing, Kid};
 use domain::secret::Secret;
 use domain::tenant::Tenant;
 use domain::text::{LoginName, Slug};
-use domain::time::Timestamp;
+use domain::time::{Timestamp, Ttl};
 use domain::token::family::{RefreshFamily, Revocation};
 use domain::user::User;
 
@@ -197,8 +197,9 @@ pub trait PlatformTx: Send {
     async fn tenants_deleted(&mut self, limit: u32) -> Stored<Vec<TenantId>>;
     /// Tenants in the order of their slugs, after `after`.
     async fn tenants_page(&mut self, after: Option<&Slug>, limit: u32) -> Stored<Vec<Tenant>>;
-    /// Rings whose `next_due_at` has passed, the longest overdue first.
-    async fn rings_due(&mut self, now: Timestamp, limit: u32) -> Stored<Vec<RingMark>>;
+    /// Claims rings whose `next_due_at` has passed, the longest overdue first, for `lease` in the database's own time: until it
+    /// has run out, or the ring was replaced, nobody else is given them. Counts when it is committed.
+    async fn rings_claim(&mut self, now: Timestamp, lease: Ttl, limit: u32) -> Stored<Vec<RingMark>>;
     /// The generations of these tenants' rings, for those that still exist.
     async fn ring_generations(&mut self, tenants: &[TenantId]) -> Stored<Vec<RingMark>>;
     /// Removes up to `limit` families that ended before `before`; answers how many.

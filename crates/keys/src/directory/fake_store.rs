@@ -179,7 +179,7 @@ impl PlatformTx for Platform {
     async fn tenants_page(&mut self, _: Option<&Slug>, _: u32) -> Stored<Vec<Tenant>> {
         not_here()
     }
-    async fn rings_due(&mut self, now: Timestamp, limit: u32) -> Stored<Vec<RingMark>> {
+    async fn rings_claim(&mut self, now: Timestamp, _: domain::time::Ttl, limit: u32) -> Stored<Vec<RingMark>> {
         let rows = self.0.rows.lock().unwrap();
         let due = rows.iter().filter(|(_, row)| row.next_due_at.is_some_and(|due| due <= now));
         Ok(due.map(|(id, row)| RingMark { tenant_id: *id, generation: row.ring.generation }).take(limit as usize).collect())

@@ -89,7 +89,7 @@ pub async fn a_mixed_batch_is_judged_one_by_one(store: Arc<dyn Store>) {
     for is_active in [true, true, true, false] {
         let mut home = sample::home(&*store).await.expect("stored");
         let mut tx = store.begin(home.id()).await.expect("begins");
-        let mut family = |head: Head| RefreshFamily { head, ..sample::family(home.alice.id) };
+        let family = |head: Head| RefreshFamily { head, ..sample::family(home.alice.id) };
         let rotated = |generation: u32, at| {
             let superseded = [Some(Superseded { generation: Generation::from_u32(generation - 1), at }), None, None, None];
             Head { current: Generation::from_u32(generation), rotated_at: at, replays: 0, superseded }

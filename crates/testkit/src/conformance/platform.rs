@@ -39,13 +39,48 @@ pub async fn due_rings_are_found(store: Arc<dyn Store>) {
     let mark_a = RingMark { tenant_id: a.id(), generation: 1 };
     let mark_b = RingMark { tenant_id: b.id(), generation: 2 };
     let mut tx = store.begin_platform().await.expect("begins");
-    assert_eq!(tx.rings_due(NOW, 10).await, Ok(vec![mark_b]));
-    assert_eq!(tx.rings_due(NOW.plus(Ttl::days(2)), 10).await, Ok(vec![mark_b, mark_a]), "the longest overdue first");
+    assert_eq!(tx.rings_claim(NOW, Ttl::ZERO, 10).await, Ok(vec![mark_b]));
+    assert_eq!(tx.rings_claim(NOW.plus(Ttl::days(2)), Ttl::ZERO, 10).await, Ok(vec![mark_b, mark_a]), "the longest overdue first");
     let mut asked: Vec<_> = (0..2_000).map(|_| sample::tenant().id).collect();
     asked.extend([a.id(), b.id()]);
     let mut found = tx.ring_generations(&asked).await.expect("read");
     found.sort_by_key(|mark| mark.generation);
     assert_eq!(found, [mark_a, mark_b]);
+}
+
+/// A claimed ring is given to nobody else until its lease is over or it has been replaced; a claim that is not committed is none.
+pub async fn a_due_ring_is_claimed_once(store: Arc<dyn Store>) {
+    let homes = [sample::home(&*store).await.expect("stored"), sample::home(&*store).await.expect("stored")];
+    let later = NOW.plus(Ttl::days(2));
+    let claim = async |lease: Ttl, limit: u32| {
+        let mut tx = store.begin_platform().await.expect("begins");
+        let marks = tx.rings_claim(later, lease, limit).await.expect("claimed");
+        tx.commit().await.expect("commits");
+        marks.into_iter().map(|mark| mark.tenant_id).collect::<Vec<_>>()
+    };
+    let mut tx = store.begin_platform().await.expect("begins");
+    assert_eq!(tx.rings_claim(later, Ttl::hours(1), 10).await.expect("claimed").len(), 2);
+    drop(tx);
+
+    let first = loop {
+        // The rollback may still be under way, and whoever is locked is skipped.
+        match claim(Ttl::hours(1), 1).await {
+            nothing if nothing.is_empty() => tokio::task::yield_now().await,
+            first => break first,
+        }
+    };
+    let second = claim(Ttl::hours(1), 10).await;
+    assert_eq!((first.len(), second.len()), (1, 1));
+    assert_ne!(first, second);
+    assert_eq!(claim(Ttl::ZERO, 10).await, []);
+
+    let home = homes.into_iter().find(|home| home.id() == first[0]).expect("one of the two");
+    let mut change = sample::ring_with(&home.ring, sample::kid());
+    change.next_due_at = Some(NOW);
+    let mut tx = store.begin(home.id()).await.expect("begins");
+    tx.ring_replace(&change).await.expect("replaced");
+    tx.commit().await.expect("commits");
+    assert_eq!(claim(Ttl::ZERO, 10).await, first, "whoever replaces a ring is done with it");
 }
 
 /// The sweep takes what has ended, in portions, and nothing else.
