@@ -75,10 +75,16 @@ pub(crate) fn run(options: &Options) -> Outcome<()> {
     }
     let folder = tempfile::Builder::new().prefix("claviger-bench-").tempdir()?;
     let mut facts = machine::facts(folder.path());
-    if machine::is_in_memory(folder.path()) {
-        let warning = "the databases lie in memory, where durable commits cost nothing: set TMPDIR to a folder on a disk";
+    let warnings = [
+        (
+            machine::is_in_memory(folder.path()),
+            "the databases lie in memory, where durable commits cost nothing: set TMPDIR to a folder on a disk",
+        ),
+        (cfg!(debug_assertions), "built for debugging: these numbers mean nothing"),
+    ];
+    for (_, warning) in warnings.iter().filter(|(applies, _)| *applies) {
         progress(format_args!("WARNING: {warning}"));
-        facts.push(("WARNING", warning.to_owned()));
+        facts.push(("WARNING", (*warning).to_owned()));
     }
     let (span, starts, settle) = if options.quick { (1, 3, (1, 2)) } else { (options.seconds, 7, (3, 10)) };
     let plan =
@@ -101,7 +107,10 @@ pub(crate) fn run(options: &Options) -> Outcome<()> {
             Thing::Start => start::measure(&plan),
             Thing::Memory => memory::measure(&plan),
         };
-        rows.extend(measured.map_err(|error| format!("{name}: {error}"))?);
+        match measured {
+            Ok(measured) => rows.extend(measured),
+            Err(error) => return Err(format!("{name}: {error}\n  (its files, logs among them: {})", plan.folder.keep().display()).into()),
+        }
     }
     progress(format_args!("==> done in {} s", begun.elapsed().as_secs()));
     let table = Table { title: "Claviger beside the limits of this machine".to_owned(), facts, rows };
