@@ -9,4 +9,5 @@ mod keys;
 mod login_limits;
 mod main_job;
 mod rights;
+mod tenant_life;
 mod world;

@@ -188,6 +188,11 @@ pub(crate) struct SignedIn {
 }
 
 impl World {
+    /// What the server's use cases are given, to look and act behind its back.
+    pub(crate) fn ctx(&self) -> &app::ctx::Ctx {
+        &self.running.ctx
+    }
+
     pub(crate) fn anon(&self) -> Caller<'_> {
         Caller { world: self, bearer: None }
     }

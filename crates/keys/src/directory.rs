@@ -447,6 +447,4 @@ impl Keys for KeyDirectory {
 }
 
 #[cfg(test)]
-mod fake_store;
-#[cfg(test)]
 mod tests;

@@ -96,6 +96,11 @@ impl MemoryStore {
         self.committed().audit.clone()
     }
 
+    /// The ring as it was committed last.
+    pub fn ring_of(&self, tenant: TenantId) -> Option<KeyRing> {
+        self.committed().rings.get(&tenant).map(|row| row.ring.clone())
+    }
+
     fn committed(&self) -> Arc<State> {
         Arc::clone(&self.0.committed.lock().unwrap_or_else(PoisonError::into_inner))
     }
@@ -105,7 +110,7 @@ impl MemoryStore {
         tokio::time::timeout(PATIENCE, turn).await.map_err(|_| StoreError::Unavailable("no answer in time".to_owned()))
     }
 
-    async fn begin(&self, tenant: Option<TenantId>, is_writer: bool) -> Stored<Tx> {
+    async fn open(&self, tenant: Option<TenantId>, is_writer: bool) -> Stored<Tx> {
         let turn = if is_writer { Some(self.writer().await?) } else { None };
         let tenant = tenant.unwrap_or_else(|| TenantId::from_uuid(uuid::Uuid::nil()));
         Ok(Tx { store: self.clone(), tenant, state: self.committed(), turn })
@@ -204,19 +209,19 @@ fn remove_some<K: Ord + Clone, V>(map: &mut BTreeMap<K, V>, left: &mut usize, en
 #[async_trait]
 impl Store for MemoryStore {
     async fn begin(&self, tenant: TenantId) -> Stored<Box<dyn TenantTx>> {
-        Ok(Box::new(Self::begin(self, Some(tenant), true).await?))
+        Ok(Box::new(self.open(Some(tenant), true).await?))
     }
 
     async fn begin_read(&self, tenant: TenantId) -> Stored<Box<dyn TenantTx>> {
-        Ok(Box::new(Self::begin(self, Some(tenant), false).await?))
+        Ok(Box::new(self.open(Some(tenant), false).await?))
     }
 
     async fn begin_platform(&self) -> Stored<Box<dyn PlatformTx>> {
-        Ok(Box::new(Self::begin(self, None, false).await?))
+        Ok(Box::new(self.open(None, false).await?))
     }
 
     async fn refresh(&self, tenant: TenantId, attempt: RefreshAttempt) -> Stored<Option<Judgement>> {
-        let mut tx = Self::begin(self, Some(tenant), true).await?;
+        let mut tx = self.open(Some(tenant), true).await?;
         let state = tx.writing()?;
         let (Some(family), Some(row)) = (state.families.get(&(tenant, attempt.family_id)).cloned(), state.tenant(tenant)) else {
             return Ok(None);

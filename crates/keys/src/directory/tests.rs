@@ -9,22 +9,26 @@ use app::ports::store::{StoreError, Stored};
 use domain::audit::AuditEvent;
 use domain::keys::plan::RotationDenied;
 use domain::keys::ring::{Alg, KeyState};
+use domain::tenant::Tenant;
 use tokio::sync::mpsc::{self, UnboundedReceiver, unbounded_channel};
 
-use super::fake_store::{FakeClock, FakeStore, Shared};
+use testkit::clock::TestClock;
+use testkit::memory_store::MemoryStore;
+use testkit::sample;
+
 use super::*;
 use crate::node::fakes::{ISSUER, NOW, OsEntropy, claims, tenant};
 
 struct World {
     kek: String,
-    store: Arc<FakeStore>,
-    clock: Arc<FakeClock>,
+    store: MemoryStore,
+    clock: Arc<TestClock>,
 }
 
 impl World {
     fn new() -> Self {
         let kek = Kek::generate(&OsEntropy).to_file_text().expose().clone();
-        Self { kek, store: Arc::default(), clock: Arc::new(FakeClock(NOW.as_micros().into())) }
+        Self { kek, store: MemoryStore::default(), clock: Arc::new(TestClock::new(NOW)) }
     }
 
     fn node_with(&self, kek: &str) -> Arc<KeyDirectory> {
@@ -44,8 +48,7 @@ impl World {
             idle_after: Ttl::minutes(30),
             most_awake,
         };
-        let store = Arc::new(Shared(Arc::clone(&self.store)));
-        KeyDirectory::start(settings, store, Arc::<FakeClock>::clone(&self.clock), Arc::new(OsEntropy))
+        KeyDirectory::start(settings, Arc::new(self.store.clone()), Arc::<TestClock>::clone(&self.clock), Arc::new(OsEntropy))
     }
 
     fn node(&self) -> Arc<KeyDirectory> {
@@ -54,17 +57,18 @@ impl World {
 
     async fn create(&self, node: &KeyDirectory, tenant: TenantId) {
         let new = node.prepare(tenant, NOW).unwrap();
-        let mut tx = Shared(Arc::clone(&self.store)).begin(tenant).await.unwrap();
+        let mut tx = self.store.begin(tenant).await.unwrap();
+        tx.tenant_insert(&Tenant { id: tenant, ..sample::tenant() }).await.unwrap();
         tx.ring_insert(&new.data_key, &new.change).await.unwrap();
         tx.commit().await.unwrap();
     }
 
     fn pass(&self, ttl: Ttl) {
-        self.clock.0.fetch_add(ttl.as_micros(), Ordering::SeqCst);
+        self.clock.advance(ttl);
     }
 
     fn events(&self) -> Vec<AuditEvent> {
-        self.store.audit.lock().unwrap().iter().map(|record| record.event.clone()).collect()
+        self.store.audit_log().into_iter().map(|record| record.event).collect()
     }
 }
 
@@ -152,9 +156,9 @@ fn a_lost_race_is_planned_anew_once() {
     run(|world| async move {
         let node = world.node();
         world.create(&node, tenant(1)).await;
-        world.store.conflicts.store(1, Ordering::SeqCst);
+        world.store.faults().ring_conflicts.store(1, Ordering::SeqCst);
         assert!(node.execute(tenant(1), rotate(), by()).await.unwrap().changed);
-        world.store.conflicts.store(2, Ordering::SeqCst);
+        world.store.faults().ring_conflicts.store(2, Ordering::SeqCst);
         let refused = node.execute(tenant(1), emergency(), by()).await;
         assert!(matches!(refused, Err(KeyCommandError::Fault(KeyFault::Unavailable(_)))));
         assert_eq!(node.published(tenant(1)).await.unwrap().ring.generation, 2);
@@ -171,7 +175,7 @@ fn of_eight_nodes_that_rotate_at_once_one_wins() {
         for lost in all.iter().filter_map(|one| one.as_ref().err()) {
             assert!(matches!(lost, KeyCommandError::Denied(RotationDenied::AlreadyStaged { .. })), "{lost}");
         }
-        assert_eq!(world.store.rows.lock().unwrap()[&tenant(1)].ring.keys.len(), 2);
+        assert_eq!(world.store.ring_of(tenant(1)).unwrap().keys.len(), 2);
     });
 }
 
@@ -203,8 +207,8 @@ fn an_emergency_destroys_the_old_private_keys() {
         assert!(change.keys.verifier.verify(&old, ISSUER, NOW).is_err());
         let new = node.signer(tenant(1), 0).await.unwrap().sign(&mut claims(), NOW).unwrap();
         assert!(change.keys.verifier.verify(&new, ISSUER, NOW).is_ok());
-        let row = world.store.rows.lock().unwrap()[&tenant(1)].clone();
-        assert!(row.secrets.iter().all(|secret| secret.name != revoked[0].as_str()));
+        let secrets = world.store.begin_read(tenant(1)).await.unwrap().sealed_secrets().await.unwrap();
+        assert!(secrets.iter().all(|secret| secret.name != revoked[0].as_str()));
         assert!(matches!(&world.events()[..], [AuditEvent::KeyStaged { .. }, AuditEvent::KeyStaged { .. }, AuditEvent::KeyRevoked { .. }]));
     });
 }
@@ -228,14 +232,14 @@ fn a_dead_actor_is_replaced_but_a_begun_change_is_not_repeated() {
     run(|world| async move {
         let node = world.node();
         world.create(&node, tenant(1)).await;
-        world.store.panics.store(1, Ordering::SeqCst);
+        world.store.faults().ring_panics.store(1, Ordering::SeqCst);
         assert!(node.published(tenant(1)).await.is_ok());
         assert_eq!(node.stats().restarts, 1);
-        world.store.panics.store(1, Ordering::SeqCst);
+        world.store.faults().ring_panics.store(1, Ordering::SeqCst);
         let interrupted = node.execute(tenant(1), rotate(), by()).await;
         assert!(matches!(interrupted, Err(KeyCommandError::Fault(KeyFault::Unavailable(_)))));
         assert_eq!(node.published(tenant(1)).await.unwrap().ring.generation, 1);
-        world.store.panics.store(2, Ordering::SeqCst);
+        world.store.faults().ring_panics.store(2, Ordering::SeqCst);
         node.forget(tenant(1));
         assert!(matches!(node.published(tenant(1)).await, Err(KeyFault::Unavailable(_))), "one retry, not more");
     });
@@ -250,7 +254,7 @@ fn a_change_happens_even_if_its_orderer_goes_away() {
         assert!(futures_util::poll!(&mut order).is_pending());
         drop(order);
         let changed = async {
-            while world.store.rows.lock().unwrap()[&tenant(1)].ring.generation < 2 {
+            while world.store.ring_of(tenant(1)).unwrap().generation < 2 {
                 tokio::task::yield_now().await;
             }
         };
@@ -269,7 +273,7 @@ fn a_tenant_without_a_ring_is_forgotten() {
 
         world.create(&node, tenant(1)).await;
         node.published(tenant(1)).await.unwrap();
-        world.store.rows.lock().unwrap().remove(&tenant(1));
+        sample::gone(&world.store, tenant(1)).await.unwrap();
         node.directory.sweep().await;
         assert_eq!(node.stats().awake, 0);
     });
