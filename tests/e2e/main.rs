@@ -8,5 +8,8 @@ mod foreign_verifiers;
 mod keys;
 mod login_limits;
 mod main_job;
+mod metrics;
 mod rights;
+mod token_secret;
+mod upkeep;
 mod world;

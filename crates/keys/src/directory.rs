@@ -5,7 +5,7 @@
 //!
 //! Invariant: no actix type in the public signatures; no guard of the map and no lock is held across an await.
 
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -20,7 +20,7 @@ use domain::audit;
 use domain::ids::TenantId;
 use domain::keys::plan::{self, Intent};
 use domain::keys::policy::{NodeTiming, RotationNumbers, RotationPolicy};
-use domain::keys::ring::{KeyRing, TokenSecretVersion};
+use domain::keys::ring::{KeyRing, KeyState};
 use domain::time::{Timestamp, Ttl};
 use futures_util::{StreamExt, stream};
 use tokio::sync::OnceCell;
@@ -32,10 +32,11 @@ use crate::actors::tenant_keys::{TenantKeys, ring_change};
 use crate::kek::Kek;
 use crate::keygen::generate;
 use crate::messages::{Begun, Execute, Passivate, Refresh, Unseal, Wake};
-use crate::node::{Node, store_fault};
+use crate::node::Node;
+use crate::resting::Resting;
 use crate::rsa_pool::RsaPool;
 use crate::seal::{DataKey, open_with_kek, seal_with_kek};
-use crate::signer::{mac, token_secret_name};
+use crate::signer::mac;
 use crate::snapshot::Snapshots;
 
 /// The longest anybody waits for an actor.
@@ -48,7 +49,8 @@ const AT_ONCE: usize = 4;
 /// Tenants asked about in one statement.
 const MARKS_BATCH: usize = 500;
 
-const INSTALLATION_SECRET: &str = "platform-admin";
+/// The name that the installation's own secret is stored under.
+pub const INSTALLATION_SECRET: &str = "platform-admin";
 
 /// What the keeper of keys needs to know.
 #[derive(Debug)]
@@ -74,6 +76,14 @@ pub struct KeyStats {
     pub activations: u64,
     /// Actors that were found dead and replaced.
     pub restarts: u64,
+    /// Actors that were sent away, idle or because their tenant is gone.
+    pub passivations: u64,
+    /// Rings that were due when the clock looked last, as far as it reads in one go.
+    pub due: usize,
+    /// Rings that could not be advanced and rest before they are tried again.
+    pub resting: usize,
+    /// Times a ring that was due could not be advanced.
+    pub failures: u64,
     /// RSA keys ready in the pool.
     pub rsa_ready: usize,
 }
@@ -104,6 +114,9 @@ pub(crate) struct Directory {
     arbiters: Vec<Arbiter>,
     idle_after: Ttl,
     installation: OnceCell<hmac::Key>,
+    resting: Resting,
+    due: AtomicUsize,
+    failures: AtomicU64,
 }
 
 impl KeyDirectory {
@@ -111,9 +124,19 @@ impl KeyDirectory {
     pub fn start(settings: KeySettings, store: Arc<dyn Store>, clock: Arc<dyn Clock>, entropy: Arc<dyn Entropy>) -> Arc<Self> {
         let KeySettings { kek, timing, rsa_pool, arbiters, idle_after } = settings;
         let pool = RsaPool::start(rsa_pool);
-        let node = Arc::new(Node { kek, timing, store, clock, entropy, pool, activations: 0.into(), restarts: 0.into() });
+        let node =
+            Arc::new(Node { kek, timing, store, clock, entropy, pool, activations: 0.into(), restarts: 0.into(), passivations: 0.into() });
         let arbiters = (0..arbiters.max(1)).map(|_| Arbiter::new()).collect();
-        let directory = Directory { node, awake: papaya::HashMap::new(), arbiters, idle_after, installation: OnceCell::new() };
+        let directory = Directory {
+            node,
+            awake: papaya::HashMap::new(),
+            arbiters,
+            idle_after,
+            installation: OnceCell::new(),
+            resting: Resting::default(),
+            due: 0.into(),
+            failures: 0.into(),
+        };
         Arc::new(Self { directory: Arc::new(directory), clock: Mutex::new(None), feed: Mutex::new(None) })
     }
 
@@ -144,7 +167,7 @@ impl KeyDirectory {
     }
 
     pub fn stats(&self) -> KeyStats {
-        let Directory { node, awake, .. } = &*self.directory;
+        let Directory { node, awake, resting, due, failures, .. } = &*self.directory;
         let awake = awake.pin();
         KeyStats {
             awake: awake.len(),
@@ -152,7 +175,24 @@ impl KeyDirectory {
             activations: node.activations.load(Ordering::Relaxed),
             restarts: node.restarts.load(Ordering::Relaxed),
             rsa_ready: node.pool.ready(),
+            passivations: node.passivations.load(Ordering::Relaxed),
+            due: due.load(Ordering::Relaxed),
+            resting: resting.count(),
+            failures: failures.load(Ordering::Relaxed),
         }
+    }
+
+    /// How many keys stand in which state, over the rings that are in memory here. Looks at each of them.
+    pub fn key_states(&self) -> [(KeyState, usize); KeyState::ALL.len()] {
+        let now = self.directory.now();
+        let mut counts = KeyState::ALL.map(|state| (state, 0));
+        for tenant in self.directory.awake.pin().values() {
+            for key in tenant.snapshots.published().iter().flat_map(|published| &published.ring.keys) {
+                let state = key.state_at(now);
+                counts.iter_mut().filter(|(of, _)| *of == state).for_each(|(_, count)| *count += 1);
+            }
+        }
+        counts
     }
 
     /// Stops the feed and the clock, lets every actor finish what it has begun (at most ten seconds each), and stops their threads.
@@ -210,8 +250,14 @@ impl Directory {
     fn forget(&self, tenant: TenantId) {
         let entry = self.awake.pin().remove(&tenant).cloned();
         if let Some(awake) = entry {
-            let _ = awake.addr.try_send(Passivate);
+            self.send_away(&awake);
         }
+    }
+
+    fn send_away(&self, awake: &Awake) {
+        self.node.passivations.fetch_add(1, Ordering::Relaxed);
+        // One that is too busy to hear it leaves when its last address is dropped.
+        let _ = awake.addr.try_send(Passivate);
     }
 
     fn take_all(&self) -> Vec<Arc<Awake>> {
@@ -284,17 +330,32 @@ impl Directory {
     }
 
     async fn advance_due(&self) -> Result<(), KeyFault> {
-        let mut tx = self.node.store.begin_platform().await.map_err(store_fault)?;
-        let due = tx.rings_due(self.now(), DUE_BATCH).await.map_err(store_fault)?;
+        let now = self.now();
+        // With room for those that rest: they are the longest overdue, and must not keep the others out of sight.
+        let limit = DUE_BATCH.saturating_add(u32::try_from(self.resting.count()).unwrap_or(u32::MAX));
+        let mut tx = self.node.store.begin_platform().await.map_err(KeyFault::from)?;
+        let due = tx.rings_due(now, limit).await.map_err(KeyFault::from)?;
         drop(tx);
+        self.due.store(due.len(), Ordering::Relaxed);
+        if due.len() < usize::try_from(limit).unwrap_or(usize::MAX) {
+            self.resting.keep_only(&due);
+        }
         let advance = |tenant: TenantId| async move {
             let by = OrderedBy { actor: audit::Actor::System, source: None, request_id: None };
             match self.execute(tenant, KeyCommand::Plan(Intent::Advance), by).await {
-                Ok(change) => tracing::debug!(%tenant, changed = change.changed, "advanced a key ring"),
-                Err(error) => tracing::error!(%tenant, %error, "a key ring that is due could not be advanced"),
+                Ok(change) => {
+                    self.resting.recovered(tenant);
+                    tracing::debug!(%tenant, changed = change.changed, "advanced a key ring");
+                }
+                Err(error) => {
+                    self.failures.fetch_add(1, Ordering::Relaxed);
+                    let again_at = self.resting.failed(tenant, self.node.timing.sweep_interval, now);
+                    tracing::error!(%tenant, %error, %again_at, "a key ring that is due could not be advanced");
+                }
             }
         };
-        stream::iter(due.into_iter().map(|mark| mark.tenant_id)).for_each_concurrent(AT_ONCE, advance).await;
+        let ready = due.into_iter().map(|mark| mark.tenant_id).filter(|tenant| !self.resting.is_resting(*tenant, now));
+        stream::iter(ready).for_each_concurrent(AT_ONCE, advance).await;
         Ok(())
     }
 
@@ -302,8 +363,8 @@ impl Directory {
     async fn follow_others(&self) -> Result<(), KeyFault> {
         let awake: Vec<TenantId> = self.awake.pin().keys().copied().collect();
         for tenants in awake.chunks(MARKS_BATCH) {
-            let mut tx = self.node.store.begin_platform().await.map_err(store_fault)?;
-            let marks = tx.ring_generations(tenants).await.map_err(store_fault)?;
+            let mut tx = self.node.store.begin_platform().await.map_err(KeyFault::from)?;
+            let marks = tx.ring_generations(tenants).await.map_err(KeyFault::from)?;
             drop(tx);
             for &tenant in tenants {
                 let known = self.find(tenant).and_then(|awake| awake.snapshots.published()).map(|published| published.ring.generation);
@@ -351,21 +412,21 @@ impl Directory {
         for (tenant, awake) in idle {
             // Out of the map first: whoever comes now starts a fresh one.
             self.remove(tenant, &awake);
-            let _ = awake.addr.try_send(Passivate);
+            self.send_away(&awake);
         }
     }
 
     async fn installation_key(&self) -> Result<hmac::Key, KeyFault> {
         let context = format!("claviger/installation/1|{INSTALLATION_SECRET}").into_bytes();
-        let mut tx = self.node.store.begin_platform().await.map_err(store_fault)?;
-        let sealed = match tx.installation_secret(INSTALLATION_SECRET).await.map_err(store_fault)? {
+        let mut tx = self.node.store.begin_platform().await.map_err(KeyFault::from)?;
+        let sealed = match tx.installation_secret(INSTALLATION_SECRET).await.map_err(KeyFault::from)? {
             Some(sealed) => sealed,
             None => {
                 let mut secret = Zeroizing::new([0; 32]);
                 self.node.entropy.fill(&mut *secret);
                 let mine = seal_with_kek(&self.node.kek, &context, &secret)?;
-                let counts = tx.installation_secret_init(INSTALLATION_SECRET, &mine).await.map_err(store_fault)?;
-                tx.commit().await.map_err(store_fault)?;
+                let counts = tx.installation_secret_init(INSTALLATION_SECRET, &mine).await.map_err(KeyFault::from)?;
+                tx.commit().await.map_err(KeyFault::from)?;
                 counts
             }
         };
@@ -416,13 +477,9 @@ impl Keys for KeyDirectory {
             }
         }
         let (open, data_key) = DataKey::generate(tenant, kek, &**entropy)?;
-        let token_secrets = vec![TokenSecretVersion { version: 1, created_at: now }];
-        let nothing =
-            KeyRing { generation: 0, numbers: policy.numbers().clone(), keys: Vec::new(), token_secrets, older_caches_until: None };
-        let mut change = ring_change(&nothing, &policy, &plan::first(&policy, &algs, now), &made, &open)?;
-        let mut secret = Zeroizing::new([0; 32]);
-        entropy.fill(&mut *secret);
-        change.new_secrets.push(open.seal(&token_secret_name(1), &*secret)?);
+        let numbers = policy.numbers().clone();
+        let nothing = KeyRing { generation: 0, numbers, keys: Vec::new(), token_secrets: Vec::new(), older_caches_until: None };
+        let change = ring_change(&nothing, &policy, &plan::first(&policy, &algs, now), &made, &open, &**entropy)?;
         Ok(NewRing { data_key, change })
     }
 

@@ -41,12 +41,38 @@ pub(crate) async fn begin(db: &DatabaseConnection, tenant: Option<TenantId>, pur
         let read_only = if purpose == Purpose::Read { ", set_config('transaction_read_only', 'on', true)" } else { "" };
         let (setting, value) = match tenant {
             Some(tenant) => ("claviger.tenant", tenant.as_uuid().to_string()),
-            None => ("claviger.scope", "platform".to_owned()),
+            None => ("claviger.scope", Scope::Platform.name().to_owned()),
         };
         let sql = format!("SELECT set_config('{setting}', $1, true){read_only}");
         tx.query_one_raw(statement(&tx, sql, [value.into()])).await.map_err(error::of("(begin)"))?;
     }
     Ok(tx)
+}
+
+/// What row-level security shows to a transaction that is no tenant's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Scope {
+    Platform,
+    /// The audit log alone, and nothing can be written.
+    AuditSweep,
+}
+
+impl Scope {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Platform => "platform",
+            Self::AuditSweep => "audit-sweep",
+        }
+    }
+}
+
+/// From here on the transaction sees this.
+pub(crate) async fn set_scope(tx: &impl ConnectionTrait, scope: Scope) -> Stored<()> {
+    if is_postgres(tx) {
+        let set = statement(tx, "SELECT set_config('claviger.scope', $1, true)", [scope.name().into()]);
+        tx.query_one_raw(set).await.map_err(error::of("(scope)"))?;
+    }
+    Ok(())
 }
 
 /// Ends a sub-select that picks rows to delete: rows that others hold are left for the next time.

@@ -5,7 +5,7 @@
 //!
 //! Invariant: nothing here reads a user, a family's content or a tenant's secret.
 
-use app::ports::store::{PlatformTx, RingMark, SealedDataKey, Stored};
+use app::ports::store::{Leftover, PlatformTx, RingMark, SealedDataKey, Stored};
 use async_trait::async_trait;
 use domain::ids::TenantId;
 use domain::tenant::Tenant;
@@ -16,7 +16,7 @@ use sea_orm::{ColumnTrait, ConnectionTrait, DatabaseTransaction, EntityTrait, In
 use uuid::Uuid;
 
 use crate::connect::Database;
-use crate::dialect::{self, Purpose, statement};
+use crate::dialect::{self, Purpose, Scope, statement};
 use crate::entities::{installation_secrets, key_rings, tenants};
 use crate::error::{self, Cell};
 use crate::tenants::from_row;
@@ -44,16 +44,6 @@ impl SqlPlatformTx {
             self.is_writing = true;
         }
         Ok(&self.tx)
-    }
-
-    /// Deletes up to `limit` rows of `table`, whose primary key is `key`, for which `ended` holds; `$1` is `before`.
-    async fn sweep(&mut self, table: &'static str, key: &str, ended: &str, before: Timestamp, limit: u64) -> Stored<u64> {
-        let tx = self.writing().await?;
-        let lock = dialect::skip_locked(tx);
-        let sql = format!("DELETE FROM {table} WHERE ({key}) IN (SELECT {key} FROM {table} WHERE {ended} LIMIT $2{lock})");
-        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-        let delete = statement(tx, sql, [before.as_micros().into(), limit.into()]);
-        Ok(tx.execute_raw(delete).await.map_err(error::of(table))?.rows_affected())
     }
 }
 
@@ -115,17 +105,25 @@ impl PlatformTx for SqlPlatformTx {
         Ok(marks)
     }
 
-    async fn families_sweep(&mut self, before: Timestamp, limit: u32) -> Stored<u64> {
-        let ended = "idle_expires_at < $1 OR absolute_expires_at < $1";
-        self.sweep("refresh_families", "tenant_id, id", ended, before, u64::from(limit)).await
-    }
-
-    async fn guesses_sweep(&mut self, before: Timestamp, limit: u32) -> Stored<u64> {
-        let limit = u64::from(limit);
-        let counters = self.sweep("guess_counters", "tenant_id, scope, subject", "touched_at < $1", before, limit).await?;
-        let sources =
-            self.sweep("known_sources", "tenant_id, user_id, source", "seen_at < $1", before, limit.saturating_sub(counters)).await?;
-        Ok(counters + sources)
+    async fn sweep(&mut self, what: Leftover, before: Timestamp, limit: u32) -> Stored<u64> {
+        let (key, is_over) = match what {
+            Leftover::Families => ("tenant_id, id", "idle_expires_at < $1 OR absolute_expires_at < $1"),
+            Leftover::GuessCounters => ("tenant_id, scope, subject", "touched_at < $1"),
+            Leftover::KnownSources => ("tenant_id, user_id, source", "seen_at < $1"),
+            Leftover::AuditEvents => ("tenant_id, id", "at < $1"),
+        };
+        let table = what.table();
+        let tx = self.writing().await?;
+        let lock = dialect::skip_locked(tx);
+        let sql = format!("DELETE FROM {table} WHERE ({key}) IN (SELECT {key} FROM {table} WHERE {is_over} LIMIT $2{lock})");
+        let delete = statement(tx, sql, [before.as_micros().into(), i64::from(limit).into()]);
+        if what != Leftover::AuditEvents {
+            return Ok(tx.execute_raw(delete).await.map_err(error::of(table))?.rows_affected());
+        }
+        dialect::set_scope(tx, Scope::AuditSweep).await?;
+        let removed = tx.execute_raw(delete).await.map_err(error::of(table))?.rows_affected();
+        dialect::set_scope(tx, Scope::Platform).await?;
+        Ok(removed)
     }
 
     async fn installation_secret(&mut self, name: &str) -> Stored<Option<SealedDataKey>> {

@@ -68,6 +68,7 @@ pub(crate) async fn refresh(db: &Database, tenant: TenantId, attempt: &RefreshAt
         }
     };
     tx.commit().await.map_err(error::of("(commit)"))?;
+    db.refresh_commits.committed(1);
     Ok(judgement)
 }
 
@@ -167,6 +168,7 @@ pub(crate) async fn refresh_together(db: &Database, asked: &[Asked]) -> Stored<V
         }
     }
     tx.commit().await.map_err(error::of("(commit)"))?;
+    db.refresh_commits.committed(asked.len());
     Ok(judgements)
 }
 

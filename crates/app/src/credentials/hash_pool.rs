@@ -3,6 +3,7 @@
 //! Invariant: hashing never runs on an async worker, and a tenant under attack fills at most half of the queue.
 
 use std::collections::{HashMap, VecDeque};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use domain::ids::TenantId;
@@ -53,6 +54,7 @@ struct Shared {
     queue: Mutex<Queue>,
     bell: Condvar,
     most_waiting: usize,
+    busy: AtomicUsize,
 }
 
 impl Shared {
@@ -76,7 +78,12 @@ impl std::fmt::Debug for HashPool {
 impl HashPool {
     /// Starts `threads` threads (at least one) behind a queue of `most_waiting` jobs.
     pub fn start(threads: usize, most_waiting: usize) -> Self {
-        let shared = Arc::new(Shared { queue: Mutex::default(), bell: Condvar::new(), most_waiting: most_waiting.max(2) });
+        let shared = Arc::new(Shared {
+            queue: Mutex::default(),
+            bell: Condvar::new(),
+            most_waiting: most_waiting.max(2),
+            busy: AtomicUsize::new(0),
+        });
         for number in 0..threads.max(1) {
             let shared = Arc::clone(&shared);
             let started = std::thread::Builder::new().name(format!("hash-{number}")).spawn(move || work(&shared));
@@ -90,6 +97,11 @@ impl HashPool {
     /// How many jobs wait for a thread.
     pub fn waiting(&self) -> usize {
         self.shared.lock().waiting
+    }
+
+    /// How many threads are at work.
+    pub fn busy(&self) -> usize {
+        self.shared.busy.load(Ordering::Relaxed)
     }
 
     /// Runs `job` on the pool, in the tenant's turn. If the caller goes away before the job has begun, it is not run.
@@ -132,6 +144,7 @@ fn work(shared: &Shared) {
             let mut queue = shared.lock();
             loop {
                 if let Some(job) = queue.pop() {
+                    shared.busy.fetch_add(1, Ordering::Relaxed);
                     break job;
                 }
                 if queue.is_closed {
@@ -144,6 +157,7 @@ fn work(shared: &Shared) {
         if std::panic::catch_unwind(std::panic::AssertUnwindSafe(job)).is_err() {
             tracing::error!("a hashing job panicked");
         }
+        shared.busy.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -182,6 +196,7 @@ mod tests {
         while pool.waiting() > 0 {
             tokio::task::yield_now().await;
         }
+        assert_eq!(pool.busy(), 1);
         let mut waiting: Vec<_> = (0..2).map(|_| Box::pin(pool.run(tenant(1), || true))).collect();
         for job in &mut waiting {
             assert!(futures_util::poll!(job.as_mut()).is_pending());

@@ -116,7 +116,7 @@ impl Tx {
                 return Err(StoreError::Conflict);
             }
         }
-        row.secrets.retain(|secret| !change.destroyed.iter().any(|kid| kid.as_str() == secret.name));
+        row.secrets.retain(|secret| !change.destroyed.contains(&secret.name));
         row.secrets.extend(change.new_secrets.iter().cloned());
         row.ring = change.ring.clone();
         row.next_due_at = change.next_due_at;
@@ -185,10 +185,7 @@ impl PlatformTx for Platform {
         let rows = self.0.rows.lock().unwrap();
         Ok(tenants.iter().filter_map(|id| rows.get(id).map(|row| RingMark { tenant_id: *id, generation: row.ring.generation })).collect())
     }
-    async fn families_sweep(&mut self, _: Timestamp, _: u32) -> Stored<u64> {
-        not_here()
-    }
-    async fn guesses_sweep(&mut self, _: Timestamp, _: u32) -> Stored<u64> {
+    async fn sweep(&mut self, _: Leftover, _: Timestamp, _: u32) -> Stored<u64> {
         not_here()
     }
     async fn installation_secret(&mut self, name: &str) -> Stored<Option<SealedDataKey>> {
@@ -258,6 +255,9 @@ impl FamilyStore for Tx {
         not_here()
     }
     async fn family_revoke(&mut self, _: FamilyId, _: Revocation) -> Stored<bool> {
+        not_here()
+    }
+    async fn families_last_end(&mut self) -> Stored<Option<Timestamp>> {
         not_here()
     }
     async fn families_revoke(&mut self, _: UserId, _: Revocation) -> Stored<u64> {
