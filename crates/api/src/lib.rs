@@ -14,4 +14,4 @@ mod router;
 mod state;
 
 pub use router::{Guard, RouteInfo, management, public, table};
-pub use state::{ApiSettings, ApiState, KeyGauges};
+pub use state::{ApiSettings, ApiState, FollowTrace};

@@ -84,6 +84,7 @@ fn routes() -> Vec<Entry> {
         ("/admin/v1/tenants/{slug}/users/{user}/sessions/{session}", vec![("DELETE", TenantAdmin, web::delete().to(users::end_session))]),
         ("/admin/v1/tenants/{slug}/keys", vec![("GET", TenantAdmin, web::get().to(keys::get))]),
         ("/admin/v1/tenants/{slug}/keys/rotate", vec![("POST", TenantAdmin, web::post().to(keys::rotate))]),
+        ("/admin/v1/tenants/{slug}/keys/token-secret/rotate", vec![("POST", TenantAdmin, web::post().to(keys::rotate_token_secret))]),
         ("/admin/v1/tenants/{slug}/keys/policy", vec![
             ("GET", TenantAdmin, web::get().to(keys::policy)),
             ("PUT", TenantAdmin, web::put().to(keys::set_policy)),

@@ -15,6 +15,7 @@ use domain::text::{LoginName, Role};
 use domain::time::{Timestamp, Ttl};
 use domain::token::family::{Binding, Head, RefreshFamily};
 use domain::user::User;
+use tracing::Instrument;
 
 use crate::credentials::hash_pool::Busy;
 use crate::credentials::password::{self, Checked};
@@ -50,8 +51,8 @@ impl<E: Into<Fault>> From<E> for LoginDenied {
     }
 }
 
-/// The place counts as known for this long after the last login from it.
-const KNOWN_SOURCE: Ttl = Ttl::days(30);
+/// A place counts as known for this long after the last login from it.
+pub const KNOWN_SOURCE: Ttl = Ttl::days(30);
 
 /// The counters one attempt is counted by.
 struct Counters {
@@ -66,6 +67,7 @@ struct Counters {
 ///
 /// # Errors
 /// See [`LoginDenied`].
+#[tracing::instrument(name = "app.login", skip_all)]
 pub async fn login(ctx: &Ctx, tenant: &Tenant, command: LoginCommand, origin: &Origin) -> Result<IssuedTokens, LoginDenied> {
     if !tenant.is_active() {
         return Err(LoginDenied::TenantSuspended);
@@ -103,6 +105,7 @@ pub async fn login(ctx: &Ctx, tenant: &Tenant, command: LoginCommand, origin: &O
                 (Checked::Wrong, None)
             }
         })
+        .instrument(tracing::info_span!("app.check_password"))
         .await
         .map_err(LoginDenied::Busy)?;
 

@@ -140,9 +140,9 @@ impl<K: Hash + Eq + Clone, V> WarmMap<K, V> {
         self.map.pin().keys().cloned().collect()
     }
 
-    /// How many entries are so.
-    pub fn count(&self, is_so: impl Fn(&V) -> bool) -> usize {
-        self.map.pin().values().filter(|entry| is_so(&entry.value)).count()
+    /// Shows each entry; those that come or go meanwhile may be missing.
+    pub fn for_each(&self, mut look: impl FnMut(&V)) {
+        self.map.pin().values().for_each(|entry| look(&entry.value));
     }
 
     fn collect(&self, wanted: impl Fn(&Warm<V>) -> bool) -> Leavers<K, V> {

@@ -5,7 +5,7 @@
 //!
 //! Invariant: no actix type in the public signatures; no guard of the map and no lock is held across an await.
 
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -21,7 +21,7 @@ use domain::audit;
 use domain::ids::TenantId;
 use domain::keys::plan::{self, Intent};
 use domain::keys::policy::{NodeTiming, RotationNumbers, RotationPolicy};
-use domain::keys::ring::{KeyRing, TokenSecretVersion};
+use domain::keys::ring::{KeyRing, KeyState};
 use domain::time::{Timestamp, Ttl};
 use futures_util::{StreamExt, stream};
 use tokio::sync::OnceCell;
@@ -33,10 +33,11 @@ use crate::actors::tenant_keys::{TenantKeys, ring_change};
 use crate::kek::Kek;
 use crate::keygen::generate;
 use crate::messages::{Begun, Execute, Passivate, Refresh, Unseal, Wake};
-use crate::node::{Node, store_fault};
+use crate::node::Node;
+use crate::resting::Resting;
 use crate::rsa_pool::RsaPool;
 use crate::seal::{DataKey, open_with_kek, seal_with_kek};
-use crate::signer::{mac, token_secret_name};
+use crate::signer::mac;
 use crate::snapshot::Snapshots;
 
 /// The longest anybody waits for an actor.
@@ -52,7 +53,8 @@ const AT_ONCE: usize = 4;
 /// Tenants asked about in one statement.
 const MARKS_BATCH: usize = 500;
 
-const INSTALLATION_SECRET: &str = "platform-admin";
+/// The name that the installation's own secret is stored under.
+pub const INSTALLATION_SECRET: &str = "platform-admin";
 
 /// What the keeper of keys needs to know.
 #[derive(Debug)]
@@ -80,6 +82,14 @@ pub struct KeyStats {
     pub activations: u64,
     /// Actors that were found dead and replaced.
     pub restarts: u64,
+    /// Actors that were sent away, idle or because their tenant is gone.
+    pub passivations: u64,
+    /// Rings that were due when the clock looked last, as far as it reads in one go.
+    pub due: usize,
+    /// Rings that could not be advanced and rest before they are tried again.
+    pub resting: usize,
+    /// Times a ring that was due could not be advanced.
+    pub failures: u64,
     /// RSA keys ready in the pool.
     pub rsa_ready: usize,
 }
@@ -110,6 +120,9 @@ pub(crate) struct Directory {
     arbiters: Vec<Arbiter>,
     idle_after: Ttl,
     installation: OnceCell<hmac::Key>,
+    resting: Resting,
+    due: AtomicUsize,
+    failures: AtomicU64,
 }
 
 impl KeyDirectory {
@@ -117,9 +130,19 @@ impl KeyDirectory {
     pub fn start(settings: KeySettings, store: Arc<dyn Store>, clock: Arc<dyn Clock>, entropy: Arc<dyn Entropy>) -> Arc<Self> {
         let KeySettings { kek, timing, rsa_pool, arbiters, idle_after, most_awake } = settings;
         let pool = RsaPool::start(rsa_pool);
-        let node = Arc::new(Node { kek, timing, store, clock, entropy, pool, activations: 0.into(), restarts: 0.into() });
+        let node =
+            Arc::new(Node { kek, timing, store, clock, entropy, pool, activations: 0.into(), restarts: 0.into(), passivations: 0.into() });
         let arbiters = (0..arbiters.max(1)).map(|_| Arbiter::new()).collect();
-        let directory = Directory { node, awake: WarmMap::new(most_awake), arbiters, idle_after, installation: OnceCell::new() };
+        let directory = Directory {
+            node,
+            awake: WarmMap::new(most_awake),
+            arbiters,
+            idle_after,
+            installation: OnceCell::new(),
+            resting: Resting::default(),
+            due: 0.into(),
+            failures: 0.into(),
+        };
         Arc::new(Self { directory: Arc::new(directory), clock: Mutex::new(None), feed: Mutex::new(None) })
     }
 
@@ -150,14 +173,33 @@ impl KeyDirectory {
     }
 
     pub fn stats(&self) -> KeyStats {
-        let Directory { node, awake, .. } = &*self.directory;
+        let Directory { node, awake, resting, due, failures, .. } = &*self.directory;
+        let mut unsealed = 0;
+        awake.for_each(|tenant| unsealed += usize::from(tenant.snapshots.is_unsealed()));
         KeyStats {
             awake: awake.len(),
-            unsealed: awake.count(|tenant| tenant.snapshots.is_unsealed()),
+            unsealed,
             activations: node.activations.load(Ordering::Relaxed),
             restarts: node.restarts.load(Ordering::Relaxed),
             rsa_ready: node.pool.ready(),
+            passivations: node.passivations.load(Ordering::Relaxed),
+            due: due.load(Ordering::Relaxed),
+            resting: resting.count(),
+            failures: failures.load(Ordering::Relaxed),
         }
+    }
+
+    /// How many keys stand in which state, over the rings that are in memory here. Looks at each of them.
+    pub fn key_states(&self) -> [(KeyState, usize); KeyState::ALL.len()] {
+        let now = self.directory.now();
+        let mut counts = KeyState::ALL.map(|state| (state, 0));
+        self.directory.awake.for_each(|tenant| {
+            for key in tenant.snapshots.published().iter().flat_map(|published| &published.ring.keys) {
+                let state = key.state_at(now);
+                counts.iter_mut().filter(|(of, _)| *of == state).for_each(|(_, count)| *count += 1);
+            }
+        });
+        counts
     }
 
     /// Stops the feed and the clock, lets every actor finish what it has begun (at most ten seconds each), and stops their threads.
@@ -202,12 +244,21 @@ impl Directory {
         };
         // Whoever loses a race here drops the only address of its actor, which ends it.
         let (awake, leavers) = self.awake.find_or_put(tenant, self.now(), start);
-        put_to_sleep(&leavers);
+        self.put_to_sleep(&leavers);
         awake
     }
 
     fn forget(&self, tenant: TenantId) {
         if let Some(awake) = self.awake.remove(&tenant) {
+            self.put_to_sleep(&[(tenant, awake)]);
+        }
+    }
+
+    /// Whoever leaves is out of the map already: who comes now starts a fresh one.
+    fn put_to_sleep(&self, leavers: &[(TenantId, Arc<Warm<Awake>>)]) {
+        self.node.passivations.fetch_add(leavers.len() as u64, Ordering::Relaxed);
+        for (_, awake) in leavers {
+            // One that is too busy to hear it leaves when its last address is dropped.
             let _ = awake.value.addr.try_send(Passivate);
         }
     }
@@ -279,27 +330,42 @@ impl Directory {
     /// Advances what is due, batch after batch. Other nodes leave a batch alone while it is claimed; one that fails comes back
     /// when its claim has run out.
     async fn advance_due(&self) -> Result<(), KeyFault> {
+        let mut taken = 0;
         for _ in 0..DUE_BATCHES {
-            if self.advance_batch().await? < DUE_BATCH as usize {
+            let batch = self.advance_batch().await?;
+            taken += batch;
+            if batch < DUE_BATCH as usize {
                 break;
             }
         }
+        self.due.store(taken, Ordering::Relaxed);
+        self.resting.forget_old(self.now());
         Ok(())
     }
 
     async fn advance_batch(&self) -> Result<usize, KeyFault> {
-        let mut tx = self.node.store.begin_platform().await.map_err(store_fault)?;
-        let due = tx.rings_claim(self.now(), CLAIM, DUE_BATCH).await.map_err(store_fault)?;
-        tx.commit().await.map_err(store_fault)?;
+        let now = self.now();
+        let mut tx = self.node.store.begin_platform().await.map_err(KeyFault::from)?;
+        let due = tx.rings_claim(now, CLAIM, DUE_BATCH).await.map_err(KeyFault::from)?;
+        tx.commit().await.map_err(KeyFault::from)?;
         let taken = due.len();
         let advance = |tenant: TenantId| async move {
             let by = OrderedBy { actor: audit::Actor::System, source: None, request_id: None };
             match self.execute(tenant, KeyCommand::Plan(Intent::Advance), by).await {
-                Ok(change) => tracing::debug!(%tenant, changed = change.changed, "advanced a key ring"),
-                Err(error) => tracing::error!(%tenant, %error, "a key ring that is due could not be advanced"),
+                Ok(change) => {
+                    self.resting.recovered(tenant);
+                    tracing::debug!(%tenant, changed = change.changed, "advanced a key ring");
+                }
+                Err(error) => {
+                    self.failures.fetch_add(1, Ordering::Relaxed);
+                    let again_at = self.resting.failed(tenant, self.node.timing.sweep_interval, now);
+                    tracing::error!(%tenant, %error, %again_at, "a key ring that is due could not be advanced");
+                }
             }
         };
-        stream::iter(due.into_iter().map(|mark| mark.tenant_id)).for_each_concurrent(AT_ONCE, advance).await;
+        // Those that rest are claimed with the others, so that they do not keep them out of sight.
+        let ready = due.into_iter().map(|mark| mark.tenant_id).filter(|tenant| !self.resting.is_resting(*tenant, now));
+        stream::iter(ready).for_each_concurrent(AT_ONCE, advance).await;
         Ok(taken)
     }
 
@@ -307,8 +373,8 @@ impl Directory {
     async fn follow_others(&self) -> Result<(), KeyFault> {
         let awake = self.awake.keys();
         for tenants in awake.chunks(MARKS_BATCH) {
-            let mut tx = self.node.store.begin_platform().await.map_err(store_fault)?;
-            let marks = tx.ring_generations(tenants).await.map_err(store_fault)?;
+            let mut tx = self.node.store.begin_platform().await.map_err(KeyFault::from)?;
+            let marks = tx.ring_generations(tenants).await.map_err(KeyFault::from)?;
             drop(tx);
             for &tenant in tenants {
                 let known =
@@ -350,31 +416,24 @@ impl Directory {
     }
 
     fn passivate_idle(&self) {
-        // Out of the map first: whoever comes now starts a fresh one.
-        put_to_sleep(&self.awake.take_idle(self.now().minus(self.idle_after)));
+        self.put_to_sleep(&self.awake.take_idle(self.now().minus(self.idle_after)));
     }
 
     async fn installation_key(&self) -> Result<hmac::Key, KeyFault> {
         let context = format!("claviger/installation/1|{INSTALLATION_SECRET}").into_bytes();
-        let mut tx = self.node.store.begin_platform().await.map_err(store_fault)?;
-        let sealed = match tx.installation_secret(INSTALLATION_SECRET).await.map_err(store_fault)? {
+        let mut tx = self.node.store.begin_platform().await.map_err(KeyFault::from)?;
+        let sealed = match tx.installation_secret(INSTALLATION_SECRET).await.map_err(KeyFault::from)? {
             Some(sealed) => sealed,
             None => {
                 let mut secret = Zeroizing::new([0; 32]);
                 self.node.entropy.fill(&mut *secret);
                 let mine = seal_with_kek(&self.node.kek, &context, &secret)?;
-                let counts = tx.installation_secret_init(INSTALLATION_SECRET, &mine).await.map_err(store_fault)?;
-                tx.commit().await.map_err(store_fault)?;
+                let counts = tx.installation_secret_init(INSTALLATION_SECRET, &mine).await.map_err(KeyFault::from)?;
+                tx.commit().await.map_err(KeyFault::from)?;
                 counts
             }
         };
         Ok(hmac::Key::new(hmac::HMAC_SHA256, &*open_with_kek(&self.node.kek, &context, &sealed)?))
-    }
-}
-
-fn put_to_sleep(leavers: &[(TenantId, Arc<Warm<Awake>>)]) {
-    for (_, awake) in leavers {
-        let _ = awake.value.addr.try_send(Passivate);
     }
 }
 
@@ -426,13 +485,9 @@ impl Keys for KeyDirectory {
             }
         }
         let (open, data_key) = DataKey::generate(tenant, kek, &**entropy)?;
-        let token_secrets = vec![TokenSecretVersion { version: 1, created_at: now }];
-        let nothing =
-            KeyRing { generation: 0, numbers: policy.numbers().clone(), keys: Vec::new(), token_secrets, older_caches_until: None };
-        let mut change = ring_change(&nothing, &policy, &plan::first(&policy, &algs, now), &made, &open)?;
-        let mut secret = Zeroizing::new([0; 32]);
-        entropy.fill(&mut *secret);
-        change.new_secrets.push(open.seal(&token_secret_name(1), &*secret)?);
+        let numbers = policy.numbers().clone();
+        let nothing = KeyRing { generation: 0, numbers, keys: Vec::new(), token_secrets: Vec::new(), older_caches_until: None };
+        let change = ring_change(&nothing, &policy, &plan::first(&policy, &algs, now), &made, &open, &**entropy)?;
         Ok(NewRing { data_key, change })
     }
 

@@ -9,7 +9,7 @@ use std::time::Duration;
 use actix_web::dev::{Server, ServerHandle};
 use actix_web::web::ServiceConfig;
 use actix_web::{App, HttpServer};
-use api::{ApiSettings, ApiState, KeyGauges};
+use api::{ApiSettings, ApiState};
 use app::access::PlatformToken;
 use app::credentials::hash_pool::HashPool;
 use app::ctx::Ctx;
@@ -22,7 +22,8 @@ use storage::SqlStore;
 use tokio::task::JoinHandle;
 
 use crate::settings::Settings;
-use crate::sweep;
+use crate::sweep::Sweep;
+use crate::telemetry;
 use crate::wire::{self, SystemClock, SystemEntropy, WireError};
 
 /// Connections that the system holds for us while all threads are busy.
@@ -50,6 +51,7 @@ pub struct Running {
     store: SqlStore,
     handles: [ServerHandle; 2],
     servers: [JoinHandle<std::io::Result<()>>; 2],
+    sweep: Arc<Sweep>,
     background: Vec<JoinHandle<()>>,
 }
 
@@ -115,13 +117,13 @@ pub async fn start_at(settings: Settings, clock: Arc<dyn Clock>) -> Result<Runni
         directory.start_feed(Box::new(store.clone()));
     }
 
-    let counted = Arc::clone(&directory);
+    let sweep = Arc::new(Sweep::new(Arc::clone(&ctx), settings.audit.retention_days));
     let api_settings =
         ApiSettings { trusted_proxies: settings.server.trusted_proxies.clone(), max_body_bytes: settings.server.max_body_bytes };
-    let state = ApiState::new(Arc::clone(&ctx), api_settings).with_key_gauges(move || {
-        let stats = counted.stats();
-        KeyGauges { awake: u64::try_from(stats.awake).unwrap_or(u64::MAX), activations: stats.activations, restarts: stats.restarts }
-    });
+    let (keys, database, swept) = (Arc::clone(&directory), store.database().clone(), Arc::clone(&sweep));
+    let state = ApiState::new(Arc::clone(&ctx), api_settings)
+        .with_readings(move || wire::readings(&keys, &database, &swept))
+        .with_traces(telemetry::follow);
 
     let public_state = state.clone();
     let public_server = serving(public.0, &settings, workers(&settings), move |config| api::public(public_state.clone())(config))
@@ -129,7 +131,7 @@ pub async fn start_at(settings: Settings, clock: Arc<dyn Clock>) -> Result<Runni
     let management_server = serving(management.0, &settings, 1, move |config| api::management(state.clone())(config))
         .map_err(|source| StartError::Bind { addr: management.1, setting: "server.management_addr", source })?;
 
-    let background = vec![actix_web::rt::spawn(sweep::forever(Arc::clone(&ctx)))];
+    let background = vec![actix_web::rt::spawn(Arc::clone(&sweep).forever())];
     Ok(Running {
         base_url,
         management_url: url_of(&management.1),
@@ -138,6 +140,7 @@ pub async fn start_at(settings: Settings, clock: Arc<dyn Clock>) -> Result<Runni
         store,
         handles: [public_server.handle(), management_server.handle()],
         servers: [spawned(public_server), spawned(management_server)],
+        sweep,
         background,
     })
 }
@@ -149,6 +152,11 @@ impl Running {
     /// When the installation's secret cannot be had.
     pub async fn admin_token(&self, ttl: Ttl) -> Result<String, Fault> {
         PlatformToken::issue(self.ctx.keys.as_ref(), self.ctx.id_entropy(), ttl, self.ctx.now()).await
+    }
+
+    /// Sweeps now what would be swept within a minute.
+    pub async fn sweep(&self) {
+        self.sweep.once().await;
     }
 
     /// Ends when one of the listeners does, which it should not before it is asked to.

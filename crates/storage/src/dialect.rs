@@ -32,7 +32,7 @@ pub(crate) fn statement(db: &impl ConnectionTrait, sql: impl Into<String>, value
 pub(crate) async fn begin(db: &DatabaseConnection, tenant: Option<TenantId>, purpose: Purpose) -> Stored<DatabaseTransaction> {
     match tenant {
         Some(tenant) => open(db, "claviger.tenant", tenant.as_uuid().to_string(), purpose).await,
-        None => open(db, "claviger.scope", "platform".to_owned(), purpose).await,
+        None => open(db, "claviger.scope", Scope::Platform.name().to_owned(), purpose).await,
     }
 }
 
@@ -58,6 +58,32 @@ async fn open(db: &DatabaseConnection, setting: &str, value: String, purpose: Pu
         tx.query_one_raw(statement(&tx, sql, [value.into()])).await.map_err(error::of("(begin)"))?;
     }
     Ok(tx)
+}
+
+/// What row-level security shows to a transaction that is no tenant's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Scope {
+    Platform,
+    /// The audit log alone, and nothing can be written.
+    AuditSweep,
+}
+
+impl Scope {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Platform => "platform",
+            Self::AuditSweep => "audit-sweep",
+        }
+    }
+}
+
+/// From here on the transaction sees this.
+pub(crate) async fn set_scope(tx: &impl ConnectionTrait, scope: Scope) -> Stored<()> {
+    if is_postgres(tx) {
+        let set = statement(tx, "SELECT set_config('claviger.scope', $1, true)", [scope.name().into()]);
+        tx.query_one_raw(set).await.map_err(error::of("(scope)"))?;
+    }
+    Ok(())
 }
 
 /// Ends a sub-select that picks rows to delete: rows that others hold are left for the next time.
@@ -94,7 +120,11 @@ pub(crate) fn guess_counter_locked(db: &impl ConnectionTrait) -> &'static str {
 
 /// The database's own time in microseconds since the epoch, as an expression: what nodes whose clocks differ agree on.
 pub(crate) fn database_time(db: &impl ConnectionTrait) -> &'static str {
-    if is_postgres(db) { "(extract(epoch FROM clock_timestamp()) * 1000000)::bigint" } else { "CAST(unixepoch('subsec') * 1000000 AS integer)" }
+    if is_postgres(db) {
+        "(extract(epoch FROM clock_timestamp()) * 1000000)::bigint"
+    } else {
+        "CAST(unixepoch('subsec') * 1000000 AS integer)"
+    }
 }
 
 /// Tells other nodes, when this transaction commits, that a ring has changed. SQLite has no other nodes.

@@ -9,7 +9,7 @@ use domain::ids::{FamilyId, UserId};
 use domain::time::Timestamp;
 use domain::token::family::{Binding, Generation, Head, RefreshFamily, Revocation, RevocationCause, Superseded};
 use sea_orm::sea_query::Expr;
-use sea_orm::{ColumnTrait, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder};
+use sea_orm::{ColumnTrait, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder, QuerySelect};
 use uuid::Uuid;
 
 use crate::entities::refresh_families::{Column, Entity, Model};
@@ -138,6 +138,19 @@ impl FamilyStore for SqlTenantTx {
             .map_err(error::of(TABLE))?;
         let at = revocation.at.as_micros();
         Ok(revoked.iter().any(|row| at < row.idle_expires_at && at < row.absolute_expires_at))
+    }
+
+    async fn families_last_end(&mut self) -> Stored<Option<Timestamp>> {
+        let last: Option<Option<i64>> = Entity::find()
+            .select_only()
+            .column_as(Column::AbsoluteExpiresAt.max(), "last")
+            .filter(Column::TenantId.eq(self.owner()))
+            .filter(Column::RevokedAt.is_null())
+            .into_tuple()
+            .one(&self.tx)
+            .await
+            .map_err(error::of(TABLE))?;
+        Ok(last.flatten().map(Timestamp::from_micros))
     }
 
     async fn families_revoke(&mut self, user: UserId, revocation: Revocation) -> Stored<u64> {

@@ -5,18 +5,20 @@
 //!
 //! Invariant: nothing here reads a user, a family's content or a tenant's secret.
 
-use app::ports::store::{PlatformTx, RingMark, SealedDataKey, Stored};
+use app::ports::store::{Leftover, PlatformTx, RingMark, SealedDataKey, Stored};
 use async_trait::async_trait;
 use domain::ids::TenantId;
 use domain::tenant::Tenant;
 use domain::text::Slug;
 use domain::time::{Timestamp, Ttl};
 use sea_orm::sea_query::OnConflict;
-use sea_orm::{ColumnTrait, ConnectionTrait, DatabaseTransaction, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder, QuerySelect, Select};
+use sea_orm::{
+    ColumnTrait, ConnectionTrait, DatabaseTransaction, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder, QuerySelect, Select,
+};
 use uuid::Uuid;
 
 use crate::connect::Database;
-use crate::dialect::{self, Purpose, statement};
+use crate::dialect::{self, Purpose, Scope, statement};
 use crate::entities::{installation_secrets, key_rings, tenants};
 use crate::error::{self, Cell};
 use crate::families;
@@ -45,12 +47,6 @@ impl SqlPlatformTx {
             self.is_writing = true;
         }
         Ok(&self.tx)
-    }
-
-    /// Deletes up to `limit` rows of `table`, whose primary key is `key`, for which `ended` holds; `$1` is `before`.
-    async fn sweep(&mut self, table: &'static str, key: &str, ended: &str, before: Timestamp, limit: u64) -> Stored<u64> {
-        let tx = self.writing().await?;
-        tenants_rows::delete_some(tx, table, key, ended, before.as_micros().into(), limit, dialect::skip_locked(tx)).await
     }
 }
 
@@ -138,18 +134,23 @@ impl PlatformTx for SqlPlatformTx {
         Ok(marks)
     }
 
-    async fn families_sweep(&mut self, before: Timestamp, limit: u32) -> Stored<u64> {
+    async fn sweep(&mut self, what: Leftover, before: Timestamp, limit: u32) -> Stored<u64> {
         let hour = families::hour_of(before);
-        let ended = format!("ends_hour <= {hour} AND (idle_expires_at < $1 OR absolute_expires_at < $1)");
-        self.sweep("refresh_families", "tenant_id, id", &ended, before, u64::from(limit)).await
-    }
-
-    async fn guesses_sweep(&mut self, before: Timestamp, limit: u32) -> Stored<u64> {
-        let limit = u64::from(limit);
-        let counters = self.sweep("guess_counters", "tenant_id, scope, subject", "touched_at < $1", before, limit).await?;
-        let sources =
-            self.sweep("known_sources", "tenant_id, user_id, source", "seen_at < $1", before, limit.saturating_sub(counters)).await?;
-        Ok(counters + sources)
+        let of_families = format!("ends_hour <= {hour} AND (idle_expires_at < $1 OR absolute_expires_at < $1)");
+        let (key, is_over) = match what {
+            Leftover::Families => ("tenant_id, id", of_families.as_str()),
+            Leftover::GuessCounters => ("tenant_id, scope, subject", "touched_at < $1"),
+            Leftover::KnownSources => ("tenant_id, user_id, source", "seen_at < $1"),
+            Leftover::AuditEvents => ("tenant_id, id", "at < $1"),
+        };
+        let tx = self.writing().await?;
+        if what == Leftover::AuditEvents {
+            dialect::set_scope(tx, Scope::AuditSweep).await?;
+        }
+        let (before, lock) = (before.as_micros().into(), dialect::skip_locked(tx));
+        let removed = tenants_rows::delete_some(tx, what.table(), key, is_over, before, u64::from(limit), lock).await?;
+        dialect::set_scope(tx, Scope::Platform).await?;
+        Ok(removed)
     }
 
     async fn installation_secret(&mut self, name: &str) -> Stored<Option<SealedDataKey>> {

@@ -137,6 +137,7 @@ pub(crate) async fn refresh_together(db: &Database, asked: &[Asked], held: Held)
         families_write(&tx, &changed).await?;
     }
     tx.commit().await.map_err(error::of("(commit)"))?;
+    db.refresh_commits.committed(asked.len());
     Ok(judgements)
 }
 

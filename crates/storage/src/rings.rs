@@ -112,7 +112,7 @@ impl RingStore for SqlTenantTx {
         if !change.destroyed.is_empty() {
             sealed_secrets::Entity::delete_many()
                 .filter(sealed_secrets::Column::TenantId.eq(self.owner()))
-                .filter(sealed_secrets::Column::Name.is_in(change.destroyed.iter().map(Kid::as_str)))
+                .filter(sealed_secrets::Column::Name.is_in(&change.destroyed))
                 .exec(&self.tx)
                 .await
                 .map_err(error::of("sealed_secrets"))?;

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use app::ports::store::{RingMark, Store, StoreError};
 use app::tokens::judgement::{RefreshRefused, Verdict};
-use migrations::MigratorTrait;
+use migrations::{Migrator, MigratorTrait};
 use storage::{Database, SqlStore, connect, migrate};
 use testkit::sample;
 
@@ -95,6 +95,7 @@ async fn row_level_security_hides_rows_from_raw_queries() {
         ("claviger.tenant", &tenant, [1, 1, 1, 1, 2, 1, 1, 1]),
         ("claviger.tenant", "", [0; 8]),
         ("claviger.scope", "platform", [2, 0, 2, 2, 0, 1, 1, 0]),
+        ("claviger.scope", "audit-sweep", [0, 0, 0, 0, 0, 0, 0, 1]),
     ] {
         sqlx::query(setting(name, value)).execute(&mut *tx).await.expect("set");
         for (table, expected) in tables.iter().zip(is_seen) {
@@ -155,7 +156,7 @@ async fn pending_migrations_are_known_before_and_after() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     for url in [format!("sqlite:{}", folder.path().join("a.db").display()), testkit::postgres::fresh_database().await] {
         let db = connect(&url, 2).await.expect("connected");
-        assert_eq!(db.pending_migrations().await.expect("read").len(), migrations::Migrator::migrations().len(), "{}", db.kind());
+        assert_eq!(db.pending_migrations().await.expect("read").len(), Migrator::migrations().len(), "{}", db.kind());
         migrate(&url).await.expect("migrated");
         assert_eq!(db.pending_migrations().await, Ok(vec![]), "{}", db.kind());
     }

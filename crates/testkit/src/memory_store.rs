@@ -11,8 +11,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use app::ports::store::{
-    AuditStore, FamilyStore, GuessStore, GuessSubject, PlatformTx, RingChange, RingMark, RingStore, SealedDataKey, SealedSecret, Store,
-    StoreError, Stored, TenantStore, TenantTx, UserStore,
+    AuditStore, FamilyStore, GuessStore, GuessSubject, Leftover, PlatformTx, RingChange, RingMark, RingStore, SealedDataKey, SealedSecret,
+    Store, StoreError, Stored, TenantStore, TenantTx, UserStore,
 };
 use app::tokens::judgement::{Judgement, RefreshAttempt, RefreshFacts, judge};
 use async_trait::async_trait;
@@ -99,6 +99,14 @@ impl MemoryStore {
     /// The ring as it was committed last.
     pub fn ring_of(&self, tenant: TenantId) -> Option<KeyRing> {
         self.committed().rings.get(&tenant).map(|row| row.ring.clone())
+    }
+
+    /// Changes a tenant's sealed data key as no use case would. Nothing happens when it has none.
+    pub fn data_key_tamper(&self, tenant: TenantId, change: impl FnOnce(&mut SealedDataKey)) {
+        let mut committed = self.0.committed.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(row) = Arc::make_mut(&mut committed).rings.get_mut(&tenant) {
+            change(&mut row.data_key);
+        }
     }
 
     fn committed(&self) -> Arc<State> {
@@ -190,8 +198,8 @@ impl State {
     fn apply_change(&mut self, tenant: TenantId, change: &RingChange, data_key: SealedDataKey) {
         self.kids.extend(change.ring.keys.iter().map(|key| key.kid.clone()));
         self.secrets.extend(change.new_secrets.iter().map(|secret| ((tenant, secret.name.clone()), secret.sealed.clone())));
-        for kid in &change.destroyed {
-            self.secrets.remove(&(tenant, kid.as_str().to_owned()));
+        for name in &change.destroyed {
+            self.secrets.remove(&(tenant, name.clone()));
         }
         self.rings.insert(tenant, Ring { ring: change.ring.clone(), data_key, next_due_at: change.next_due_at, claimed_until: None });
     }
@@ -396,6 +404,11 @@ impl FamilyStore for Tx {
         Ok(live)
     }
 
+    async fn families_last_end(&mut self) -> Stored<Option<Timestamp>> {
+        let families = self.state.families.iter().filter(|((owner, _), _)| *owner == self.tenant).map(|(_, family)| family);
+        Ok(families.filter(|family| family.revoked.is_none()).map(|family| family.absolute_expires_at).max())
+    }
+
     async fn family_revoke(&mut self, id: FamilyId, revocation: Revocation) -> Stored<bool> {
         let key = (self.tenant, id);
         let Some(family) = self.writing()?.families.get_mut(&key).filter(|family| family.revoked.is_none()) else { return Ok(false) };
@@ -545,17 +558,19 @@ impl PlatformTx for Tx {
         Ok(tenants.iter().filter_map(mark).collect())
     }
 
-    async fn families_sweep(&mut self, before: Timestamp, limit: u32) -> Stored<u64> {
-        let mut left = limit as usize;
-        remove_some(&mut self.platform_writing().await?.families, &mut left, |_, family| family.ends_at() < before);
-        Ok(u64::from(limit) - left as u64)
-    }
-
-    async fn guesses_sweep(&mut self, before: Timestamp, limit: u32) -> Stored<u64> {
+    async fn sweep(&mut self, what: Leftover, before: Timestamp, limit: u32) -> Stored<u64> {
         let mut left = limit as usize;
         let state = self.platform_writing().await?;
-        remove_some(&mut state.counters, &mut left, |_, (_, touched_at)| *touched_at < before);
-        remove_some(&mut state.sources, &mut left, |_, seen_at| *seen_at < before);
+        match what {
+            Leftover::Families => remove_some(&mut state.families, &mut left, |_, family| family.ends_at() < before),
+            Leftover::GuessCounters => remove_some(&mut state.counters, &mut left, |_, (_, touched_at)| *touched_at < before),
+            Leftover::KnownSources => remove_some(&mut state.sources, &mut left, |_, seen_at| *seen_at < before),
+            Leftover::AuditEvents => state.audit.retain(|record| {
+                let goes = record.at < before && left > 0;
+                left -= usize::from(goes);
+                !goes
+            }),
+        }
         Ok(u64::from(limit) - left as u64)
     }
 

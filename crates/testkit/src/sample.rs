@@ -137,7 +137,7 @@ pub fn ring() -> KeyRing {
         generation: 1,
         numbers: RotationNumbers::default(),
         keys: vec![ring_key(kid())],
-        token_secrets: vec![TokenSecretVersion { version: 1, created_at: NOW }],
+        token_secrets: vec![TokenSecretVersion { version: 1, created_at: NOW, verifies_until: None }],
         older_caches_until: None,
     }
 }

@@ -220,13 +220,15 @@ impl From<KeyCommandError> for Problem {
                 let earliest = match &denied {
                     RotationDenied::AlreadyStaged { earliest, .. }
                     | RotationDenied::TooEarly { earliest }
-                    | RotationDenied::TooManyKeys { earliest, .. } => Some(*earliest),
+                    | RotationDenied::TooManyKeys { earliest, .. }
+                    | RotationDenied::TooManyTokenSecrets { earliest, .. } => Some(*earliest),
                     RotationDenied::UnknownAlg { .. } | RotationDenied::UnknownKid { .. } | RotationDenied::AlreadyEnded { .. } => None,
                 };
                 let (status, code) = match &denied {
                     RotationDenied::AlreadyStaged { .. } => (StatusCode::CONFLICT, "already_staged"),
                     RotationDenied::TooEarly { .. } => (StatusCode::CONFLICT, "too_early"),
                     RotationDenied::TooManyKeys { .. } => (StatusCode::CONFLICT, "too_many_keys"),
+                    RotationDenied::TooManyTokenSecrets { .. } => (StatusCode::CONFLICT, "too_many_token_secrets"),
                     RotationDenied::UnknownAlg { .. } => (StatusCode::UNPROCESSABLE_ENTITY, "unknown_alg"),
                     RotationDenied::UnknownKid { .. } => return Self::not_found(),
                     RotationDenied::AlreadyEnded { .. } => (StatusCode::CONFLICT, "already_ended"),

@@ -5,6 +5,7 @@
 //! Invariant: hashing never runs on an async worker, and a tenant under attack fills at most half of the queue.
 
 use std::collections::{HashMap, VecDeque};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -99,6 +100,7 @@ struct Shared {
     most_waiting: usize,
     /// How long a thread without work keeps its memory.
     keep_memory: Duration,
+    busy: AtomicUsize,
 }
 
 impl Shared {
@@ -126,7 +128,13 @@ impl HashPool {
     }
 
     fn start_keeping(threads: usize, most_waiting: usize, keep_memory: Duration) -> Self {
-        let shared = Arc::new(Shared { queue: Mutex::default(), bell: Condvar::new(), most_waiting: most_waiting.max(2), keep_memory });
+        let shared = Arc::new(Shared {
+            queue: Mutex::default(),
+            bell: Condvar::new(),
+            most_waiting: most_waiting.max(2),
+            keep_memory,
+            busy: AtomicUsize::new(0),
+        });
         for number in 0..threads.max(1) {
             let shared = Arc::clone(&shared);
             let started = std::thread::Builder::new().name(format!("hash-{number}")).spawn(move || work(&shared));
@@ -140,6 +148,11 @@ impl HashPool {
     /// How many jobs wait for a thread.
     pub fn waiting(&self) -> usize {
         self.shared.lock().waiting
+    }
+
+    /// How many threads are at work.
+    pub fn busy(&self) -> usize {
+        self.shared.busy.load(Ordering::Relaxed)
     }
 
     /// Runs `job` on the pool, in the tenant's turn. If the caller goes away before the job has begun, it is not run.
@@ -187,6 +200,7 @@ fn work(shared: &Shared) {
             let mut queue = shared.lock();
             loop {
                 if let Some(job) = queue.pop() {
+                    shared.busy.fetch_add(1, Ordering::Relaxed);
                     break job;
                 }
                 if queue.is_closed {
@@ -209,6 +223,7 @@ fn work(shared: &Shared) {
         if std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| job(&mut memory))).is_err() {
             tracing::error!("a hashing job panicked");
         }
+        shared.busy.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -247,6 +262,7 @@ mod tests {
         while pool.waiting() > 0 {
             tokio::task::yield_now().await;
         }
+        assert_eq!(pool.busy(), 1);
         let mut waiting: Vec<_> = (0..2).map(|_| Box::pin(pool.run(tenant(1), |_| true))).collect();
         for job in &mut waiting {
             assert!(futures_util::poll!(job.as_mut()).is_pending());

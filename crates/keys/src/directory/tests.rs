@@ -7,9 +7,11 @@ use std::future::Future;
 use app::ports::changes::RingChanges;
 use app::ports::store::{StoreError, Stored};
 use domain::audit::AuditEvent;
+use domain::ids::FamilyId;
 use domain::keys::plan::RotationDenied;
 use domain::keys::ring::{Alg, KeyState};
 use domain::tenant::Tenant;
+use domain::token::family::Generation;
 use tokio::sync::mpsc::{self, UnboundedReceiver, unbounded_channel};
 
 use testkit::clock::TestClock;
@@ -152,6 +154,52 @@ fn the_clock_stages_the_algorithm_that_was_not_ready() {
 }
 
 #[test]
+fn a_ring_that_keeps_failing_rests_longer_each_time_and_holds_up_nobody() {
+    run(|world| async move {
+        let node = world.node();
+        world.create(&node, tenant(1)).await;
+        world.create(&node, tenant(2)).await;
+        world.store.data_key_tamper(tenant(1), |key| key.sealed.reverse());
+        node.directory.sweep().await;
+        assert_eq!(node.published(tenant(2)).await.unwrap().ring.generation, 2, "the other one is advanced");
+        assert_eq!((node.stats().due, node.stats().resting, node.stats().failures), (2, 1, 1));
+        // When it is tried again: first as soon as the claim has run out, then after one minute, then after two.
+        let mut failures = Vec::new();
+        for _ in 0..3 {
+            node.directory.sweep().await;
+            world.pass(Ttl::minutes(1));
+            node.directory.sweep().await;
+            failures.push(node.stats().failures);
+        }
+        assert_eq!(failures, [2, 3, 3]);
+        assert!(node.execute(tenant(1), lead_of(30), by()).await.is_err(), "whoever orders by hand is told at once");
+
+        world.store.data_key_tamper(tenant(1), |key| key.sealed.reverse());
+        world.pass(Ttl::minutes(1));
+        node.directory.sweep().await;
+        assert_eq!(node.published(tenant(1)).await.unwrap().ring.generation, 2);
+        assert_eq!((node.stats().resting, node.stats().failures), (0, 3));
+    });
+}
+
+#[test]
+fn keys_are_counted_by_their_state() {
+    run(|world| async move {
+        let node = world.node();
+        for number in [1, 2] {
+            world.create(&node, tenant(number)).await;
+            node.published(tenant(number)).await.unwrap();
+        }
+        node.execute(tenant(1), rotate(), by()).await.unwrap();
+        let counts = node.key_states().map(|(state, count)| (state.name(), count));
+        assert_eq!(counts, [("staged", 1), ("active", 2), ("retiring", 0), ("retired", 0), ("revoked", 0)]);
+        node.forget(tenant(1));
+        assert_eq!(node.key_states()[1], (KeyState::Active, 1));
+        assert_eq!(node.stats().passivations, 1);
+    });
+}
+
+#[test]
 fn a_lost_race_is_planned_anew_once() {
     run(|world| async move {
         let node = world.node();
@@ -224,6 +272,72 @@ fn a_policy_is_adopted_and_audited_or_refused() {
         assert!(world.events().contains(&AuditEvent::KeyPolicyChanged { changed: vec!["lead_seconds".to_owned()] }));
         let hasty = RotationNumbers { lead_seconds: Ttl::seconds(1), ..RotationNumbers::default() };
         assert!(matches!(node.execute(tenant(1), KeyCommand::ChangePolicy(hasty), by()).await, Err(KeyCommandError::Unsafe(_))));
+    });
+}
+
+fn rotate_secret(sessions_end_by: Timestamp) -> KeyCommand {
+    KeyCommand::Plan(Intent::RotateTokenSecret { sessions_end_by })
+}
+
+#[test]
+fn a_token_secret_verifies_until_its_sessions_have_ended_and_is_destroyed_then() {
+    run(|world| async move {
+        let (here, there) = (world.node(), world.node());
+        world.create(&here, tenant(1)).await;
+        world.create(&here, tenant(2)).await;
+        here.directory.sweep().await;
+        let family = FamilyId::new(NOW, [3; 10]);
+        let old = here.signer(tenant(1), 0).await.unwrap().mint_refresh(family, Generation::FIRST);
+        let change = here.execute(tenant(1), rotate_secret(NOW.plus(Ttl::days(5))), by()).await.unwrap();
+        let until = change.keys.ring.token_secrets[0].verifies_until.unwrap();
+        assert!(change.changed && until > NOW.plus(Ttl::days(5)), "with room for nodes that have not heard yet");
+
+        let signer = there.signer(tenant(1), change.keys.ring.generation).await.unwrap();
+        assert_eq!(signer.open_refresh(&old), Some((family, Generation::FIRST)));
+        let new = signer.mint_refresh(family, Generation::FIRST);
+        assert_ne!(new, old, "the new version signs");
+        world.pass(Ttl::days(5));
+        here.directory.sweep().await;
+        assert!(here.signer(tenant(1), 0).await.unwrap().open_refresh(&old).is_some(), "not a moment too early");
+
+        world.pass(Ttl::minutes(2));
+        assert!(NOW.plus(Ttl::days(5)).plus(Ttl::minutes(2)) >= until);
+        here.directory.sweep().await;
+        there.directory.sweep().await;
+        for node in [&here, &there] {
+            let signer = node.signer(tenant(1), 0).await.unwrap();
+            assert_eq!(signer.open_refresh(&old), None);
+            assert_eq!(signer.open_refresh(&new), Some((family, Generation::FIRST)));
+        }
+        let secrets_of = async |number| {
+            let mut tx = world.store.begin_read(tenant(number)).await.unwrap();
+            let names = tx.sealed_secrets().await.unwrap().into_iter().map(|secret| secret.name);
+            names.filter(|name| name.starts_with("refresh-token/")).collect::<Vec<_>>()
+        };
+        assert_eq!(secrets_of(1).await, ["refresh-token/2"]);
+        assert_eq!(secrets_of(2).await, ["refresh-token/1"], "the other tenant's is as it was");
+        let events = world.events();
+        assert!(events.contains(&AuditEvent::TokenSecretRotated { version: 2, older_verifies_until: until }));
+        assert!(events.contains(&AuditEvent::TokenSecretDestroyed { version: 1 }));
+    });
+}
+
+#[test]
+fn a_ring_keeps_so_many_token_secrets_and_no_more() {
+    run(|world| async move {
+        let node = world.node();
+        world.create(&node, tenant(1)).await;
+        for day in 1..8 {
+            node.execute(tenant(1), rotate_secret(NOW.plus(Ttl::days(day))), by()).await.unwrap();
+        }
+        let refused = node.execute(tenant(1), rotate_secret(NOW.plus(Ttl::days(9))), by()).await.map(|_| ());
+        let earliest = node.published(tenant(1)).await.unwrap().ring.token_secrets[0].verifies_until.unwrap();
+        assert_eq!(refused, Err(RotationDenied::TooManyTokenSecrets { live: 8, earliest }.into()));
+        world.pass(Ttl::days(2));
+        node.directory.sweep().await;
+        node.execute(tenant(1), rotate_secret(NOW.plus(Ttl::days(9))), by()).await.unwrap();
+        let versions: Vec<_> = node.published(tenant(1)).await.unwrap().ring.token_secrets.iter().map(|secret| secret.version).collect();
+        assert_eq!(versions, [2, 3, 4, 5, 6, 7, 8, 9], "a version is never used again");
     });
 }
 

@@ -4,7 +4,8 @@
 
 use std::sync::Arc;
 
-use app::ports::store::{RingMark, Store, StoreError};
+use app::ports::store::{Leftover, RingMark, Store, StoreError};
+use domain::audit::AuditRecord;
 use domain::guess::{GuessCounter, GuessScope};
 use domain::time::Ttl;
 
@@ -94,20 +95,25 @@ pub async fn what_has_ended_is_swept(store: Arc<dyn Store>) {
         tx.family_insert(&ended).await.expect("stored");
         tx.guess_counter_set(GuessScope::Source, &[n; 32], GuessCounter { attempts: 1, blocked_until: None }, NOW).await.expect("set");
         tx.source_remember(home.alice.id, &[n; 32], NOW).await.expect("remembered");
+        tx.audit_append(&sample::audit_record(home.id())).await.expect("appended");
     }
+    let kept = AuditRecord { at: later, ..sample::audit_record(home.id()) };
+    tx.audit_append(&kept).await.expect("appended");
     tx.source_remember(home.alice.id, &[77; 32], later).await.expect("remembered");
     tx.commit().await.expect("commits");
 
     let mut tx = store.begin_platform().await.expect("begins");
-    assert_eq!(tx.families_sweep(NOW, 10).await, Ok(0), "not before it has ended");
-    assert_eq!(tx.families_sweep(later, 2).await, Ok(2));
-    assert_eq!(tx.families_sweep(later, 10).await, Ok(1));
-    assert_eq!(tx.guesses_sweep(later, 4).await, Ok(4));
-    assert_eq!(tx.guesses_sweep(later, 10).await, Ok(2));
+    for what in Leftover::ALL {
+        assert_eq!(tx.sweep(what, NOW, 10).await, Ok(0), "{what:?}: not before it is over");
+        assert_eq!(tx.sweep(what, later, 2).await, Ok(2), "{what:?}");
+        assert_eq!(tx.sweep(what, later, 10).await, Ok(1), "{what:?}");
+    }
+    assert!(tx.tenant_by_id(home.id()).await.expect("read").is_some(), "sees what it saw before");
     tx.commit().await.expect("commits");
     let mut tx = store.begin_read(home.id()).await.expect("begins");
     assert_eq!(tx.families_live(home.alice.id, NOW).await, Ok(vec![home.family]));
     assert_eq!(tx.source_is_known(home.alice.id, &[77; 32], NOW).await, Ok(true));
+    assert_eq!(tx.audit_page(None, 10).await, Ok(vec![kept]));
 }
 
 /// The first secret of a name counts, also for a node that made another one.

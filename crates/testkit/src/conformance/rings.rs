@@ -13,7 +13,7 @@ pub async fn a_ring_is_replaced_by_its_successor(store: Arc<dyn Store>) {
     let home = sample::home(&*store).await.expect("stored");
     let kid = sample::kid();
     let mut change = sample::ring_with(&home.ring, kid.clone());
-    change.destroyed = vec![home.ring.keys[0].kid.clone()];
+    change.destroyed = vec![home.ring.keys[0].kid.to_string()];
     let mut tx = store.begin(home.id()).await.expect("begins");
     tx.ring_replace(&change).await.expect("replaced");
     assert_eq!(tx.ring().await, Ok(Some(change.ring.clone())));
