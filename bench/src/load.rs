@@ -49,6 +49,11 @@ pub(crate) struct Load {
 }
 
 impl Load {
+    /// Processor time that the server spent on each answer, in microseconds.
+    pub(crate) fn server_micros(&self) -> f64 {
+        self.server_cores / self.per_second * 1e6
+    }
+
     /// The rest of what the window showed, for people.
     pub(crate) fn detail(&self) -> String {
         let millis = |micros: u32| f64::from(micros) / 1_000.0;

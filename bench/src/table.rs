@@ -9,6 +9,7 @@ use crate::stats;
 pub(crate) enum Unit {
     PerSecond,
     Milliseconds,
+    Microseconds,
     /// Millions of bytes.
     Megabytes,
 }
@@ -19,6 +20,7 @@ impl Unit {
             Self::PerSecond if value >= 1_000.0 => format!("{}/s", thousands(value)),
             Self::PerSecond => format!("{value:.1}/s"),
             Self::Milliseconds => format!("{value:.1} ms"),
+            Self::Microseconds => format!("{value:.1} µs"),
             Self::Megabytes => format!("{value:.1} MB"),
         }
     }

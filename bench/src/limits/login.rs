@@ -10,8 +10,12 @@ use crate::load::window;
 use crate::table::{Aim, Row, Unit};
 use crate::{Outcome, machine, progress, stage};
 
-pub(super) const CONNECTIONS: usize = 8;
-/// More than are logged in within a window, on most machines.
+/// Enough that no core waits for somebody to ask.
+pub(super) fn connections() -> usize {
+    (machine::cores() * 2).max(8)
+}
+
+/// So many that the same one does not come back soon.
 pub(super) const USERS: usize = 512;
 
 pub(super) fn measure(plan: &Plan) -> Rows {
@@ -20,10 +24,10 @@ pub(super) fn measure(plan: &Plan) -> Rows {
     stage::tenant(&mut admin)?;
     progress(format_args!("    {USERS} users"));
     let users = stage::users(&mut admin, "user", USERS)?;
-    let mut logins = stage::logins(&users, CONNECTIONS);
+    let mut logins = stage::logins(&users, connections());
     let turns = plan.in_turns(|| window(claviger.target(), &mut logins, plan.span), || hashes_per_second(plan.span))?;
     Ok(vec![Row {
-        what: format!("Login of {USERS} users in turn, {CONNECTIONS} connections"),
+        what: format!("Login of {USERS} users in turn, {} connections", logins.len()),
         unit: Unit::PerSecond,
         claviger: turns.ours,
         beside: Some((turns.beside, format!("argon2id hashes on {} threads", machine::cores()))),

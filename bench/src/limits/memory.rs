@@ -25,7 +25,7 @@ pub(super) fn measure(plan: &Plan) -> Rows {
     let users = stage::users(&mut admin, "user", login::USERS)?;
     let refreshing = window(claviger.target(), &mut sessions, plan.span)?;
     let after_refreshing = megabytes(claviger.resident_bytes()?);
-    let logging_in = window(claviger.target(), &mut stage::logins(&users, login::CONNECTIONS), plan.span)?;
+    let logging_in = window(claviger.target(), &mut stage::logins(&users, login::connections()), plan.span)?;
     let at_once = megabytes(claviger.resident_bytes()?);
     progress(format_args!("    {at_once:.1} MB; idle for {} s", after_wait.as_secs()));
     std::thread::sleep(after_wait);
