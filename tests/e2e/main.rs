@@ -6,6 +6,7 @@ mod bad_input;
 mod cookie;
 mod foreign_verifiers;
 mod keys;
+mod limits;
 mod login_limits;
 mod main_job;
 mod rights;

@@ -196,6 +196,11 @@ impl World {
         self.bearing(&self.platform_token)
     }
 
+    /// Where health and metrics are.
+    pub(crate) fn management_url(&self) -> &str {
+        &self.running.management_url
+    }
+
     /// Whoever holds this token.
     pub(crate) fn bearing(&self, token: &str) -> Caller<'_> {
         Caller { world: self, bearer: Some(token.to_owned()) }
