@@ -90,6 +90,15 @@ fn a_head_that_never_ends_is_given_up() {
 }
 
 #[test]
+fn an_answer_that_nobody_reads_does_not_hold_its_connection() {
+    in_world_with(hasty, async |world| {
+        let mut deaf = Raw::to(world).await;
+        let asking = async { while deaf.0.write_all(b"GET /openapi.json HTTP/1.1\r\nhost: x\r\n\r\n").await.is_ok() {} };
+        timeout(FOREVER, asking).await.expect("the server closes the connection");
+    });
+}
+
+#[test]
 fn a_body_that_never_ends_is_refused_in_the_words_of_its_endpoint() {
     in_world_with(hasty, async |world| {
         world.tenant("acme").await;

@@ -4,6 +4,7 @@
 
 mod bad_input;
 mod cookie;
+mod description;
 mod foreign_verifiers;
 mod keys;
 mod limits;

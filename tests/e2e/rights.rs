@@ -41,6 +41,7 @@ const NO_ID: &str = "01890000-0000-7000-8000-000000000000";
 
 #[rustfmt::skip]
 const KNOWN: &[Row] = &[
+    row("GET", "/openapi.json", Public, Body::None),
     row("GET", "/t/{slug}/.well-known/jwks.json", Public, Body::None),
     row("GET", "/t/{slug}/.well-known/openid-configuration", Public, Body::None),
     row("GET", "/.well-known/oauth-authorization-server/t/{slug}", Public, Body::None),

@@ -6,6 +6,7 @@
 mod admin;
 mod admission;
 mod connection;
+mod description;
 pub mod error;
 mod extract;
 mod health;
@@ -17,5 +18,6 @@ mod router;
 mod state;
 
 pub use connection::Connection;
+pub use description::description;
 pub use router::{Guard, RouteInfo, management, public, table};
 pub use state::{ApiSettings, ApiState, KeyGauges};

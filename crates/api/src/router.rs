@@ -7,6 +7,7 @@ use actix_web::{HttpResponse, ResponseError, Route, guard, middleware, web};
 
 use crate::admin::{events, keys, tenants, users};
 use crate::admission::admit;
+use crate::description;
 use crate::error::Refusal;
 use crate::error::problem::Problem;
 use crate::extract::json;
@@ -47,6 +48,7 @@ type Entry = (&'static str, Vec<(&'static str, Guard, Route)>);
 fn routes() -> Vec<Entry> {
     use Guard::{ByCredential, Introspector, PlatformAdmin, Public, TenantAdmin, User};
     vec![
+        ("/openapi.json", vec![("GET", Public, web::to(description::get))]),
         ("/t/{slug}/.well-known/jwks.json", vec![("GET", Public, web::to(jwks::get))]),
         ("/t/{slug}/.well-known/openid-configuration", vec![("GET", Public, web::to(discovery::get))]),
         ("/.well-known/oauth-authorization-server/t/{slug}", vec![("GET", Public, web::to(discovery::get))]),
