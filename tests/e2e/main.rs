@@ -6,6 +6,7 @@ mod bad_input;
 mod cookie;
 mod description;
 mod foreign_verifiers;
+mod junk;
 mod keys;
 mod limits;
 mod login_limits;
