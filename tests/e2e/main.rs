@@ -4,8 +4,11 @@
 
 mod bad_input;
 mod cookie;
+mod description;
 mod foreign_verifiers;
+mod junk;
 mod keys;
+mod limits;
 mod login_limits;
 mod main_job;
 mod metrics;

@@ -174,14 +174,18 @@ impl Caller<'_> {
     }
 }
 
-/// Sends a request and reads the whole answer.
+/// Sends a request and reads the whole answer, which must be as the API's description says.
 pub(crate) async fn sent(request: RequestBuilder) -> Answer {
     let (client, request) = request.build_split();
     let request = request.expect("a request");
-    let asked = format!("{} {}", request.method(), request.url().path());
+    let (method, path) = (request.method().to_string(), request.url().path().to_owned());
+    let asked = format!("{method} {path}");
+    let body = request.body().and_then(|body| body.as_bytes()).map(<[u8]>::to_vec);
     let response = client.execute(request).await.unwrap_or_else(|error| panic!("{asked}: no answer: {error}"));
     let (status, headers) = (response.status().as_u16(), response.headers().clone());
-    Answer { status, headers, text: response.text().await.expect("a text"), asked }
+    let answer = Answer { status, headers, text: response.text().await.expect("a text"), asked };
+    crate::description::check(&method, &path, body.as_deref(), &answer);
+    answer
 }
 
 /// A signed-in user.
@@ -203,6 +207,11 @@ impl World {
 
     pub(crate) fn platform_admin(&self) -> Caller<'_> {
         self.bearing(&self.platform_token)
+    }
+
+    /// Where health and metrics are.
+    pub(crate) fn management_url(&self) -> &str {
+        &self.running.management_url
     }
 
     /// Whoever holds this token.

@@ -4,14 +4,20 @@
 //! from `app`, and only [`error`] knows status codes.
 
 mod admin;
+mod admission;
+mod connection;
+mod description;
 pub mod error;
 mod extract;
 mod health;
+mod limits;
 pub mod metrics;
 mod oauth;
 mod observe;
 mod router;
 mod state;
 
+pub use connection::Connection;
+pub use description::description;
 pub use router::{Guard, RouteInfo, management, public, table};
 pub use state::{ApiSettings, ApiState, FollowTrace};

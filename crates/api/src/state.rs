@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use app::ctx::Ctx;
 
@@ -14,6 +15,10 @@ pub struct ApiSettings {
     pub trusted_proxies: Vec<IpAddr>,
     /// The largest request body that is read.
     pub max_body_bytes: usize,
+    /// The largest request head (address and headers) that is answered by anything but a refusal.
+    pub max_head_bytes: usize,
+    /// The longest that a request's body and its handler may take together.
+    pub request_timeout: Duration,
 }
 
 /// Makes a span part of the trace that a `traceparent` header names (W3C Trace Context).

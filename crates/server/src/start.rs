@@ -9,7 +9,7 @@ use std::time::Duration;
 use actix_web::dev::{Server, ServerHandle};
 use actix_web::web::ServiceConfig;
 use actix_web::{App, HttpServer};
-use api::{ApiSettings, ApiState};
+use api::{ApiSettings, ApiState, Connection};
 use app::access::PlatformToken;
 use app::credentials::hash_pool::HashPool;
 use app::ctx::Ctx;
@@ -28,8 +28,6 @@ use crate::wire::{self, SystemClock, SystemEntropy, WireError};
 
 /// Connections that the system holds for us while all threads are busy.
 const BACKLOG: u32 = 1_024;
-/// How long a connection that nobody uses stays open.
-const KEEP_ALIVE: Duration = Duration::from_secs(75);
 
 /// Why the server did not start; the text says what to do.
 #[derive(Debug, thiserror::Error)]
@@ -118,8 +116,12 @@ pub async fn start_at(settings: Settings, clock: Arc<dyn Clock>) -> Result<Runni
     }
 
     let sweep = Arc::new(Sweep::new(Arc::clone(&ctx), settings.audit.retention_days));
-    let api_settings =
-        ApiSettings { trusted_proxies: settings.server.trusted_proxies.clone(), max_body_bytes: settings.server.max_body_bytes };
+    let api_settings = ApiSettings {
+        trusted_proxies: settings.server.trusted_proxies.clone(),
+        max_body_bytes: settings.server.max_body_bytes,
+        max_head_bytes: settings.server.max_head_bytes,
+        request_timeout: Duration::from_secs(settings.server.request_timeout_seconds),
+    };
     let (keys, database, swept) = (Arc::clone(&directory), store.database().clone(), Arc::clone(&sweep));
     let state = ApiState::new(Arc::clone(&ctx), api_settings)
         .with_readings(move || wire::readings(&keys, &database, &swept))
@@ -213,10 +215,15 @@ fn serving(
     workers: usize,
     configure: impl Fn(&mut ServiceConfig) + Clone + Send + 'static,
 ) -> std::io::Result<Server> {
+    let keep_alive = Duration::from_secs(settings.server.keep_alive_seconds);
+    // Whoever neither begins a request nor takes an answer for as long as both may last, is not going to.
+    let patience = keep_alive + Duration::from_secs(settings.server.request_timeout_seconds);
     let server = HttpServer::new(move || App::new().configure(configure.clone()))
         .workers(workers)
-        .client_request_timeout(Duration::from_secs(settings.server.request_timeout_seconds))
-        .keep_alive(KEEP_ALIVE)
+        .max_connections((settings.server.max_connections / workers).max(1))
+        .client_request_timeout(Duration::from_secs(settings.server.head_timeout_seconds))
+        .keep_alive(keep_alive)
+        .on_connect(move |io, data| Connection::watch(io, data, patience))
         .shutdown_timeout(settings.server.shutdown_grace_seconds)
         .disable_signals()
         .listen(listener)?;

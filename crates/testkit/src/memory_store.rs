@@ -61,11 +61,14 @@ impl std::fmt::Debug for MemoryStore {
     }
 }
 
+/// With the password's hash.
+type Account = (User, Option<Secret<String>>);
+
 #[derive(Clone, Default)]
 struct State {
     /// With the time of the deletion.
     tenants: BTreeMap<TenantId, (Tenant, Option<Timestamp>)>,
-    users: BTreeMap<(TenantId, UserId), (User, Option<Secret<String>>)>,
+    users: BTreeMap<(TenantId, UserId), Account>,
     families: BTreeMap<(TenantId, FamilyId), RefreshFamily>,
     rings: BTreeMap<TenantId, Ring>,
     secrets: BTreeMap<(TenantId, String), Vec<u8>>,

@@ -16,6 +16,8 @@ use domain::password::PasswordDenied;
 use domain::text::BadText;
 use serde_json::{Map, Value, json};
 
+use super::Refusal;
+
 /// One refusal, ready to be sent.
 #[derive(Debug)]
 pub struct Problem {
@@ -39,10 +41,6 @@ impl Problem {
     /// The answer for what does not exist, and for what the caller may not know of.
     pub(crate) fn not_found() -> Self {
         Self::new(StatusCode::NOT_FOUND, "not_found", "There is no such thing here.")
-    }
-
-    pub(crate) fn method_not_allowed() -> Self {
-        Self::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", "This address does not take that method.")
     }
 
     pub(crate) fn too_large() -> Self {
@@ -173,6 +171,37 @@ impl From<AccessDenied> for Problem {
             },
             AccessDenied::NotFound => Self::not_found(),
             AccessDenied::Fault(fault) => fault.into(),
+        }
+    }
+}
+
+impl From<Refusal> for Problem {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::Tenant(denied) => denied.into(),
+            Refusal::Access(denied) => denied.into(),
+            Refusal::Fault(fault) => fault.into(),
+            Refusal::HeadTooLarge => Self::new(
+                StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+                "head_too_large",
+                "The address and the headers are larger than this server reads.",
+            ),
+            Refusal::BodyTooSlow => {
+                Self::new(StatusCode::REQUEST_TIMEOUT, "too_slow", "The request body did not come in time. Send it again, faster.")
+            }
+            Refusal::TookTooLong => Self {
+                retry_after: Some(1),
+                ..Self::new(
+                    StatusCode::SERVICE_UNAVAILABLE,
+                    "took_too_long",
+                    "The answer was not ready in time. What was asked for may have been done: look before you ask again.",
+                )
+            },
+            Refusal::MethodNotAllowed { .. } => Self::new(
+                StatusCode::METHOD_NOT_ALLOWED,
+                "method_not_allowed",
+                "This address does not take that method; Allow names those it takes.",
+            ),
         }
     }
 }

@@ -14,8 +14,13 @@ impl Settings {
         let server = &self.server;
         base_url(&server.base_url)?;
         bounded("server.workers", server.workers, 0, 1_024)?;
+        bounded("server.max_connections", server.max_connections, 1, 1_000_000)?;
+        // Beyond 128 KiB and 96 headers the HTTP parser refuses by itself.
+        bounded("server.max_head_bytes", server.max_head_bytes, 4_096, 128 * 1_024)?;
         bounded("server.max_body_bytes", server.max_body_bytes, 1_024, 16 * 1_024 * 1_024)?;
+        bounded("server.head_timeout_seconds", server.head_timeout_seconds, 1, 600)?;
         bounded("server.request_timeout_seconds", server.request_timeout_seconds, 1, 600)?;
+        bounded("server.keep_alive_seconds", server.keep_alive_seconds, 1, 3_600)?;
         bounded("server.shutdown_grace_seconds", server.shutdown_grace_seconds, 0, 3_600)?;
         if server.public_addr == server.management_addr && server.public_addr.port() != 0 {
             return bad("server.management_addr", "is the public address; give it another port, out of the public's reach");

@@ -38,8 +38,13 @@ pub struct ServerSettings {
     pub base_url: String,
     /// 0 = one per core.
     pub workers: usize,
+    /// Of each listener, shared out evenly among its workers.
+    pub max_connections: usize,
+    pub max_head_bytes: usize,
     pub max_body_bytes: usize,
+    pub head_timeout_seconds: u64,
     pub request_timeout_seconds: u64,
+    pub keep_alive_seconds: u64,
     pub shutdown_grace_seconds: u64,
     pub trusted_proxies: Vec<IpAddr>,
 }
