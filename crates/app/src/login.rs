@@ -161,6 +161,7 @@ async fn failed(ctx: &Ctx, tenant: &Tenant, user_id: Option<UserId>, reason: Log
 }
 
 /// Everything that was true before hashing is looked at again in the transaction that opens the session.
+#[tracing::instrument(name = "app.open_session", skip_all)]
 #[expect(clippy::too_many_arguments, reason = "the second half of one flow, split where the transaction begins")]
 async fn open_session(
     ctx: &Ctx,

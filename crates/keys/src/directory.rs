@@ -356,6 +356,8 @@ impl Directory {
                     self.resting.recovered(tenant);
                     tracing::debug!(%tenant, changed = change.changed, "advanced a key ring");
                 }
+                // Deleted in the meantime.
+                Err(KeyCommandError::Fault(KeyFault::NoRing)) => self.resting.recovered(tenant),
                 Err(error) => {
                     self.failures.fetch_add(1, Ordering::Relaxed);
                     let again_at = self.resting.failed(tenant, self.node.timing.sweep_interval, now);

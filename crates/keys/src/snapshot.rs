@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use app::ports::keys::{KeyFault, PublishedKeys};
 use arc_swap::ArcSwapOption;
-use domain::keys::plan::next_due;
+use domain::keys::plan::next_change;
 use domain::keys::policy::{NodeTiming, RotationPolicy};
 use domain::keys::ring::KeyRing;
 use domain::time::Timestamp;
@@ -62,7 +62,7 @@ pub(crate) fn snapshot(ring: KeyRing, timing: NodeTiming, now: Timestamp) -> Res
     let policy = RotationPolicy::raised(ring.numbers.clone(), timing);
     let JwkSet { bytes, etag } = JwkSet::of(&ring)?;
     Ok(PublishedKeys {
-        next_change: next_due(&ring, &policy, now),
+        next_change: next_change(&ring, &policy, now),
         verifier: Arc::new(RingVerifier::new(&ring, timing.clock_skew)?),
         jwks: bytes,
         etag,

@@ -149,8 +149,8 @@ fn spans_reach_the_collector_hang_together_and_hold_no_secret() {
     for value in ["/t/{slug}/oauth/token", "the-login-request", "claviger", "service.version"] {
         assert!(delivered.holds(value), "no value {value}");
     }
-    // The request, the login and the check of the password.
-    assert_eq!(delivered.count(believed.to_be_bytes()), 3, "a trusted proxy's trace goes on");
+    // The request, the login, and in it the check of the password and the opening of the session.
+    assert_eq!(delivered.count(believed.to_be_bytes()), 4, "a trusted proxy's trace goes on");
     assert!(!delivered.holds(stranger.to_be_bytes()), "a stranger's does not");
     for secret in &hidden {
         assert!(!delivered.holds(secret), "the payload holds {secret}");

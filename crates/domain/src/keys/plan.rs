@@ -234,6 +234,12 @@ pub fn first(policy: &RotationPolicy, algs: &[Alg], now: Timestamp) -> Plan {
 
 /// When [`Intent::Advance`] will next have something to do; `None` when never.
 pub fn next_due(ring: &KeyRing, policy: &RotationPolicy, now: Timestamp) -> Option<Timestamp> {
+    let spent = ring.token_secrets.iter().filter_map(|secret| secret.verifies_until);
+    spent.chain(next_change(ring, policy, now)).min()
+}
+
+/// When the published keys will next change by plan; `None` when never.
+pub fn next_change(ring: &KeyRing, policy: &RotationPolicy, now: Timestamp) -> Option<Timestamp> {
     let retirements = ring.keys.iter().filter(|key| key.is_live()).filter_map(|key| key.superseded.map(|s| s.published_until));
     let rotations = policy.algs().iter().filter_map(|alg| match ring.newest_of(*alg) {
         None => Some(now),
@@ -242,8 +248,7 @@ pub fn next_due(ring: &KeyRing, policy: &RotationPolicy, now: Timestamp) -> Opti
     });
     let leavers =
         ring.keys.iter().filter(|key| key.is_live() && key.superseded.is_none() && !policy.algs().contains(&key.alg)).map(|_| now);
-    let token_secrets = ring.token_secrets.iter().filter_map(|secret| secret.verifies_until);
-    retirements.chain(rotations).chain(leavers).chain(token_secrets).min()
+    retirements.chain(rotations).chain(leavers).min()
 }
 
 fn stage(policy: &RotationPolicy, alg: Alg, sign_from: Timestamp, plan: &mut Plan) {
