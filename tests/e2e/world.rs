@@ -285,7 +285,9 @@ impl World {
 
     /// What the management listener shows to Prometheus.
     pub(crate) async fn metrics(&self) -> String {
-        sent(self.http.get(format!("{}/metrics", self.running.management_url))).await.is(200).text
+        let answer = self.http.get(format!("{}/metrics", self.running.management_url)).send().await.expect("an answer");
+        assert_eq!(answer.status(), 200);
+        answer.text().await.expect("a text")
     }
 
     pub(crate) async fn jwks(&self, slug: &str) -> Value {
