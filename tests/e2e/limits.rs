@@ -180,6 +180,30 @@ fn more_connections_than_there_may_be_wait_until_one_is_closed() {
 }
 
 #[test]
+fn a_connection_that_is_used_is_never_closed_for_its_age() {
+    in_world_with(hasty, async |world| {
+        world.tenant("acme").await;
+        let management = world.management_url().strip_prefix("http://").expect("a plain address");
+        let mut probe = Raw(TcpStream::connect(management).await.expect("a connection"));
+        let mut raw = Raw::to(world).await;
+        let started = Instant::now();
+        // Twice the patience of a hasty server.
+        while started.elapsed() < Duration::from_secs(4) {
+            raw.says(GOOD).await;
+            raw.until("jwks_uri").await;
+            probe.says("GET /health/live HTTP/1.1\r\nhost: x\r\n\r\n").await;
+            probe.until("ok\"}").await;
+        }
+    });
+}
+
+async fn metrics(world: &World) -> String {
+    let client = reqwest::Client::builder().no_proxy().build().expect("a client");
+    let answer = client.get(format!("{}/metrics", world.management_url())).send().await.expect("an answer");
+    answer.text().await.expect("a text")
+}
+
+#[test]
 fn the_connections_of_the_public_do_not_take_those_of_health_checks() {
     let few = |settings: &mut Settings| {
         settings.server.workers = 1;
@@ -189,8 +213,12 @@ fn the_connections_of_the_public_do_not_take_those_of_health_checks() {
     in_world_with(few, async |world| {
         let mut greedy = Raw::to(world).await;
         greedy.says("GET / HTTP/1.1\r\n").await;
-        let health = reqwest::Client::builder().no_proxy().build().expect("a client");
-        let ready = health.get(format!("{}/health/ready", world.management_url())).send().await.expect("an answer");
-        assert_eq!(ready.status(), 200);
+        // Until it was let in; and until it is gone again, with all that was kept about it.
+        let seen = async |count: &str| {
+            while !metrics(world).await.contains(&format!("claviger_connections{{listener=\"public\"}} {count}\n")) {}
+        };
+        timeout(FOREVER, seen("1")).await.expect("the connection is counted");
+        drop(greedy);
+        timeout(FOREVER, seen("0")).await.expect("the connection is forgotten");
     });
 }

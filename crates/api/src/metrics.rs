@@ -2,7 +2,9 @@
 //!
 //! Invariant: no metric has a tenant label, so their number does not grow with the tenants.
 
-use prometheus::{Encoder, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, Opts, Registry, TextEncoder};
+use prometheus::{
+    Encoder, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder,
+};
 
 /// All metrics of one process.
 #[derive(Debug)]
@@ -13,6 +15,7 @@ pub struct Metrics {
     pub(crate) logins: IntCounterVec,
     pub(crate) refreshes: IntCounterVec,
     pub(crate) login_seconds: Histogram,
+    pub(crate) connections: IntGaugeVec,
     hashing_queue: IntGauge,
     keys_awake: IntGauge,
     key_activations: IntCounter,
@@ -67,6 +70,11 @@ impl Metrics {
                     HistogramOpts::new("claviger_login_duration_seconds", "Time of a login, its hash and its wait included.").buckets(fast),
                 )
                 .expect("the name is a constant that prometheus accepts"),
+            ),
+            connections: registered(
+                &registry,
+                IntGaugeVec::new(Opts::new("claviger_connections", "Open connections by listener."), &["listener"])
+                    .expect("the name and labels are constants that prometheus accepts"),
             ),
             hashing_queue: gauge("claviger_hashing_queue_length", "Passwords that wait for a hashing thread."),
             keys_awake: gauge("claviger_key_actors", "Tenants whose keys are in memory."),

@@ -6,9 +6,8 @@ use actix_web::body::MessageBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::header::{HeaderName, HeaderValue};
 use actix_web::middleware::Next;
-use actix_web::{Error, HttpMessage, HttpRequest, web};
+use actix_web::{Error, HttpMessage, web};
 
-use crate::connection::Connection;
 use crate::state::ApiState;
 
 /// The id a request is known by in logs, in the audit log and to its sender.
@@ -28,16 +27,8 @@ fn request_id(request: &ServiceRequest, state: &ApiState) -> String {
     }
 }
 
-/// Tells the connection that it is of use.
-fn moved(request: &HttpRequest) {
-    if let Some(connection) = request.conn_data::<Connection>() {
-        connection.moved();
-    }
-}
-
 pub(crate) async fn observe(request: ServiceRequest, next: Next<impl MessageBody>) -> Result<ServiceResponse<impl MessageBody>, Error> {
     let Some(state) = request.app_data::<web::Data<ApiState>>().cloned() else { return next.call(request).await };
-    moved(request.request());
     let started = Instant::now();
     let id = request_id(&request, &state);
     request.extensions_mut().insert(RequestId(id.clone()));
@@ -46,8 +37,6 @@ pub(crate) async fn observe(request: ServiceRequest, next: Next<impl MessageBody
 
     let span = tracing::info_span!("http", %method, route, request_id = %id);
     let mut response = tracing::Instrument::instrument(next.call(request), span.clone()).await?;
-
-    moved(response.request());
 
     let status = response.status();
     let method = if status.as_u16() == 405 || route == "none" { "other" } else { &method };

@@ -7,6 +7,7 @@ use actix_web::{HttpResponse, ResponseError, Route, guard, middleware, web};
 
 use crate::admin::{events, keys, tenants, users};
 use crate::admission::admit;
+use crate::connection::moving;
 use crate::description;
 use crate::error::Refusal;
 use crate::error::problem::Problem;
@@ -125,7 +126,12 @@ pub fn public(state: ApiState) -> impl FnOnce(&mut web::ServiceConfig) {
             let not_allowed = move || ready(Refusal::MethodNotAllowed { allowed: allowed.clone() }.answer(Some(path)));
             scope = scope.service(resource.default_service(web::to(not_allowed)));
         }
-        config.service(scope.default_service(web::to(async || Problem::not_found().error_response())).wrap(middleware::from_fn(observe)));
+        config.service(
+            scope
+                .default_service(web::to(async || Problem::not_found().error_response()))
+                .wrap(middleware::from_fn(observe))
+                .wrap(middleware::from_fn(moving)),
+        );
     }
 }
 
@@ -140,11 +146,12 @@ fn guarded(method: &'static str, guard: Guard, route: Route) -> Route {
 /// What the management listener serves: not for the internet.
 pub fn management(state: ApiState) -> impl FnOnce(&mut web::ServiceConfig) {
     move |config| {
-        config
+        let scope = web::scope("")
             .app_data(web::Data::new(state))
             .route("/health/live", web::get().to(health::live))
             .route("/health/ready", web::get().to(health::ready))
             .route("/metrics", web::get().to(health::metrics))
             .default_service(web::to(async || HttpResponse::NotFound().finish()));
+        config.service(scope.wrap(middleware::from_fn(moving)));
     }
 }

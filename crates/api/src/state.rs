@@ -1,11 +1,14 @@
 //! What handlers share.
 
+use std::any::Any;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use actix_web::dev::Extensions;
 use app::ctx::Ctx;
 
+use crate::connection::Connection;
 use crate::metrics::Metrics;
 
 /// How the edge behaves; from the settings.
@@ -49,6 +52,13 @@ impl ApiState {
     /// Never in practice: only if two metrics had the same name.
     pub fn new(ctx: Arc<Ctx>, settings: ApiSettings) -> Self {
         Self { ctx, settings: Arc::new(settings), metrics: Arc::new(Metrics::new()), key_gauges: Arc::new(KeyGauges::default) }
+    }
+
+    /// What is done with every new connection of a listener, named for the metrics: it is counted, and closed when no request
+    /// began or was answered on it for longer than `patience`. For [`actix_web::HttpServer::on_connect`].
+    pub fn on_connect(&self, listener: &str, patience: Duration) -> impl Fn(&dyn Any, &mut Extensions) + Send + Sync + 'static {
+        let open = self.metrics.connections.with_label_values(&[listener]);
+        move |io, data| Connection::watch(io, data, patience, open.clone())
     }
 
     /// Tells where to look for the numbers about keys.
