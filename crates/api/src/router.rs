@@ -119,7 +119,8 @@ pub fn public(state: ApiState) -> impl FnOnce(&mut web::ServiceConfig) {
             .app_data(web::QueryConfig::default().error_handler(|error, _| Problem::bad_request(error.to_string()).into()));
         for (path, methods) in routes() {
             let mut resource = web::resource(path);
-            let allowed = methods.iter().map(|(method, ..)| *method).collect::<Vec<_>>().join(", ");
+            let allowed =
+                methods.iter().map(|(method, ..)| if *method == "GET" { "GET, HEAD" } else { method }).collect::<Vec<_>>().join(", ");
             for (method, guard, route) in methods {
                 resource = resource.route(guarded(method, guard, route));
             }
@@ -135,10 +136,14 @@ pub fn public(state: ApiState) -> impl FnOnce(&mut web::ServiceConfig) {
     }
 }
 
-/// A route that answers only its method, within the limits, and only whom its guard lets in.
+/// A route that answers only its method, within the limits, and only whom its guard lets in. Whoever may GET may HEAD (RFC 9110,
+/// 9.3.2): the same answer, of which the body is not sent.
 fn guarded(method: &'static str, guard: Guard, route: Route) -> Route {
     route
-        .guard(guard::fn_guard(move |context| context.head().method.as_str() == method))
+        .guard(guard::fn_guard(move |context| match context.head().method.as_str() {
+            "HEAD" => method == "GET",
+            asked => asked == method,
+        }))
         .wrap(middleware::from_fn(move |request, next| admit(guard, request, next)))
         .wrap(middleware::from_fn(limited))
 }
