@@ -199,12 +199,6 @@ fn a_connection_that_is_used_is_never_closed_for_its_age() {
     });
 }
 
-async fn metrics(world: &World) -> String {
-    let client = reqwest::Client::builder().no_proxy().build().expect("a client");
-    let answer = client.get(format!("{}/metrics", world.management_url())).send().await.expect("an answer");
-    answer.text().await.expect("a text")
-}
-
 #[test]
 fn the_connections_of_the_public_do_not_take_those_of_health_checks() {
     let few = |settings: &mut Settings| {
@@ -217,7 +211,7 @@ fn the_connections_of_the_public_do_not_take_those_of_health_checks() {
         greedy.says("GET / HTTP/1.1\r\n").await;
         // Until it was let in; and until it is gone again, with all that was kept about it.
         let seen = async |count: &str| {
-            while !metrics(world).await.contains(&format!("claviger_connections{{listener=\"public\"}} {count}\n")) {}
+            while !world.metrics().await.contains(&format!("claviger_http_connections{{listener=\"public\"}} {count}\n")) {}
         };
         timeout(FOREVER, seen("1")).await.expect("the connection is counted");
         drop(greedy);

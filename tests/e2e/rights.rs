@@ -74,6 +74,7 @@ const KNOWN: &[Row] = &[
     row("DELETE", "/admin/v1/tenants/{slug}/users/{user}/sessions/{session}", TenantAdmin, Body::None),
     row("GET", "/admin/v1/tenants/{slug}/keys", TenantAdmin, Body::None),
     row("POST", "/admin/v1/tenants/{slug}/keys/rotate", TenantAdmin, Body::Json("{}")),
+    row("POST", "/admin/v1/tenants/{slug}/keys/token-secret/rotate", TenantAdmin, Body::None),
     row("GET", "/admin/v1/tenants/{slug}/keys/policy", TenantAdmin, Body::None),
     row("PUT", "/admin/v1/tenants/{slug}/keys/policy", TenantAdmin, Body::Json("{}")),
     row("POST", "/admin/v1/tenants/{slug}/keys/{kid}/revoke", TenantAdmin, Body::Json("{}")),

@@ -1,13 +1,14 @@
-//! The habits of this project as commands: `cargo xtask test` and `cargo xtask tidy`.
+//! The habits of this project as commands: `cargo xtask test`, `cargo xtask tidy` and `cargo xtask bench`.
 //!
 //! Enter at [`main`]. [`run_tests`] runs everything there is to run, [`postgres`] finds or installs what it needs, [`tidy`] gathers
-//! facts about the workspace and [`rules`] judges them.
+//! facts about the workspace and [`rules`] judges them, [`bench`] builds and starts what measures.
 //!
 //! Invariant: nothing here is part of the product, and no crate depends on it.
 #![expect(clippy::print_stdout, reason = "a command line tool talks to its user on standard output")]
 
 use std::process::ExitCode;
 
+mod bench;
 mod postgres;
 mod rules;
 mod run_tests;
@@ -19,6 +20,7 @@ Usage: cargo xtask <command>
 
 Commands:
   test [ARGS...]   Run all tests; installs PostgreSQL where it may. ARGS go to `cargo test --workspace --locked`.
+  bench [ARGS...]  Measure Claviger beside the limits of this machine. `cargo xtask bench --help` says what ARGS may be.
   tidy             Check the arrows between crates and the other rules that no compiler checks.";
 
 fn main() -> ExitCode {
@@ -27,6 +29,7 @@ fn main() -> ExitCode {
     let rest: Vec<String> = args.collect();
     match (command.as_deref(), rest.as_slice()) {
         (Some("test"), cargo_args) => run_tests::run(cargo_args),
+        (Some("bench"), bench_args) => bench::run(bench_args),
         (Some("tidy"), []) => tidy::run(),
         (Some("help" | "--help" | "-h"), []) => {
             println!("{USAGE}");

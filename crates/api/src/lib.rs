@@ -19,4 +19,4 @@ mod state;
 
 pub use description::description;
 pub use router::{Guard, RouteInfo, management, public, table};
-pub use state::{ApiSettings, ApiState, KeyGauges};
+pub use state::{ApiSettings, ApiState, FollowTrace};

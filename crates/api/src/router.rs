@@ -93,6 +93,7 @@ fn routes() -> Vec<Entry> {
         ("/admin/v1/tenants/{slug}/users/{user}/sessions/{session}", vec![("DELETE", TenantAdmin, web::to(users::end_session))]),
         ("/admin/v1/tenants/{slug}/keys", vec![("GET", TenantAdmin, web::to(keys::get))]),
         ("/admin/v1/tenants/{slug}/keys/rotate", vec![("POST", TenantAdmin, web::to(keys::rotate))]),
+        ("/admin/v1/tenants/{slug}/keys/token-secret/rotate", vec![("POST", TenantAdmin, web::to(keys::rotate_token_secret))]),
         ("/admin/v1/tenants/{slug}/keys/policy", vec![
             ("GET", TenantAdmin, web::to(keys::policy)),
             ("PUT", TenantAdmin, web::to(keys::set_policy)),

@@ -13,11 +13,12 @@ mod kek;
 mod keygen;
 mod messages;
 mod node;
+mod resting;
 mod rsa_pool;
 mod seal;
 mod signer;
 mod snapshot;
 mod verifier;
 
-pub use directory::{KeyDirectory, KeySettings, KeyStats};
+pub use directory::{INSTALLATION_SECRET, KeyDirectory, KeySettings, KeyStats};
 pub use kek::{BadKek, Kek};

@@ -4,7 +4,6 @@
 //! signs with a key that has just been revoked.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
 
 use app::ports::keys::{KeyFault, PublishedKeys};
 use arc_swap::ArcSwapOption;
@@ -18,17 +17,13 @@ use crate::signer::TenantSigner;
 use crate::verifier::RingVerifier;
 
 /// One tenant's snapshots. Written by its actor, read by everybody.
+#[derive(Default)]
 pub(crate) struct Snapshots {
     published: ArcSwapOption<PublishedKeys>,
     signer: ArcSwapOption<TenantSigner>,
-    last_used: AtomicI64,
 }
 
 impl Snapshots {
-    pub(crate) fn empty(now: Timestamp) -> Self {
-        Self { published: ArcSwapOption::empty(), signer: ArcSwapOption::empty(), last_used: AtomicI64::new(now.as_micros()) }
-    }
-
     pub(crate) fn published(&self) -> Option<Arc<PublishedKeys>> {
         self.published.load_full()
     }
@@ -41,14 +36,6 @@ impl Snapshots {
 
     pub(crate) fn is_unsealed(&self) -> bool {
         self.signer.load().is_some()
-    }
-
-    pub(crate) fn touch(&self, now: Timestamp) {
-        self.last_used.store(now.as_micros(), Ordering::Relaxed);
-    }
-
-    pub(crate) fn last_used(&self) -> Timestamp {
-        Timestamp::from_micros(self.last_used.load(Ordering::Relaxed))
     }
 
     /// Puts `ring` in place, unless it is there already, and answers what is there now. Called by the tenant's actor only,

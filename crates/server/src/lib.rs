@@ -15,4 +15,5 @@ mod wire;
 pub use commands::run;
 pub use settings::Settings;
 pub use start::{Running, StartError, install_crypto, start, start_at};
+pub use telemetry::Telemetry;
 pub use wire::{SystemClock, SystemEntropy, WireError};

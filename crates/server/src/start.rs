@@ -10,7 +10,7 @@ use std::time::Duration;
 use actix_web::dev::{Extensions, Server, ServerHandle};
 use actix_web::web::ServiceConfig;
 use actix_web::{App, HttpServer};
-use api::{ApiSettings, ApiState, KeyGauges};
+use api::{ApiSettings, ApiState};
 use app::access::PlatformToken;
 use app::credentials::hash_pool::HashPool;
 use app::ctx::Ctx;
@@ -23,7 +23,8 @@ use storage::SqlStore;
 use tokio::task::JoinHandle;
 
 use crate::settings::Settings;
-use crate::sweep;
+use crate::sweep::Sweep;
+use crate::telemetry;
 use crate::wire::{self, SystemClock, SystemEntropy, WireError};
 
 /// Connections that the system holds for us while all threads are busy.
@@ -49,6 +50,7 @@ pub struct Running {
     store: SqlStore,
     handles: [ServerHandle; 2],
     servers: [JoinHandle<std::io::Result<()>>; 2],
+    sweep: Arc<Sweep>,
     background: Vec<JoinHandle<()>>,
 }
 
@@ -85,9 +87,7 @@ pub async fn start_at(settings: Settings, clock: Arc<dyn Clock>) -> Result<Runni
     let public_url = url_of(&public.1);
     let base_url = if settings.server.base_url.is_empty() { public_url } else { settings.server.base_url.clone() };
 
-    wire::migrate(&settings).await?;
-    let db = wire::open(&settings).await?;
-    let store = SqlStore::new(db);
+    let store = SqlStore::new(wire::open_or_make(&settings).await?);
     let kek = wire::kek_or_new(&settings, &store).await?;
     let shared: Arc<dyn app::ports::store::Store> = Arc::new(store.clone());
     let directory = KeyDirectory::start(
@@ -102,7 +102,7 @@ pub async fn start_at(settings: Settings, clock: Arc<dyn Clock>) -> Result<Runni
         clock,
         entropy: Arc::new(SystemEntropy),
         hashing: HashPool::start(wire::hashing_threads(&settings), settings.hashing.queue),
-        tenants: TenantCache::default(),
+        tenants: TenantCache::new(settings.keys.most_awake),
         base_url: base_url.clone(),
     });
     // A wrong key-encryption key shall be noticed now, not at the first login.
@@ -116,17 +116,17 @@ pub async fn start_at(settings: Settings, clock: Arc<dyn Clock>) -> Result<Runni
         directory.start_feed(Box::new(store.clone()));
     }
 
-    let counted = Arc::clone(&directory);
+    let sweep = Arc::new(Sweep::new(Arc::clone(&ctx), settings.audit.retention_days));
     let api_settings = ApiSettings {
         trusted_proxies: settings.server.trusted_proxies.clone(),
         max_body_bytes: settings.server.max_body_bytes,
         max_head_bytes: settings.server.max_head_bytes,
         request_timeout: Duration::from_secs(settings.server.request_timeout_seconds),
     };
-    let state = ApiState::new(Arc::clone(&ctx), api_settings).with_key_gauges(move || {
-        let stats = counted.stats();
-        KeyGauges { awake: u64::try_from(stats.awake).unwrap_or(u64::MAX), activations: stats.activations, restarts: stats.restarts }
-    });
+    let (keys, database, swept) = (Arc::clone(&directory), store.database().clone(), Arc::clone(&sweep));
+    let state = ApiState::new(Arc::clone(&ctx), api_settings)
+        .with_readings(move || wire::readings(&keys, &database, &swept))
+        .with_traces(telemetry::follow);
 
     // Whoever neither begins a request nor takes an answer for as long as both may last, is not going to.
     let patience = Duration::from_secs(settings.server.keep_alive_seconds + settings.server.request_timeout_seconds);
@@ -139,7 +139,7 @@ pub async fn start_at(settings: Settings, clock: Arc<dyn Clock>) -> Result<Runni
         serving(management.0, &settings, 1, state.on_connect("management", patience), move |config| api::management(state.clone())(config))
             .map_err(|source| StartError::Bind { addr: management.1, setting: "server.management_addr", source })?;
 
-    let background = vec![actix_web::rt::spawn(sweep::forever(Arc::clone(&ctx)))];
+    let background = vec![actix_web::rt::spawn(Arc::clone(&sweep).forever())];
     Ok(Running {
         base_url,
         management_url: url_of(&management.1),
@@ -148,6 +148,7 @@ pub async fn start_at(settings: Settings, clock: Arc<dyn Clock>) -> Result<Runni
         store,
         handles: [public_server.handle(), management_server.handle()],
         servers: [spawned(public_server), spawned(management_server)],
+        sweep,
         background,
     })
 }
@@ -159,6 +160,11 @@ impl Running {
     /// When the installation's secret cannot be had.
     pub async fn admin_token(&self, ttl: Ttl) -> Result<String, Fault> {
         PlatformToken::issue(self.ctx.keys.as_ref(), self.ctx.id_entropy(), ttl, self.ctx.now()).await
+    }
+
+    /// Sweeps now what would be swept within a minute.
+    pub async fn sweep(&self) {
+        self.sweep.once().await;
     }
 
     /// Ends when one of the listeners does, which it should not before it is asked to.

@@ -8,13 +8,15 @@ use std::io::Write;
 use std::path::Path;
 use std::sync::Arc;
 
+use api::metrics::{KeyReadings, PoolReading, Readings};
 use app::ports::store::{Store, StoreError};
 use app::ports::world::{Clock, Entropy};
 use domain::time::Timestamp;
 use keys::Kek;
-use storage::{Database, SqlStore};
+use storage::{Database, PoolSize, SqlStore};
 
 use crate::settings::Settings;
+use crate::sweep::Sweep;
 
 /// The machine's clock.
 #[derive(Debug, Clone, Copy, Default)]
@@ -100,6 +102,17 @@ pub(crate) async fn migrate(settings: &Settings) -> Result<(), WireError> {
     storage::migrate(&settings.database.url).await.map_err(database_error(settings))
 }
 
+/// Opens the database with its schema up to date. One look is enough when it is, which needs no right to change the schema.
+pub(crate) async fn open_or_make(settings: &Settings) -> Result<Database, WireError> {
+    make_folder(settings)?;
+    let failed = database_error(settings);
+    let db = storage::connect(&settings.database.url, settings.database.max_connections).await.map_err(&failed)?;
+    if !db.pending_migrations().await.map_err(&failed)?.is_empty() {
+        storage::migrate(&settings.database.url).await.map_err(&failed)?;
+    }
+    Ok(db)
+}
+
 /// Opens a database that is there already.
 pub(crate) async fn open(settings: &Settings) -> Result<Database, WireError> {
     if settings.database.sqlite_file().is_some_and(|file| !file.exists()) {
@@ -133,11 +146,8 @@ pub(crate) async fn kek_or_new(settings: &Settings, store: &SqlStore) -> Result<
 pub(crate) async fn has_sealed_anything(store: &SqlStore) -> Result<bool, StoreError> {
     let mut tx = store.begin_platform().await?;
     let has_tenants = !tx.tenants_page(None, 1).await?.is_empty();
-    Ok(has_tenants || tx.installation_secret(INSTALLATION_SECRET).await?.is_some())
+    Ok(has_tenants || tx.installation_secret(keys::INSTALLATION_SECRET).await?.is_some())
 }
-
-/// The name that `keys` keeps the installation's secret under.
-const INSTALLATION_SECRET: &str = "platform-admin";
 
 /// Reads the key-encryption key. Refuses a file that others can read.
 pub(crate) fn kek(path: &Path) -> Result<Kek, WireError> {
@@ -192,6 +202,7 @@ pub(crate) fn key_settings(settings: &Settings, kek: Kek, rsa_pool: usize) -> ke
         rsa_pool,
         arbiters: ARBITERS,
         idle_after: domain::time::Ttl::seconds(settings.keys.idle_after_seconds),
+        most_awake: settings.keys.most_awake,
     }
 }
 
@@ -201,6 +212,33 @@ const ARBITERS: usize = 1;
 /// A key directory for a short visit: no pool, no clock.
 pub(crate) fn visit(settings: &Settings, kek: Kek, store: Arc<dyn Store>) -> Arc<keys::KeyDirectory> {
     keys::KeyDirectory::start(key_settings(settings, kek, 0), store, Arc::new(SystemClock), Arc::new(SystemEntropy))
+}
+
+/// What the parts count, for the metrics.
+pub(crate) fn readings(keys: &keys::KeyDirectory, database: &Database, sweep: &Sweep) -> Readings {
+    let stats = keys.stats();
+    let states = keys.key_states().iter().map(|(state, count)| (state.name(), *count as u64)).collect();
+    let pool = |pool: PoolSize| PoolReading { name: pool.name, idle: pool.idle as u64, busy: pool.busy as u64, most: pool.most as u64 };
+    let (refresh_commits, committed_refreshes) = database.refresh_commits();
+    Readings {
+        keys: KeyReadings {
+            awake: stats.awake as u64,
+            unsealed: stats.unsealed as u64,
+            activations: stats.activations,
+            restarts: stats.restarts,
+            passivations: stats.passivations,
+            states,
+            due: stats.due as u64,
+            resting: stats.resting as u64,
+            failures: stats.failures,
+            rsa_ready: stats.rsa_ready as u64,
+        },
+        pools: database.pools().into_iter().map(pool).collect(),
+        refresh_commits,
+        committed_refreshes,
+        swept: sweep.removed(),
+        sweep_failures: sweep.failures(),
+    }
 }
 
 /// Threads that hash: as set, or one per core.

@@ -1,6 +1,6 @@
 //! The audit log: written once, never changed.
 //!
-//! Invariant: there is no statement here that updates or deletes.
+//! Invariant: there is no statement here that updates or deletes. Old records are removed by the sweep alone (`platform.rs`).
 
 use app::ports::store::{AuditStore, Stored};
 use async_trait::async_trait;

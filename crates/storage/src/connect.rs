@@ -5,6 +5,7 @@
 //!
 //! Invariant: an acknowledged commit survives a power cut (`synchronous = FULL` on SQLite; PostgreSQL's default).
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use app::ports::store::{StoreError, Stored};
@@ -15,6 +16,7 @@ use sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous};
 use crate::dialect::Purpose;
 use crate::error;
 use crate::notices::RingNotices;
+use crate::pools::RefreshCommits;
 
 /// How long a use case waits for a connection before it gives up.
 pub(crate) const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(3);
@@ -29,6 +31,7 @@ pub struct Database {
     pub(crate) writer: DatabaseConnection,
     pub(crate) reader: DatabaseConnection,
     pub(crate) is_sqlite: bool,
+    pub(crate) refresh_commits: Arc<RefreshCommits>,
 }
 
 /// Opens the database that `url` names: `sqlite:{path}` (made when missing) or `postgres://…`. `max_connections` is for
@@ -41,12 +44,12 @@ pub async fn connect(url: &str, max_connections: u32) -> Stored<Database> {
     if is_sqlite {
         let writer = open(sqlite(url, 1, Purpose::Write)).await?;
         let reader = open(sqlite(url, SQLITE_READERS, Purpose::Read)).await?;
-        Ok(Database { url: url.to_owned(), writer, reader, is_sqlite })
+        Ok(Database { url: url.to_owned(), writer, reader, is_sqlite, refresh_commits: Arc::default() })
     } else {
         let mut options = postgres(url, max_connections);
         options.statement_timeout(STATEMENT_TIMEOUT);
         let pool = open(options).await?;
-        Ok(Database { url: url.to_owned(), writer: pool.clone(), reader: pool, is_sqlite })
+        Ok(Database { url: url.to_owned(), writer: pool.clone(), reader: pool, is_sqlite, refresh_commits: Arc::default() })
     }
 }
 

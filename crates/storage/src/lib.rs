@@ -14,6 +14,7 @@ mod guesses;
 mod lane;
 mod notices;
 mod platform;
+mod pools;
 mod refresh;
 mod rings;
 mod store;
@@ -23,4 +24,5 @@ mod users;
 
 pub use connect::{Database, connect, migrate};
 pub use notices::RingNotices;
+pub use pools::PoolSize;
 pub use store::SqlStore;

@@ -16,24 +16,22 @@ use crate::dialect::{self, Purpose};
 use crate::error;
 use crate::lane::Lane;
 use crate::platform::SqlPlatformTx;
-use crate::refresh;
 use crate::tx::SqlTenantTx;
 
-const PATIENCE: Duration = Duration::from_secs(3);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(3);
 const PING_PATIENCE: Duration = Duration::from_secs(1);
 
 /// The [`Store`] on a [`Database`].
 #[derive(Debug, Clone)]
 pub struct SqlStore {
     db: Database,
-    /// Of SQLite alone: PostgreSQL takes many commits side by side.
-    lane: Option<Lane>,
+    lane: Lane,
 }
 
 impl SqlStore {
     /// Must be called on a tokio runtime.
     pub fn new(db: Database) -> Self {
-        let lane = db.is_sqlite.then(|| Lane::start(db.clone()));
+        let lane = Lane::start(&db);
         Self { db, lane }
     }
 
@@ -42,7 +40,7 @@ impl SqlStore {
     }
 }
 
-async fn within<T>(patience: Duration, work: impl Future<Output = Stored<T>>) -> Stored<T> {
+pub(crate) async fn within<T>(patience: Duration, work: impl Future<Output = Stored<T>>) -> Stored<T> {
     tokio::time::timeout(patience, work).await.unwrap_or_else(|_| Err(StoreError::Unavailable("no answer in time".to_owned())))
 }
 
@@ -63,10 +61,7 @@ impl Store for SqlStore {
     }
 
     async fn refresh(&self, tenant: TenantId, attempt: RefreshAttempt) -> Stored<Option<Judgement>> {
-        match &self.lane {
-            Some(lane) => within(PATIENCE, lane.refresh(tenant, attempt)).await,
-            None => within(PATIENCE, refresh::refresh(&self.db, tenant, &attempt)).await,
-        }
+        within(PATIENCE, self.lane.refresh(tenant, attempt)).await
     }
 
     async fn ping(&self) -> Stored<()> {

@@ -36,6 +36,7 @@ fn ring_view(keys: &PublishedKeys, now: Timestamp) -> Value {
         "signing_kid": keys.ring.signer_at(now).map(|key| &key.kid),
         "keys": sorted.into_iter().map(|key| key_view(key, now)).collect::<Vec<_>>(),
         "jwks_max_age_seconds": keys.max_age(now),
+        "token_secrets": keys.ring.token_secrets,
         "next_planned_change_at": keys.next_change,
         // A key that is staged now signs from here at the earliest; and by the policy's lead from there.
         "earliest_sign_from": now.plus(keys.policy.least_lead()),
@@ -97,6 +98,15 @@ pub(crate) async fn rotate(
     };
     let change = keys::rotate(&state.ctx, tenant.id, rotation, &admin, &from.0).await?;
     Ok(HttpResponse::Accepted().json(change_view(&change, state.ctx.now())))
+}
+
+pub(crate) async fn rotate_token_secret(
+    state: web::Data<ApiState>,
+    AdminOf { admin, tenant }: AdminOf,
+    from: From,
+) -> Result<HttpResponse, Problem> {
+    let change = keys::rotate_token_secret(&state.ctx, &tenant, &admin, &from.0).await?;
+    Ok(HttpResponse::Ok().json(change_view(&change, state.ctx.now())))
 }
 
 #[derive(Deserialize, Default)]

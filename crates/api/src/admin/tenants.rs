@@ -2,7 +2,7 @@
 
 use actix_web::http::header::LOCATION;
 use actix_web::{HttpResponse, web};
-use app::tenants::{self, ChangeTenant, CreateTenant};
+use app::tenants::{self, ChangeTenant, CreateTenant, Deletion, PolicyPatch};
 use domain::tenant::{Tenant, TenantPolicy, TenantStatus};
 use domain::text::{DisplayName, Slug};
 use serde::Deserialize;
@@ -65,23 +65,6 @@ pub(crate) struct ChangeForm {
     policy: Option<Map<String, Value>>,
 }
 
-/// Lays a merge patch over a policy.
-fn patched(policy: &TenantPolicy, patch: Map<String, Value>) -> Result<TenantPolicy, Problem> {
-    fn merge(target: &mut Value, patch: Value) {
-        match (target, patch) {
-            (Value::Object(target), Value::Object(patch)) => {
-                for (name, value) in patch {
-                    merge(target.entry(name).or_insert(Value::Null), value);
-                }
-            }
-            (target, patch) => *target = patch,
-        }
-    }
-    let mut value = serde_json::to_value(policy).map_err(|error| Problem::bad_request(error.to_string()))?;
-    merge(&mut value, Value::Object(patch));
-    serde_json::from_value(value).map_err(|error| Problem::bad_request(format!("policy: {error}")))
-}
-
 pub(crate) async fn change(
     state: web::Data<ApiState>,
     AdminOf { admin, tenant }: AdminOf,
@@ -89,8 +72,7 @@ pub(crate) async fn change(
     form: web::Json<ChangeForm>,
 ) -> Result<HttpResponse, Problem> {
     let ChangeForm { name, policy } = form.into_inner();
-    let policy = policy.map(|patch| patched(&tenant.policy, patch)).transpose()?;
-    let command = ChangeTenant { name, policy, is_active: None };
+    let command = ChangeTenant { name, policy: policy.map(PolicyPatch), is_active: None };
     let tenant = tenants::change(&state.ctx, tenant.id, command, admin.actor(), &from.0).await?;
     Ok(HttpResponse::Ok().json(view(&tenant, &state.ctx.base_url)))
 }
@@ -141,6 +123,9 @@ pub(crate) async fn delete(
     query: web::Query<DeleteQuery>,
 ) -> Result<HttpResponse, Problem> {
     let tenant = tenants::find(&state.ctx, &slug).await?;
-    tenants::delete(&state.ctx, &tenant, query.confirm.as_deref().unwrap_or_default(), admin.actor(), &from.0).await?;
-    Ok(HttpResponse::NoContent().finish())
+    match tenants::delete(&state.ctx, &tenant, query.confirm.as_deref().unwrap_or_default(), admin.actor(), &from.0).await? {
+        Deletion::Complete => Ok(HttpResponse::NoContent().finish()),
+        // Gone for everybody, but its rows take a while; its slug is free when they are gone.
+        Deletion::Continuing => Ok(HttpResponse::Accepted().finish()),
+    }
 }

@@ -110,7 +110,7 @@ fn rotation_members() -> Value {
 #[rustfmt::skip]
 const PROBLEMS: &[&str] = &[
     "bad_request", "no_token", "invalid_token", "bad_credentials", "insufficient_scope", "csrf", "not_found", "method_not_allowed",
-    "too_slow", "slug_taken", "name_taken", "not_confirmed", "already_staged", "too_early", "too_many_keys", "already_ended",
+    "too_slow", "slug_taken", "name_taken", "not_confirmed", "already_staged", "too_early", "too_many_keys", "too_many_token_secrets", "already_ended",
     "too_large", "unsupported_media_type", "policy_refused", "unsafe_policy", "unknown_alg", "password_refused", "too_many_attempts",
     "head_too_large", "internal", "unavailable", "busy", "took_too_long",
 ];
@@ -128,6 +128,7 @@ pub(super) fn schemas() -> Value {
         "generation": count(),
         "signing_kid": text_or_null(),
         "keys": list("Key"),
+        "token_secrets": list("TokenSecret"),
         "jwks_max_age_seconds": count(),
         "next_planned_change_at": optional("Timestamp"),
         "earliest_sign_from": reference("Timestamp"),
@@ -258,6 +259,9 @@ pub(super) fn schemas() -> Value {
             "published_until": optional("Timestamp"), "ended_at": optional("Timestamp"), "reason": text_or_null(),
         }))),
         ("KeyRing", answer_with("A tenant's keys, the newest first.", ring, json!({ "breaks": reference("Consequences") }))),
+        ("TokenSecret", answer_with("A version of the secret that refresh tokens are authenticated with; the oldest comes first, the last makes new tokens.", json!({
+            "version": count(), "created_at": reference("Timestamp"),
+        }), json!({ "verifies_until": reference("Timestamp") }))),
         ("Consequences", answer_with("What revoking a key breaks.", json!({
             "revoked_kids": { "type": "array", "items": text() }, "caches_may_trust_until": reference("Timestamp"),
         }), json!({ "new_tokens_may_be_refused_until": reference("Timestamp") }))),

@@ -212,6 +212,7 @@ impl From<TenantDenied> for Problem {
             TenantDenied::SlugTaken => Self::new(StatusCode::CONFLICT, "slug_taken", "A tenant with this slug exists. Choose another one."),
             TenantDenied::Unknown => Self::not_found(),
             TenantDenied::Policy(bad) => Self::new(StatusCode::UNPROCESSABLE_ENTITY, "policy_refused", bad.0),
+            TenantDenied::Patch(why) => Self::bad_request(format!("policy: {why}")),
             TenantDenied::NotConfirmed => {
                 Self::new(StatusCode::CONFLICT, "not_confirmed", "Deleting a tenant cannot be undone: repeat its slug as ?confirm=<slug>.")
             }
@@ -248,13 +249,15 @@ impl From<KeyCommandError> for Problem {
                 let earliest = match &denied {
                     RotationDenied::AlreadyStaged { earliest, .. }
                     | RotationDenied::TooEarly { earliest }
-                    | RotationDenied::TooManyKeys { earliest, .. } => Some(*earliest),
+                    | RotationDenied::TooManyKeys { earliest, .. }
+                    | RotationDenied::TooManyTokenSecrets { earliest, .. } => Some(*earliest),
                     RotationDenied::UnknownAlg { .. } | RotationDenied::UnknownKid { .. } | RotationDenied::AlreadyEnded { .. } => None,
                 };
                 let (status, code) = match &denied {
                     RotationDenied::AlreadyStaged { .. } => (StatusCode::CONFLICT, "already_staged"),
                     RotationDenied::TooEarly { .. } => (StatusCode::CONFLICT, "too_early"),
                     RotationDenied::TooManyKeys { .. } => (StatusCode::CONFLICT, "too_many_keys"),
+                    RotationDenied::TooManyTokenSecrets { .. } => (StatusCode::CONFLICT, "too_many_token_secrets"),
                     RotationDenied::UnknownAlg { .. } => (StatusCode::UNPROCESSABLE_ENTITY, "unknown_alg"),
                     RotationDenied::UnknownKid { .. } => return Self::not_found(),
                     RotationDenied::AlreadyEnded { .. } => (StatusCode::CONFLICT, "already_ended"),

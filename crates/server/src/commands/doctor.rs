@@ -3,6 +3,7 @@
 //! Invariant: makes no file, no table and no key; a check that could not be made is said to be so.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use app::ports::keys::Keys;
 use app::ports::store::Store;
@@ -15,6 +16,8 @@ use crate::wire::{self, SystemClock};
 
 /// 2026-01-01 and 2100-01-01: outside of these it is the clock that is wrong.
 const SANE_SECONDS: std::ops::Range<i64> = 1_767_225_600..4_102_444_800;
+
+const PATIENCE: Duration = Duration::from_secs(3);
 
 #[derive(Default)]
 struct Report {
@@ -42,6 +45,7 @@ pub(super) async fn run(settings: Result<Settings, BadSettings>) -> Result<(), F
     let settings = report.line("configuration", settings.map(|settings| (settings, "every setting is known and makes sense".to_owned())));
     report.line("clock", clock());
     if let Some(settings) = settings {
+        report.line("traces", collector(&settings.telemetry.otlp_endpoint).await);
         let kek = report.line(
             "kek",
             if settings.keys.kek_file.exists() {
@@ -80,6 +84,21 @@ fn clock() -> Result<((), String), String> {
         Ok(((), format!("it is {now}")))
     } else {
         Err(format!("this machine thinks it is {now}: set its clock, for example with chrony or systemd-timesyncd"))
+    }
+}
+
+/// Whether somebody listens where the traces are to go. Sends nothing.
+async fn collector(endpoint: &str) -> Result<((), String), String> {
+    if endpoint.is_empty() {
+        return Ok(((), "none are sent (telemetry.otlp_endpoint)".to_owned()));
+    }
+    let uri = endpoint.parse::<actix_web::http::Uri>().map_err(|error| error.to_string())?;
+    let port = uri.port_u16().unwrap_or(if uri.scheme_str() == Some("https") { 443 } else { 80 });
+    let host = uri.host().unwrap_or_default().trim_matches(['[', ']']);
+    match tokio::time::timeout(PATIENCE, tokio::net::TcpStream::connect((host, port))).await {
+        Ok(Ok(_)) => Ok(((), format!("somebody listens at {host}:{port}"))),
+        Ok(Err(error)) => Err(format!("nobody listens at {host}:{port} ({error}): start the collector, or set telemetry.otlp_endpoint")),
+        Err(_) => Err(format!("{host}:{port} does not answer: start the collector, or set telemetry.otlp_endpoint")),
     }
 }
 

@@ -4,9 +4,18 @@
 
 use super::Failed;
 use crate::settings::Settings;
+use crate::telemetry::Telemetry;
 use crate::{descriptors, shutdown, start};
 
 pub(super) async fn run(settings: Settings) -> Result<(), Failed> {
+    let telemetry = Telemetry::start(&settings)?;
+    let outcome = serve(settings).await;
+    // Last, so that the spans of the last requests are sent, also when the start failed.
+    telemetry.stop().await;
+    outcome
+}
+
+async fn serve(settings: Settings) -> Result<(), Failed> {
     let is_first = settings.database.sqlite_file().is_some_and(|file| !file.exists());
     let (database, grace) = (settings.database.shown(), settings.server.shutdown_grace_seconds);
     let public_addr = settings.server.public_addr;

@@ -16,6 +16,7 @@ pub struct Model {
     pub kek_id: String,
     pub data_key: Vec<u8>,
     pub updated_at: i64,
+    pub claimed_until: Option<i64>,
 }
 
 impl ActiveModelBehavior for ActiveModel {}
