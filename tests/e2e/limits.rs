@@ -65,7 +65,10 @@ fn body_of(answer: &str) -> Value {
     serde_json::from_str(body).unwrap_or_else(|error| panic!("{error}: {answer}"))
 }
 
-const GOOD: &str = "GET /t/acme/.well-known/openid-configuration HTTP/1.1\r\nhost: x\r\n\r\n";
+/// A whole request. What it asks for does not exist, which is quickly said even by a busy machine.
+const WHOLE: &str = "GET /nowhere HTTP/1.1\r\nhost: x\r\n\r\n";
+/// The end of its answer.
+const ANSWERED: &str = "not_found\"}";
 
 #[test]
 fn a_head_that_never_ends_is_given_up() {
@@ -75,17 +78,16 @@ fn a_head_that_never_ends_is_given_up() {
         assert!(first.rest().await.starts_with("HTTP/1.1 408 "));
 
         // The second head of a connection, sent byte by byte: it has no answer, but an end.
-        world.tenant("acme").await;
         let mut second = Raw::to(world).await;
-        second.says(GOOD).await;
-        second.until("jwks_uri").await;
+        second.says(WHOLE).await;
+        second.until(ANSWERED).await;
         second.says("GET /t/acme/me HTTP/1.1\r\nhost: x\r\nx-slow: ").await;
         second.rest().await;
 
         // Even when its beginning came together with the first request.
         let mut together = Raw::to(world).await;
-        together.says(&format!("{GOOD}GET /t/acme/me HTTP/1.1\r\nx-slow: ")).await;
-        assert!(together.rest().await.contains("jwks_uri"));
+        together.says(&format!("{WHOLE}GET /t/acme/me HTTP/1.1\r\nx-slow: ")).await;
+        assert!(together.rest().await.contains(ANSWERED));
     });
 }
 
@@ -101,7 +103,6 @@ fn an_answer_that_nobody_reads_does_not_hold_its_connection() {
 #[test]
 fn a_body_that_never_ends_is_refused_in_the_words_of_its_endpoint() {
     in_world_with(hasty, async |world| {
-        world.tenant("acme").await;
         for framing in ["content-length: 1000", "transfer-encoding: chunked"] {
             let begun = if framing.starts_with('c') { "{\"username\":" } else { "b\r\n{\"username\"\r\n" };
             let mut login = Raw::to(world).await;
@@ -164,18 +165,37 @@ fn more_connections_than_there_may_be_wait_until_one_is_closed() {
         settings.server.request_timeout_seconds = 5;
     };
     in_world_with(few, async |world| {
-        world.tenant("acme").await;
         // Twelve ask at once and keep their connection open, as browsers do. All are answered: each as soon as there is room.
         let started = Instant::now();
         let ask = || async {
             let mut raw = Raw::to(world).await;
-            raw.says(GOOD).await;
-            raw.until("jwks_uri").await;
+            raw.says(WHOLE).await;
+            raw.until(ANSWERED).await;
             raw.rest().await;
         };
         join_all((0..12).map(|_| ask())).await;
         assert!(started.elapsed() >= Duration::from_secs(2), "more than four were served at a time: {:?}", started.elapsed());
-        world.anon().get("/t/acme/.well-known/jwks.json").await.is(200);
+    });
+}
+
+#[test]
+fn a_connection_that_is_used_is_never_closed_for_its_age() {
+    let patient = |settings: &mut Settings| {
+        settings.server.keep_alive_seconds = 3;
+        settings.server.request_timeout_seconds = 1;
+    };
+    in_world_with(patient, async |world| {
+        let management = world.management_url().strip_prefix("http://").expect("a plain address");
+        let mut probe = Raw(TcpStream::connect(management).await.expect("a connection"));
+        let mut raw = Raw::to(world).await;
+        let started = Instant::now();
+        // Longer than an unused one may stay.
+        while started.elapsed() < Duration::from_secs(5) {
+            raw.says(WHOLE).await;
+            raw.until(ANSWERED).await;
+            probe.says("GET /health/live HTTP/1.1\r\nhost: x\r\n\r\n").await;
+            probe.until("ok\"}").await;
+        }
     });
 }
 
@@ -189,8 +209,12 @@ fn the_connections_of_the_public_do_not_take_those_of_health_checks() {
     in_world_with(few, async |world| {
         let mut greedy = Raw::to(world).await;
         greedy.says("GET / HTTP/1.1\r\n").await;
-        let health = reqwest::Client::builder().no_proxy().build().expect("a client");
-        let ready = health.get(format!("{}/health/ready", world.management_url())).send().await.expect("an answer");
-        assert_eq!(ready.status(), 200);
+        // Until it was let in; and until it is gone again, with all that was kept about it.
+        let seen = async |count: &str| {
+            while !world.metrics().await.contains(&format!("claviger_http_connections{{listener=\"public\"}} {count}\n")) {}
+        };
+        timeout(FOREVER, seen("1")).await.expect("the connection is counted");
+        drop(greedy);
+        timeout(FOREVER, seen("0")).await.expect("the connection is forgotten");
     });
 }

@@ -285,6 +285,7 @@ impl World {
 
     /// What the management listener shows to Prometheus.
     pub(crate) async fn metrics(&self) -> String {
+        // Not part of the described API.
         let answer = self.http.get(format!("{}/metrics", self.running.management_url)).send().await.expect("an answer");
         assert_eq!(answer.status(), 200);
         answer.text().await.expect("a text")

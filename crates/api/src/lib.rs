@@ -17,7 +17,6 @@ mod observe;
 mod router;
 mod state;
 
-pub use connection::Connection;
 pub use description::description;
 pub use router::{Guard, RouteInfo, management, public, table};
 pub use state::{ApiSettings, ApiState, FollowTrace};

@@ -61,6 +61,7 @@ pub struct Metrics {
     pub(crate) logins: IntCounterVec,
     pub(crate) refreshes: IntCounterVec,
     pub(crate) login_seconds: Histogram,
+    pub(crate) http_connections: IntGaugeVec,
     hashing_queue: IntGauge,
     hashing_busy: IntGauge,
     keys: KeyMetrics,
@@ -156,6 +157,7 @@ impl Metrics {
                 Histogram::with_opts(seconds("claviger_login_duration_seconds", "Time of a login, its hash and its wait included."))
                     .expect(GOOD),
             ),
+            http_connections: make.gauges("claviger_http_connections", "Open HTTP connections by listener.", &["listener"]),
             hashing_queue: make.gauge("claviger_hashing_queue_length", "Passwords that wait for a hashing thread."),
             hashing_busy: make.gauge("claviger_hashing_threads_busy", "Threads that hash a password."),
             keys,

@@ -8,11 +8,10 @@ use actix_web::body::MessageBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::header::{HeaderName, HeaderValue};
 use actix_web::middleware::Next;
-use actix_web::{Error, HttpMessage, HttpRequest, web};
+use actix_web::{Error, HttpMessage, web};
 use tracing::field::Empty;
 use tracing::{Instrument, Span};
 
-use crate::connection::Connection;
 use crate::state::ApiState;
 
 /// The id a request is known by in logs, in the audit log and to its sender.
@@ -48,6 +47,7 @@ fn known_method(request: &ServiceRequest, route: &str) -> &'static str {
     match request.method().as_str() {
         _ if route == "none" => "other",
         "GET" => "GET",
+        "HEAD" => "HEAD",
         "POST" => "POST",
         "PUT" => "PUT",
         "PATCH" => "PATCH",
@@ -63,16 +63,8 @@ fn span_name(route: &str, method: &str) -> String {
     format!("http.{word}.{}", method.to_ascii_lowercase())
 }
 
-/// Tells the connection that it is of use.
-fn moved(request: &HttpRequest) {
-    if let Some(connection) = request.conn_data::<Connection>() {
-        connection.moved();
-    }
-}
-
 pub(crate) async fn observe(request: ServiceRequest, next: Next<impl MessageBody>) -> Result<ServiceResponse<impl MessageBody>, Error> {
     let Some(state) = request.app_data::<web::Data<ApiState>>().cloned() else { return next.call(request).await };
-    moved(request.request());
     let started = Instant::now();
     let id = request_id(&request, &state);
     request.extensions_mut().insert(RequestId(id.clone()));
@@ -85,8 +77,6 @@ pub(crate) async fn observe(request: ServiceRequest, next: Next<impl MessageBody
     );
     follow_trace(&request, &state, &span);
     let mut response = next.call(request).instrument(span.clone()).await?;
-
-    moved(response.request());
 
     let status = response.status();
     span.record("status", status.as_u16());

@@ -7,6 +7,7 @@ use actix_web::{HttpResponse, ResponseError, Route, guard, middleware, web};
 
 use crate::admin::{events, keys, tenants, users};
 use crate::admission::admit;
+use crate::connection::moving;
 use crate::description;
 use crate::error::Refusal;
 use crate::error::problem::Problem;
@@ -119,21 +120,31 @@ pub fn public(state: ApiState) -> impl FnOnce(&mut web::ServiceConfig) {
             .app_data(web::QueryConfig::default().error_handler(|error, _| Problem::bad_request(error.to_string()).into()));
         for (path, methods) in routes() {
             let mut resource = web::resource(path);
-            let allowed = methods.iter().map(|(method, ..)| *method).collect::<Vec<_>>().join(", ");
+            let allowed =
+                methods.iter().map(|(method, ..)| if *method == "GET" { "GET, HEAD" } else { method }).collect::<Vec<_>>().join(", ");
             for (method, guard, route) in methods {
                 resource = resource.route(guarded(method, guard, route));
             }
             let not_allowed = move || ready(Refusal::MethodNotAllowed { allowed: allowed.clone() }.answer(Some(path)));
             scope = scope.service(resource.default_service(web::to(not_allowed)));
         }
-        config.service(scope.default_service(web::to(async || Problem::not_found().error_response())).wrap(middleware::from_fn(observe)));
+        config.service(
+            scope
+                .default_service(web::to(async || Problem::not_found().error_response()))
+                .wrap(middleware::from_fn(observe))
+                .wrap(middleware::from_fn(moving)),
+        );
     }
 }
 
-/// A route that answers only its method, within the limits, and only whom its guard lets in.
+/// A route that answers only its method, within the limits, and only whom its guard lets in. Whoever may GET may HEAD (RFC 9110,
+/// 9.3.2): the same answer, of which the body is not sent.
 fn guarded(method: &'static str, guard: Guard, route: Route) -> Route {
     route
-        .guard(guard::fn_guard(move |context| context.head().method.as_str() == method))
+        .guard(guard::fn_guard(move |context| match context.head().method.as_str() {
+            "HEAD" => method == "GET",
+            asked => asked == method,
+        }))
         .wrap(middleware::from_fn(move |request, next| admit(guard, request, next)))
         .wrap(middleware::from_fn(limited))
 }
@@ -141,11 +152,12 @@ fn guarded(method: &'static str, guard: Guard, route: Route) -> Route {
 /// What the management listener serves: not for the internet.
 pub fn management(state: ApiState) -> impl FnOnce(&mut web::ServiceConfig) {
     move |config| {
-        config
+        let scope = web::scope("")
             .app_data(web::Data::new(state))
             .route("/health/live", web::get().to(health::live))
             .route("/health/ready", web::get().to(health::ready))
             .route("/metrics", web::get().to(health::metrics))
             .default_service(web::to(async || HttpResponse::NotFound().finish()));
+        config.service(scope.wrap(middleware::from_fn(moving)));
     }
 }

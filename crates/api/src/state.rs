@@ -1,11 +1,14 @@
 //! What handlers share.
 
+use std::any::Any;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use actix_web::dev::Extensions;
 use app::ctx::Ctx;
 
+use crate::connection::Connection;
 use crate::metrics::{Metrics, Readings};
 
 /// How the edge behaves; from the settings.
@@ -46,6 +49,13 @@ impl ApiState {
     pub fn new(ctx: Arc<Ctx>, settings: ApiSettings) -> Self {
         let (settings, metrics, readings) = (Arc::new(settings), Arc::new(Metrics::new()), Arc::new(Readings::default));
         Self { ctx, settings, metrics, readings, follow_trace: None }
+    }
+
+    /// What is done with every new connection of a listener, named for the metrics: it is counted, and closed when no request
+    /// began or was answered on it for longer than `patience`. For [`actix_web::HttpServer::on_connect`].
+    pub fn on_connect(&self, listener: &str, patience: Duration) -> impl Fn(&dyn Any, &mut Extensions) + Send + Sync + 'static {
+        let open = self.metrics.http_connections.with_label_values(&[listener]);
+        move |io, data| Connection::watch(io, data, patience, open.clone())
     }
 
     /// Tells where to look for what other parts count.

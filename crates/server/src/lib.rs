@@ -4,6 +4,7 @@
 //! it decides nothing about identities: it reads settings and puts parts together.
 
 mod commands;
+mod descriptors;
 pub mod settings;
 mod shutdown;
 mod start;

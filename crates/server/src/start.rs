@@ -2,14 +2,15 @@
 //!
 //! Invariant: no connection is accepted before everything behind it is ready, and nothing behind it ends before the last request did.
 
+use std::any::Any;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix_web::dev::{Server, ServerHandle};
+use actix_web::dev::{Extensions, Server, ServerHandle};
 use actix_web::web::ServiceConfig;
 use actix_web::{App, HttpServer};
-use api::{ApiSettings, ApiState, Connection};
+use api::{ApiSettings, ApiState};
 use app::access::PlatformToken;
 use app::credentials::hash_pool::HashPool;
 use app::ctx::Ctx;
@@ -127,11 +128,16 @@ pub async fn start_at(settings: Settings, clock: Arc<dyn Clock>) -> Result<Runni
         .with_readings(move || wire::readings(&keys, &database, &swept))
         .with_traces(telemetry::follow);
 
+    // Whoever neither begins a request nor takes an answer for as long as both may last, is not going to.
+    let patience = Duration::from_secs(settings.server.keep_alive_seconds + settings.server.request_timeout_seconds);
     let public_state = state.clone();
-    let public_server = serving(public.0, &settings, workers(&settings), move |config| api::public(public_state.clone())(config))
-        .map_err(|source| StartError::Bind { addr: public.1, setting: "server.public_addr", source })?;
-    let management_server = serving(management.0, &settings, 1, move |config| api::management(state.clone())(config))
-        .map_err(|source| StartError::Bind { addr: management.1, setting: "server.management_addr", source })?;
+    let public_server = serving(public.0, &settings, workers(&settings), state.on_connect("public", patience), move |config| {
+        api::public(public_state.clone())(config)
+    })
+    .map_err(|source| StartError::Bind { addr: public.1, setting: "server.public_addr", source })?;
+    let management_server =
+        serving(management.0, &settings, 1, state.on_connect("management", patience), move |config| api::management(state.clone())(config))
+            .map_err(|source| StartError::Bind { addr: management.1, setting: "server.management_addr", source })?;
 
     let background = vec![actix_web::rt::spawn(Arc::clone(&sweep).forever())];
     Ok(Running {
@@ -213,17 +219,15 @@ fn serving(
     listener: TcpListener,
     settings: &Settings,
     workers: usize,
+    on_connect: impl Fn(&dyn Any, &mut Extensions) + Send + Sync + 'static,
     configure: impl Fn(&mut ServiceConfig) + Clone + Send + 'static,
 ) -> std::io::Result<Server> {
-    let keep_alive = Duration::from_secs(settings.server.keep_alive_seconds);
-    // Whoever neither begins a request nor takes an answer for as long as both may last, is not going to.
-    let patience = keep_alive + Duration::from_secs(settings.server.request_timeout_seconds);
     let server = HttpServer::new(move || App::new().configure(configure.clone()))
         .workers(workers)
         .max_connections((settings.server.max_connections / workers).max(1))
         .client_request_timeout(Duration::from_secs(settings.server.head_timeout_seconds))
-        .keep_alive(keep_alive)
-        .on_connect(move |io, data| Connection::watch(io, data, patience))
+        .keep_alive(Duration::from_secs(settings.server.keep_alive_seconds))
+        .on_connect(on_connect)
         .shutdown_timeout(settings.server.shutdown_grace_seconds)
         .disable_signals()
         .listen(listener)?;

@@ -120,7 +120,7 @@ pub(super) fn operations() -> Vec<(&'static str, &'static str, Operation)> {
         ("GET", "/admin/v1/tenants/{slug}", op("tenants", "getTenant", "A tenant", &[(200, Some("Tenant"), "The tenant.")])),
         ("PATCH", "/admin/v1/tenants/{slug}", op("tenants", "changeTenant", "Change a tenant's name or policy", &[(200, Some("Tenant"), "The tenant as it is now.")])
             .takes(Json("TenantChange")).refuses(&[(422, "`policy_refused`")])),
-        ("DELETE", "/admin/v1/tenants/{slug}", op("tenants", "deleteTenant", "Delete a tenant and everything in it", &[(204, None, "Deleted."), (202, None, "Deleted: gone for everybody; its rows are still being erased.")])
+        ("DELETE", "/admin/v1/tenants/{slug}", op("tenants", "deleteTenant", "Delete a tenant and everything in it", &[(204, None, "Deleted."), (202, None, "Deleted for everybody; its rows are being erased, and its slug is free when they are gone.")])
             .asks(&["confirm"]).refuses(&[(409, "`not_confirmed`")])),
         ("POST", "/admin/v1/tenants/{slug}/suspend", op("tenants", "suspendTenant", "Suspend a tenant: nobody logs in or refreshes", &[(200, Some("Tenant"), "The tenant as it is now.")])),
         ("POST", "/admin/v1/tenants/{slug}/resume", op("tenants", "resumeTenant", "Resume a suspended tenant", &[(200, Some("Tenant"), "The tenant as it is now.")])),
@@ -144,8 +144,8 @@ pub(super) fn operations() -> Vec<(&'static str, &'static str, Operation)> {
         ("GET", "/admin/v1/tenants/{slug}/keys", op("keys", "getKeys", "The key ring", &[(200, Some("KeyRing"), "The ring.")])),
         ("POST", "/admin/v1/tenants/{slug}/keys/rotate", op("keys", "rotateKeys", "Publish new keys that sign later; or replace all at once", &[(202, Some("KeyRing"), "The ring as it is now.")])
             .takes(Json("Rotation")).refuses(&[UNSAFE_ROTATION, (422, "`unknown_alg`")])),
-        ("POST", "/admin/v1/tenants/{slug}/keys/token-secret/rotate", op("keys", "rotateTokenSecret", "Authenticate new refresh tokens by a new secret", &[(200, Some("KeyRing"), "The ring as it is now.")])
-            .refuses(&[(409, "`too_many_token_secrets`")])),
+        ("POST", "/admin/v1/tenants/{slug}/keys/token-secret/rotate", op("keys", "rotateTokenSecret", "Use a new secret for refresh tokens; those that are out stay good", &[(200, Some("KeyRing"), "The ring as it is now.")])
+            .refuses(&[(409, "`too_many_token_secrets`: `earliest` says when the oldest is destroyed")])),
         ("GET", "/admin/v1/tenants/{slug}/keys/policy", op("keys", "getRotationPolicy", "The rotation policy", &[(200, Some("RotationPolicy"), "The policy.")])),
         ("PUT", "/admin/v1/tenants/{slug}/keys/policy", op("keys", "setRotationPolicy", "Replace the rotation policy", &[(200, Some("KeyRing"), "The ring as it is now.")])
             .takes(Json("RotationPolicyChange")).refuses(&[UNSAFE_ROTATION, (422, "`unsafe_policy`")])),

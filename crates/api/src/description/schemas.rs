@@ -128,8 +128,9 @@ pub(super) fn schemas() -> Value {
         "generation": count(),
         "signing_kid": text_or_null(),
         "keys": list("Key"),
+        "token_secrets": list("TokenSecret"),
         "jwks_max_age_seconds": count(),
-        "token_secrets": list("TokenSecretVersion"),
+        "token_secrets": list("TokenSecret"),
         "next_planned_change_at": optional("Timestamp"),
         "earliest_sign_from": reference("Timestamp"),
         "planned_sign_from": reference("Timestamp"),
@@ -259,7 +260,7 @@ pub(super) fn schemas() -> Value {
             "published_until": optional("Timestamp"), "ended_at": optional("Timestamp"), "reason": text_or_null(),
         }))),
         ("KeyRing", answer_with("A tenant's keys, the newest first.", ring, json!({ "breaks": reference("Consequences") }))),
-        ("TokenSecretVersion", answer_with("A version of the secret that authenticates refresh tokens; the last one makes new tokens.", json!({
+        ("TokenSecret", answer_with("A version of the secret that refresh tokens are authenticated with; the oldest comes first, the last makes new tokens.", json!({
             "version": count(), "created_at": reference("Timestamp"),
         }), json!({ "verifies_until": reference("Timestamp") }))),
         ("Consequences", answer_with("What revoking a key breaks.", json!({

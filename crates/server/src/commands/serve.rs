@@ -5,7 +5,7 @@
 use super::Failed;
 use crate::settings::Settings;
 use crate::telemetry::Telemetry;
-use crate::{shutdown, start};
+use crate::{descriptors, shutdown, start};
 
 pub(super) async fn run(settings: Settings) -> Result<(), Failed> {
     let telemetry = Telemetry::start(&settings)?;
@@ -19,6 +19,7 @@ async fn serve(settings: Settings) -> Result<(), Failed> {
     let is_first = settings.database.sqlite_file().is_some_and(|file| !file.exists());
     let (database, grace) = (settings.database.shown(), settings.server.shutdown_grace_seconds);
     let public_addr = settings.server.public_addr;
+    descriptors::raise(settings.server.max_connections);
     let mut running = start::start(settings).await?;
     tracing::info!("claviger {} serves {} on http://{public_addr}", env!("CARGO_PKG_VERSION"), running.base_url);
     tracing::info!("health and metrics: {}/health/ready, {0}/metrics", running.management_url);
