@@ -44,9 +44,9 @@ pub(super) fn measure(plan: &Plan) -> Rows {
     let mut ours: Vec<_> = (0..CONNECTIONS).map(|_| Fetch { wanted: &wanted }).collect();
     let mut others: Vec<_> = (0..CONNECTIONS).map(|_| Fetch { wanted: &wanted }).collect();
     let bare_target = Target { addr, pid: process.pid() };
-    let (mut micros, mut bare_micros) = (Vec::new(), Vec::new());
+    let mut bare_micros = Vec::new();
     let turns = plan.in_turns(
-        || window(claviger.target(), &mut ours, plan.span).inspect(|load| micros.push(load.server_micros())),
+        || window(claviger.target(), &mut ours, plan.span),
         || {
             let load = window(bare_target, &mut others, plan.span)?;
             bare_micros.push(load.server_micros());
@@ -65,7 +65,7 @@ pub(super) fn measure(plan: &Plan) -> Rows {
         Row {
             what: "JWKS, the server's processor time for each".to_owned(),
             unit: Unit::Microseconds,
-            claviger: stats::median(&micros).ok_or("no rounds")?,
+            claviger: turns.server_micros,
             beside: stats::median(&bare_micros).map(|micros| (micros, "bare actix-web".to_owned())),
             aim: Aim::None,
             detail: String::new(),

@@ -23,6 +23,7 @@ pub(super) fn measure(plan: &Plan) -> Rows {
     progress("    refreshing, then logging in");
     let mut sessions = stage::sessions(&claviger, &mut admin, SESSIONS)?;
     let users = stage::users(&mut admin, "user", login::USERS)?;
+    let before = megabytes(claviger.resident_bytes()?);
     let refreshing = window(claviger.target(), &mut sessions, plan.span)?;
     let after_refreshing = megabytes(claviger.resident_bytes()?);
     let logging_in = window(claviger.target(), &mut stage::logins(&users, login::connections()), plan.span)?;
@@ -53,7 +54,7 @@ pub(super) fn measure(plan: &Plan) -> Rows {
             None,
             40.0,
             format!(
-                "{after_refreshing:.1} MB right after {:.0} refreshes/s, {at_once:.1} MB right after {:.1} logins/s",
+                "{before:.1} MB before it, {after_refreshing:.1} MB right after {:.0} refreshes/s, {at_once:.1} MB right after {:.1} logins/s",
                 refreshing.per_second, logging_in.per_second
             ),
         ),

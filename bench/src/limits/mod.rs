@@ -125,6 +125,8 @@ pub(crate) fn run(options: &Options) -> Outcome<()> {
 pub(crate) struct Turns {
     pub(crate) ours: f64,
     pub(crate) beside: f64,
+    /// Processor time of the server for each answer.
+    pub(crate) server_micros: f64,
     pub(crate) detail: String,
 }
 
@@ -153,7 +155,13 @@ impl Plan {
         // There is an odd number of rounds: one of them is the median.
         let median = loads[ROUNDS / 2];
         let detail = format!("{:.0} to {:.0}/s; {}", loads[0].per_second, loads[ROUNDS - 1].per_second, median.detail());
-        Ok(Turns { ours: median.per_second, beside: stats::median(&others).ok_or("no rounds")?, detail })
+        let micros: Vec<_> = loads.iter().map(Load::server_micros).collect();
+        Ok(Turns {
+            ours: median.per_second,
+            beside: stats::median(&others).ok_or("no rounds")?,
+            server_micros: stats::median(&micros).ok_or("no rounds")?,
+            detail,
+        })
     }
 }
 
