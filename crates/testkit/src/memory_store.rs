@@ -61,14 +61,13 @@ impl std::fmt::Debug for MemoryStore {
     }
 }
 
-/// With the password's hash.
-type Account = (User, Option<Secret<String>>);
+type Phc = Option<Secret<String>>;
 
 #[derive(Clone, Default)]
 struct State {
     /// With the time of the deletion.
     tenants: BTreeMap<TenantId, (Tenant, Option<Timestamp>)>,
-    users: BTreeMap<(TenantId, UserId), Account>,
+    users: BTreeMap<(TenantId, UserId), (User, Phc)>,
     families: BTreeMap<(TenantId, FamilyId), RefreshFamily>,
     rings: BTreeMap<TenantId, Ring>,
     secrets: BTreeMap<(TenantId, String), Vec<u8>>,

@@ -128,7 +128,6 @@ pub(super) fn schemas() -> Value {
         "generation": count(),
         "signing_kid": text_or_null(),
         "keys": list("Key"),
-        "token_secrets": list("TokenSecret"),
         "jwks_max_age_seconds": count(),
         "token_secrets": list("TokenSecret"),
         "next_planned_change_at": optional("Timestamp"),
