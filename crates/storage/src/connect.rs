@@ -10,14 +10,18 @@ use std::time::Duration;
 use app::ports::store::{StoreError, Stored};
 use migrations::{Migrator, MigratorTrait};
 use sea_orm::{ConnectOptions, ConnectionTrait, DatabaseConnection};
+use sqlx::Connection;
 use sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous};
 
 use crate::dialect::Purpose;
 use crate::error;
 use crate::notices::RingNotices;
+use crate::pool::Pool;
 
-/// How long a use case waits for a connection before it gives up.
-pub(crate) const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(3);
+/// How long anybody waits for a connection, because others have them all or because it has to be made.
+pub(crate) const TURN_PATIENCE: Duration = Duration::from_secs(3);
+/// How long a connection that was left in the middle of something may take to come back to its senses.
+const RECOVERY_PATIENCE: Duration = Duration::from_secs(2);
 /// How long PostgreSQL works on one statement before it gives up.
 const STATEMENT_TIMEOUT: Duration = Duration::from_secs(3);
 const SQLITE_READERS: u32 = 4;
@@ -26,8 +30,8 @@ const SQLITE_READERS: u32 = 4;
 #[derive(Clone)]
 pub struct Database {
     url: String,
-    pub(crate) writer: DatabaseConnection,
-    pub(crate) reader: DatabaseConnection,
+    pub(crate) writer: Pool,
+    pub(crate) reader: Pool,
     pub(crate) is_sqlite: bool,
 }
 
@@ -39,13 +43,13 @@ pub struct Database {
 pub async fn connect(url: &str, max_connections: u32) -> Stored<Database> {
     let is_sqlite = is_sqlite(url)?;
     if is_sqlite {
-        let writer = open(sqlite(url, 1, Purpose::Write)).await?;
-        let reader = open(sqlite(url, SQLITE_READERS, Purpose::Read)).await?;
+        let writer = Pool::of_a_file(open(sqlite(url, 1, Purpose::Write)).await?);
+        let reader = Pool::of_a_file(open(sqlite(url, SQLITE_READERS, Purpose::Read)).await?);
         Ok(Database { url: url.to_owned(), writer, reader, is_sqlite })
     } else {
         let mut options = postgres(url, max_connections);
         options.statement_timeout(STATEMENT_TIMEOUT);
-        let pool = open(options).await?;
+        let pool = Pool::of_a_server(open(options).await?);
         Ok(Database { url: url.to_owned(), writer: pool.clone(), reader: pool, is_sqlite })
     }
 }
@@ -82,7 +86,7 @@ impl Database {
     /// # Errors
     /// `Unavailable` when the database is.
     pub async fn pending_migrations(&self) -> Stored<Vec<String>> {
-        let pending = Migrator::get_pending_migrations_read_only(&self.reader).await.map_err(error::of("(schema)"))?;
+        let pending = Migrator::get_pending_migrations_read_only(&self.reader.connections).await.map_err(error::of("(schema)"))?;
         Ok(pending.iter().map(|step| step.name().to_owned()).collect())
     }
 
@@ -104,8 +108,12 @@ impl Database {
     /// # Errors
     /// `Unavailable` when a connection cannot be closed in order.
     pub async fn close(&self) -> Stored<()> {
-        self.reader.close_by_ref().await.map_err(error::of("(close)"))?;
-        self.writer.close_by_ref().await.map_err(error::of("(close)"))
+        self.reader.connections.close_by_ref().await.map_err(error::of("(close)"))?;
+        if self.is_sqlite {
+            // What is in the log goes into the database: a stopped server's data is one file, also for whoever copies it.
+            self.writer.connections.execute_unprepared("PRAGMA wal_checkpoint(TRUNCATE)").await.map_err(error::of("(close)"))?;
+        }
+        self.writer.connections.close_by_ref().await.map_err(error::of("(close)"))
     }
 }
 
@@ -127,8 +135,8 @@ fn common(url: &str, connections: u32) -> ConnectOptions {
     let mut options = ConnectOptions::new(url);
     options
         .max_connections(connections)
-        .connect_timeout(ACQUIRE_TIMEOUT)
-        .acquire_timeout(ACQUIRE_TIMEOUT)
+        .connect_timeout(TURN_PATIENCE)
+        .acquire_timeout(TURN_PATIENCE)
         // SQL text and its values may hold personal data.
         .sqlx_logging(false)
         .record_stmt_in_spans(false);
@@ -138,6 +146,7 @@ fn common(url: &str, connections: u32) -> ConnectOptions {
 fn sqlite(url: &str, connections: u32, purpose: Purpose) -> ConnectOptions {
     let mut options = common(url, connections);
     options.min_connections(1).test_before_acquire(false).max_lifetime(None).idle_timeout(None);
+    options.map_sqlx_sqlite_pool_opts(|pool| pool.after_release(|connection, _| Box::pin(has_ended_its_transaction(connection))));
     options.map_sqlx_sqlite_opts(move |sqlite| {
         let sqlite = sqlite
             .create_if_missing(purpose == Purpose::Write)
@@ -152,8 +161,31 @@ fn sqlite(url: &str, connections: u32, purpose: Purpose) -> ConnectOptions {
     options
 }
 
+/// Whether a connection may go back to the pool. When a commit fails because the disk is full, SQLite has rolled back by
+/// itself; sqlx finds nothing to roll back, goes on counting a transaction, and would make every later one a savepoint within
+/// it: commits that commit nothing. Such a connection is closed.
+async fn has_ended_its_transaction(connection: &mut sqlx::SqliteConnection) -> Result<bool, sqlx::Error> {
+    if connection.is_in_transaction() {
+        // A rollback may be under way; what is asked now is answered after it.
+        connection.ping().await?;
+    }
+    Ok(!connection.is_in_transaction())
+}
+
 fn postgres(url: &str, connections: u32) -> ConnectOptions {
     let mut options = common(url, connections);
     options.test_before_acquire_if_idle_for(Duration::from_secs(30)).set_application_name("claviger");
+    options.map_sqlx_postgres_pool_opts(|pool| pool.after_release(|connection, _| Box::pin(recovered(connection))));
     options
+}
+
+/// Whether a connection may go back to the pool. One that is left with something to say, such as the rollback of an unfinished
+/// transaction, has to get it said soon; else it would hold its place in the pool until TCP gives it up, which takes a quarter
+/// of an hour when the network swallows what is sent.
+async fn recovered(connection: &mut sqlx::PgConnection) -> Result<bool, sqlx::Error> {
+    if connection.should_flush() {
+        let late = |_| sqlx::Error::Io(std::io::ErrorKind::TimedOut.into());
+        tokio::time::timeout(RECOVERY_PATIENCE, connection.ping()).await.map_err(late)??;
+    }
+    Ok(true)
 }

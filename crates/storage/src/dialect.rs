@@ -4,12 +4,10 @@
 
 use app::ports::store::Stored;
 use domain::ids::TenantId;
-use sea_orm::{
-    ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, SqliteTransactionMode, Statement, TransactionOptions,
-    TransactionTrait, Value,
-};
+use sea_orm::{ConnectionTrait, DatabaseTransaction, DbBackend, SqliteTransactionMode, Statement, TransactionOptions, Value};
 
 use crate::error;
+use crate::pool::Pool;
 
 /// What a transaction is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,14 +27,14 @@ pub(crate) fn statement(db: &impl ConnectionTrait, sql: impl Into<String>, value
 
 /// Begins a transaction that row-level security confines to `tenant`; `None` = to the platform's view.
 /// A SQLite transaction that may write takes the write lock at once: one that reads first and writes later would fail.
-pub(crate) async fn begin(db: &DatabaseConnection, tenant: Option<TenantId>, purpose: Purpose) -> Stored<DatabaseTransaction> {
+pub(crate) async fn begin(db: &Pool, tenant: Option<TenantId>, purpose: Purpose) -> Stored<DatabaseTransaction> {
     let mode = match purpose {
         Purpose::Read => SqliteTransactionMode::Deferred,
         Purpose::Write => SqliteTransactionMode::Immediate,
     };
-    let sqlite_transaction_mode = (!is_postgres(db)).then_some(mode);
+    let sqlite_transaction_mode = (!is_postgres(&db.connections)).then_some(mode);
     let options = TransactionOptions { sqlite_transaction_mode, ..TransactionOptions::default() };
-    let tx = db.begin_with_options(options).await.map_err(error::of("(begin)"))?;
+    let tx = db.begin(options).await.map_err(error::of("(begin)"))?;
     if is_postgres(&tx) {
         let read_only = if purpose == Purpose::Read { ", set_config('transaction_read_only', 'on', true)" } else { "" };
         let (setting, value) = match tenant {
@@ -71,7 +69,7 @@ pub(crate) fn guess_counter_locked(db: &impl ConnectionTrait) -> &'static str {
 }
 
 /// Tells other nodes, when this transaction commits, that a ring has changed. SQLite has no other nodes.
-pub(crate) async fn notify_ring(tx: &DatabaseTransaction, tenant: TenantId, generation: u64) -> Stored<()> {
+pub(crate) async fn notify_ring(tx: &impl ConnectionTrait, tenant: TenantId, generation: u64) -> Stored<()> {
     if is_postgres(tx) {
         let payload = format!("{}:{generation}", tenant.as_uuid());
         let notify = statement(tx, "SELECT pg_notify('claviger_rings', $1)", [payload.into()]);

@@ -14,6 +14,7 @@ mod guesses;
 mod lane;
 mod notices;
 mod platform;
+mod pool;
 mod refresh;
 mod rings;
 mod store;
