@@ -44,18 +44,13 @@ pub(super) async fn run(settings: Result<Settings, BadSettings>) -> Result<(), F
     if let Some(settings) = settings {
         let kek = report.line(
             "kek",
-            if settings.keys.kek_file.exists() {
-                wire::kek(&settings.keys.kek_file)
-                    .map(|kek| {
-                        let detail = format!("{} holds key {}", settings.keys.kek_file.display(), kek.id());
-                        (kek, detail)
-                    })
-                    .map_err(|error| error.to_string())
-            } else {
-                Err(format!(
-                    "there is no {}. A first `claviger serve` on SQLite makes one; otherwise bring yours (keys.kek_file)",
-                    settings.keys.kek_file.display()
-                ))
+            match wire::kek_given(&settings) {
+                Ok(Some(kek)) => {
+                    let detail = format!("{} holds key {}", settings.keys.kek_file.display(), kek.id());
+                    Ok((kek, detail))
+                }
+                Ok(None) => Err(no_kek(&settings)),
+                Err(error) => Err(error.to_string()),
             },
         );
         if let Some(store) = report.line("database", database(&settings).await) {
@@ -71,6 +66,19 @@ pub(super) async fn run(settings: Result<Settings, BadSettings>) -> Result<(), F
     match report.failed {
         0 => Ok(()),
         failed => Err(format!("doctor: {failed} of the checks failed").into()),
+    }
+}
+
+/// On SQLite, where a first start makes the key; later it is a loss.
+fn no_kek(settings: &Settings) -> String {
+    let path = settings.keys.kek_file.display();
+    if settings.database.sqlite_file().is_some_and(|file| file.exists()) {
+        format!(
+            "the key-encryption key {path} is missing, but there is a database. Bring the file back from where you keep its copy, or set \
+             keys.kek_file (CLAVIGER__KEYS__KEK_FILE) to where it is; only a database that has never served gets a new one, by `claviger serve`"
+        )
+    } else {
+        format!("there is no {path} yet: the first `claviger serve` makes one (keys.kek_file, CLAVIGER__KEYS__KEK_FILE)")
     }
 }
 
@@ -110,6 +118,9 @@ async fn sealed(settings: &Settings, kek: keys::Kek, store: &SqlStore) -> Result
     directory.shutdown().await;
     match opened {
         Ok(_) => Ok(((), format!("key {id} opens what this database holds"))),
-        Err(fault) => Err(format!("key {id} does not open what this database holds ({fault}): bring the key it was sealed with")),
+        Err(fault) => Err(format!(
+            "key {id} does not open what this database holds ({fault}): set keys.kek_file (CLAVIGER__KEYS__KEK_FILE) to the key it was \
+             sealed with"
+        )),
     }
 }
