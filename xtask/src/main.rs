@@ -1,6 +1,6 @@
-//! The habits of this project as commands: `cargo xtask test` and `cargo xtask tidy`.
+//! The habits of this project as commands: `cargo xtask test`, `cargo xtask faults` and `cargo xtask tidy`.
 //!
-//! Enter at [`main`]. [`run_tests`] runs everything there is to run, [`postgres`] finds or installs what it needs, [`tidy`] gathers
+//! Enter at [`main`]. [`run_tests`] runs everything there is to run, [`faults`] a part of it for long, [`postgres`] finds or installs what it needs, [`tidy`] gathers
 //! facts about the workspace and [`rules`] judges them.
 //!
 //! Invariant: nothing here is part of the product, and no crate depends on it.
@@ -8,6 +8,7 @@
 
 use std::process::ExitCode;
 
+mod faults;
 mod postgres;
 mod rules;
 mod run_tests;
@@ -19,6 +20,8 @@ Usage: cargo xtask <command>
 
 Commands:
   test [ARGS...]   Run all tests; installs PostgreSQL where it may. ARGS go to `cargo test --workspace --locked`.
+  faults [--cycles N]
+                   Kill the server under load N times per database (200), and take away what it stands on.
   tidy             Check the arrows between crates and the other rules that no compiler checks.";
 
 fn main() -> ExitCode {
@@ -27,6 +30,7 @@ fn main() -> ExitCode {
     let rest: Vec<String> = args.collect();
     match (command.as_deref(), rest.as_slice()) {
         (Some("test"), cargo_args) => run_tests::run(cargo_args),
+        (Some("faults"), args) => faults::run(args),
         (Some("tidy"), []) => tidy::run(),
         (Some("help" | "--help" | "-h"), []) => {
             println!("{USAGE}");
