@@ -7,7 +7,7 @@ use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
 use sqlx::{ConnectOptions, Connection};
-use testkit::postgres::{self, Cluster, Durability};
+use testkit::postgres::{Durability, Postgres};
 
 use crate::claviger::{Claviger, Place};
 use crate::limits::{Plan, Rows, Turns};
@@ -39,7 +39,7 @@ pub(super) fn on_sqlite(plan: &Plan) -> Rows {
 
 pub(super) fn on_postgres(plan: &Plan) -> Rows {
     progress("    a PostgreSQL cluster, as durable as it comes");
-    let cluster = postgres::start(Durability::Full);
+    let cluster = Postgres::start(Durability::Full);
     let pgbench = Pgbench::prepare(&cluster)?;
     let place = Place::postgres(&plan.place("refresh-pg"), cluster.fresh_database())?;
     let turns = side_by_side(plan, &place, || pgbench.per_second(plan.span))?;
@@ -124,12 +124,12 @@ const PGBENCH_SCALE: usize = 10;
 
 /// PostgreSQL's own load generator, on a database of its own in the same cluster.
 struct Pgbench<'a> {
-    cluster: &'a Cluster,
+    cluster: &'a Postgres,
     url: String,
 }
 
 impl<'a> Pgbench<'a> {
-    fn prepare(cluster: &'a Cluster) -> Outcome<Self> {
+    fn prepare(cluster: &'a Postgres) -> Outcome<Self> {
         let pgbench = Self { cluster, url: cluster.fresh_database() };
         pgbench.run(&["-i", "-q", "-s", &PGBENCH_SCALE.to_string()])?;
         Ok(pgbench)

@@ -85,7 +85,11 @@ pub async fn resolve(ctx: &Ctx, slug: &str) -> Result<Arc<Tenant>, NoTenant> {
             Err(NoTenant::Unknown)
         }
         Err(StoreError::Unavailable(detail)) => match cached {
-            Some(cached) => Ok(cached.tenant),
+            Some(cached) => {
+                // Else everybody would wait for the database first, one request after the other.
+                ctx.tenants.put(Arc::clone(&cached.tenant), ctx.now());
+                Ok(cached.tenant)
+            }
             None => Err(Fault::Unavailable(detail).into()),
         },
         Err(error) => Err(Fault::from(error).into()),

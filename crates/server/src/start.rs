@@ -37,13 +37,19 @@ pub enum StartError {
     Wire(#[from] WireError),
     #[error("cannot listen on {addr}: {source}. Is another server running there? Set {setting} to a free address")]
     Bind { addr: SocketAddr, setting: &'static str, source: std::io::Error },
-    #[error("the keys cannot be opened: {0}. Is keys.kek_file the key-encryption key of this database? `claviger doctor` says more")]
+    #[error(
+        "the keys cannot be opened: {0}. Set keys.kek_file (CLAVIGER__KEYS__KEK_FILE) to the key-encryption key that this database was \
+         sealed with; `claviger doctor` says more"
+    )]
     Keys(Fault),
 }
 
 /// A server that runs. [`Running::stop`] ends it in order; dropping it does not.
 pub struct Running {
+    /// What issuers begin with.
     pub base_url: String,
+    /// Where the public listener is.
+    pub public_url: String,
     pub management_url: String,
     pub ctx: Arc<Ctx>,
     keys: Arc<KeyDirectory>,
@@ -84,10 +90,27 @@ pub async fn start_at(settings: Settings, clock: Arc<dyn Clock>) -> Result<Runni
     // First, because it is what fails most often and costs nothing: the addresses.
     let public = listen(settings.server.public_addr, "server.public_addr").await?;
     let management = listen(settings.server.management_addr, "server.management_addr").await?;
-    let public_url = url_of(&public.1);
-    let base_url = if settings.server.base_url.is_empty() { public_url } else { settings.server.base_url.clone() };
+    let base_url = if settings.server.base_url.is_empty() { url_of(&public.1) } else { settings.server.base_url.clone() };
 
+    // Before anything is made or changed.
+    wire::kek_given(&settings)?;
     let store = SqlStore::new(wire::open_or_make(&settings).await?);
+    let started = start_on(store.clone(), settings, clock, [public, management], base_url).await;
+    if started.is_err() {
+        // What is worth telling is why it did not start.
+        let _ = store.database().close().await;
+    }
+    started
+}
+
+/// Starts everything that stands on the database.
+async fn start_on(
+    store: SqlStore,
+    settings: Settings,
+    clock: Arc<dyn Clock>,
+    [public, management]: [(TcpListener, SocketAddr); 2],
+    base_url: String,
+) -> Result<Running, StartError> {
     let kek = wire::kek_or_new(&settings, &store).await?;
     let shared: Arc<dyn app::ports::store::Store> = Arc::new(store.clone());
     let directory = KeyDirectory::start(
@@ -142,6 +165,7 @@ pub async fn start_at(settings: Settings, clock: Arc<dyn Clock>) -> Result<Runni
     let background = vec![actix_web::rt::spawn(Arc::clone(&sweep).forever())];
     Ok(Running {
         base_url,
+        public_url: url_of(&public.1),
         management_url: url_of(&management.1),
         ctx,
         keys: directory,

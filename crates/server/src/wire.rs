@@ -51,7 +51,9 @@ pub enum WireError {
     Database { place: String, source: StoreError },
     #[error("there is no database {0} yet: start `claviger serve` once, or run `claviger migrate`")]
     NoDatabase(String),
-    #[error("the folder {0} cannot be made: {1}. Make it, or set database.url and keys.kek_file to where this user may write")]
+    #[error(
+        "{0} cannot be made: {1}. Set database.url (CLAVIGER__DATABASE__URL) and keys.kek_file (CLAVIGER__KEYS__KEK_FILE) to where this user may write"
+    )]
     Folder(String, std::io::Error),
     #[error(
         "the key-encryption key {path} is missing, but the database already holds keys sealed with it. Bring the file back from where \
@@ -65,19 +67,37 @@ pub enum WireError {
     )]
     KekNotGiven { path: String },
     #[error(
-        "the key-encryption key {path} can be read by others (mode {mode:04o}): run `chmod 600 {path}`, and think about who may have read it"
+        "the key-encryption key {path} can be read by others (mode {mode:04o}): run `chmod 600 {path}`, and think about who may have read it. \
+         (keys.kek_file, CLAVIGER__KEYS__KEK_FILE)"
     )]
     KekOpen { path: String, mode: u32 },
-    #[error("the key-encryption key {path} cannot be read: {source}")]
+    #[error(
+        "the key-encryption key {path} cannot be read or made: {source}. Set keys.kek_file (CLAVIGER__KEYS__KEK_FILE) to a file that this user may read"
+    )]
     KekUnreadable { path: String, source: std::io::Error },
-    #[error("the key-encryption key {path} is {source}")]
+    #[error(
+        "the key-encryption key {path} is {source}. Bring the right file back, or set keys.kek_file (CLAVIGER__KEYS__KEK_FILE) to where it is"
+    )]
     KekBad { path: String, source: keys::BadKek },
 }
 
-/// Makes the folder of a SQLite database, for nobody else to look into.
-pub(crate) fn make_folder(settings: &Settings) -> Result<(), WireError> {
-    let Some(file) = settings.database.sqlite_file() else { return Ok(()) };
-    file.parent().map_or(Ok(()), private_folder)
+/// Makes the folder and the file of a SQLite database, for nobody else to look into. SQLite gives the files beside it
+/// (`-wal`, `-shm`) the mode of the database's.
+fn make_private(file: &Path) -> Result<(), WireError> {
+    file.parent().map_or(Ok(()), private_folder)?;
+    match create_private(file) {
+        Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => Err(WireError::Folder(file.display().to_string(), error)),
+        _ => Ok(()),
+    }
+}
+
+/// A new file that only this user may read.
+fn create_private(file: &Path) -> std::io::Result<fs::File> {
+    let mut options = fs::OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(file)
 }
 
 fn private_folder(folder: &Path) -> Result<(), WireError> {
@@ -98,13 +118,17 @@ fn database_error(settings: &Settings) -> impl Fn(StoreError) -> WireError {
 
 /// Brings the schema up to date, making the database when it is SQLite.
 pub(crate) async fn migrate(settings: &Settings) -> Result<(), WireError> {
-    make_folder(settings)?;
+    if let Some(file) = settings.database.sqlite_file() {
+        make_private(&file)?;
+    }
     storage::migrate(&settings.database.url).await.map_err(database_error(settings))
 }
 
 /// Opens the database with its schema up to date. One look is enough when it is, which needs no right to change the schema.
 pub(crate) async fn open_or_make(settings: &Settings) -> Result<Database, WireError> {
-    make_folder(settings)?;
+    if let Some(file) = settings.database.sqlite_file() {
+        make_private(&file)?;
+    }
     let failed = database_error(settings);
     let db = storage::connect(&settings.database.url, settings.database.max_connections).await.map_err(&failed)?;
     if !db.pending_migrations().await.map_err(&failed)?.is_empty() {
@@ -121,16 +145,25 @@ pub(crate) async fn open(settings: &Settings) -> Result<Database, WireError> {
     storage::connect(&settings.database.url, settings.database.max_connections).await.map_err(database_error(settings))
 }
 
-/// The key-encryption key from its file, or a new one for a SQLite database that has sealed nothing yet.
-pub(crate) async fn kek_or_new(settings: &Settings, store: &SqlStore) -> Result<Kek, WireError> {
+/// The key-encryption key from its file. `None`: there is no such file, and whether one may be made is up to the database.
+pub(crate) fn kek_given(settings: &Settings) -> Result<Option<Kek>, WireError> {
     let path = &settings.keys.kek_file;
     if path.exists() {
-        return kek(path);
+        return kek(path).map(Some);
     }
-    let shown = path.display().to_string();
     if settings.database.sqlite_file().is_none() {
-        return Err(WireError::KekNotGiven { path: shown });
+        return Err(WireError::KekNotGiven { path: path.display().to_string() });
     }
+    Ok(None)
+}
+
+/// The key-encryption key from its file, or a new one for a SQLite database that has sealed nothing yet.
+pub(crate) async fn kek_or_new(settings: &Settings, store: &SqlStore) -> Result<Kek, WireError> {
+    if let Some(kek) = kek_given(settings)? {
+        return Ok(kek);
+    }
+    let path = &settings.keys.kek_file;
+    let shown = path.display().to_string();
     if has_sealed_anything(store).await.map_err(database_error(settings))? {
         return Err(WireError::KekLost { path: shown });
     }
@@ -173,11 +206,7 @@ fn write_new(path: &Path, kek: &Kek) -> Result<(), WireError> {
         private_folder(folder)?;
     }
     let draft = path.with_extension(format!("{}.draft", kek.id()));
-    let mut options = fs::OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let written = options.open(&draft).and_then(|mut file| {
+    let written = create_private(&draft).and_then(|mut file| {
         file.write_all(kek.to_file_text().expose().as_bytes())?;
         file.sync_all()
     });

@@ -4,13 +4,11 @@
 
 use app::ports::store::Stored;
 use domain::ids::TenantId;
-use sea_orm::{
-    ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, SqliteTransactionMode, Statement, TransactionOptions,
-    TransactionTrait, Value,
-};
+use sea_orm::{ConnectionTrait, DatabaseTransaction, DbBackend, SqliteTransactionMode, Statement, TransactionOptions, Value};
 use uuid::Uuid;
 
 use crate::error;
+use crate::pool::Pool;
 
 /// What a transaction is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,7 +27,7 @@ pub(crate) fn statement(db: &impl ConnectionTrait, sql: impl Into<String>, value
 }
 
 /// Begins a transaction that row-level security confines to `tenant`; `None` = to the platform's view.
-pub(crate) async fn begin(db: &DatabaseConnection, tenant: Option<TenantId>, purpose: Purpose) -> Stored<DatabaseTransaction> {
+pub(crate) async fn begin(db: &Pool, tenant: Option<TenantId>, purpose: Purpose) -> Stored<DatabaseTransaction> {
     match tenant {
         Some(tenant) => open(db, "claviger.tenant", tenant.as_uuid().to_string(), purpose).await,
         None => open(db, "claviger.scope", Scope::Platform.name().to_owned(), purpose).await,
@@ -37,21 +35,21 @@ pub(crate) async fn begin(db: &DatabaseConnection, tenant: Option<TenantId>, pur
 }
 
 /// Begins a transaction that may write and that row-level security confines to these tenants.
-pub(crate) async fn begin_for(db: &DatabaseConnection, tenants: impl Iterator<Item = Uuid>) -> Stored<DatabaseTransaction> {
+pub(crate) async fn begin_for(db: &Pool, tenants: impl Iterator<Item = Uuid>) -> Stored<DatabaseTransaction> {
     let mut list: Vec<_> = tenants.map(|tenant| tenant.to_string()).collect();
     list.dedup();
     open(db, "claviger.tenant", list.join(","), Purpose::Write).await
 }
 
 /// A SQLite transaction that may write takes the write lock at once: one that reads first and writes later would fail.
-async fn open(db: &DatabaseConnection, setting: &str, value: String, purpose: Purpose) -> Stored<DatabaseTransaction> {
+async fn open(db: &Pool, setting: &str, value: String, purpose: Purpose) -> Stored<DatabaseTransaction> {
     let mode = match purpose {
         Purpose::Read => SqliteTransactionMode::Deferred,
         Purpose::Write => SqliteTransactionMode::Immediate,
     };
-    let sqlite_transaction_mode = (!is_postgres(db)).then_some(mode);
+    let sqlite_transaction_mode = (!is_postgres(&db.connections)).then_some(mode);
     let options = TransactionOptions { sqlite_transaction_mode, ..TransactionOptions::default() };
-    let tx = db.begin_with_options(options).await.map_err(error::of("(begin)"))?;
+    let tx = db.begin(options).await.map_err(error::of("(begin)"))?;
     if is_postgres(&tx) {
         let read_only = if purpose == Purpose::Read { ", set_config('transaction_read_only', 'on', true)" } else { "" };
         let sql = format!("SELECT set_config('{setting}', $1, true){read_only}");
@@ -128,7 +126,7 @@ pub(crate) fn database_time(db: &impl ConnectionTrait) -> &'static str {
 }
 
 /// Tells other nodes, when this transaction commits, that a ring has changed. SQLite has no other nodes.
-pub(crate) async fn notify_ring(tx: &DatabaseTransaction, tenant: TenantId, generation: u64) -> Stored<()> {
+pub(crate) async fn notify_ring(tx: &impl ConnectionTrait, tenant: TenantId, generation: u64) -> Stored<()> {
     if is_postgres(tx) {
         let payload = format!("{}:{generation}", tenant.as_uuid());
         let notify = statement(tx, "SELECT pg_notify('claviger_rings', $1)", [payload.into()]);

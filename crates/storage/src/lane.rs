@@ -18,7 +18,7 @@ use tokio::sync::{Mutex, mpsc, oneshot};
 use crate::connect::Database;
 use crate::dialect::Held;
 use crate::refresh::{Asked, refresh_together};
-use crate::store::{PATIENCE, within};
+use crate::tx::{PATIENCE, within};
 
 /// The most refreshes that share a commit, and the most that wait for the one after it.
 const TOGETHER: usize = 64;

@@ -12,9 +12,7 @@ use domain::tenant::Tenant;
 use domain::text::Slug;
 use domain::time::{Timestamp, Ttl};
 use sea_orm::sea_query::OnConflict;
-use sea_orm::{
-    ColumnTrait, ConnectionTrait, DatabaseTransaction, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder, QuerySelect, Select,
-};
+use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder, QuerySelect, Select};
 use uuid::Uuid;
 
 use crate::connect::Database;
@@ -23,13 +21,14 @@ use crate::entities::{installation_secrets, key_rings, tenants};
 use crate::error::{self, Cell};
 use crate::families;
 use crate::tenants::{self as tenants_rows, from_row};
+use crate::tx::BoundedTx;
 
 /// Values in one `IN (…)`: well below what either backend takes.
 const CHUNK: usize = 500;
 
 pub(crate) struct SqlPlatformTx {
     db: Database,
-    tx: DatabaseTransaction,
+    tx: BoundedTx,
     is_writing: bool,
 }
 
@@ -37,13 +36,13 @@ impl SqlPlatformTx {
     pub(crate) async fn begin(db: &Database) -> Stored<Self> {
         // On PostgreSQL both are the same pool, and the transaction may write from the start.
         let purpose = if db.is_sqlite { Purpose::Read } else { Purpose::Write };
-        let tx = dialect::begin(&db.reader, None, purpose).await?;
+        let tx = BoundedTx::begin(&db.reader, None, purpose).await?;
         Ok(Self { db: db.clone(), tx, is_writing: !db.is_sqlite })
     }
 
-    async fn writing(&mut self) -> Stored<&DatabaseTransaction> {
+    async fn writing(&mut self) -> Stored<&BoundedTx> {
         if !self.is_writing {
-            self.tx = dialect::begin(&self.db.writer, None, Purpose::Write).await?;
+            self.tx = BoundedTx::begin(&self.db.writer, None, Purpose::Write).await?;
             self.is_writing = true;
         }
         Ok(&self.tx)
@@ -174,6 +173,6 @@ impl PlatformTx for SqlPlatformTx {
     }
 
     async fn commit(self: Box<Self>) -> Stored<()> {
-        self.tx.commit().await.map_err(error::of("(commit)"))
+        self.tx.commit().await
     }
 }

@@ -11,10 +11,7 @@ use domain::ids::TenantId;
 use domain::tenant::{Tenant, TenantStatus};
 use domain::time::Timestamp;
 use sea_orm::sea_query::{Expr, LockType};
-use sea_orm::{
-    ActiveModelTrait, ActiveValue, ColumnTrait, ConnectionTrait, DatabaseTransaction, EntityTrait, IntoActiveModel, QueryFilter,
-    QuerySelect, Value,
-};
+use sea_orm::{ActiveModelTrait, ActiveValue, ColumnTrait, ConnectionTrait, EntityTrait, IntoActiveModel, QueryFilter, QuerySelect, Value};
 
 use crate::dialect::statement;
 use crate::entities::{key_rings, sealed_secrets, tenants};
@@ -83,7 +80,7 @@ impl SqlTenantTx {
 /// Deletes up to `limit` rows of `table`, whose primary key is `key`, for which `condition` holds; `$1` in it is `value`.
 /// `lock` ends the select that picks them. Answers how many.
 pub(crate) async fn delete_some(
-    tx: &DatabaseTransaction,
+    tx: &impl ConnectionTrait,
     table: &'static str,
     key: &str,
     condition: &str,

@@ -8,6 +8,7 @@ use std::time::Duration;
 use app::ports::keys::Keys;
 use app::ports::store::Store;
 use app::ports::world::Clock;
+use keys::Kek;
 use storage::SqlStore;
 
 use super::{Failed, say};
@@ -46,28 +47,26 @@ pub(super) async fn run(settings: Result<Settings, BadSettings>) -> Result<(), F
     report.line("clock", clock());
     if let Some(settings) = settings {
         report.line("traces", collector(&settings.telemetry.otlp_endpoint).await);
-        let kek = report.line(
-            "kek",
-            if settings.keys.kek_file.exists() {
-                wire::kek(&settings.keys.kek_file)
-                    .map(|kek| {
-                        let detail = format!("{} holds key {}", settings.keys.kek_file.display(), kek.id());
-                        (kek, detail)
-                    })
-                    .map_err(|error| error.to_string())
-            } else {
-                Err(format!(
-                    "there is no {}. A first `claviger serve` on SQLite makes one; otherwise bring yours (keys.kek_file)",
-                    settings.keys.kek_file.display()
-                ))
-            },
-        );
-        if let Some(store) = report.line("database", database(&settings).await) {
+        let kek = match wire::kek_given(&settings) {
+            Ok(None) if is_new(&settings) => {
+                skipped("kek", format_args!("{}: the first `claviger serve` makes it", settings.keys.kek_file.display()));
+                None
+            }
+            Ok(None) => report.line("kek", Err::<(Kek, _), _>(kek_lost(&settings))),
+            Ok(Some(kek)) => {
+                let detail = format!("{} holds key {}", settings.keys.kek_file.display(), kek.id());
+                report.line("kek", Ok::<_, String>((kek, detail)))
+            }
+            Err(error) => report.line("kek", Err(error)),
+        };
+        if is_new(&settings) {
+            skipped("database", format_args!("{}: the first `claviger serve` makes it", settings.database.shown()));
+        } else if let Some(store) = report.line("database", database(&settings).await) {
             let is_migrated = report.line("schema", schema(&store).await).is_some();
             if let (Some(kek), true) = (kek, is_migrated) {
                 report.line("keys", sealed(&settings, kek, &store).await);
             } else {
-                say("-     keys           not looked at: needs the kek, the database and its schema");
+                skipped("keys", "not looked at: needs the kek, the database and its schema");
             }
             report.line("close", store.database().close().await.map(|()| ((), "the database was closed in order".to_owned())));
         }
@@ -76,6 +75,24 @@ pub(super) async fn run(settings: Result<Settings, BadSettings>) -> Result<(), F
         0 => Ok(()),
         failed => Err(format!("doctor: {failed} of the checks failed").into()),
     }
+}
+
+/// Says that there was nothing to check, and why.
+fn skipped(what: &str, why: impl std::fmt::Display) {
+    say(format_args!("-     {what:<14} {why}"));
+}
+
+/// Whether there is nothing yet: on SQLite, the first start makes all.
+fn is_new(settings: &Settings) -> bool {
+    settings.database.sqlite_file().is_some_and(|file| !file.exists())
+}
+
+fn kek_lost(settings: &Settings) -> String {
+    format!(
+        "the key-encryption key {} is missing, but there is a database. Bring the file back from where you keep its copy, or set \
+         keys.kek_file (CLAVIGER__KEYS__KEK_FILE) to where it is; only a database that has never served gets a new one, by `claviger serve`",
+        settings.keys.kek_file.display()
+    )
 }
 
 fn clock() -> Result<((), String), String> {
@@ -118,7 +135,7 @@ async fn schema(store: &SqlStore) -> Result<((), String), String> {
 }
 
 /// Whether the key-encryption key opens what lies in this database.
-async fn sealed(settings: &Settings, kek: keys::Kek, store: &SqlStore) -> Result<((), String), String> {
+async fn sealed(settings: &Settings, kek: Kek, store: &SqlStore) -> Result<((), String), String> {
     let is_there = wire::has_sealed_anything(store).await.map_err(|error| error.to_string())?;
     if !is_there {
         return Ok(((), "nothing is sealed yet".to_owned()));
@@ -129,6 +146,9 @@ async fn sealed(settings: &Settings, kek: keys::Kek, store: &SqlStore) -> Result
     directory.shutdown().await;
     match opened {
         Ok(_) => Ok(((), format!("key {id} opens what this database holds"))),
-        Err(fault) => Err(format!("key {id} does not open what this database holds ({fault}): bring the key it was sealed with")),
+        Err(fault) => Err(format!(
+            "key {id} does not open what this database holds ({fault}): set keys.kek_file (CLAVIGER__KEYS__KEK_FILE) to the key it was \
+             sealed with"
+        )),
     }
 }

@@ -18,10 +18,9 @@ pub(super) async fn run(settings: Settings) -> Result<(), Failed> {
 async fn serve(settings: Settings) -> Result<(), Failed> {
     let is_first = settings.database.sqlite_file().is_some_and(|file| !file.exists());
     let (database, grace) = (settings.database.shown(), settings.server.shutdown_grace_seconds);
-    let public_addr = settings.server.public_addr;
     descriptors::raise(settings.server.max_connections);
     let mut running = start::start(settings).await?;
-    tracing::info!("claviger {} serves {} on http://{public_addr}", env!("CARGO_PKG_VERSION"), running.base_url);
+    tracing::info!("claviger {} serves {} on {}", env!("CARGO_PKG_VERSION"), running.base_url, running.public_url);
     tracing::info!("health and metrics: {}/health/ready, {0}/metrics", running.management_url);
     tracing::info!("database: {database}");
     if is_first {

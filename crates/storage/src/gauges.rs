@@ -42,9 +42,9 @@ impl Database {
     pub fn pools(&self) -> Vec<PoolSize> {
         if self.is_sqlite {
             let pools = [("writer", &self.writer), ("readers", &self.reader)];
-            pools.map(|(name, db)| size(name, db.get_sqlite_connection_pool())).to_vec()
+            pools.map(|(name, db)| size(name, db.connections.get_sqlite_connection_pool())).to_vec()
         } else {
-            vec![size("all", self.writer.get_postgres_connection_pool())]
+            vec![size("all", self.writer.connections.get_postgres_connection_pool())]
         }
     }
 
