@@ -15,7 +15,7 @@ fn blocks(bytes: u64) -> u64 {
 
 /// Gives the node a disk without end again.
 fn lift_limit(node: &Node) {
-    let status = Command::new("prlimit").args(["--fsize=unlimited:unlimited", "--pid", &node.pid()]).status().expect("prlimit runs");
+    let status = Command::new("prlimit").args(["--fsize=unlimited:", "--pid", &node.pid()]).status().expect("prlimit runs");
     assert!(status.success());
 }
 
@@ -86,7 +86,7 @@ async fn on_a_small_disk() -> (Site, String, Node) {
     node.stop().await;
     let size = std::fs::metadata(site.data().join("claviger.db")).expect("a database").len();
     // A write beyond the limit is to be an error, as on a full disk, and not the signal that would end the process.
-    let limits = format!("trap '' XFSZ && ulimit -f {}", blocks(size + ROOM));
+    let limits = format!("trap '' XFSZ && ulimit -S -f {}", blocks(size + ROOM));
     let node = site.start_limited(&limits).await.unwrap_or_else(|ended| panic!("{}: {}", ended.status, ended.log));
     (site, admin_token, node)
 }

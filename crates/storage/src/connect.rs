@@ -5,6 +5,8 @@
 //!
 //! Invariant: an acknowledged commit survives a power cut (`synchronous = FULL` on SQLite; PostgreSQL's default).
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use app::ports::store::{StoreError, Stored};
@@ -20,6 +22,8 @@ use crate::pool::Pool;
 
 /// How long anybody waits for a connection, because others have them all or because it has to be made.
 pub(crate) const TURN_PATIENCE: Duration = Duration::from_secs(3);
+/// How long the reason is looked for why no connection came about.
+const REASON_PATIENCE: Duration = Duration::from_secs(1);
 /// How long a connection that was left in the middle of something may take to come back to its senses.
 const RECOVERY_PATIENCE: Duration = Duration::from_secs(2);
 /// How long PostgreSQL works on one statement before it gives up.
@@ -39,7 +43,7 @@ pub struct Database {
 /// PostgreSQL; SQLite has one that writes and four that read.
 ///
 /// # Errors
-/// `Unavailable` after at most three seconds, also when the URL is of no kind known here.
+/// `Unavailable` after at most four seconds, also when the URL is of no kind known here.
 pub async fn connect(url: &str, max_connections: u32) -> Stored<Database> {
     let is_sqlite = is_sqlite(url)?;
     if is_sqlite {
@@ -47,9 +51,10 @@ pub async fn connect(url: &str, max_connections: u32) -> Stored<Database> {
         let reader = Pool::of_a_file(open(sqlite(url, SQLITE_READERS, Purpose::Read)).await?);
         Ok(Database { url: url.to_owned(), writer, reader, is_sqlite })
     } else {
-        let mut options = postgres(url, max_connections);
+        let is_away = Arc::<AtomicBool>::default();
+        let mut options = postgres(url, max_connections, Arc::clone(&is_away));
         options.statement_timeout(STATEMENT_TIMEOUT);
-        let pool = Pool::of_a_server(open(options).await?);
+        let pool = Pool::of_a_server(open(options).await?, is_away);
         Ok(Database { url: url.to_owned(), writer: pool.clone(), reader: pool, is_sqlite })
     }
 }
@@ -60,7 +65,7 @@ pub async fn connect(url: &str, max_connections: u32) -> Stored<Database> {
 /// `Unavailable` when the database is, or when it does not let this role change the schema.
 pub async fn migrate(url: &str) -> Stored<()> {
     let is_sqlite = is_sqlite(url)?;
-    let db = open(if is_sqlite { sqlite(url, 1, Purpose::Write) } else { postgres(url, 1) }).await?;
+    let db = open(if is_sqlite { sqlite(url, 1, Purpose::Write) } else { postgres(url, 1, Arc::default()) }).await?;
     let migrated = async {
         if !is_sqlite {
             // Of the session: it goes when the connection does.
@@ -128,7 +133,20 @@ fn is_sqlite(url: &str) -> Stored<bool> {
 }
 
 async fn open(options: ConnectOptions) -> Stored<DatabaseConnection> {
-    sea_orm::Database::connect(options).await.map_err(error::of("(connect)"))
+    let url = options.get_url().to_owned();
+    match sea_orm::Database::connect(options).await {
+        Ok(connections) => Ok(connections),
+        Err(failed) => Err(reason(&url).await.unwrap_or_else(|| error::of("(connect)")(failed))),
+    }
+}
+
+/// Why PostgreSQL was not reached: a pool goes on trying and then says only that time is up.
+async fn reason(url: &str) -> Option<StoreError> {
+    if is_sqlite(url).ok()? {
+        return None;
+    }
+    let tried = tokio::time::timeout(REASON_PATIENCE, sqlx::PgConnection::connect(url)).await.ok()?;
+    tried.err().map(|cause| error::of_sqlx(&cause, "(connect)"))
 }
 
 fn common(url: &str, connections: u32) -> ConnectOptions {
@@ -172,18 +190,21 @@ async fn has_ended_its_transaction(connection: &mut sqlx::SqliteConnection) -> R
     Ok(!connection.is_in_transaction())
 }
 
-fn postgres(url: &str, connections: u32) -> ConnectOptions {
+fn postgres(url: &str, connections: u32, is_away: Arc<AtomicBool>) -> ConnectOptions {
     let mut options = common(url, connections);
     options.test_before_acquire_if_idle_for(Duration::from_secs(30)).set_application_name("claviger");
-    options.map_sqlx_postgres_pool_opts(|pool| pool.after_release(|connection, _| Box::pin(recovered(connection))));
+    options.map_sqlx_postgres_pool_opts(move |pool| {
+        let is_away = Arc::clone(&is_away);
+        pool.after_release(move |connection, _| Box::pin(recovered(connection, is_away.load(Ordering::SeqCst))))
+    });
     options
 }
 
 /// Whether a connection may go back to the pool. One that is left with something to say, such as the rollback of an unfinished
-/// transaction, has to get it said soon; else it would hold its place in the pool until TCP gives it up, which takes a quarter
+/// transaction, has to get it said soon, and so has any while the database is suspected to be away; else it would hold its place in the pool until TCP gives it up, which takes a quarter
 /// of an hour when the network swallows what is sent.
-async fn recovered(connection: &mut sqlx::PgConnection) -> Result<bool, sqlx::Error> {
-    if connection.should_flush() {
+async fn recovered(connection: &mut sqlx::PgConnection, is_suspect: bool) -> Result<bool, sqlx::Error> {
+    if is_suspect || connection.should_flush() {
         let late = |_| sqlx::Error::Io(std::io::ErrorKind::TimedOut.into());
         tokio::time::timeout(RECOVERY_PATIENCE, connection.ping()).await.map_err(late)??;
     }

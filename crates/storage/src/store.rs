@@ -8,7 +8,6 @@ use app::ports::store::{PlatformTx, Store, Stored, TenantTx};
 use app::tokens::judgement::{Judgement, RefreshAttempt};
 use async_trait::async_trait;
 use domain::ids::TenantId;
-use sea_orm::ConnectionTrait;
 
 use crate::connect::Database;
 use crate::dialect::Purpose;
@@ -62,7 +61,6 @@ impl Store for SqlStore {
     }
 
     async fn ping(&self) -> Stored<()> {
-        let ping = async { self.db.reader.connections.execute_unprepared("SELECT 1").await.map(|_| ()).map_err(error::of("(ping)")) };
-        within(PING_PATIENCE, ping).await
+        within(PING_PATIENCE, async { self.db.reader.ping().await.map_err(error::of("(ping)")) }).await
     }
 }

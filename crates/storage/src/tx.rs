@@ -16,7 +16,7 @@ use crate::error;
 use crate::pool::Pool;
 
 /// How long beginning a transaction may take, and a whole refresh.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(3);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(4);
 /// How long the answer to one statement is waited for: a second longer than PostgreSQL works on it, so that a slow database
 /// gets to say so itself.
 const ANSWER_PATIENCE: Duration = Duration::from_secs(4);
