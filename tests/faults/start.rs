@@ -129,7 +129,7 @@ async fn a_setting_that_nobody_knows_or_that_makes_no_sense_stops_the_start() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_postgres_that_cannot_be_reached_stops_the_start() {
     let mut site = Site::postgres(NOWHERE);
-    refuses("not reachable", &site, &["database.url", "CLAVIGER__DATABASE__URL", "127.0.0.1:1"]).await;
+    refuses("not reachable", &site, &["database.url", "CLAVIGER__DATABASE__URL", "127.0.0.1:1", "refused"]).await;
     site.set("DATABASE__URL", "postgres://claviger:unspeakable@no-such-host.invalid/claviger");
     refuses("not resolvable", &site, &["database.url", "no-such-host.invalid"]).await;
 }
@@ -158,6 +158,10 @@ async fn an_address_that_is_taken_stops_the_start() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nobody_else_can_read_what_a_first_start_makes() {
     let site = Site::sqlite();
+    // There is nothing to find fault with before it.
+    let doctor = site.run(&["doctor"]);
+    assert!(doctor.status.success() && said(&doctor).contains("the first `claviger serve` makes"), "{}", said(&doctor));
+    assert!(!site.data().exists(), "the doctor makes nothing");
     let node = site.start().await;
     node.caller().bearing(&site.admin_token()).make_tenant().await;
     let mode =

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use app::ports::keys::Keys;
 use app::ports::store::Store;
 use app::ports::world::Clock;
+use keys::Kek;
 use storage::SqlStore;
 
 use super::{Failed, say};
@@ -42,23 +43,26 @@ pub(super) async fn run(settings: Result<Settings, BadSettings>) -> Result<(), F
     let settings = report.line("configuration", settings.map(|settings| (settings, "every setting is known and makes sense".to_owned())));
     report.line("clock", clock());
     if let Some(settings) = settings {
-        let kek = report.line(
-            "kek",
-            match wire::kek_given(&settings) {
-                Ok(Some(kek)) => {
-                    let detail = format!("{} holds key {}", settings.keys.kek_file.display(), kek.id());
-                    Ok((kek, detail))
-                }
-                Ok(None) => Err(no_kek(&settings)),
-                Err(error) => Err(error.to_string()),
-            },
-        );
-        if let Some(store) = report.line("database", database(&settings).await) {
+        let kek = match wire::kek_given(&settings) {
+            Ok(None) if is_new(&settings) => {
+                skipped("kek", format_args!("{}: the first `claviger serve` makes it", settings.keys.kek_file.display()));
+                None
+            }
+            Ok(None) => report.line("kek", Err::<(Kek, _), _>(kek_lost(&settings))),
+            Ok(Some(kek)) => {
+                let detail = format!("{} holds key {}", settings.keys.kek_file.display(), kek.id());
+                report.line("kek", Ok::<_, String>((kek, detail)))
+            }
+            Err(error) => report.line("kek", Err(error)),
+        };
+        if is_new(&settings) {
+            skipped("database", format_args!("{}: the first `claviger serve` makes it", settings.database.shown()));
+        } else if let Some(store) = report.line("database", database(&settings).await) {
             let is_migrated = report.line("schema", schema(&store).await).is_some();
             if let (Some(kek), true) = (kek, is_migrated) {
                 report.line("keys", sealed(&settings, kek, &store).await);
             } else {
-                say("-     keys           not looked at: needs the kek, the database and its schema");
+                skipped("keys", "not looked at: needs the kek, the database and its schema");
             }
             report.line("close", store.database().close().await.map(|()| ((), "the database was closed in order".to_owned())));
         }
@@ -69,17 +73,22 @@ pub(super) async fn run(settings: Result<Settings, BadSettings>) -> Result<(), F
     }
 }
 
-/// On SQLite, where a first start makes the key; later it is a loss.
-fn no_kek(settings: &Settings) -> String {
-    let path = settings.keys.kek_file.display();
-    if settings.database.sqlite_file().is_some_and(|file| file.exists()) {
-        format!(
-            "the key-encryption key {path} is missing, but there is a database. Bring the file back from where you keep its copy, or set \
-             keys.kek_file (CLAVIGER__KEYS__KEK_FILE) to where it is; only a database that has never served gets a new one, by `claviger serve`"
-        )
-    } else {
-        format!("there is no {path} yet: the first `claviger serve` makes one (keys.kek_file, CLAVIGER__KEYS__KEK_FILE)")
-    }
+/// Says that there was nothing to check, and why.
+fn skipped(what: &str, why: impl std::fmt::Display) {
+    say(format_args!("-     {what:<14} {why}"));
+}
+
+/// Whether there is nothing yet: on SQLite, the first start makes all.
+fn is_new(settings: &Settings) -> bool {
+    settings.database.sqlite_file().is_some_and(|file| !file.exists())
+}
+
+fn kek_lost(settings: &Settings) -> String {
+    format!(
+        "the key-encryption key {} is missing, but there is a database. Bring the file back from where you keep its copy, or set \
+         keys.kek_file (CLAVIGER__KEYS__KEK_FILE) to where it is; only a database that has never served gets a new one, by `claviger serve`",
+        settings.keys.kek_file.display()
+    )
 }
 
 fn clock() -> Result<((), String), String> {
@@ -107,7 +116,7 @@ async fn schema(store: &SqlStore) -> Result<((), String), String> {
 }
 
 /// Whether the key-encryption key opens what lies in this database.
-async fn sealed(settings: &Settings, kek: keys::Kek, store: &SqlStore) -> Result<((), String), String> {
+async fn sealed(settings: &Settings, kek: Kek, store: &SqlStore) -> Result<((), String), String> {
     let is_there = wire::has_sealed_anything(store).await.map_err(|error| error.to_string())?;
     if !is_there {
         return Ok(((), "nothing is sealed yet".to_owned()));
