@@ -3,6 +3,7 @@
 //! Invariant: a step works on SQLite and on PostgreSQL, and never needs data to be gone.
 
 mod m20261124_000001_first_schema;
+mod m20261124_000010_custody;
 
 pub use sea_orm_migration::MigratorTrait;
 use sea_orm_migration::prelude::*;
@@ -14,6 +15,6 @@ pub struct Migrator;
 #[async_trait::async_trait]
 impl MigratorTrait for Migrator {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        vec![Box::new(m20261124_000001_first_schema::Migration)]
+        vec![Box::new(m20261124_000001_first_schema::Migration), Box::new(m20261124_000010_custody::Migration)]
     }
 }

@@ -11,6 +11,7 @@ use std::process::ExitCode;
 mod postgres;
 mod rules;
 mod run_tests;
+mod softhsm;
 mod tidy;
 mod verifiers;
 

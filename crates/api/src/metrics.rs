@@ -15,6 +15,7 @@ pub struct Metrics {
     pub(crate) login_seconds: Histogram,
     hashing_queue: IntGauge,
     keys_awake: IntGauge,
+    keys_sealed_away: IntGauge,
     key_activations: IntCounter,
     key_restarts: IntCounter,
 }
@@ -70,6 +71,7 @@ impl Metrics {
             ),
             hashing_queue: gauge("claviger_hashing_queue_length", "Passwords that wait for a hashing thread."),
             keys_awake: gauge("claviger_key_actors", "Tenants whose keys are in memory."),
+            keys_sealed_away: gauge("claviger_key_sealed_away_tenants", "Tenants whose secrets did not open when they were last needed."),
             key_activations: total("claviger_key_actor_activations_total", "Tenants whose keys were read into memory since the start."),
             key_restarts: total("claviger_key_actor_restarts_total", "Key actors that had died and were started anew."),
             registry,
@@ -86,6 +88,7 @@ impl Metrics {
         let number = |value: u64| i64::try_from(value).unwrap_or(i64::MAX);
         self.hashing_queue.set(i64::try_from(hashing_queue).unwrap_or(i64::MAX));
         self.keys_awake.set(number(keys.awake));
+        self.keys_sealed_away.set(number(keys.sealed_away));
         // Counted elsewhere: brought up to what it is now.
         self.key_activations.inc_by(keys.activations.saturating_sub(self.key_activations.get()));
         self.key_restarts.inc_by(keys.restarts.saturating_sub(self.key_restarts.get()));

@@ -22,6 +22,8 @@ pub struct KeyGauges {
     pub awake: u64,
     pub activations: u64,
     pub restarts: u64,
+    /// Tenants whose secrets do not open.
+    pub sealed_away: u64,
 }
 
 /// The use cases and what is counted about them. Cheap to clone.

@@ -2,15 +2,16 @@
 
 use std::sync::Arc;
 
-use domain::audit::{Actor, AuditEvent};
+use domain::audit::{Actor, AuditEvent, AuditRecord};
 use domain::ids::TenantId;
 use domain::tenant::{Tenant, TenantPolicy, TenantStatus};
 use domain::text::{BadText, DisplayName, Slug};
 use domain::time::{Timestamp, Ttl};
+use serde_json::{Value, json};
 
 use crate::ctx::{Ctx, Origin};
 use crate::fault::Fault;
-use crate::ports::store::StoreError;
+use crate::ports::store::{Destroyed, StoreError};
 
 /// Tenants that were looked up lately, by slug.
 ///
@@ -153,7 +154,7 @@ pub async fn create(ctx: &Ctx, command: CreateTenant, actor: Actor, origin: &Ori
         created_at: now,
         updated_at: now,
     };
-    let ring = ctx.keys.prepare(tenant.id, now).map_err(Fault::from)?;
+    let ring = ctx.keys.prepare(tenant.id, now).await.map_err(Fault::from)?;
     let mut tx = ctx.store.begin(tenant.id).await?;
     tx.tenant_insert(&tenant).await.map_err(|error| match error {
         StoreError::Conflict => TenantDenied::SlugTaken,
@@ -232,7 +233,11 @@ pub async fn change(ctx: &Ctx, tenant: TenantId, command: ChangeTenant, actor: A
     Ok(row)
 }
 
-/// Deletes a tenant and all it owns. What remains are its audit log and its kids, which are never used again.
+/// The `typ` of a certificate of deletion.
+pub const DELETION_TYPE: &str = "deletion-certificate+jwt";
+
+/// Deletes a tenant and all it owns, its data key first. What remains are its audit log, its kids, which are never used again,
+/// and a signed certificate of what was destroyed.
 ///
 /// # Errors
 /// When `confirmation` is not the tenant's slug.
@@ -240,15 +245,47 @@ pub async fn delete(ctx: &Ctx, tenant: &Tenant, confirmation: &str, actor: Actor
     if confirmation != tenant.slug.as_str() {
         return Err(TenantDenied::NotConfirmed);
     }
+    // Before the transaction: it may have to be made, or be fetched from afar.
+    let notary = ctx.keys.notary().await.map_err(Fault::from)?;
     let mut tx = ctx.store.begin(tenant.id).await?;
     if tx.tenant().await?.is_none() {
         return Err(TenantDenied::Unknown);
     }
-    tx.tenant_delete().await?;
+    let destroyed = tx.tenant_delete().await?;
     let event = AuditEvent::TenantDeleted { slug: tenant.slug.to_string() };
-    tx.audit_append(&ctx.record(tenant.id, actor, origin, event)).await?;
+    let record = ctx.record(tenant.id, actor, origin, event);
+    let certificate = notary.certify(DELETION_TYPE, &deletion(&ctx.base_url, tenant, &destroyed, &record)).map_err(Fault::from)?;
+    tx.deletion_certify(&certificate, record.at).await?;
+    tx.audit_append(&record).await?;
     tx.commit().await?;
     ctx.tenants.forget(&tenant.slug);
     ctx.keys.forget(tenant.id);
     Ok(())
+}
+
+/// What a certificate of deletion says.
+fn deletion(issuer: &str, tenant: &Tenant, destroyed: &Destroyed, record: &AuditRecord) -> Value {
+    let Destroyed { data_key, users, sessions, secrets, known_sources, guess_counters } = destroyed;
+    json!({
+        "iss": issuer,
+        "iat": record.at.as_seconds(),
+        "sub": tenant.id,
+        "jti": record.id,
+        "slug": tenant.slug,
+        "deleted_at": record.at,
+        "data_key": data_key,
+        "destroyed": {
+            "data_keys": u64::from(data_key.is_some()), "secrets": secrets, "users": users, "sessions": sessions,
+            "known_sources": known_sources, "guess_counters": guess_counters,
+        },
+    })
+}
+
+/// The certificate of a tenant's deletion, a JWS by the installation's own key.
+///
+/// # Errors
+/// [`NoTenant::Unknown`] when no tenant of this id was deleted.
+pub async fn deletion_certificate(ctx: &Ctx, tenant: TenantId) -> Result<String, NoTenant> {
+    let mut tx = ctx.store.begin_platform().await.map_err(Fault::from)?;
+    tx.deletion_certificate(tenant).await.map_err(Fault::from)?.ok_or(NoTenant::Unknown)
 }

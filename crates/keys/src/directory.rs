@@ -11,11 +11,10 @@ use std::time::Duration;
 
 use actix::{Actor, Addr, Arbiter, Handler, MailboxError, Message};
 use app::ports::changes::ListenForChanges;
-use app::ports::keys::{KeyChange, KeyCommand, KeyCommandError, KeyFault, Keys, NewRing, OrderedBy, PublishedKeys, TokenSigner};
+use app::ports::keys::{KeyChange, KeyCommand, KeyCommandError, KeyFault, Keys, NewRing, Notary, OrderedBy, PublishedKeys, TokenSigner};
 use app::ports::store::{RingMark, Store};
 use app::ports::world::{Clock, Entropy};
 use async_trait::async_trait;
-use aws_lc_rs::hmac;
 use domain::audit;
 use domain::ids::TenantId;
 use domain::keys::plan::{self, Intent};
@@ -29,13 +28,14 @@ use zeroize::Zeroizing;
 use crate::actors::change_feed::{ChangeFeed, FIRST_PAUSE};
 use crate::actors::rotation_clock::{RotationClock, Stop};
 use crate::actors::tenant_keys::{TenantKeys, ring_change};
-use crate::kek::Kek;
+use crate::custody::Custody;
+use crate::installation::Installation;
 use crate::keygen::generate;
 use crate::messages::{Begun, Execute, Passivate, Refresh, Unseal, Wake};
 use crate::node::{Node, store_fault};
 use crate::rsa_pool::RsaPool;
-use crate::seal::{DataKey, open_with_kek, seal_with_kek};
-use crate::signer::{mac, token_secret_name};
+use crate::seal::SecretName;
+use crate::signer::mac;
 use crate::snapshot::Snapshots;
 
 /// The longest anybody waits for an actor.
@@ -48,12 +48,13 @@ const AT_ONCE: usize = 4;
 /// Tenants asked about in one statement.
 const MARKS_BATCH: usize = 500;
 
-const INSTALLATION_SECRET: &str = "platform-admin";
+/// The most tenants that are named when their secrets do not open.
+const MOST_NAMED: usize = 10;
 
 /// What the keeper of keys needs to know.
 #[derive(Debug)]
 pub struct KeySettings {
-    pub kek: Kek,
+    pub custody: Arc<Custody>,
     pub timing: NodeTiming,
     /// RSA keys held ready; 0 = none, each is made when it is needed.
     pub rsa_pool: usize,
@@ -76,6 +77,8 @@ pub struct KeyStats {
     pub restarts: u64,
     /// RSA keys ready in the pool.
     pub rsa_ready: usize,
+    /// Tenants whose secrets did not open when they were last asked for.
+    pub sealed_away: usize,
 }
 
 /// The keys of all tenants, as this node sees them. Enter by [`KeyDirectory::start`].
@@ -103,15 +106,25 @@ pub(crate) struct Directory {
     awake: papaya::HashMap<TenantId, Arc<Awake>>,
     arbiters: Vec<Arbiter>,
     idle_after: Ttl,
-    installation: OnceCell<hmac::Key>,
+    installation: OnceCell<Installation>,
 }
 
 impl KeyDirectory {
     /// Starts the threads for actors and the RSA pool. Must be called inside a running actix `System`; panics elsewhere.
     pub fn start(settings: KeySettings, store: Arc<dyn Store>, clock: Arc<dyn Clock>, entropy: Arc<dyn Entropy>) -> Arc<Self> {
-        let KeySettings { kek, timing, rsa_pool, arbiters, idle_after } = settings;
+        let KeySettings { custody, timing, rsa_pool, arbiters, idle_after } = settings;
         let pool = RsaPool::start(rsa_pool);
-        let node = Arc::new(Node { kek, timing, store, clock, entropy, pool, activations: 0.into(), restarts: 0.into() });
+        let node = Arc::new(Node {
+            custody,
+            timing,
+            store,
+            clock,
+            entropy,
+            pool,
+            activations: 0.into(),
+            restarts: 0.into(),
+            sealed_away: papaya::HashSet::new(),
+        });
         let arbiters = (0..arbiters.max(1)).map(|_| Arbiter::new()).collect();
         let directory = Directory { node, awake: papaya::HashMap::new(), arbiters, idle_after, installation: OnceCell::new() };
         Arc::new(Self { directory: Arc::new(directory), clock: Mutex::new(None), feed: Mutex::new(None) })
@@ -152,6 +165,7 @@ impl KeyDirectory {
             activations: node.activations.load(Ordering::Relaxed),
             restarts: node.restarts.load(Ordering::Relaxed),
             rsa_ready: node.pool.ready(),
+            sealed_away: node.sealed_away.len(),
         }
     }
 
@@ -208,6 +222,7 @@ impl Directory {
     }
 
     fn forget(&self, tenant: TenantId) {
+        self.node.sealed_away.pin().remove(&tenant);
         let entry = self.awake.pin().remove(&tenant).cloned();
         if let Some(awake) = entry {
             let _ = awake.addr.try_send(Passivate);
@@ -355,21 +370,8 @@ impl Directory {
         }
     }
 
-    async fn installation_key(&self) -> Result<hmac::Key, KeyFault> {
-        let context = format!("claviger/installation/1|{INSTALLATION_SECRET}").into_bytes();
-        let mut tx = self.node.store.begin_platform().await.map_err(store_fault)?;
-        let sealed = match tx.installation_secret(INSTALLATION_SECRET).await.map_err(store_fault)? {
-            Some(sealed) => sealed,
-            None => {
-                let mut secret = Zeroizing::new([0; 32]);
-                self.node.entropy.fill(&mut *secret);
-                let mine = seal_with_kek(&self.node.kek, &context, &secret)?;
-                let counts = tx.installation_secret_init(INSTALLATION_SECRET, &mine).await.map_err(store_fault)?;
-                tx.commit().await.map_err(store_fault)?;
-                counts
-            }
-        };
-        Ok(hmac::Key::new(hmac::HMAC_SHA256, &*open_with_kek(&self.node.kek, &context, &sealed)?))
+    async fn installation(&self) -> Result<&Installation, KeyFault> {
+        self.installation.get_or_try_init(|| Installation::open(&self.node)).await
     }
 }
 
@@ -402,8 +404,8 @@ impl Keys for KeyDirectory {
         task.await.unwrap_or_else(|error| Err(KeyFault::Unavailable(format!("a key change was interrupted: {error}")).into()))
     }
 
-    fn prepare(&self, tenant: TenantId, now: Timestamp) -> Result<NewRing, KeyFault> {
-        let Node { kek, timing, entropy, pool, .. } = &*self.directory.node;
+    async fn prepare(&self, tenant: TenantId, now: Timestamp) -> Result<NewRing, KeyFault> {
+        let Node { custody, timing, entropy, pool, .. } = &*self.directory.node;
         let policy = RotationPolicy::raised(RotationNumbers::default(), *timing);
         let mut algs = Vec::new();
         let mut made = Vec::new();
@@ -415,14 +417,14 @@ impl Keys for KeyDirectory {
                 made.push(key);
             }
         }
-        let (open, data_key) = DataKey::generate(tenant, kek, &**entropy)?;
+        let (open, data_key) = custody.generate(tenant, now, &**entropy).await?;
         let token_secrets = vec![TokenSecretVersion { version: 1, created_at: now }];
         let nothing =
             KeyRing { generation: 0, numbers: policy.numbers().clone(), keys: Vec::new(), token_secrets, older_caches_until: None };
         let mut change = ring_change(&nothing, &policy, &plan::first(&policy, &algs, now), &made, &open)?;
         let mut secret = Zeroizing::new([0; 32]);
         entropy.fill(&mut *secret);
-        change.new_secrets.push(open.seal(&token_secret_name(1), &*secret)?);
+        change.new_secrets.push(open.seal(&SecretName::token_secret(1), &*secret)?);
         Ok(NewRing { data_key, change })
     }
 
@@ -431,8 +433,15 @@ impl Keys for KeyDirectory {
     }
 
     async fn installation_mac(&self, message: &[u8]) -> Result<[u8; 32], KeyFault> {
-        let key = self.directory.installation.get_or_try_init(|| self.directory.installation_key()).await?;
-        Ok(mac(key, message))
+        Ok(mac(&self.directory.installation().await?.mac, message))
+    }
+
+    async fn notary(&self) -> Result<Arc<dyn Notary>, KeyFault> {
+        Ok(Arc::clone(&self.directory.installation().await?.notary) as Arc<dyn Notary>)
+    }
+
+    fn sealed_away(&self) -> Vec<TenantId> {
+        self.directory.node.sealed_away.pin().iter().take(MOST_NAMED).copied().collect()
     }
 }
 

@@ -7,17 +7,22 @@
 //! Invariant: no actix type and no private key leaves this crate.
 
 mod actors;
+mod aead;
+mod custody;
 mod directory;
+mod installation;
 mod jwks;
-mod kek;
+pub mod kek;
 mod keygen;
 mod messages;
 mod node;
+mod rewrap;
 mod rsa_pool;
 mod seal;
 mod signer;
 mod snapshot;
 mod verifier;
 
+pub use custody::Custody;
 pub use directory::{KeyDirectory, KeySettings, KeyStats};
-pub use kek::{BadKek, Kek};
+pub use rewrap::{Rewrapped, rewrap_all};

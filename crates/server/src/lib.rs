@@ -4,6 +4,8 @@
 //! it decides nothing about identities: it reads settings and puts parts together.
 
 mod commands;
+mod custody;
+mod reload;
 pub mod settings;
 mod shutdown;
 mod start;
@@ -12,6 +14,7 @@ mod telemetry;
 mod wire;
 
 pub use commands::run;
+pub use custody::CustodyError;
 pub use settings::Settings;
 pub use start::{Running, StartError, install_crypto, start, start_at};
 pub use wire::{SystemClock, SystemEntropy, WireError};

@@ -22,8 +22,8 @@ use storage::SqlStore;
 use tokio::task::JoinHandle;
 
 use crate::settings::Settings;
-use crate::sweep;
 use crate::wire::{self, SystemClock, SystemEntropy, WireError};
+use crate::{custody, reload, sweep};
 
 /// Connections that the system holds for us while all threads are busy.
 const BACKLOG: u32 = 1_024;
@@ -37,7 +37,7 @@ pub enum StartError {
     Wire(#[from] WireError),
     #[error("cannot listen on {addr}: {source}. Is another server running there? Set {setting} to a free address")]
     Bind { addr: SocketAddr, setting: &'static str, source: std::io::Error },
-    #[error("the keys cannot be opened: {0}. Is keys.kek_file the key-encryption key of this database? `claviger doctor` says more")]
+    #[error("the keys cannot be opened: {0}. Are these the key-encryption keys of this database? `claviger doctor` says more")]
     Keys(Fault),
 }
 
@@ -89,10 +89,11 @@ pub async fn start_at(settings: Settings, clock: Arc<dyn Clock>) -> Result<Runni
     wire::migrate(&settings).await?;
     let db = wire::open(&settings).await?;
     let store = SqlStore::new(db);
-    let kek = wire::kek_or_new(&settings, &store).await?;
+    let custody = Arc::new(custody::open_or_new(&settings, &store).await.map_err(WireError::from)?);
+    custody::check_primary(&custody).await.map_err(WireError::from)?;
     let shared: Arc<dyn app::ports::store::Store> = Arc::new(store.clone());
     let directory = KeyDirectory::start(
-        wire::key_settings(&settings, kek, settings.keys.rsa_pool),
+        wire::key_settings(&settings, Arc::clone(&custody), settings.keys.rsa_pool),
         Arc::clone(&shared),
         Arc::clone(&clock),
         Arc::new(SystemEntropy),
@@ -122,7 +123,13 @@ pub async fn start_at(settings: Settings, clock: Arc<dyn Clock>) -> Result<Runni
         ApiSettings { trusted_proxies: settings.server.trusted_proxies.clone(), max_body_bytes: settings.server.max_body_bytes };
     let state = ApiState::new(Arc::clone(&ctx), api_settings).with_key_gauges(move || {
         let stats = counted.stats();
-        KeyGauges { awake: u64::try_from(stats.awake).unwrap_or(u64::MAX), activations: stats.activations, restarts: stats.restarts }
+        let number = |count: usize| u64::try_from(count).unwrap_or(u64::MAX);
+        KeyGauges {
+            awake: number(stats.awake),
+            activations: stats.activations,
+            restarts: stats.restarts,
+            sealed_away: number(stats.sealed_away),
+        }
     });
 
     let public_state = state.clone();
@@ -131,7 +138,7 @@ pub async fn start_at(settings: Settings, clock: Arc<dyn Clock>) -> Result<Runni
     let management_server = serving(management.0, &settings, 1, move |config| api::management(state.clone())(config))
         .map_err(|source| StartError::Bind { addr: management.1, setting: "server.management_addr", source })?;
 
-    let background = vec![actix_web::rt::spawn(sweep::forever(Arc::clone(&ctx)))];
+    let background = vec![actix_web::rt::spawn(sweep::forever(Arc::clone(&ctx))), actix_web::rt::spawn(reload::on_signal(custody))];
     Ok(Running {
         base_url,
         management_url: url_of(&management.1),

@@ -1,19 +1,18 @@
-//! Puts the parts together: the clock, the randomness, the database, the key-encryption key, the keys.
+//! Puts the parts together: the clock, the randomness, the database, the keys.
 //!
-//! Invariant: a key-encryption key is made only for a database that has sealed nothing yet; a lost one is never replaced by
-//! a new one in silence.
+//! Invariant: decides nothing; what is made here is used by everything else.
 
 use std::fs;
-use std::io::Write;
 use std::path::Path;
 use std::sync::Arc;
 
 use app::ports::store::{Store, StoreError};
 use app::ports::world::{Clock, Entropy};
 use domain::time::Timestamp;
-use keys::Kek;
-use storage::{Database, SqlStore};
+use keys::Custody;
+use storage::Database;
 
+use crate::custody::CustodyError;
 use crate::settings::Settings;
 
 /// The machine's clock.
@@ -51,34 +50,19 @@ pub enum WireError {
     NoDatabase(String),
     #[error("the folder {0} cannot be made: {1}. Make it, or set database.url and keys.kek_file to where this user may write")]
     Folder(String, std::io::Error),
-    #[error(
-        "the key-encryption key {path} is missing, but the database already holds keys sealed with it. Bring the file back from where \
-         you keep its copy; without it those keys can never be opened again. (keys.kek_file, CLAVIGER__KEYS__KEK_FILE)"
-    )]
-    KekLost { path: String },
-    #[error(
-        "the key-encryption key {path} is missing. With PostgreSQL every node needs the same one: make it once with \
-         `printf 'claviger-kek-1:%s:%s\\n' \"$(openssl rand -hex 6)\" \"$(openssl rand -base64 32 | tr '+/' '-_' | tr -d '=')\"`, \
-         keep a copy in a safe place, mount it with mode 0400 and set keys.kek_file (CLAVIGER__KEYS__KEK_FILE)"
-    )]
-    KekNotGiven { path: String },
-    #[error(
-        "the key-encryption key {path} can be read by others (mode {mode:04o}): run `chmod 600 {path}`, and think about who may have read it"
-    )]
-    KekOpen { path: String, mode: u32 },
-    #[error("the key-encryption key {path} cannot be read: {source}")]
-    KekUnreadable { path: String, source: std::io::Error },
-    #[error("the key-encryption key {path} is {source}")]
-    KekBad { path: String, source: keys::BadKek },
+    #[error(transparent)]
+    Custody(#[from] CustodyError),
 }
 
 /// Makes the folder of a SQLite database, for nobody else to look into.
 pub(crate) fn make_folder(settings: &Settings) -> Result<(), WireError> {
     let Some(file) = settings.database.sqlite_file() else { return Ok(()) };
-    file.parent().map_or(Ok(()), private_folder)
+    let Some(folder) = file.parent() else { return Ok(()) };
+    private_folder(folder).map_err(|error| WireError::Folder(folder.display().to_string(), error))
 }
 
-fn private_folder(folder: &Path) -> Result<(), WireError> {
+/// Makes a folder that nobody else may look into, unless it is there.
+pub(crate) fn private_folder(folder: &Path) -> std::io::Result<()> {
     if folder.as_os_str().is_empty() || folder.is_dir() {
         return Ok(());
     }
@@ -86,7 +70,7 @@ fn private_folder(folder: &Path) -> Result<(), WireError> {
     builder.recursive(true);
     #[cfg(unix)]
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(folder).map_err(|error| WireError::Folder(folder.display().to_string(), error))
+    builder.create(folder)
 }
 
 fn database_error(settings: &Settings) -> impl Fn(StoreError) -> WireError {
@@ -108,86 +92,14 @@ pub(crate) async fn open(settings: &Settings) -> Result<Database, WireError> {
     storage::connect(&settings.database.url, settings.database.max_connections).await.map_err(database_error(settings))
 }
 
-/// The key-encryption key from its file, or a new one for a SQLite database that has sealed nothing yet.
-pub(crate) async fn kek_or_new(settings: &Settings, store: &SqlStore) -> Result<Kek, WireError> {
-    let path = &settings.keys.kek_file;
-    if path.exists() {
-        return kek(path);
-    }
-    let shown = path.display().to_string();
-    if settings.database.sqlite_file().is_none() {
-        return Err(WireError::KekNotGiven { path: shown });
-    }
-    if has_sealed_anything(store).await.map_err(database_error(settings))? {
-        return Err(WireError::KekLost { path: shown });
-    }
-    write_new(path, &Kek::generate(&SystemEntropy))?;
-    tracing::warn!(
-        file = %shown,
-        "a new key-encryption key was made and lies beside the database. That is for trying out: production brings its own, from a \
-         place that the database's backups do not reach, and keeps a copy of it"
-    );
-    kek(path)
-}
-
-pub(crate) async fn has_sealed_anything(store: &SqlStore) -> Result<bool, StoreError> {
-    let mut tx = store.begin_platform().await?;
-    let has_tenants = !tx.tenants_page(None, 1).await?.is_empty();
-    Ok(has_tenants || tx.installation_secret(INSTALLATION_SECRET).await?.is_some())
-}
-
-/// The name that `keys` keeps the installation's secret under.
-const INSTALLATION_SECRET: &str = "platform-admin";
-
-/// Reads the key-encryption key. Refuses a file that others can read.
-pub(crate) fn kek(path: &Path) -> Result<Kek, WireError> {
-    let shown = path.display().to_string();
-    let unreadable = |source| WireError::KekUnreadable { path: shown.clone(), source };
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::PermissionsExt;
-        let mode = fs::metadata(path).map_err(unreadable)?.permissions().mode() & 0o777;
-        if mode & 0o077 != 0 {
-            return Err(WireError::KekOpen { path: shown, mode });
-        }
-    }
-    let text = zeroize::Zeroizing::new(fs::read_to_string(path).map_err(unreadable)?);
-    Kek::from_file_text(&text).map_err(|source| WireError::KekBad { path: shown.clone(), source })
-}
-
-/// Writes a new key so that its file appears whole or not at all, and never over another one: whoever comes second uses the
-/// first one's.
-fn write_new(path: &Path, kek: &Kek) -> Result<(), WireError> {
-    let unwritable = |source| WireError::KekUnreadable { path: path.display().to_string(), source };
-    if let Some(folder) = path.parent() {
-        private_folder(folder)?;
-    }
-    let draft = path.with_extension(format!("{}.draft", kek.id()));
-    let mut options = fs::OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let written = options.open(&draft).and_then(|mut file| {
-        file.write_all(kek.to_file_text().expose().as_bytes())?;
-        file.sync_all()
-    });
-    let linked = written.and_then(|()| fs::hard_link(&draft, path));
-    // The draft is of no use any more, whatever came of it.
-    let _ = fs::remove_file(&draft);
-    match linked {
-        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
-        other => other.map_err(unwritable),
-    }
-}
-
 /// The keys' own settings out of ours.
-pub(crate) fn key_settings(settings: &Settings, kek: Kek, rsa_pool: usize) -> keys::KeySettings {
+pub(crate) fn key_settings(settings: &Settings, custody: Arc<Custody>, rsa_pool: usize) -> keys::KeySettings {
     let timing = domain::keys::policy::NodeTiming {
         sweep_interval: domain::time::Ttl::seconds(settings.keys.sweep_interval_seconds),
         clock_skew: domain::time::Ttl::seconds(settings.keys.clock_skew_seconds),
     };
     keys::KeySettings {
-        kek,
+        custody,
         timing,
         rsa_pool,
         arbiters: ARBITERS,
@@ -199,8 +111,8 @@ pub(crate) fn key_settings(settings: &Settings, kek: Kek, rsa_pool: usize) -> ke
 const ARBITERS: usize = 1;
 
 /// A key directory for a short visit: no pool, no clock.
-pub(crate) fn visit(settings: &Settings, kek: Kek, store: Arc<dyn Store>) -> Arc<keys::KeyDirectory> {
-    keys::KeyDirectory::start(key_settings(settings, kek, 0), store, Arc::new(SystemClock), Arc::new(SystemEntropy))
+pub(crate) fn visit(settings: &Settings, custody: Arc<Custody>, store: Arc<dyn Store>) -> Arc<keys::KeyDirectory> {
+    keys::KeyDirectory::start(key_settings(settings, custody, 0), store, Arc::new(SystemClock), Arc::new(SystemEntropy))
 }
 
 /// Threads that hash: as set, or one per core.

@@ -5,19 +5,18 @@
 //!
 //! Invariant: nothing here reads a user, a family's content or a tenant's secret.
 
-use app::ports::store::{PlatformTx, RingMark, SealedDataKey, Stored};
+use app::ports::store::{PlatformTx, RingMark, Stored};
 use async_trait::async_trait;
 use domain::ids::TenantId;
 use domain::tenant::Tenant;
 use domain::text::Slug;
 use domain::time::Timestamp;
-use sea_orm::sea_query::OnConflict;
-use sea_orm::{ColumnTrait, ConnectionTrait, DatabaseTransaction, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder, QuerySelect};
+use sea_orm::{ColumnTrait, ConnectionTrait, DatabaseTransaction, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
 use uuid::Uuid;
 
 use crate::connect::Database;
 use crate::dialect::{self, Purpose, statement};
-use crate::entities::{installation_secrets, key_rings, tenants};
+use crate::entities::{key_rings, tenants};
 use crate::error::{self, Cell};
 use crate::tenants::from_row;
 
@@ -26,7 +25,7 @@ const CHUNK: usize = 500;
 
 pub(crate) struct SqlPlatformTx {
     db: Database,
-    tx: DatabaseTransaction,
+    pub(crate) tx: DatabaseTransaction,
     is_writing: bool,
 }
 
@@ -38,7 +37,8 @@ impl SqlPlatformTx {
         Ok(Self { db: db.clone(), tx, is_writing: !db.is_sqlite })
     }
 
-    async fn writing(&mut self) -> Stored<&DatabaseTransaction> {
+    /// The transaction, made one that may write.
+    pub(crate) async fn writing(&mut self) -> Stored<&DatabaseTransaction> {
         if !self.is_writing {
             self.tx = dialect::begin(&self.db.writer, None, Purpose::Write).await?;
             self.is_writing = true;
@@ -126,26 +126,6 @@ impl PlatformTx for SqlPlatformTx {
         let sources =
             self.sweep("known_sources", "tenant_id, user_id, source", "seen_at < $1", before, limit.saturating_sub(counters)).await?;
         Ok(counters + sources)
-    }
-
-    async fn installation_secret(&mut self, name: &str) -> Stored<Option<SealedDataKey>> {
-        let row = installation_secrets::Entity::find_by_id(name.to_owned()).one(&self.tx).await;
-        let row = row.map_err(error::of("installation_secrets"))?;
-        Ok(row.map(|row| SealedDataKey { kek_id: row.kek_id, sealed: row.sealed }))
-    }
-
-    async fn installation_secret_init(&mut self, name: &str, secret: &SealedDataKey) -> Stored<SealedDataKey> {
-        use installation_secrets::{Column, Entity, Model};
-        let row = Model { name: name.to_owned(), kek_id: secret.kek_id.clone(), sealed: secret.sealed.clone() };
-        let tx = self.writing().await?;
-        Entity::insert(row.into_active_model())
-            .on_conflict(OnConflict::column(Column::Name).do_nothing().to_owned())
-            .try_insert()
-            .exec_without_returning(tx)
-            .await
-            .map_err(error::of("installation_secrets"))?;
-        let stored = self.installation_secret(name).await?;
-        stored.ok_or_else(|| error::corrupt("installation_secrets", "name", name))
     }
 
     async fn commit(self: Box<Self>) -> Stored<()> {

@@ -1,15 +1,17 @@
 //! The tenant's own row.
 //!
-//! Invariant: deleting a tenant leaves its audit log and its used kids, and nothing else.
+//! Invariant: deleting a tenant leaves its audit log, its used kids and the certificate of its deletion, and nothing else.
 
-use app::ports::store::{StoreError, Stored, TenantStore};
+use app::ports::store::{Destroyed, SecretStore, StoreError, Stored, TenantStore};
 use async_trait::async_trait;
 use domain::ids::TenantId;
 use domain::tenant::{Tenant, TenantStatus};
 use domain::time::Timestamp;
 use sea_orm::{ActiveModelTrait, ActiveValue, ColumnTrait, EntityTrait, IntoActiveModel, QueryFilter};
 
-use crate::entities::{guess_counters, key_rings, known_sources, refresh_families, sealed_secrets, tenants, users};
+use crate::entities::{
+    data_keys, deletion_certificates, guess_counters, key_rings, known_sources, refresh_families, sealed_secrets, tenants, users,
+};
 use crate::error::{self, Cell};
 use crate::tx::SqlTenantTx;
 
@@ -81,18 +83,36 @@ impl TenantStore for SqlTenantTx {
         if updated.rows_affected == 1 { Ok(()) } else { Err(StoreError::Conflict) }
     }
 
-    async fn tenant_delete(&mut self) -> Stored<()> {
+    async fn tenant_delete(&mut self) -> Stored<Destroyed> {
         macro_rules! delete_all {
-            ($($table:ident),+) => {$(
+            ($table:ident) => {
                 $table::Entity::delete_many()
                     .filter($table::Column::TenantId.eq(self.owner()))
                     .exec(&self.tx)
                     .await
-                    .map_err(error::of(stringify!($table)))?;
-            )+};
+                    .map_err(error::of(stringify!($table)))?
+                    .rows_affected
+            };
         }
-        delete_all!(refresh_families, known_sources, guess_counters, sealed_secrets, key_rings, users);
+        let data_key = self.data_key().await?.map(|key| key.id);
+        // First of all: if anything below should be left behind anywhere, it is unreadable.
+        delete_all!(data_keys);
+        let destroyed = Destroyed {
+            data_key,
+            secrets: delete_all!(sealed_secrets),
+            sessions: delete_all!(refresh_families),
+            known_sources: delete_all!(known_sources),
+            guess_counters: delete_all!(guess_counters),
+            users: delete_all!(users),
+        };
+        delete_all!(key_rings);
         tenants::Entity::delete_by_id(self.owner()).exec(&self.tx).await.map_err(error::of(TABLE))?;
-        Ok(())
+        Ok(destroyed)
+    }
+
+    async fn deletion_certify(&mut self, certificate: &str, at: Timestamp) -> Stored<()> {
+        let row = deletion_certificates::Model { tenant_id: self.owner(), at: at.as_micros(), certificate: certificate.to_owned() };
+        let insert = deletion_certificates::Entity::insert(row.into_active_model()).exec_without_returning(&self.tx).await;
+        insert.map(|_| ()).map_err(error::of("deletion_certificates"))
     }
 }

@@ -43,6 +43,12 @@ on_every_backend! {
     contention::parallel_refreshes_do_not_mix,
     contention::of_many_ring_changes_exactly_one_is_written,
     contention::no_parallel_guess_goes_uncounted,
+    custody::an_owner_has_one_data_key_and_its_versions_follow_each_other,
+    custody::a_secret_is_replaced_by_its_successor,
+    custody::data_keys_are_paged_and_wrapped_anew,
+    custody::a_kek_is_retired_when_nothing_needs_it_and_wraps_nothing_afterwards,
+    custody::retiring_and_using_a_kek_at_once_never_both_succeed,
+    custody::a_deletion_counts_what_it_destroys_and_keeps_its_certificate,
     families::a_family_is_revoked_once,
     families::a_reused_token_kills_its_family,
     families::a_refresh_sees_its_user_and_tenant,
@@ -51,7 +57,6 @@ on_every_backend! {
     platform::tenants_are_found,
     platform::due_rings_are_found,
     platform::what_has_ended_is_swept,
-    platform::the_first_installation_secret_counts,
     rings::a_ring_is_replaced_by_its_successor,
     rings::a_kid_is_never_used_again,
     users::a_user_comes_and_goes,
@@ -72,14 +77,24 @@ async fn row_level_security_hides_rows_from_raw_queries() {
 
     let pool = sqlx::PgPool::connect(&url).await.expect("connected");
     let mut tx = pool.begin().await.expect("begins");
-    let tables = ["tenants", "users", "refresh_families", "key_rings", "sealed_secrets", "guess_counters", "known_sources", "audit_events"];
+    let tables = [
+        "tenants",
+        "users",
+        "refresh_families",
+        "key_rings",
+        "sealed_secrets",
+        "guess_counters",
+        "known_sources",
+        "audit_events",
+        "data_keys",
+    ];
     let setting = |name: &str, value: &str| sqlx::AssertSqlSafe(format!("SELECT set_config('{name}', '{value}', true)"));
     let tenant = a.id().as_uuid().to_string();
     for (name, value, is_seen) in [
-        ("claviger.tenant", "", [0; 8]),
-        ("claviger.tenant", &tenant, [1, 1, 1, 1, 2, 1, 1, 1]),
-        ("claviger.tenant", "", [0; 8]),
-        ("claviger.scope", "platform", [2, 0, 2, 2, 0, 1, 1, 0]),
+        ("claviger.tenant", "", [0; 9]),
+        ("claviger.tenant", &tenant, [1, 1, 1, 1, 2, 1, 1, 1, 1]),
+        ("claviger.tenant", "", [0; 9]),
+        ("claviger.scope", "platform", [2, 0, 2, 2, 0, 1, 1, 0, 2]),
     ] {
         sqlx::query(setting(name, value)).execute(&mut *tx).await.expect("set");
         for (table, expected) in tables.iter().zip(is_seen) {
@@ -109,7 +124,7 @@ async fn pending_migrations_are_known_before_and_after() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     for url in [format!("sqlite:{}", folder.path().join("a.db").display()), testkit::postgres::fresh_database().await] {
         let db = connect(&url, 2).await.expect("connected");
-        assert_eq!(db.pending_migrations().await.expect("read").len(), 1, "{}", db.kind());
+        assert_eq!(db.pending_migrations().await.expect("read").len(), 2, "{}", db.kind());
         migrate(&url).await.expect("migrated");
         assert_eq!(db.pending_migrations().await, Ok(vec![]), "{}", db.kind());
     }

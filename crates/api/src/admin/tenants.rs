@@ -144,5 +144,13 @@ pub(crate) async fn delete(
     let admin = platform_admin(&state.ctx, bearer.token()).await?;
     let tenant = tenants::find(&state.ctx, &slug).await?;
     tenants::delete(&state.ctx, &tenant, query.confirm.as_deref().unwrap_or_default(), admin.actor(), &from.0).await?;
-    Ok(HttpResponse::NoContent().finish())
+    Ok(HttpResponse::NoContent().insert_header((LOCATION, format!("/admin/v1/deletions/{}", tenant.id))).finish())
+}
+
+/// The certificate of a deletion: the tenant is gone, so it is asked for by id.
+pub(crate) async fn deletion(state: web::Data<ApiState>, tenant: web::Path<String>, bearer: Bearer) -> Result<HttpResponse, Problem> {
+    platform_admin(&state.ctx, bearer.token()).await?;
+    let tenant = tenant.parse().map_err(|_| Problem::not_found())?;
+    let certificate = tenants::deletion_certificate(&state.ctx, tenant).await?;
+    Ok(HttpResponse::Ok().json(json!({ "tenant_id": tenant, "certificate": certificate })))
 }

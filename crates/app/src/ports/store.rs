@@ -18,6 +18,9 @@ use domain::time::Timestamp;
 use domain::token::family::{RefreshFamily, Revocation};
 use domain::user::User;
 
+pub use crate::ports::custody::{
+    CustodyStore, Destroyed, FirstFormatSecret, KekUse, KeyOwner, OwnedDataKey, Retirement, SealedDataKey, SealedSecret, SecretStore,
+};
 use crate::tokens::judgement::{Judgement, RefreshAttempt};
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -54,7 +57,7 @@ pub trait Store: Send + Sync {
 
 /// All that one tenant owns, inside one transaction.
 #[async_trait]
-pub trait TenantTx: TenantStore + UserStore + FamilyStore + RingStore + GuessStore + AuditStore + Send {
+pub trait TenantTx: TenantStore + UserStore + FamilyStore + RingStore + SecretStore + GuessStore + AuditStore + Send {
     fn tenant_id(&self) -> TenantId;
     /// Makes everything durable, or nothing.
     async fn commit(self: Box<Self>) -> Stored<()>;
@@ -68,8 +71,11 @@ pub trait TenantStore: Send {
     async fn tenant(&mut self) -> Stored<Option<Tenant>>;
     /// Replaces everything but the id and the slug.
     async fn tenant_update(&mut self, tenant: &Tenant) -> Stored<()>;
-    /// Removes the tenant and all it owns, except its audit log and the kids that must never be used again.
-    async fn tenant_delete(&mut self) -> Stored<()>;
+    /// Removes the tenant and all it owns, except its audit log and the kids that must never be used again. Its data key is
+    /// destroyed first: what is left of its secrets anywhere is noise from then on. Answers what was destroyed.
+    async fn tenant_delete(&mut self) -> Stored<Destroyed>;
+    /// Keeps the certificate of this tenant's deletion for good.
+    async fn deletion_certify(&mut self, certificate: &str, at: Timestamp) -> Stored<()>;
 }
 
 #[async_trait]
@@ -101,34 +107,6 @@ pub trait FamilyStore: Send {
     async fn families_revoke(&mut self, user: UserId, revocation: Revocation) -> Stored<u64>;
 }
 
-/// A secret as it lies in the database: sealed with the tenant's data key.
-#[derive(Clone, PartialEq, Eq)]
-pub struct SealedSecret {
-    /// What it is: a kid for a signing key, `refresh-token/{version}` for a token secret.
-    pub name: String,
-    /// Nonce, ciphertext and tag.
-    pub sealed: Vec<u8>,
-}
-
-/// The tenant's data key, sealed with a key-encryption key.
-#[derive(Clone, PartialEq, Eq)]
-pub struct SealedDataKey {
-    pub kek_id: String,
-    pub sealed: Vec<u8>,
-}
-
-impl std::fmt::Debug for SealedSecret {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("SealedSecret").field("name", &self.name).finish_non_exhaustive()
-    }
-}
-
-impl std::fmt::Debug for SealedDataKey {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("SealedDataKey").field("kek_id", &self.kek_id).finish_non_exhaustive()
-    }
-}
-
 /// A change of a ring, as one write.
 #[derive(Debug, Clone)]
 pub struct RingChange {
@@ -143,14 +121,12 @@ pub struct RingChange {
 
 #[async_trait]
 pub trait RingStore: Send {
-    /// The first ring of a new tenant (`change.ring.generation` is 1). `Conflict` when a kid was ever used before.
+    /// The first ring of a new tenant (`change.ring.generation` is 1), with its data key. `Conflict` when a kid was ever used before.
     async fn ring_insert(&mut self, data_key: &SealedDataKey, change: &RingChange) -> Stored<()>;
     async fn ring(&mut self) -> Stored<Option<KeyRing>>;
     /// Writes the ring if the stored generation is still `change.ring.generation - 1`; claims the new kids for ever and
     /// leaves a notice for other nodes. `Conflict` otherwise, or when a kid was ever used before.
     async fn ring_replace(&mut self, change: &RingChange) -> Stored<()>;
-    async fn data_key(&mut self) -> Stored<Option<SealedDataKey>>;
-    async fn sealed_secrets(&mut self) -> Stored<Vec<SealedSecret>>;
 }
 
 /// A key for a counter: a keyed hash or an id, never an address or a name in clear.
@@ -183,7 +159,7 @@ pub struct RingMark {
 
 /// Work across tenants. Nothing here shows a user, a family or a secret of a tenant.
 #[async_trait]
-pub trait PlatformTx: Send {
+pub trait PlatformTx: CustodyStore + Send {
     async fn tenant_by_slug(&mut self, slug: &Slug) -> Stored<Option<Tenant>>;
     async fn tenant_by_id(&mut self, id: TenantId) -> Stored<Option<Tenant>>;
     /// Tenants in the order of their slugs, after `after`.
@@ -196,9 +172,5 @@ pub trait PlatformTx: Send {
     async fn families_sweep(&mut self, before: Timestamp, limit: u32) -> Stored<u64>;
     /// Removes up to `limit` guess counters and known sources that were not touched since `before`; answers how many.
     async fn guesses_sweep(&mut self, before: Timestamp, limit: u32) -> Stored<u64>;
-    /// A secret of the whole installation, sealed with a key-encryption key; `None` when it has none of this name yet.
-    async fn installation_secret(&mut self, name: &str) -> Stored<Option<SealedDataKey>>;
-    /// Stores it unless there is one; answers the one that counts.
-    async fn installation_secret_init(&mut self, name: &str, secret: &SealedDataKey) -> Stored<SealedDataKey>;
     async fn commit(self: Box<Self>) -> Stored<()>;
 }

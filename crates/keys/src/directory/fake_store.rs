@@ -24,7 +24,6 @@ use domain::user::User;
 #[derive(Clone)]
 pub(crate) struct Row {
     pub(crate) ring: KeyRing,
-    pub(crate) data_key: SealedDataKey,
     pub(crate) secrets: Vec<SealedSecret>,
     next_due_at: Option<Timestamp>,
 }
@@ -34,7 +33,9 @@ pub(crate) struct FakeStore {
     pub(crate) rows: Mutex<HashMap<TenantId, Row>>,
     pub(crate) audit: Mutex<Vec<AuditRecord>>,
     kids: Mutex<HashSet<Kid>>,
-    installation: Mutex<HashMap<String, SealedDataKey>>,
+    pub(crate) data_keys: Mutex<HashMap<TenantId, SealedDataKey>>,
+    /// Of the installation, which has no ring.
+    own_secrets: Mutex<Vec<SealedSecret>>,
     /// So many of the next ring writes meet a conflict.
     pub(crate) conflicts: AtomicU32,
     /// So many of the next ring reads panic.
@@ -129,7 +130,8 @@ impl Tx {
 impl RingStore for Tx {
     async fn ring_insert(&mut self, data_key: &SealedDataKey, change: &RingChange) -> Stored<()> {
         let ring = KeyRing { keys: Vec::new(), ..change.ring.clone() };
-        self.stage(Row { ring, data_key: data_key.clone(), secrets: Vec::new(), next_due_at: None }, change)
+        self.data_key_insert(data_key).await?;
+        self.stage(Row { ring, secrets: Vec::new(), next_due_at: None }, change)
     }
     async fn ring(&mut self) -> Stored<Option<KeyRing>> {
         assert!(!take_one(&self.store.panics), "a panic that was ordered");
@@ -144,11 +146,42 @@ impl RingStore for Tx {
             _ => Err(StoreError::Conflict),
         }
     }
+}
+
+#[async_trait]
+impl SecretStore for Tx {
     async fn data_key(&mut self) -> Stored<Option<SealedDataKey>> {
-        Ok(self.stored().map(|row| row.data_key))
+        Ok(self.store.data_keys.lock().unwrap().get(&self.tenant).cloned())
+    }
+    async fn data_key_insert(&mut self, data_key: &SealedDataKey) -> Stored<()> {
+        let mut data_keys = self.store.data_keys.lock().unwrap();
+        if data_keys.contains_key(&self.tenant) {
+            return Err(StoreError::Conflict);
+        }
+        data_keys.insert(self.tenant, data_key.clone());
+        Ok(())
+    }
+    async fn data_key_replace(&mut self, _: &SealedDataKey) -> Stored<()> {
+        not_here()
     }
     async fn sealed_secrets(&mut self) -> Stored<Vec<SealedSecret>> {
+        if self.tenant == TenantId::INSTALLATION {
+            return Ok(self.store.own_secrets.lock().unwrap().clone());
+        }
         Ok(self.stored().map(|row| row.secrets).unwrap_or_default())
+    }
+    async fn secret_insert(&mut self, secret: &SealedSecret) -> Stored<()> {
+        self.store.own_secrets.lock().unwrap().push(secret.clone());
+        Ok(())
+    }
+    async fn secret_replace(&mut self, _: &SealedSecret) -> Stored<()> {
+        not_here()
+    }
+    async fn first_format_secret(&mut self, _: &str) -> Stored<Option<FirstFormatSecret>> {
+        Ok(None)
+    }
+    async fn first_format_secret_remove(&mut self, _: &str) -> Stored<bool> {
+        Ok(false)
     }
 }
 
@@ -191,14 +224,27 @@ impl PlatformTx for Platform {
     async fn guesses_sweep(&mut self, _: Timestamp, _: u32) -> Stored<u64> {
         not_here()
     }
-    async fn installation_secret(&mut self, name: &str) -> Stored<Option<SealedDataKey>> {
-        Ok(self.0.installation.lock().unwrap().get(name).cloned())
-    }
-    async fn installation_secret_init(&mut self, name: &str, secret: &SealedDataKey) -> Stored<SealedDataKey> {
-        Ok(self.0.installation.lock().unwrap().entry(name.to_owned()).or_insert_with(|| secret.clone()).clone())
-    }
     async fn commit(self: Box<Self>) -> Stored<()> {
         Ok(())
+    }
+}
+
+#[async_trait]
+impl CustodyStore for Platform {
+    async fn data_keys_page(&mut self, _: Option<&str>, _: Option<KeyOwner>, _: u32) -> Stored<Vec<OwnedDataKey>> {
+        not_here()
+    }
+    async fn data_key_rewrap(&mut self, _: &OwnedDataKey) -> Stored<bool> {
+        not_here()
+    }
+    async fn kek_uses(&mut self) -> Stored<Vec<KekUse>> {
+        not_here()
+    }
+    async fn kek_retire(&mut self, _: &str, _: Timestamp) -> Stored<Retirement> {
+        not_here()
+    }
+    async fn deletion_certificate(&mut self, _: TenantId) -> Stored<Option<String>> {
+        not_here()
     }
 }
 
@@ -213,7 +259,10 @@ impl TenantStore for Tx {
     async fn tenant_update(&mut self, _: &Tenant) -> Stored<()> {
         not_here()
     }
-    async fn tenant_delete(&mut self) -> Stored<()> {
+    async fn tenant_delete(&mut self) -> Stored<Destroyed> {
+        not_here()
+    }
+    async fn deletion_certify(&mut self, _: &str, _: Timestamp) -> Stored<()> {
         not_here()
     }
 }

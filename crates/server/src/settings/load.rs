@@ -39,7 +39,8 @@ impl Settings {
             .try_parsing(true)
             .list_separator(",")
             .with_list_parse_key("server.trusted_proxies");
-        Self::of(file, Some(environment))
+        let settings = Self::of(file, Some(environment))?;
+        Ok(Self { config_file: file.map(Path::to_owned), ..settings })
     }
 
     fn of(file: Option<&Path>, environment: Option<Environment>) -> Result<Self, BadSettings> {

@@ -1,0 +1,131 @@
+//! Bringing data keys under the primary key-encryption key, and what the first schema sealed into today's format.
+//!
+//! It runs beside running nodes, in batches; each write is a compare-and-swap on the version of the wrapped key. Killed at any
+//! point it leaves every data key wrapped by the old key or by the new one, and the next run does what is left; two runners
+//! share the work.
+//!
+//! Invariant: secrets stay as they are when their data key is wrapped anew; only those of the first format are sealed again.
+
+use app::ports::custody::{KeyOwner, OwnedDataKey, SealedDataKey};
+use app::ports::keys::KeyFault;
+use app::ports::store::{Store, StoreError};
+use domain::ids::TenantId;
+
+use crate::custody::Custody;
+use crate::node::store_fault;
+use crate::seal::SecretName;
+
+/// Data keys that are wrapped between two commits.
+const BATCH: u32 = 100;
+/// How often one owner of the first format is tried while others change its secrets.
+const ATTEMPTS: u32 = 5;
+
+/// How far it has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Rewrapped {
+    /// Under the primary key now, by this run.
+    pub done: u64,
+    /// Another runner was faster, or the tenant is gone.
+    pub by_others: u64,
+    /// Could not be opened; each was logged with its owner.
+    pub failed: u64,
+}
+
+/// Wraps every data key with the primary key-encryption key; `said` hears of it after each batch. Running it again is harmless.
+///
+/// # Errors
+/// `Unavailable` when the database or a key-encryption key is away; what was done by then stays done. A data key that does not
+/// open is no error: it is counted, and harms nobody but its owner.
+pub async fn rewrap_all(store: &dyn Store, custody: &Custody, said: &mut (dyn FnMut(Rewrapped) + Send)) -> Result<Rewrapped, KeyFault> {
+    let mut total = Rewrapped::default();
+    let mut after: Option<KeyOwner> = None;
+    loop {
+        let primary = custody.keks().primary().id().to_owned();
+        let mut tx = store.begin_platform().await.map_err(store_fault)?;
+        let batch = tx.data_keys_page(Some(&primary), after, BATCH).await.map_err(store_fault)?;
+        drop(tx);
+        let Some(last) = batch.last() else { return Ok(total) };
+        after = Some(last.owner);
+
+        let mut next = Vec::with_capacity(batch.len());
+        for key in &batch {
+            let outcome = if key.data_key.version == 0 {
+                take_over(store, custody, key.owner).await.map(|_| total.done += 1)
+            } else {
+                custody.rewrap(key).await.map(|wrapped| next.push(wrapped))
+            };
+            match outcome {
+                Ok(()) => {}
+                Err(KeyFault::NoRing) => total.by_others += 1,
+                Err(fault @ KeyFault::Unavailable(_)) => return Err(fault),
+                Err(fault) => {
+                    total.failed += 1;
+                    tracing::error!(owner = %key.owner, %fault, "a data key could not be wrapped anew");
+                }
+            }
+        }
+        if !next.is_empty() {
+            total = commit(store, &next, total).await?;
+        }
+        said(total);
+    }
+}
+
+async fn commit(store: &dyn Store, next: &[OwnedDataKey], before: Rewrapped) -> Result<Rewrapped, KeyFault> {
+    let mut total = before;
+    let mut tx = store.begin_platform().await.map_err(store_fault)?;
+    for key in next {
+        match tx.data_key_rewrap(key).await.map_err(store_fault)? {
+            true => total.done += 1,
+            false => total.by_others += 1,
+        }
+    }
+    tx.commit().await.map_err(store_fault)?;
+    Ok(total)
+}
+
+/// Seals all secrets of one owner in today's format, with its data key, and wraps that key as version 1, in one transaction.
+/// Answers the data key as it is stored then, whoever did it.
+///
+/// # Errors
+/// `NoRing` when the owner has no data key (any more); `Sealed` when something does not open: then nothing is changed.
+pub(crate) async fn take_over(store: &dyn Store, custody: &Custody, owner: TenantId) -> Result<SealedDataKey, KeyFault> {
+    for _ in 0..ATTEMPTS {
+        let mut tx = store.begin_read(owner).await.map_err(store_fault)?;
+        let stored = tx.data_key().await.map_err(store_fault)?.ok_or(KeyFault::NoRing)?;
+        if stored.version > 0 {
+            return Ok(stored);
+        }
+        let secrets = tx.sealed_secrets().await.map_err(store_fault)?;
+        drop(tx);
+        let data_key = custody.unwrap(owner, &stored).await?;
+        let mut sealed = Vec::with_capacity(secrets.len());
+        for secret in &secrets {
+            let unknown = || KeyFault::Sealed(format!("{owner} has a secret {} that the first format did not know", secret.name));
+            let name = SecretName::of_first_format(&secret.name).ok_or_else(unknown)?;
+            sealed.push(data_key.seal(&name, &data_key.open(&name, secret)?)?);
+        }
+        let next = custody.wrap(owner, &data_key, 1).await?;
+        let mut tx = store.begin(owner).await.map_err(store_fault)?;
+        let written = async {
+            tx.data_key_replace(&next).await?;
+            if tx.sealed_secrets().await? != secrets {
+                return Err(StoreError::Conflict);
+            }
+            for secret in &sealed {
+                tx.secret_replace(secret).await?;
+            }
+            tx.commit().await
+        }
+        .await;
+        match written {
+            Ok(()) => {
+                tracing::info!(%owner, "the secrets of the first format were sealed anew");
+                return Ok(next);
+            }
+            Err(StoreError::Conflict) => {}
+            Err(error) => return Err(store_fault(error)),
+        }
+    }
+    Err(store_fault(StoreError::Conflict))
+}
