@@ -150,8 +150,9 @@ mod tests {
     use std::sync::{Arc, Mutex};
 
     use serde_json::Value;
-    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
     use tokio::net::TcpListener;
+    use tokio_rustls::TlsAcceptor;
 
     use super::*;
     use crate::aead;
@@ -179,30 +180,27 @@ mod tests {
 
     impl FakeVault {
         async fn start() -> Self {
+            Self::behind(None).await
+        }
+
+        /// With TLS where there is somebody to do it.
+        async fn behind(tls: Option<TlsAcceptor>) -> Self {
             let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-            let address = format!("http://{}", listener.local_addr().unwrap());
+            let scheme = if tls.is_some() { "https" } else { "http" };
+            let address = format!("{scheme}://{}", listener.local_addr().unwrap());
             let mood = Arc::new(Mutex::new(Mood::Well));
             let shared = Arc::clone(&mood);
             tokio::spawn(async move {
-                while let Ok((mut stream, _)) = listener.accept().await {
-                    let mut request = Vec::new();
-                    let (head, body) = loop {
-                        stream.read_buf(&mut request).await.unwrap();
-                        let text = String::from_utf8_lossy(&request).into_owned();
-                        let Some((head, body)) = text.split_once("\r\n\r\n") else { continue };
-                        let head = head.to_ascii_lowercase();
-                        let length: usize = head.split("content-length: ").nth(1).unwrap().split("\r\n").next().unwrap().parse().unwrap();
-                        if body.len() >= length {
-                            break (head, body.to_owned());
-                        }
-                    };
+                while let Ok((stream, _)) = listener.accept().await {
                     let mood = *shared.lock().unwrap();
-                    let (status, answer) = answer(mood, &head, &serde_json::from_str(&body).unwrap());
-                    let answer = format!(
-                        "HTTP/1.1 {status} X\r\nContent-Type: application/json\r\nLocation: /v1/other\r\nConnection: close\r\nContent-Length: {}\r\n\r\n{answer}",
-                        answer.len()
-                    );
-                    stream.write_all(answer.as_bytes()).await.unwrap();
+                    match &tls {
+                        None => serve(stream, mood).await,
+                        // A client that does not trust us hangs up.
+                        Some(tls) => match tls.accept(stream).await {
+                            Ok(stream) => serve(stream, mood).await,
+                            Err(_) => continue,
+                        },
+                    }
                 }
             });
             Self { address, mood }
@@ -213,12 +211,36 @@ mod tests {
         }
 
         fn kek(&self, folder: &tempfile::TempDir) -> VaultKek {
+            self.kek_trusting(folder, None)
+        }
+
+        fn kek_trusting(&self, folder: &tempfile::TempDir, ca_file: Option<PathBuf>) -> VaultKek {
             let token_file = folder.path().join("token");
             std::fs::write(&token_file, format!("{TOKEN}\n")).unwrap();
             let (mount, key) = ("transit".to_owned(), "claviger".to_owned());
-            let vault = VaultKey { address: self.address.clone(), mount, key, token_file, ca_file: None, timeout: Duration::from_secs(30) };
+            let vault = VaultKey { address: self.address.clone(), mount, key, token_file, ca_file, timeout: Duration::from_secs(30) };
             VaultKek::new("vault-1".to_owned(), vault).unwrap()
         }
+    }
+
+    /// One request, one answer.
+    async fn serve(mut stream: impl AsyncRead + AsyncWrite + Unpin, mood: Mood) {
+        let mut request = Vec::new();
+        let (head, body) = loop {
+            stream.read_buf(&mut request).await.unwrap();
+            let text = String::from_utf8_lossy(&request).into_owned();
+            let Some((head, body)) = text.split_once("\r\n\r\n") else { continue };
+            let head = head.to_ascii_lowercase();
+            let length: usize = head.split("content-length: ").nth(1).unwrap().split("\r\n").next().unwrap().parse().unwrap();
+            if body.len() >= length {
+                break (head, body.to_owned());
+            }
+        };
+        let (status, answer) = answer(mood, &head, &serde_json::from_str(&body).unwrap());
+        let headers =
+            format!("Content-Type: application/json\r\nLocation: /v1/other\r\nConnection: close\r\nContent-Length: {}", answer.len());
+        stream.write_all(format!("HTTP/1.1 {status} X\r\n{headers}\r\n\r\n{answer}").as_bytes()).await.unwrap();
+        stream.shutdown().await.unwrap();
     }
 
     fn answer(mood: Mood, head: &str, body: &Value) -> (u16, String) {
@@ -288,6 +310,39 @@ mod tests {
         vault.is(Mood::IgnoresContext);
         let Err(KekFault::Unavailable(why)) = check(&vault.kek(&folder)).await else { panic!("passed") };
         assert!(why.contains("context"), "{why}");
+    }
+
+    /// An authority, and a server of it for this machine.
+    fn authority(folder: &tempfile::TempDir, name: &str) -> (PathBuf, TlsAcceptor) {
+        let mut params = rcgen::CertificateParams::new(Vec::new()).unwrap();
+        params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+        let ca = rcgen::CertifiedIssuer::self_signed(params, rcgen::KeyPair::generate().unwrap()).unwrap();
+        let file = folder.path().join(name);
+        std::fs::write(&file, ca.pem()).unwrap();
+        let key = rcgen::KeyPair::generate().unwrap();
+        let certificate = rcgen::CertificateParams::new(vec!["127.0.0.1".to_owned()]).unwrap().signed_by(&key, &ca).unwrap();
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let private = rustls::pki_types::PrivatePkcs8KeyDer::from(key.serialize_der()).into();
+        let config = rustls::ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(vec![certificate.der().clone()], private)
+            .unwrap();
+        (file, TlsAcceptor::from(Arc::new(config)))
+    }
+
+    #[tokio::test]
+    async fn a_vault_is_trusted_by_the_authority_of_the_settings_and_by_no_other() {
+        let folder = tempfile::tempdir().unwrap();
+        let (ours, tls) = authority(&folder, "ours.pem");
+        let (theirs, _) = authority(&folder, "theirs.pem");
+        let vault = FakeVault::behind(Some(tls)).await;
+        check(&vault.kek_trusting(&folder, Some(ours))).await.unwrap();
+        for ca_file in [Some(theirs), None] {
+            let Err(KekFault::Unavailable(why)) = check(&vault.kek_trusting(&folder, ca_file)).await else { panic!("trusted") };
+            assert!(why.contains("certificate"), "{why}");
+        }
     }
 
     #[test]
