@@ -45,6 +45,10 @@ pub enum CustodyError {
     Provider { id: String, why: String },
     #[error("the primary key-encryption key {id} ({provider}) does not work: {fault}. `claviger kek status` looks at all of them")]
     DoesNotWork { id: String, provider: &'static str, fault: KekFault },
+    #[error(
+        "the primary key-encryption key {id} was retired, and the database takes nothing that it wraps: make another one the primary one"
+    )]
+    Retired { id: String },
     #[error("keys: {0}. Look at keys.kek_file, keys.keks and keys.primary_kek")]
     List(#[from] BadKeks),
     #[error("the settings cannot be read again: {0}")]
@@ -172,10 +176,14 @@ pub(crate) async fn open(settings: &Settings) -> Result<Custody, CustodyError> {
     Custody::open(source).await.map_err(|why| CustodyError::Store(StoreError::Unavailable(why)))
 }
 
-/// Whether the key that wraps what is new works, and heeds its context.
-pub(crate) async fn check_primary(custody: &Custody) -> Result<(), CustodyError> {
+/// Whether the key that wraps what is new may do so in this database, works, and heeds its context.
+pub(crate) async fn check_primary(custody: &Custody, store: &SqlStore) -> Result<(), CustodyError> {
     let keks = custody.keks();
     let primary = keks.primary();
+    let uses = store.begin_platform().await?.kek_uses().await?;
+    if uses.iter().any(|used| used.kek_id == primary.id() && used.retired_at.is_some()) {
+        return Err(CustodyError::Retired { id: primary.id().to_owned() });
+    }
     let refused = |fault| CustodyError::DoesNotWork { id: primary.id().to_owned(), provider: primary.provider(), fault };
     keys::kek::check(&**primary).await.map_err(refused)
 }

@@ -90,7 +90,7 @@ pub async fn start_at(settings: Settings, clock: Arc<dyn Clock>) -> Result<Runni
     let db = wire::open(&settings).await?;
     let store = SqlStore::new(db);
     let custody = Arc::new(custody::open_or_new(&settings, &store).await.map_err(WireError::from)?);
-    custody::check_primary(&custody).await.map_err(WireError::from)?;
+    custody::check_primary(&custody, &store).await.map_err(WireError::from)?;
     let shared: Arc<dyn app::ports::store::Store> = Arc::new(store.clone());
     let directory = KeyDirectory::start(
         wire::key_settings(&settings, Arc::clone(&custody), settings.keys.rsa_pool),

@@ -154,15 +154,17 @@ impl CustodyStore for SqlPlatformTx {
     }
 
     async fn kek_uses(&mut self) -> Stored<Vec<KekUse>> {
-        let sql = "SELECT id, retired_at, (SELECT count(*) FROM data_keys WHERE kek_id = keks.id) \
-                   + (SELECT count(*) FROM installation_secrets WHERE kek_id = keks.id) AS data_keys FROM keks ORDER BY id";
+        let sql = "SELECT id, retired_at, (SELECT count(*) FROM data_keys WHERE kek_id = keks.id) AS data_keys, \
+                   (SELECT count(*) FROM data_keys WHERE kek_id = keks.id AND version = 0) AS first_format, \
+                   (SELECT count(*) FROM installation_secrets WHERE kek_id = keks.id) AS secrets FROM keks ORDER BY id";
         let rows = self.tx.query_all_raw(statement(&self.tx, sql, [])).await.map_err(error::of(KEKS))?;
         let read = |row: &sea_orm::QueryResult| {
             let kek_id: String = row.try_get("", "id").map_err(error::of(KEKS))?;
             let retired_at: Option<i64> = row.try_get("", "retired_at").map_err(error::of(KEKS))?;
-            let count: i64 = row.try_get("", "data_keys").map_err(error::of(KEKS))?;
-            let data_keys = Cell { table: KEKS, row: &kek_id }.number("data_keys", count)?;
-            Ok(KekUse { kek_id, data_keys, retired_at: retired_at.map(Timestamp::from_micros) })
+            let count = |column| row.try_get::<i64>("", column).map(i64::unsigned_abs).map_err(error::of(KEKS));
+            // The first format kept the installation's secret without a data key.
+            let (data_keys, first_format) = (count("data_keys")? + count("secrets")?, count("first_format")? + count("secrets")?);
+            Ok(KekUse { kek_id, data_keys, first_format, retired_at: retired_at.map(Timestamp::from_micros) })
         };
         rows.iter().map(read).collect()
     }

@@ -83,6 +83,8 @@ pub struct KekUse {
     pub kek_id: String,
     /// Data keys that it wraps, the installation's among them.
     pub data_keys: u64,
+    /// How many of them are in the first format.
+    pub first_format: u64,
     /// When it was retired: nothing can be wrapped by it since.
     pub retired_at: Option<Timestamp>,
 }

@@ -5,7 +5,7 @@
 use std::io::{IsTerminal, Write};
 use std::sync::Arc;
 
-use app::ports::store::{Retirement, Store};
+use app::ports::store::{KekUse, Retirement, Store};
 use app::ports::world::Clock;
 use keys::kek::Keks;
 use keys::{Custody, Rewrapped, rewrap_all};
@@ -28,7 +28,7 @@ async fn opened(settings: &Settings) -> Result<(SqlStore, Arc<Custody>), Failed>
 pub(super) async fn status(settings: &Settings) -> Result<(), Failed> {
     let (store, custody) = opened(settings).await?;
     let uses = store.begin_platform().await?.kek_uses().await?;
-    let first_format = first_format(&store).await?;
+    let first_format: u64 = uses.iter().map(|used| used.first_format).sum();
     let keks = custody.keks();
     let mut faults = 0;
     say(format_args!("{:<40} {:<9} {:>10}  state", "key-encryption key", "provider", "data keys"));
@@ -66,20 +66,6 @@ pub(super) async fn status(settings: &Settings) -> Result<(), Failed> {
     if faults == 0 { Ok(()) } else { Err(format!("{faults} of the key-encryption keys are missing or do not work").into()) }
 }
 
-/// Data keys in the first format.
-async fn first_format(store: &SqlStore) -> Result<usize, Failed> {
-    const PAGE: u32 = 1_000;
-    let (mut count, mut after) = (0, None);
-    loop {
-        let page = store.begin_platform().await?.data_keys_page(None, after, PAGE).await?;
-        count += page.iter().filter(|key| key.data_key.version == 0).count();
-        match page.last() {
-            Some(last) => after = Some(last.owner),
-            None => return Ok(count),
-        }
-    }
-}
-
 /// Wraps every data key with the primary key; with `is_new`, makes one first.
 pub(super) async fn rotate(settings: &Settings, is_new: bool) -> Result<(), Failed> {
     if is_new {
@@ -94,7 +80,7 @@ pub(super) async fn rotate(settings: &Settings, is_new: bool) -> Result<(), Fail
     }
     let (store, custody) = opened(settings).await?;
     let keks = custody.keks();
-    custody::check_primary(&custody).await?;
+    custody::check_primary(&custody, &store).await?;
     // The installation's own secrets first: they are made or taken over where that was not done yet.
     let directory = wire::visit(settings, Arc::clone(&custody), Arc::new(store.clone()));
     let installation = app::ports::keys::Keys::notary(directory.as_ref()).await.map(|_| ());
@@ -124,7 +110,8 @@ pub(super) async fn rotate(settings: &Settings, is_new: bool) -> Result<(), Fail
 
 async fn left(store: &SqlStore, keks: &Keks) -> Result<u64, Failed> {
     let uses = store.begin_platform().await?.kek_uses().await?;
-    Ok(uses.iter().filter(|used| used.kek_id != keks.primary().id()).map(|used| used.data_keys).sum())
+    let of = |used: &KekUse| if used.kek_id == keks.primary().id() { used.first_format } else { used.data_keys };
+    Ok(uses.iter().map(of).sum())
 }
 
 /// Retires a key, if nothing is wrapped by it.

@@ -64,6 +64,8 @@ fn becomes_the_only_one(place: &Place, id: &str, provider: &str, table: &str, en
     let status = said(claviger(place, &config, &["kek", "status"], environment));
     let line = status.lines().find(|line| line.starts_with(id)).unwrap_or_else(|| panic!("{status}"));
     assert!(line.contains("primary, works"), "{status}");
+    let why = refused(claviger(place, &config, &["kek", "retire", keys::kek::Kek::id(&first)], environment));
+    assert!(why.contains("3 data keys are still wrapped"), "{why}");
     let rotated = said(claviger(place, &config, &["kek", "rotate"], environment));
     assert!(rotated.contains("3 wrapped, 0 by other runners, 0 failed"), "{rotated}");
     said(claviger(place, &config, &["kek", "retire", keys::kek::Kek::id(&first)], environment));

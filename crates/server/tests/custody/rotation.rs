@@ -21,6 +21,7 @@ on_both! {
     two_runners_share_the_work,
     a_row_that_does_not_open_is_left_and_counted,
     the_old_key_can_really_be_dropped,
+    a_swapped_ciphertext_harms_its_owner_alone_and_is_named_everywhere,
 }
 
 /// Every tenant signs with the keys that these custodians know.
@@ -164,11 +165,12 @@ impl Site {
         serde_json::from_str(&text).expect("JSON")
     }
 
-    async fn tenant(&self, slug: &str) {
+    async fn tenant(&self, slug: &str) -> TenantId {
         let argon2 = json!({ "memory_kib": 7_168, "iterations": 5, "parallelism": 1 });
-        self.post("/admin/v1/tenants", json!({ "slug": slug, "name": slug, "policy": { "argon2": argon2 } })).await;
+        let tenant = self.post("/admin/v1/tenants", json!({ "slug": slug, "name": slug, "policy": { "argon2": argon2 } })).await;
         let user = json!({ "username": "alice", "password": "wobbly-lantern-quartz-91-ferry" });
         self.post(&format!("/admin/v1/tenants/{slug}/users"), user).await;
+        tenant["id"].as_str().expect("an id").parse().expect("a tenant's id")
     }
 
     async fn login(&self, slug: &str) -> String {
@@ -224,6 +226,10 @@ async fn the_old_key_can_really_be_dropped(backend: Backend) {
     let token = site.refresh("acme", &token).await;
     site.login("globex").await;
     site.login("initech").await;
+    // Who puts the retired key back to the top is told so at once.
+    write_secret(&place.kek_file(), &format!("{}{new}", first.to_file_text().expose()));
+    assert!(refused(place.claviger(&["kek", "rotate"])).contains("was retired"));
+    write_secret(&place.kek_file(), new);
     site.post("/admin/v1/tenants/acme/keys/rotate", json!({ "emergency": true })).await;
     site.refresh("acme", &token).await;
     site.running.stop().await;
@@ -256,6 +262,45 @@ fn a_change_of_keys_while_everything_is_wrapped_anew_loses_nothing() {
         },
         Backend::Postgres,
     );
+}
+
+async fn a_swapped_ciphertext_harms_its_owner_alone_and_is_named_everywhere(backend: Backend) {
+    let place = Place::new(backend).await;
+    write_secret(&place.kek_file(), keys::kek::LocalKek::generate(&server::SystemEntropy).to_file_text().expose());
+    let site = Site::open(&place).await;
+    let (broken, whole) = (site.tenant("acme").await, site.tenant("globex").await);
+    site.running.stop().await;
+
+    // A secret of one tenant is put into the row of the other's secret of the same name.
+    let store = place.store().await;
+    let mut tx = store.begin_read(whole).await.expect("begins");
+    let secrets = tx.sealed_secrets().await.expect("read");
+    let stolen = secrets.iter().find(|secret| secret.name == "refresh-token/1").expect("there");
+    drop(tx);
+    let mut tx = store.begin(broken).await.expect("begins");
+    tx.secret_replace(stolen).await.expect("swapped");
+    tx.commit().await.expect("commits");
+    store.database().close().await.expect("closed");
+
+    let site = Site::open(&place).await;
+    let form = json!({ "username": "alice", "password": "wobbly-lantern-quartz-91-ferry" });
+    let refused_login = site.http.post(format!("{}/t/acme/login", site.running.base_url)).json(&form).send().await.expect("an answer");
+    assert_eq!(refused_login.status(), 500);
+    assert!(!refused_login.text().await.expect("a text").contains("refresh-token"), "the detail is for the operator");
+    let token = site.login("globex").await;
+    site.refresh("globex", &token).await;
+    let managed = async |path: &str| {
+        let response = site.http.get(format!("{}{path}", site.running.management_url)).send().await.expect("an answer");
+        (response.status().as_u16(), response.text().await.expect("a text"))
+    };
+    let (status, ready) = managed("/health/ready").await;
+    assert_eq!(status, 200, "the node serves everybody else");
+    assert_eq!(serde_json::from_str::<Value>(&ready).expect("JSON")["sealed_away"], json!([broken]));
+    assert!(managed("/metrics").await.1.contains("claviger_key_sealed_away_tenants 1\n"));
+    site.running.stop().await;
+    let doctor = place.claviger(&["doctor"]);
+    let text = String::from_utf8_lossy(&doctor.stdout).into_owned();
+    assert!(!doctor.status.success() && text.contains("1 tenants open, 1 do not") && text.contains(&broken.to_string()), "{text}");
 }
 
 /// A process that does not outlive its test.

@@ -80,7 +80,7 @@ pub async fn data_keys_are_paged_and_wrapped_anew(store: Arc<dyn Store>) {
     let mut tx = store.begin_platform().await.expect("begins");
     assert_eq!(tx.data_keys_page(Some("kek-2"), None, 10).await, Ok(keys[1..].to_vec()));
     assert_eq!(tx.data_keys_page(Some("kek-1"), None, 10).await, Ok(vec![next]));
-    let uses = |kek_id: &str, data_keys| KekUse { kek_id: kek_id.to_owned(), data_keys, retired_at: None };
+    let uses = |kek_id: &str, data_keys| KekUse { kek_id: kek_id.to_owned(), data_keys, first_format: 0, retired_at: None };
     assert_eq!(tx.kek_uses().await, Ok(vec![uses("kek-1", 2), uses("kek-2", 1)]));
 }
 
