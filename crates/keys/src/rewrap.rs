@@ -10,6 +10,7 @@ use app::ports::custody::{KeyOwner, OwnedDataKey, SealedDataKey};
 use app::ports::keys::KeyFault;
 use app::ports::store::{Store, StoreError};
 use domain::ids::TenantId;
+use futures_util::future::join_all;
 
 use crate::custody::Custody;
 use crate::node::store_fault;
@@ -17,6 +18,8 @@ use crate::seal::SecretName;
 
 /// Data keys that are wrapped between two commits.
 const BATCH: u32 = 100;
+/// Of these, how many are on their way to a key-encryption key at once: it may be on the other side of a network.
+const AT_ONCE: usize = 8;
 /// How often one owner of the first format is tried while others change its secrets.
 const ATTEMPTS: u32 = 5;
 
@@ -48,19 +51,17 @@ pub async fn rewrap_all(store: &dyn Store, custody: &Custody, said: &mut (dyn Fn
         after = Some(last.owner);
 
         let mut next = Vec::with_capacity(batch.len());
-        for key in &batch {
-            let outcome = if key.data_key.version == 0 {
-                take_over(store, custody, key.owner).await.map(|_| total.done += 1)
-            } else {
-                custody.rewrap(key).await.map(|wrapped| next.push(wrapped))
-            };
-            match outcome {
-                Ok(()) => {}
-                Err(KeyFault::NoRing) => total.by_others += 1,
-                Err(fault @ KeyFault::Unavailable(_)) => return Err(fault),
-                Err(fault) => {
-                    total.failed += 1;
-                    tracing::error!(owner = %key.owner, %fault, "a data key could not be wrapped anew");
+        for some in batch.chunks(AT_ONCE) {
+            for (key, outcome) in some.iter().zip(join_all(some.iter().map(|key| renewed(store, custody, &primary, key))).await) {
+                match outcome {
+                    Ok(Some(wrapped)) => next.push(wrapped),
+                    Ok(None) => total.done += 1,
+                    Err(KeyFault::NoRing) => total.by_others += 1,
+                    Err(fault @ KeyFault::Unavailable(_)) => return Err(fault),
+                    Err(fault) => {
+                        total.failed += 1;
+                        tracing::error!(owner = %key.owner, %fault, "a data key could not be wrapped anew");
+                    }
                 }
             }
         }
@@ -69,6 +70,15 @@ pub async fn rewrap_all(store: &dyn Store, custody: &Custody, said: &mut (dyn Fn
         }
         said(total);
     }
+}
+
+/// The key wrapped by the primary one, to be written; `None` when it is stored so already.
+async fn renewed(store: &dyn Store, custody: &Custody, primary: &str, key: &OwnedDataKey) -> Result<Option<OwnedDataKey>, KeyFault> {
+    let mut key = key.clone();
+    if key.data_key.version == 0 {
+        key.data_key = take_over(store, custody, key.owner).await?;
+    }
+    if key.data_key.kek_id == primary { Ok(None) } else { custody.rewrap(&key).await.map(Some) }
 }
 
 async fn commit(store: &dyn Store, next: &[OwnedDataKey], before: Rewrapped) -> Result<Rewrapped, KeyFault> {

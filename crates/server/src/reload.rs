@@ -1,17 +1,19 @@
 //! Reads the list of key-encryption keys again when somebody asks this process to, by SIGHUP.
 //!
-//! Invariant: a list that cannot be read leaves the one before in its place.
+//! Invariant: SIGHUP ends no server: it is heard from before the first connection on. A list that cannot be read leaves the one
+//! before in its place.
 
 use std::sync::Arc;
 
 use keys::Custody;
 
-/// Waits for SIGHUP, again and again.
-pub(crate) async fn on_signal(custody: Arc<Custody>) {
-    #[cfg(unix)]
-    {
-        use tokio::signal::unix::{SignalKind, signal};
-        let Ok(mut hangups) = signal(SignalKind::hangup()) else {
+/// Hears SIGHUP from now on; what is answered reads the list each time.
+#[cfg(unix)]
+pub(crate) fn on_hangup(custody: Arc<Custody>) -> impl Future<Output = ()> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let hangups = signal(SignalKind::hangup());
+    async move {
+        let Ok(mut hangups) = hangups else {
             tracing::warn!("SIGHUP cannot be heard here: a new list of key-encryption keys needs a restart");
             return;
         };
@@ -21,6 +23,10 @@ pub(crate) async fn on_signal(custody: Arc<Custody>) {
             }
         }
     }
-    #[cfg(not(unix))]
-    drop(custody);
+}
+
+/// There is no SIGHUP here.
+#[cfg(not(unix))]
+pub(crate) fn on_hangup(_: Arc<Custody>) -> impl Future<Output = ()> {
+    std::future::ready(())
 }

@@ -138,7 +138,7 @@ pub async fn start_at(settings: Settings, clock: Arc<dyn Clock>) -> Result<Runni
     let management_server = serving(management.0, &settings, 1, move |config| api::management(state.clone())(config))
         .map_err(|source| StartError::Bind { addr: management.1, setting: "server.management_addr", source })?;
 
-    let background = vec![actix_web::rt::spawn(sweep::forever(Arc::clone(&ctx))), actix_web::rt::spawn(reload::on_signal(custody))];
+    let background = vec![actix_web::rt::spawn(sweep::forever(Arc::clone(&ctx))), actix_web::rt::spawn(reload::on_hangup(custody))];
     Ok(Running {
         base_url,
         management_url: url_of(&management.1),
