@@ -208,21 +208,41 @@ fn write_new(path: &Path, kek: &LocalKek) -> Result<(), CustodyError> {
     }
 }
 
-/// Puts a new key before those of the file, as the primary one; the file is the old one or the new one at every moment.
+/// Puts a new key before those of the file, as the primary one; the file is the old one or the new one at every moment, and
+/// stays its owner's. Two at once take turns, so that neither loses the other's key.
 ///
 /// # Errors
 /// When the file cannot be written, as where a platform mounts it.
 pub(crate) fn prepend_new(path: &Path) -> Result<String, CustodyError> {
     let unreadable = |source| CustodyError::Unreadable { path: path.display().to_string(), source };
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    // The folder, not the file: the file is replaced. The lock goes with the handle.
+    let folder = fs::File::open(folder).map_err(unreadable)?;
+    folder.lock().map_err(unreadable)?;
     from_file(path)?;
     let rest = Zeroizing::new(fs::read_to_string(path).map_err(unreadable)?);
     let kek = LocalKek::generate(&SystemEntropy);
     let draft = draft(path, &kek, &rest)?;
-    fs::rename(&draft, path).map_err(unreadable)?;
-    if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-        fs::File::open(folder).and_then(|folder| folder.sync_all()).map_err(unreadable)?;
+    let placed = keep_owner(path, &draft).and_then(|()| fs::rename(&draft, path)).and_then(|()| folder.sync_all());
+    if placed.is_err() {
+        // Nothing is wrapped by it yet.
+        let _ = fs::remove_file(&draft);
     }
+    placed.map_err(unreadable)?;
     Ok(kek.id().to_owned())
+}
+
+/// Gives `new` to whom `old` belongs: the server may run as somebody else than the operator.
+fn keep_owner(old: &Path, new: &Path) -> std::io::Result<()> {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::MetadataExt;
+        let (old, made) = (fs::metadata(old)?, fs::metadata(new)?);
+        if (old.uid(), old.gid()) != (made.uid(), made.gid()) {
+            return std::os::unix::fs::chown(new, Some(old.uid()), Some(old.gid()));
+        }
+    }
+    Ok(())
 }
 
 /// Writes a key, and `rest` after it, durably into a file of its own beside `path`.
@@ -238,4 +258,46 @@ fn draft(path: &Path, kek: &LocalKek, rest: &str) -> Result<std::path::PathBuf, 
         file.sync_all()
     });
     written.map(|()| draft.clone()).map_err(|source| CustodyError::Unreadable { path: draft.display().to_string(), source })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::{MetadataExt, PermissionsExt};
+
+    use super::*;
+
+    #[test]
+    fn new_keys_come_before_the_old_ones_and_none_is_lost() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("kek");
+        let first = LocalKek::generate(&SystemEntropy);
+        write_new(&path, &first).expect("written");
+        write_new(&path, &LocalKek::generate(&SystemEntropy)).expect("there already");
+        assert_eq!(from_file(&path).expect("keys").len(), 1, "a key is never written over another");
+        let new: Vec<String> = std::thread::scope(|scope| {
+            let makers: Vec<_> = (0..8).map(|_| scope.spawn(|| prepend_new(&path).expect("made"))).collect();
+            makers.into_iter().map(|maker| maker.join().expect("no panic")).collect()
+        });
+        let ids: Vec<String> = from_file(&path).expect("keys").iter().map(|kek| kek.id().to_owned()).collect();
+        assert_eq!(ids.len(), 9);
+        assert_eq!(ids.last().map(String::as_str), Some(first.id()));
+        assert!(new.iter().all(|id| ids.contains(id)), "{new:?} {ids:?}");
+        assert_eq!(fs::read_dir(folder.path()).expect("a folder").count(), 1, "no draft is left");
+    }
+
+    #[test]
+    fn a_file_that_others_can_read_is_refused_and_one_of_somebody_else_stays_theirs() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("kek");
+        write_new(&path, &LocalKek::generate(&SystemEntropy)).expect("written");
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).expect("opened up");
+        assert!(matches!(prepend_new(&path), Err(CustodyError::Open { mode: 0o640, .. })));
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).expect("closed");
+        // Only root may give a file away; elsewhere it stays its maker's, and so does the new one.
+        let _ = std::os::unix::fs::chown(&path, Some(65_534), Some(65_534));
+        let owner = fs::metadata(&path).expect("there").uid();
+        prepend_new(&path).expect("made");
+        let made = fs::metadata(&path).expect("there");
+        assert_eq!((made.uid(), made.permissions().mode() & 0o7777), (owner, 0o600));
+    }
 }

@@ -72,11 +72,13 @@ pub(super) async fn rotate(settings: &Settings, is_new: bool) -> Result<(), Fail
         if !settings.keys.primary_kek.is_empty() {
             return Err("--new makes a key in keys.kek_file, but keys.primary_kek names the primary key: make that one yourself".into());
         }
+        if settings.database.sqlite_file().is_none() {
+            return Err("--new is for one node: here every node must know a key before anything is wrapped by it. Give each the new key \
+                        (docs/src/custody.md, Replacing a KEK), then run `claviger kek rotate`"
+                .into());
+        }
         let id = custody::prepend_new(&settings.keys.kek_file)?;
-        say(format_args!(
-            "{} has a new first key, {id}: keep a copy of the file, and give it to every node",
-            settings.keys.kek_file.display()
-        ));
+        say(format_args!("{} has a new first key, {id}: keep a copy of the file", settings.keys.kek_file.display()));
     }
     let (store, custody) = opened(settings).await?;
     let keks = custody.keks();

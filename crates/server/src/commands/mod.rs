@@ -60,7 +60,7 @@ enum KekCommand {
     Status,
     /// Wrap every data key with the primary key. It can be stopped and run again at any time.
     Rotate {
-        /// Make a new key first, as the primary one in keys.kek_file.
+        /// Make a new key first, as the primary one in keys.kek_file; for one node with SQLite.
         #[arg(long)]
         new: bool,
     },
