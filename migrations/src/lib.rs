@@ -3,6 +3,9 @@
 //! Invariant: a step works on SQLite and on PostgreSQL, and never needs data to be gone.
 
 mod m20261124_000001_first_schema;
+mod m20261124_000002_batches;
+mod m20261124_000003_ring_claims;
+mod m20261124_000004_audit_retention;
 mod m20261124_000010_custody;
 
 pub use sea_orm_migration::MigratorTrait;
@@ -15,6 +18,12 @@ pub struct Migrator;
 #[async_trait::async_trait]
 impl MigratorTrait for Migrator {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        vec![Box::new(m20261124_000001_first_schema::Migration), Box::new(m20261124_000010_custody::Migration)]
+        vec![
+            Box::new(m20261124_000001_first_schema::Migration),
+            Box::new(m20261124_000002_batches::Migration),
+            Box::new(m20261124_000003_ring_claims::Migration),
+            Box::new(m20261124_000004_audit_retention::Migration),
+            Box::new(m20261124_000010_custody::Migration),
+        ]
     }
 }

@@ -120,7 +120,7 @@ const TABLES: &[&str] = &[
 ];
 
 /// What a tenant owns; the column that says whose it is; whether work across tenants may see it.
-const OWNED: &[(&str, &str, bool)] = &[
+pub(crate) const OWNED: &[(&str, &str, bool)] = &[
     ("tenants", "id", true),
     ("users", "tenant_id", false),
     ("refresh_families", "tenant_id", true),

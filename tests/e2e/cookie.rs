@@ -96,6 +96,15 @@ fn logging_out_takes_the_cookie_away_and_ends_its_session() {
         let (token, csrf) = (token_of(&login), login.word("csrf_token"));
         let logout = || world.anon().request("POST", "/t/acme/logout").header("cookie", format!("{NAME}={token}"));
         sent(logout()).await.refused(403, "csrf");
+        // A body that cannot be read is never taken for none.
+        let with = |content_type, body: &str| {
+            sent(logout().header("x-csrf-token", &csrf).header("content-type", content_type).body(body.to_owned()))
+        };
+        for body in ["{", "[]", "null", "{\"refresh_token\":1}", "{\"refresh_tokn\":\"x\"}"] {
+            with("application/json", body).await.refused(400, "bad_request");
+        }
+        with("text/plain", "{}").await.refused(415, "unsupported_media_type");
+        with("application/json", &"a".repeat(70_000)).await.refused(413, "too_large");
         let answer = sent(logout().header("x-csrf-token", &csrf)).await.is(204);
         assert!(token_of(&answer).is_empty() && answer.header("set-cookie").contains("Max-Age=0"), "{}", answer.header("set-cookie"));
         sent(refreshing(world, &token).header("x-csrf-token", &csrf)).await.refused_oauth(400, "invalid_grant");

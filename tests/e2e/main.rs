@@ -4,9 +4,16 @@
 
 mod bad_input;
 mod cookie;
+mod description;
 mod foreign_verifiers;
+mod junk;
 mod keys;
+mod limits;
 mod login_limits;
 mod main_job;
+mod metrics;
 mod rights;
+mod tenant_life;
+mod token_secret;
+mod upkeep;
 mod world;

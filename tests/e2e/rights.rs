@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use api::Guard::{self, ByCredential, Introspector, PlatformAdmin, Public, TenantAdmin, User};
 use domain::time::Ttl;
+use reqwest::RequestBuilder;
 use serde_json::{Value, json};
 
 use crate::world::{Answer, SignedIn, World, in_world, sent};
@@ -26,12 +27,21 @@ const fn row(method: &'static str, path: &'static str, guard: Guard, body: Body)
     Row { method, path, guard, body }
 }
 
+/// Bodies that no endpoint takes.
+const UNREADABLE: &[(&str, &str)] = &[
+    ("application/json", "{\"nonsense\""),
+    ("application/json", "{\"nonsense\":1}"),
+    ("application/x-www-form-urlencoded", "token=%ff&token=2"),
+    ("image/png", "GIF89a"),
+];
+
 /// A word as long as a kid.
 const NO_KID: &str = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
 const NO_ID: &str = "01890000-0000-7000-8000-000000000000";
 
 #[rustfmt::skip]
 const KNOWN: &[Row] = &[
+    row("GET", "/openapi.json", Public, Body::None),
     row("GET", "/t/{slug}/.well-known/jwks.json", Public, Body::None),
     row("GET", "/t/{slug}/.well-known/openid-configuration", Public, Body::None),
     row("GET", "/.well-known/oauth-authorization-server/t/{slug}", Public, Body::None),
@@ -66,6 +76,7 @@ const KNOWN: &[Row] = &[
     row("DELETE", "/admin/v1/tenants/{slug}/users/{user}/sessions/{session}", TenantAdmin, Body::None),
     row("GET", "/admin/v1/tenants/{slug}/keys", TenantAdmin, Body::None),
     row("POST", "/admin/v1/tenants/{slug}/keys/rotate", TenantAdmin, Body::Json("{}")),
+    row("POST", "/admin/v1/tenants/{slug}/keys/token-secret/rotate", TenantAdmin, Body::None),
     row("GET", "/admin/v1/tenants/{slug}/keys/policy", TenantAdmin, Body::None),
     row("PUT", "/admin/v1/tenants/{slug}/keys/policy", TenantAdmin, Body::Json("{}")),
     row("POST", "/admin/v1/tenants/{slug}/keys/{kid}/revoke", TenantAdmin, Body::Json("{}")),
@@ -84,17 +95,32 @@ impl Row {
         !matches!(self.guard, Public | ByCredential)
     }
 
-    async fn tried(&self, world: &World, token: Option<&str>, at: &Targets<'_>) -> Answer {
+    fn request(&self, world: &World, token: Option<&str>, at: &Targets<'_>) -> RequestBuilder {
         let path =
             self.path.replace("{slug}", at.slug).replace("{user}", at.user).replace("{session}", at.session).replace("{kid}", at.kid);
-        let caller = token.map_or_else(|| world.anon(), |token| world.bearing(token));
-        let request = caller.request(self.method, &path);
+        token.map_or_else(|| world.anon(), |token| world.bearing(token)).request(self.method, &path)
+    }
+
+    async fn tried(&self, world: &World, token: Option<&str>, at: &Targets<'_>) -> Answer {
+        let request = self.request(world, token, at);
         sent(match self.body {
             Body::None => request,
             Body::Json(text) => request.header("content-type", "application/json").body(text),
             Body::Form(parameters) => request.form(parameters),
         })
         .await
+    }
+
+    /// Like [`Self::tried`] for somebody who has no rights: nobody may have looked at the body before saying so.
+    async fn tried_with_any_body(&self, world: &World, token: Option<&str>, at: &Targets<'_>) -> Answer {
+        let answer = self.tried(world, token, at).await;
+        for (content_type, body) in UNREADABLE {
+            let request = self.request(world, token, at).header("content-type", *content_type).body(*body);
+            let other = sent(request).await.is(answer.status);
+            assert_eq!(other.text, answer.text, "{} {} {content_type}", self.method, self.path);
+            assert_eq!(other.header("www-authenticate"), answer.header("www-authenticate"), "{} {}", self.method, self.path);
+        }
+        answer
     }
 }
 
@@ -129,12 +155,31 @@ fn nothing_but_a_living_token_opens_a_guarded_route() {
         let unsigned = admin.access_token.rsplit_once('.').expect("a JWT").0.to_owned() + ".";
         world.clock.forward(1_000);
         for row in KNOWN.iter().filter(|row| row.needs_a_token()) {
-            let answer = row.tried(world, None, &at).await.is(401);
+            let answer = row.tried_with_any_body(world, None, &at).await.is(401);
             assert_eq!(answer.header("www-authenticate"), "Bearer", "{} {}", row.method, row.path);
             for token in [admin.access_token.as_str(), &old_platform, "garbage", "a.b.c", &unsigned, &admin.refresh_token, "cpa1_e30.AAAA"]
             {
-                let answer = row.tried(world, Some(token), &at).await.is(401);
+                let answer = row.tried_with_any_body(world, Some(token), &at).await.is(401);
                 assert_eq!(answer.header("www-authenticate"), "Bearer error=\"invalid_token\"", "{} {}", row.method, row.path);
+            }
+        }
+    });
+}
+
+#[test]
+fn a_body_larger_than_any_is_refused_for_lack_of_rights_first() {
+    in_world(async |world| {
+        world.tenant("acme").await;
+        let alice = world.alice("acme").await;
+        let at = Targets { slug: "acme", user: &alice.user, session: NO_ID, kid: NO_KID };
+        let big = "a".repeat(70_000);
+        for row in KNOWN.iter().filter(|row| row.needs_a_token()) {
+            let send = |token| sent(row.request(world, token, &at).header("content-type", "application/json").body(big.clone()));
+            send(None).await.is(401);
+            match row.guard {
+                TenantAdmin | Introspector => drop(send(Some(&alice.access_token)).await.is(403)),
+                PlatformAdmin => drop(send(Some(&alice.access_token)).await.is(401)),
+                Public | ByCredential | User => {}
             }
         }
     });
@@ -153,9 +198,15 @@ fn a_user_without_a_role_administers_and_introspects_nothing() {
             let at = Targets { slug: "acme", user, session: &session, kid: &kid };
             for row in KNOWN {
                 match row.guard {
-                    TenantAdmin => drop(row.tried(world, Some(&alice.access_token), &at).await.refused(403, "insufficient_scope")),
-                    Introspector => drop(row.tried(world, Some(&alice.access_token), &at).await.refused_oauth(403, "insufficient_scope")),
-                    PlatformAdmin => drop(row.tried(world, Some(&alice.access_token), &at).await.refused(401, "invalid_token")),
+                    TenantAdmin => {
+                        drop(row.tried_with_any_body(world, Some(&alice.access_token), &at).await.refused(403, "insufficient_scope"))
+                    }
+                    Introspector => {
+                        drop(row.tried_with_any_body(world, Some(&alice.access_token), &at).await.refused_oauth(403, "insufficient_scope"))
+                    }
+                    PlatformAdmin => {
+                        drop(row.tried_with_any_body(world, Some(&alice.access_token), &at).await.refused(401, "invalid_token"))
+                    }
                     Public | ByCredential | User => {}
                 }
             }
@@ -178,12 +229,12 @@ fn a_tenants_administrator_cannot_tell_another_tenant_from_a_missing_one() {
         let there = Targets { slug: "acme", user: &alice.user, session: &session, kid: &kid };
         let nowhere = Targets { slug: "nowhere", user: &alice.user, session: &session, kid: &kid };
         for row in KNOWN.iter().filter(|row| row.guard == TenantAdmin) {
-            let foreign = row.tried(world, Some(&intruder.access_token), &there).await.refused(404, "not_found");
-            let missing = row.tried(world, Some(&intruder.access_token), &nowhere).await.refused(404, "not_found");
+            let foreign = row.tried_with_any_body(world, Some(&intruder.access_token), &there).await.refused(404, "not_found");
+            let missing = row.tried_with_any_body(world, Some(&intruder.access_token), &nowhere).await.refused(404, "not_found");
             assert_eq!(foreign.text, missing.text, "{} {}", row.method, row.path);
         }
         for row in KNOWN.iter().filter(|row| matches!(row.guard, User | Introspector)) {
-            row.tried(world, Some(&intruder.access_token), &there).await.is(401);
+            row.tried_with_any_body(world, Some(&intruder.access_token), &there).await.is(401);
         }
         world.refresh("acme", &alice.refresh_token).await.is(200);
     });
@@ -196,7 +247,7 @@ fn a_tenants_administrator_is_nobody_to_the_platform() {
         let admin = world.tenant_admin("acme").await;
         let at = Targets { slug: "acme", user: &admin.user, session: NO_ID, kid: NO_KID };
         for row in KNOWN.iter().filter(|row| row.guard == PlatformAdmin) {
-            row.tried(world, Some(&admin.access_token), &at).await.refused(401, "invalid_token");
+            row.tried_with_any_body(world, Some(&admin.access_token), &at).await.refused(401, "invalid_token");
         }
         world.platform_admin().get("/admin/v1/tenants/initech").await.is(404);
         let tenant = world.platform_admin().get("/admin/v1/tenants/acme").await.is(200);

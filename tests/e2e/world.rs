@@ -3,6 +3,7 @@
 //! Personas: [`World::anon`] brings nothing, [`World::platform_admin`] the platform's token, `alice` is a user without roles
 //! ([`World::alice`]), [`World::tenant_admin`] administers one tenant.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -37,6 +38,8 @@ impl Clock for MovedClock {
 pub(crate) struct World {
     pub(crate) base_url: String,
     pub(crate) clock: Arc<MovedClock>,
+    /// The file of the database.
+    pub(crate) database: PathBuf,
     running: Running,
     http: Client,
     platform_token: String,
@@ -61,12 +64,13 @@ pub(crate) fn in_world_with(change: impl FnOnce(&mut Settings), test: impl Async
     settings.keys.rsa_pool = 0;
     settings.hashing.threads = 2;
     change(&mut settings);
+    let database = settings.database.sqlite_file().expect("a file");
     actix_web::rt::System::new().block_on(async {
         let clock = Arc::new(MovedClock::default());
         let running = server::start_at(settings, Arc::clone(&clock) as Arc<dyn Clock>).await.expect("the server starts");
         let platform_token = running.admin_token(Ttl::hours(1)).await.expect("a platform token");
         let http = Client::builder().no_proxy().build().expect("a client");
-        let world = World { base_url: running.base_url.clone(), clock, running, http, platform_token };
+        let world = World { base_url: running.base_url.clone(), clock, database, running, http, platform_token };
         test(&world).await;
         let World { running, http, .. } = world;
         drop(http);
@@ -170,14 +174,18 @@ impl Caller<'_> {
     }
 }
 
-/// Sends a request and reads the whole answer.
+/// Sends a request and reads the whole answer, which must be as the API's description says.
 pub(crate) async fn sent(request: RequestBuilder) -> Answer {
     let (client, request) = request.build_split();
     let request = request.expect("a request");
-    let asked = format!("{} {}", request.method(), request.url().path());
+    let (method, path) = (request.method().to_string(), request.url().path().to_owned());
+    let asked = format!("{method} {path}");
+    let body = request.body().and_then(|body| body.as_bytes()).map(<[u8]>::to_vec);
     let response = client.execute(request).await.unwrap_or_else(|error| panic!("{asked}: no answer: {error}"));
     let (status, headers) = (response.status().as_u16(), response.headers().clone());
-    Answer { status, headers, text: response.text().await.expect("a text"), asked }
+    let answer = Answer { status, headers, text: response.text().await.expect("a text"), asked };
+    crate::description::check(&method, &path, body.as_deref(), &answer);
+    answer
 }
 
 /// A signed-in user.
@@ -188,12 +196,22 @@ pub(crate) struct SignedIn {
 }
 
 impl World {
+    /// What the server's use cases are given, to look and act behind its back.
+    pub(crate) fn ctx(&self) -> &app::ctx::Ctx {
+        &self.running.ctx
+    }
+
     pub(crate) fn anon(&self) -> Caller<'_> {
         Caller { world: self, bearer: None }
     }
 
     pub(crate) fn platform_admin(&self) -> Caller<'_> {
         self.bearing(&self.platform_token)
+    }
+
+    /// Where health and metrics are.
+    pub(crate) fn management_url(&self) -> &str {
+        &self.running.management_url
     }
 
     /// Whoever holds this token.
@@ -258,6 +276,19 @@ impl World {
     pub(crate) async fn refresh(&self, slug: &str, token: &str) -> Answer {
         let parameters = [("grant_type", "refresh_token"), ("client_id", "first-party"), ("refresh_token", token)];
         self.anon().form(&format!("/t/{slug}/oauth/token"), &parameters).await
+    }
+
+    /// Removes what is over now.
+    pub(crate) async fn sweep(&self) {
+        self.running.sweep().await;
+    }
+
+    /// What the management listener shows to Prometheus.
+    pub(crate) async fn metrics(&self) -> String {
+        // Not part of the described API.
+        let answer = self.http.get(format!("{}/metrics", self.running.management_url)).send().await.expect("an answer");
+        assert_eq!(answer.status(), 200);
+        answer.text().await.expect("a text")
     }
 
     pub(crate) async fn jwks(&self, slug: &str) -> Value {

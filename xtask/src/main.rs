@@ -1,13 +1,15 @@
-//! The habits of this project as commands: `cargo xtask test` and `cargo xtask tidy`.
+//! The habits of this project as commands: `cargo xtask test`, `faults`, `tidy` and `bench`.
 //!
-//! Enter at [`main`]. [`run_tests`] runs everything there is to run, [`postgres`] finds or installs what it needs, [`tidy`] gathers
-//! facts about the workspace and [`rules`] judges them.
+//! Enter at [`main`]. [`run_tests`] runs everything there is to run, [`faults`] a part of it for long, [`postgres`] finds or installs
+//! what it needs, [`tidy`] gathers facts about the workspace and [`rules`] judges them, [`bench`] builds and starts what measures.
 //!
 //! Invariant: nothing here is part of the product, and no crate depends on it.
 #![expect(clippy::print_stdout, reason = "a command line tool talks to its user on standard output")]
 
 use std::process::ExitCode;
 
+mod bench;
+mod faults;
 mod postgres;
 mod rules;
 mod run_tests;
@@ -20,6 +22,9 @@ Usage: cargo xtask <command>
 
 Commands:
   test [ARGS...]   Run all tests; installs PostgreSQL where it may. ARGS go to `cargo test --workspace --locked`.
+  bench [ARGS...]  Measure Claviger beside the limits of this machine. `cargo xtask bench --help` says what ARGS may be.
+  faults [--cycles N]
+                   Kill the server under load N times per database (200), and take away what it stands on.
   tidy             Check the arrows between crates and the other rules that no compiler checks.";
 
 fn main() -> ExitCode {
@@ -28,6 +33,8 @@ fn main() -> ExitCode {
     let rest: Vec<String> = args.collect();
     match (command.as_deref(), rest.as_slice()) {
         (Some("test"), cargo_args) => run_tests::run(cargo_args),
+        (Some("bench"), bench_args) => bench::run(bench_args),
+        (Some("faults"), args) => faults::run(args),
         (Some("tidy"), []) => tidy::run(),
         (Some("help" | "--help" | "-h"), []) => {
             println!("{USAGE}");

@@ -4,45 +4,45 @@
 
 use std::ffi::OsString;
 use std::path::Path;
-use std::process::ExitCode;
+use std::process::{Command, ExitCode};
 use std::time::Instant;
 
 use crate::{cargo, postgres, softhsm, verifiers};
 
 /// Runs `cargo test --workspace --locked` with `cargo_args` behind it.
 pub(crate) fn run(cargo_args: &[String]) -> ExitCode {
-    println!("==> PostgreSQL");
-    let found = match postgres::ensure() {
-        Ok(found) => found,
-        Err(missing) => {
-            eprintln!("error: {missing}");
-            return ExitCode::FAILURE;
-        }
-    };
-    println!("    version {} in {}", found.major, found.bin.display());
-
+    let mut command = cargo();
+    command.args(["test", "--workspace", "--locked"]).args(cargo_args);
+    if let Err(error) = with_postgres(&mut command) {
+        eprintln!("error: {error}");
+        return ExitCode::FAILURE;
+    }
     println!("==> Python and Node.js, for the verifiers that others wrote");
     if let Err(missing) = verifiers::ensure() {
         eprintln!("error: {missing}");
         return ExitCode::FAILURE;
     }
-
     println!("==> SoftHSM, for the keys in an HSM");
     if let Err(missing) = softhsm::ensure() {
         eprintln!("error: {missing}");
         return ExitCode::FAILURE;
     }
-
-    let mut command = cargo();
-    command.args(["test", "--workspace", "--locked"]).args(cargo_args);
-    match path_with(&found.bin) {
-        Ok(path) => command.env("PATH", path),
-        Err(error) => {
-            eprintln!("error: cannot add {} to PATH: {error}", found.bin.display());
-            return ExitCode::FAILURE;
-        }
-    };
     println!("==> cargo test --workspace --locked {}", cargo_args.join(" "));
+    finished("tests", &mut command)
+}
+
+/// Sees to it that there is a PostgreSQL and that `command` finds it.
+pub(crate) fn with_postgres(command: &mut Command) -> Result<(), String> {
+    println!("==> PostgreSQL");
+    let found = postgres::ensure()?;
+    println!("    version {} in {}", found.major, found.bin.display());
+    let path = path_with(&found.bin).map_err(|error| format!("cannot add {} to PATH: {error}", found.bin.display()))?;
+    command.env("PATH", path);
+    Ok(())
+}
+
+/// Runs `command` to its end, says how `what` went, and passes its exit status on.
+pub(crate) fn finished(what: &str, command: &mut Command) -> ExitCode {
     let begun = Instant::now();
     let status = match command.status() {
         Ok(status) => status,
@@ -53,10 +53,10 @@ pub(crate) fn run(cargo_args: &[String]) -> ExitCode {
     };
     let seconds = begun.elapsed().as_secs();
     if status.success() {
-        println!("==> All tests passed ({seconds} s).");
+        println!("==> All {what} passed ({seconds} s).");
         return ExitCode::SUCCESS;
     }
-    println!("==> Tests failed ({seconds} s, {status}).");
+    println!("==> The {what} failed ({seconds} s, {status}).");
     status.code().and_then(|code| u8::try_from(code).ok()).map_or(ExitCode::FAILURE, ExitCode::from)
 }
 

@@ -29,6 +29,6 @@ pub(crate) async fn ready(state: web::Data<ApiState>) -> HttpResponse {
 }
 
 pub(crate) async fn metrics(state: web::Data<ApiState>) -> HttpResponse {
-    let text = state.metrics.text(state.ctx.hashing.waiting(), (state.key_gauges)());
+    let text = state.metrics.text(&state.ctx.hashing, &(state.readings)());
     HttpResponse::Ok().content_type("text/plain; version=0.0.4; charset=utf-8").body(text)
 }

@@ -4,14 +4,19 @@
 //! from `app`, and only [`error`] knows status codes.
 
 mod admin;
+mod admission;
+mod connection;
+mod description;
 pub mod error;
 mod extract;
 mod health;
+mod limits;
 pub mod metrics;
 mod oauth;
 mod observe;
 mod router;
 mod state;
 
+pub use description::description;
 pub use router::{Guard, RouteInfo, management, public, table};
-pub use state::{ApiSettings, ApiState, KeyGauges};
+pub use state::{ApiSettings, ApiState, FollowTrace};

@@ -1,16 +1,24 @@
-//! Every route, on one page. Each says who may use it; the rights test walks this very table.
+//! Every route, on one page. Each says who may use it, and that is what is enforced; the rights test walks this very table.
 
-use actix_web::{HttpResponse, ResponseError, Route, middleware, web};
+use std::future::ready;
+use std::sync::Arc;
+
+use actix_web::{HttpResponse, ResponseError, Route, guard, middleware, web};
 
 use crate::admin::{events, keys, tenants, users};
+use crate::admission::admit;
+use crate::connection::moving;
+use crate::description;
+use crate::error::Refusal;
 use crate::error::problem::Problem;
 use crate::extract::json;
 use crate::health;
+use crate::limits::limited;
 use crate::oauth::{discovery, introspect, jwks, login, logout, me, revoke, token};
 use crate::observe::observe;
 use crate::state::ApiState;
 
-/// Who may use a route.
+/// Who may use a route; checked before anything else of a request is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Guard {
     /// Anybody.
@@ -41,56 +49,58 @@ type Entry = (&'static str, Vec<(&'static str, Guard, Route)>);
 fn routes() -> Vec<Entry> {
     use Guard::{ByCredential, Introspector, PlatformAdmin, Public, TenantAdmin, User};
     vec![
-        ("/t/{slug}/.well-known/jwks.json", vec![("GET", Public, web::get().to(jwks::get))]),
-        ("/t/{slug}/.well-known/openid-configuration", vec![("GET", Public, web::get().to(discovery::get))]),
-        ("/.well-known/oauth-authorization-server/t/{slug}", vec![("GET", Public, web::get().to(discovery::get))]),
-        ("/.well-known/installation-jwks.json", vec![("GET", Public, web::get().to(jwks::installation))]),
-        ("/t/{slug}/login", vec![("POST", ByCredential, web::post().to(login::post))]),
-        ("/t/{slug}/logout", vec![("POST", ByCredential, web::post().to(logout::post))]),
-        ("/t/{slug}/oauth/token", vec![("POST", ByCredential, web::post().to(token::post))]),
-        ("/t/{slug}/oauth/revoke", vec![("POST", ByCredential, web::post().to(revoke::post))]),
-        ("/t/{slug}/oauth/introspect", vec![("POST", Introspector, web::post().to(introspect::post))]),
-        ("/t/{slug}/me", vec![("GET", User, web::get().to(me::get))]),
-        ("/t/{slug}/me/sessions", vec![("GET", User, web::get().to(me::sessions))]),
-        ("/t/{slug}/me/sessions/{session}", vec![("DELETE", User, web::delete().to(me::end_session))]),
+        ("/openapi.json", vec![("GET", Public, web::to(description::get))]),
+        ("/t/{slug}/.well-known/jwks.json", vec![("GET", Public, web::to(jwks::get))]),
+        ("/t/{slug}/.well-known/openid-configuration", vec![("GET", Public, web::to(discovery::get))]),
+        ("/.well-known/oauth-authorization-server/t/{slug}", vec![("GET", Public, web::to(discovery::get))]),
+        ("/.well-known/installation-jwks.json", vec![("GET", Public, web::to(jwks::installation))]),
+        ("/t/{slug}/login", vec![("POST", ByCredential, web::to(login::post))]),
+        ("/t/{slug}/logout", vec![("POST", ByCredential, web::to(logout::post))]),
+        ("/t/{slug}/oauth/token", vec![("POST", ByCredential, web::to(token::post))]),
+        ("/t/{slug}/oauth/revoke", vec![("POST", ByCredential, web::to(revoke::post))]),
+        ("/t/{slug}/oauth/introspect", vec![("POST", Introspector, web::to(introspect::post))]),
+        ("/t/{slug}/me", vec![("GET", User, web::to(me::get))]),
+        ("/t/{slug}/me/sessions", vec![("GET", User, web::to(me::sessions))]),
+        ("/t/{slug}/me/sessions/{session}", vec![("DELETE", User, web::to(me::end_session))]),
 
         ("/admin/v1/tenants", vec![
-            ("GET", PlatformAdmin, web::get().to(tenants::list)),
-            ("POST", PlatformAdmin, web::post().to(tenants::create)),
+            ("GET", PlatformAdmin, web::to(tenants::list)),
+            ("POST", PlatformAdmin, web::to(tenants::create)),
         ]),
         ("/admin/v1/tenants/{slug}", vec![
-            ("GET", TenantAdmin, web::get().to(tenants::get)),
-            ("PATCH", TenantAdmin, web::patch().to(tenants::change)),
-            ("DELETE", PlatformAdmin, web::delete().to(tenants::delete)),
+            ("GET", TenantAdmin, web::to(tenants::get)),
+            ("PATCH", TenantAdmin, web::to(tenants::change)),
+            ("DELETE", PlatformAdmin, web::to(tenants::delete)),
         ]),
-        ("/admin/v1/deletions/{tenant}", vec![("GET", PlatformAdmin, web::get().to(tenants::deletion))]),
-        ("/admin/v1/tenants/{slug}/suspend", vec![("POST", PlatformAdmin, web::post().to(tenants::suspend))]),
-        ("/admin/v1/tenants/{slug}/resume", vec![("POST", PlatformAdmin, web::post().to(tenants::resume))]),
-        ("/admin/v1/tenants/{slug}/events", vec![("GET", TenantAdmin, web::get().to(events::list))]),
+        ("/admin/v1/deletions/{tenant}", vec![("GET", PlatformAdmin, web::to(tenants::deletion))]),
+        ("/admin/v1/tenants/{slug}/suspend", vec![("POST", PlatformAdmin, web::to(tenants::suspend))]),
+        ("/admin/v1/tenants/{slug}/resume", vec![("POST", PlatformAdmin, web::to(tenants::resume))]),
+        ("/admin/v1/tenants/{slug}/events", vec![("GET", TenantAdmin, web::to(events::list))]),
         ("/admin/v1/tenants/{slug}/users", vec![
-            ("GET", TenantAdmin, web::get().to(users::list)),
-            ("POST", TenantAdmin, web::post().to(users::create)),
+            ("GET", TenantAdmin, web::to(users::list)),
+            ("POST", TenantAdmin, web::to(users::create)),
         ]),
         ("/admin/v1/tenants/{slug}/users/{user}", vec![
-            ("GET", TenantAdmin, web::get().to(users::get)),
-            ("PATCH", TenantAdmin, web::patch().to(users::change)),
-            ("DELETE", TenantAdmin, web::delete().to(users::delete)),
+            ("GET", TenantAdmin, web::to(users::get)),
+            ("PATCH", TenantAdmin, web::to(users::change)),
+            ("DELETE", TenantAdmin, web::to(users::delete)),
         ]),
-        ("/admin/v1/tenants/{slug}/users/{user}/disable", vec![("POST", TenantAdmin, web::post().to(users::disable))]),
-        ("/admin/v1/tenants/{slug}/users/{user}/enable", vec![("POST", TenantAdmin, web::post().to(users::enable))]),
-        ("/admin/v1/tenants/{slug}/users/{user}/password", vec![("PUT", TenantAdmin, web::put().to(users::set_password))]),
+        ("/admin/v1/tenants/{slug}/users/{user}/disable", vec![("POST", TenantAdmin, web::to(users::disable))]),
+        ("/admin/v1/tenants/{slug}/users/{user}/enable", vec![("POST", TenantAdmin, web::to(users::enable))]),
+        ("/admin/v1/tenants/{slug}/users/{user}/password", vec![("PUT", TenantAdmin, web::to(users::set_password))]),
         ("/admin/v1/tenants/{slug}/users/{user}/sessions", vec![
-            ("GET", TenantAdmin, web::get().to(users::sessions)),
-            ("DELETE", TenantAdmin, web::delete().to(users::end_sessions)),
+            ("GET", TenantAdmin, web::to(users::sessions)),
+            ("DELETE", TenantAdmin, web::to(users::end_sessions)),
         ]),
-        ("/admin/v1/tenants/{slug}/users/{user}/sessions/{session}", vec![("DELETE", TenantAdmin, web::delete().to(users::end_session))]),
-        ("/admin/v1/tenants/{slug}/keys", vec![("GET", TenantAdmin, web::get().to(keys::get))]),
-        ("/admin/v1/tenants/{slug}/keys/rotate", vec![("POST", TenantAdmin, web::post().to(keys::rotate))]),
+        ("/admin/v1/tenants/{slug}/users/{user}/sessions/{session}", vec![("DELETE", TenantAdmin, web::to(users::end_session))]),
+        ("/admin/v1/tenants/{slug}/keys", vec![("GET", TenantAdmin, web::to(keys::get))]),
+        ("/admin/v1/tenants/{slug}/keys/rotate", vec![("POST", TenantAdmin, web::to(keys::rotate))]),
+        ("/admin/v1/tenants/{slug}/keys/token-secret/rotate", vec![("POST", TenantAdmin, web::to(keys::rotate_token_secret))]),
         ("/admin/v1/tenants/{slug}/keys/policy", vec![
-            ("GET", TenantAdmin, web::get().to(keys::policy)),
-            ("PUT", TenantAdmin, web::put().to(keys::set_policy)),
+            ("GET", TenantAdmin, web::to(keys::policy)),
+            ("PUT", TenantAdmin, web::to(keys::set_policy)),
         ]),
-        ("/admin/v1/tenants/{slug}/keys/{kid}/revoke", vec![("POST", TenantAdmin, web::post().to(keys::revoke))]),
+        ("/admin/v1/tenants/{slug}/keys/{kid}/revoke", vec![("POST", TenantAdmin, web::to(keys::revoke))]),
     ]
 }
 
@@ -105,29 +115,51 @@ pub fn public(state: ApiState) -> impl FnOnce(&mut web::ServiceConfig) {
     move |config| {
         let most = state.settings.max_body_bytes;
         let mut scope = web::scope("")
+            .app_data(web::Data::from(Arc::clone(&state.settings)))
             .app_data(web::Data::new(state))
             .app_data(json::config(most))
             .app_data(web::PayloadConfig::new(most))
             .app_data(web::QueryConfig::default().error_handler(|error, _| Problem::bad_request(error.to_string()).into()));
         for (path, methods) in routes() {
             let mut resource = web::resource(path);
-            for (_, _, route) in methods {
-                resource = resource.route(route);
+            let allowed =
+                methods.iter().map(|(method, ..)| if *method == "GET" { "GET, HEAD" } else { method }).collect::<Vec<_>>().join(", ");
+            for (method, guard, route) in methods {
+                resource = resource.route(guarded(method, guard, route));
             }
-            scope = scope.service(resource.default_service(web::to(async || Problem::method_not_allowed().error_response())));
+            let not_allowed = move || ready(Refusal::MethodNotAllowed { allowed: allowed.clone() }.answer(Some(path)));
+            scope = scope.service(resource.default_service(web::to(not_allowed)));
         }
-        config.service(scope.default_service(web::to(async || Problem::not_found().error_response())).wrap(middleware::from_fn(observe)));
+        config.service(
+            scope
+                .default_service(web::to(async || Problem::not_found().error_response()))
+                .wrap(middleware::from_fn(observe))
+                .wrap(middleware::from_fn(moving)),
+        );
     }
+}
+
+/// A route that answers only its method, within the limits, and only whom its guard lets in. Whoever may GET may HEAD (RFC 9110,
+/// 9.3.2): the same answer, of which the body is not sent.
+fn guarded(method: &'static str, guard: Guard, route: Route) -> Route {
+    route
+        .guard(guard::fn_guard(move |context| match context.head().method.as_str() {
+            "HEAD" => method == "GET",
+            asked => asked == method,
+        }))
+        .wrap(middleware::from_fn(move |request, next| admit(guard, request, next)))
+        .wrap(middleware::from_fn(limited))
 }
 
 /// What the management listener serves: not for the internet.
 pub fn management(state: ApiState) -> impl FnOnce(&mut web::ServiceConfig) {
     move |config| {
-        config
+        let scope = web::scope("")
             .app_data(web::Data::new(state))
             .route("/health/live", web::get().to(health::live))
             .route("/health/ready", web::get().to(health::ready))
             .route("/metrics", web::get().to(health::metrics))
             .default_service(web::to(async || HttpResponse::NotFound().finish()));
+        config.service(scope.wrap(middleware::from_fn(moving)));
     }
 }

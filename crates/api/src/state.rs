@@ -1,11 +1,15 @@
 //! What handlers share.
 
+use std::any::Any;
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
+use actix_web::dev::Extensions;
 use app::ctx::Ctx;
 
-use crate::metrics::Metrics;
+use crate::connection::Connection;
+use crate::metrics::{Metrics, Readings};
 
 /// How the edge behaves; from the settings.
 #[derive(Debug, Clone)]
@@ -14,17 +18,14 @@ pub struct ApiSettings {
     pub trusted_proxies: Vec<IpAddr>,
     /// The largest request body that is read.
     pub max_body_bytes: usize,
+    /// The largest request head (address and headers) that is answered by anything but a refusal.
+    pub max_head_bytes: usize,
+    /// The longest that a request's body and its handler may take together.
+    pub request_timeout: Duration,
 }
 
-/// Numbers about the keys that are read when the metrics are scraped.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct KeyGauges {
-    pub awake: u64,
-    pub activations: u64,
-    pub restarts: u64,
-    /// Tenants whose secrets do not open.
-    pub sealed_away: u64,
-}
+/// Makes a span part of the trace that a `traceparent` header names (W3C Trace Context).
+pub type FollowTrace = fn(&tracing::Span, &str);
 
 /// The use cases and what is counted about them. Cheap to clone.
 #[derive(Clone)]
@@ -32,7 +33,8 @@ pub struct ApiState {
     pub(crate) ctx: Arc<Ctx>,
     pub(crate) settings: Arc<ApiSettings>,
     pub(crate) metrics: Arc<Metrics>,
-    pub(crate) key_gauges: Arc<dyn Fn() -> KeyGauges + Send + Sync>,
+    pub(crate) readings: Arc<dyn Fn() -> Readings + Send + Sync>,
+    pub(crate) follow_trace: Option<FollowTrace>,
 }
 
 impl std::fmt::Debug for ApiState {
@@ -45,13 +47,28 @@ impl ApiState {
     /// # Panics
     /// Never in practice: only if two metrics had the same name.
     pub fn new(ctx: Arc<Ctx>, settings: ApiSettings) -> Self {
-        Self { ctx, settings: Arc::new(settings), metrics: Arc::new(Metrics::new()), key_gauges: Arc::new(KeyGauges::default) }
+        let (settings, metrics, readings) = (Arc::new(settings), Arc::new(Metrics::new()), Arc::new(Readings::default));
+        Self { ctx, settings, metrics, readings, follow_trace: None }
     }
 
-    /// Tells where to look for the numbers about keys.
+    /// What is done with every new connection of a listener, named for the metrics: it is counted, and closed when no request
+    /// began or was answered on it for longer than `patience`. For [`actix_web::HttpServer::on_connect`].
+    pub fn on_connect(&self, listener: &str, patience: Duration) -> impl Fn(&dyn Any, &mut Extensions) + Send + Sync + 'static {
+        let open = self.metrics.http_connections.with_label_values(&[listener]);
+        move |io, data| Connection::watch(io, data, patience, open.clone())
+    }
+
+    /// Tells where to look for what other parts count.
     #[must_use]
-    pub fn with_key_gauges(mut self, gauges: impl Fn() -> KeyGauges + Send + Sync + 'static) -> Self {
-        self.key_gauges = Arc::new(gauges);
+    pub fn with_readings(mut self, readings: impl Fn() -> Readings + Send + Sync + 'static) -> Self {
+        self.readings = Arc::new(readings);
+        self
+    }
+
+    /// Tells how to go on with a trace that a trusted proxy has begun. Without it every request begins one.
+    #[must_use]
+    pub fn with_traces(mut self, follow: FollowTrace) -> Self {
+        self.follow_trace = Some(follow);
         self
     }
 }

@@ -6,12 +6,13 @@ use domain::ids::TenantId;
 use domain::keys::plan::Intent;
 use domain::keys::policy::RotationNumbers;
 use domain::keys::ring::{Alg, Kid};
+use domain::tenant::Tenant;
 use domain::time::Timestamp;
 
 use crate::access::Admin;
 use crate::ctx::{Ctx, Origin};
 use crate::fault::Fault;
-use crate::ports::keys::{KeyChange, KeyCommand, KeyCommandError, OrderedBy, PublishedKeys};
+use crate::ports::keys::{KeyChange, KeyCommand, KeyCommandError, KeyFault, OrderedBy, PublishedKeys};
 
 /// The tenant's ring as it stands.
 ///
@@ -34,6 +35,7 @@ pub enum Rotation {
 ///
 /// # Errors
 /// A refusal names the earliest safe moment.
+#[tracing::instrument(name = "keys.rotate", skip_all)]
 pub async fn rotate(ctx: &Ctx, tenant: TenantId, rotation: Rotation, admin: &Admin, origin: &Origin) -> Result<KeyChange, KeyCommandError> {
     let intent = match rotation {
         Rotation::Planned { algs, sign_from } => Intent::Rotate { algs, sign_from },
@@ -46,6 +48,7 @@ pub async fn rotate(ctx: &Ctx, tenant: TenantId, rotation: Rotation, admin: &Adm
 ///
 /// # Errors
 /// When there is no such key, or it has ended.
+#[tracing::instrument(name = "keys.revoke", skip_all)]
 pub async fn revoke(
     ctx: &Ctx,
     tenant: TenantId,
@@ -61,6 +64,7 @@ pub async fn revoke(
 ///
 /// # Errors
 /// When a number is unsafe; names the least safe one.
+#[tracing::instrument(name = "keys.change_policy", skip_all)]
 pub async fn change_policy(
     ctx: &Ctx,
     tenant: TenantId,
@@ -69,6 +73,22 @@ pub async fn change_policy(
     origin: &Origin,
 ) -> Result<KeyChange, KeyCommandError> {
     ctx.keys.execute(tenant, KeyCommand::ChangePolicy(numbers), ordered_by(admin, origin)).await
+}
+
+/// Makes a new version of the secret that refresh tokens are authenticated with. Nobody is logged out: the version before it
+/// verifies until every session that is open now has ended, and is destroyed then.
+///
+/// # Errors
+/// When tokens of too many versions may still be alive; names the moment at which there will be room.
+#[tracing::instrument(name = "keys.rotate_token_secret", skip_all)]
+pub async fn rotate_token_secret(ctx: &Ctx, tenant: &Tenant, admin: &Admin, origin: &Origin) -> Result<KeyChange, KeyCommandError> {
+    let mut tx = ctx.store.begin_read(tenant.id).await.map_err(KeyFault::from)?;
+    let last_end = tx.families_last_end().await.map_err(KeyFault::from)?;
+    drop(tx);
+    // Whoever logs in while this is carried out.
+    let of_newcomers = ctx.now().plus(tenant.policy.refresh_absolute_ttl_seconds);
+    let sessions_end_by = last_end.map_or(of_newcomers, |last| last.max(of_newcomers));
+    ctx.keys.execute(tenant.id, KeyCommand::Plan(Intent::RotateTokenSecret { sessions_end_by }), ordered_by(admin, origin)).await
 }
 
 fn ordered_by(admin: &Admin, origin: &Origin) -> OrderedBy {

@@ -15,6 +15,7 @@ use domain::text::{LoginName, Role};
 use domain::time::{Timestamp, Ttl};
 use domain::token::family::{Binding, Head, RefreshFamily};
 use domain::user::User;
+use tracing::Instrument;
 
 use crate::credentials::hash_pool::Busy;
 use crate::credentials::password::{self, Checked};
@@ -50,8 +51,8 @@ impl<E: Into<Fault>> From<E> for LoginDenied {
     }
 }
 
-/// The place counts as known for this long after the last login from it.
-const KNOWN_SOURCE: Ttl = Ttl::days(30);
+/// A place counts as known for this long after the last login from it.
+pub const KNOWN_SOURCE: Ttl = Ttl::days(30);
 
 /// The counters one attempt is counted by.
 struct Counters {
@@ -66,6 +67,7 @@ struct Counters {
 ///
 /// # Errors
 /// See [`LoginDenied`].
+#[tracing::instrument(name = "app.login", skip_all)]
 pub async fn login(ctx: &Ctx, tenant: &Tenant, command: LoginCommand, origin: &Origin) -> Result<IssuedTokens, LoginDenied> {
     if !tenant.is_active() {
         return Err(LoginDenied::TenantSuspended);
@@ -92,17 +94,18 @@ pub async fn login(ctx: &Ctx, tenant: &Tenant, command: LoginCommand, origin: &O
     ctx.entropy.fill(&mut salt);
     let (checked, upgraded) = ctx
         .hashing
-        .run(tenant.id, move || match stored {
+        .run(tenant.id, move |memory| match stored {
             Some(stored) => {
-                let checked = password::check(&entered, &stored, params);
-                let upgraded = (checked == Checked::RightButOutdated).then(|| password::hash(&entered, params, &salt)).flatten();
+                let checked = password::check(memory, &entered, &stored, params);
+                let upgraded = (checked == Checked::RightButOutdated).then(|| password::hash(memory, &entered, params, &salt)).flatten();
                 (checked, upgraded)
             }
             None => {
-                password::decoy(&entered, params);
+                password::decoy(memory, &entered, params);
                 (Checked::Wrong, None)
             }
         })
+        .instrument(tracing::info_span!("app.check_password"))
         .await
         .map_err(LoginDenied::Busy)?;
 
@@ -158,6 +161,7 @@ async fn failed(ctx: &Ctx, tenant: &Tenant, user_id: Option<UserId>, reason: Log
 }
 
 /// Everything that was true before hashing is looked at again in the transaction that opens the session.
+#[tracing::instrument(name = "app.open_session", skip_all)]
 #[expect(clippy::too_many_arguments, reason = "the second half of one flow, split where the transaction begins")]
 async fn open_session(
     ctx: &Ctx,

@@ -7,18 +7,19 @@ use domain::ids::TenantId;
 use domain::tenant::{Tenant, TenantPolicy, TenantStatus};
 use domain::text::{BadText, DisplayName, Slug};
 use domain::time::{Timestamp, Ttl};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use crate::ctx::{Ctx, Origin};
 use crate::fault::Fault;
 use crate::ports::store::{Destroyed, StoreError};
+use crate::warm::WarmMap;
 
 /// Tenants that were looked up lately, by slug.
 ///
 /// A map, not a truth: whatever decides about somebody's access reads the tenant's row inside its own transaction.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct TenantCache {
-    by_slug: papaya::HashMap<String, Cached>,
+    by_slug: WarmMap<String, Cached>,
 }
 
 #[derive(Debug, Clone)]
@@ -30,23 +31,24 @@ struct Cached {
 impl TenantCache {
     /// How long a looked-up tenant is used without looking again.
     const FRESH: Ttl = Ttl::seconds(5);
-    /// The most tenants kept; beyond it the cache is emptied, which costs one look-up each.
-    const MOST: usize = 200_000;
 
-    fn get(&self, slug: &Slug) -> Option<Cached> {
-        self.by_slug.pin().get(slug.as_str()).cloned()
+    /// A cache of about `most` tenants.
+    pub fn new(most: usize) -> Self {
+        Self { by_slug: WarmMap::new(most) }
+    }
+
+    fn get(&self, slug: &Slug, now: Timestamp) -> Option<Cached> {
+        let found = self.by_slug.find(slug.as_str())?;
+        found.touch(now);
+        Some(found.value.clone())
     }
 
     fn put(&self, tenant: Arc<Tenant>, read_at: Timestamp) {
-        let map = self.by_slug.pin();
-        if map.len() >= Self::MOST {
-            map.clear();
-        }
-        map.insert(tenant.slug.as_str().to_owned(), Cached { tenant, read_at });
+        self.by_slug.put(tenant.slug.as_str().to_owned(), read_at, Cached { tenant, read_at });
     }
 
     fn forget(&self, slug: &Slug) {
-        self.by_slug.pin().remove(slug.as_str());
+        self.by_slug.remove(slug.as_str());
     }
 }
 
@@ -66,7 +68,7 @@ pub enum NoTenant {
 pub async fn resolve(ctx: &Ctx, slug: &str) -> Result<Arc<Tenant>, NoTenant> {
     let slug: Slug = slug.parse().map_err(|_| NoTenant::Unknown)?;
     let now = ctx.now();
-    let cached = ctx.tenants.get(&slug);
+    let cached = ctx.tenants.get(&slug, now);
     if let Some(cached) = &cached
         && now < cached.read_at.plus(TenantCache::FRESH)
     {
@@ -83,7 +85,11 @@ pub async fn resolve(ctx: &Ctx, slug: &str) -> Result<Arc<Tenant>, NoTenant> {
             Err(NoTenant::Unknown)
         }
         Err(StoreError::Unavailable(detail)) => match cached {
-            Some(cached) => Ok(cached.tenant),
+            Some(cached) => {
+                // Else everybody would wait for the database first, one request after the other.
+                ctx.tenants.put(Arc::clone(&cached.tenant), ctx.now());
+                Ok(cached.tenant)
+            }
             None => Err(Fault::Unavailable(detail).into()),
         },
         Err(error) => Err(Fault::from(error).into()),
@@ -125,6 +131,9 @@ pub enum TenantDenied {
     Unknown,
     #[error(transparent)]
     Policy(#[from] BadText),
+    /// The patch does not lead to a policy; says why.
+    #[error("policy: {0}")]
+    Patch(String),
     /// Deleting asks for the tenant's slug as a confirmation.
     #[error("the confirmation is not the tenant's slug")]
     NotConfirmed,
@@ -175,11 +184,36 @@ pub async fn list(ctx: &Ctx, after: Option<&Slug>, limit: u32) -> Result<Vec<Ten
     Ok(ctx.store.begin_platform().await?.tenants_page(after, limit).await?)
 }
 
+/// What changes about a policy. Laid over the policy as it is in the transaction that writes it, so that of two changes at once
+/// none undoes the other.
+#[derive(Debug, Clone)]
+pub struct PolicyPatch(pub Map<String, Value>);
+
+impl PolicyPatch {
+    fn laid_over(self, policy: &TenantPolicy) -> Result<TenantPolicy, TenantDenied> {
+        fn merge(target: &mut Value, patch: Value) {
+            match (target, patch) {
+                (Value::Object(target), Value::Object(patch)) => {
+                    for (name, value) in patch {
+                        merge(target.entry(name).or_insert(Value::Null), value);
+                    }
+                }
+                (target, patch) => *target = patch,
+            }
+        }
+        let refused = |error: serde_json::Error| TenantDenied::Patch(error.to_string());
+        let mut value = serde_json::to_value(policy).map_err(refused)?;
+        merge(&mut value, Value::Object(self.0));
+        serde_json::from_value(value).map_err(refused)
+    }
+}
+
 /// A change of a tenant; what is `None` stays.
 #[derive(Debug, Clone, Default)]
 pub struct ChangeTenant {
     pub name: Option<DisplayName>,
-    pub policy: Option<TenantPolicy>,
+    /// A merge patch (RFC 7396): members that are left out stay as they are.
+    pub policy: Option<PolicyPatch>,
     pub is_active: Option<bool>,
 }
 
@@ -190,7 +224,7 @@ pub struct ChangeTenant {
 pub async fn change(ctx: &Ctx, tenant: TenantId, command: ChangeTenant, actor: Actor, origin: &Origin) -> Result<Tenant, TenantDenied> {
     let now = ctx.now();
     let mut tx = ctx.store.begin(tenant).await?;
-    let mut row = tx.tenant().await?.ok_or(TenantDenied::Unknown)?;
+    let mut row = tx.tenant_locked().await?.ok_or(TenantDenied::Unknown)?;
     let mut events = Vec::new();
     let mut changed = Vec::new();
     if let Some(name) = command.name
@@ -199,8 +233,8 @@ pub async fn change(ctx: &Ctx, tenant: TenantId, command: ChangeTenant, actor: A
         row.name = name;
         changed.push("name".to_owned());
     }
-    if let Some(policy) = command.policy {
-        let policy = policy.validated()?;
+    if let Some(patch) = command.policy {
+        let policy = patch.laid_over(&row.policy)?.validated()?;
         if policy != row.policy {
             row.policy = policy;
             changed.push("policy".to_owned());
@@ -236,22 +270,34 @@ pub async fn change(ctx: &Ctx, tenant: TenantId, command: ChangeTenant, actor: A
 /// The `typ` of a certificate of deletion.
 pub const DELETION_TYPE: &str = "deletion-certificate+jwt";
 
+/// How far a deletion has come. Either way nobody finds the tenant any more and its keys are destroyed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Deletion {
+    /// Nothing is left but the audit log, the kids and the certificate, and the slug is free.
+    Complete,
+    /// Rows are left for [`erase_deleted`], which the sweep calls; the slug is free when they are gone.
+    Continuing,
+}
+
+/// The most rows of a deleted tenant that one transaction removes.
+const ERASED_TOGETHER: u32 = 500;
+
 /// Deletes a tenant and all it owns, its data key first. What remains are its audit log, its kids, which are never used again,
 /// and a signed certificate of what was destroyed.
 ///
 /// # Errors
 /// When `confirmation` is not the tenant's slug.
-pub async fn delete(ctx: &Ctx, tenant: &Tenant, confirmation: &str, actor: Actor, origin: &Origin) -> Result<(), TenantDenied> {
+pub async fn delete(ctx: &Ctx, tenant: &Tenant, confirmation: &str, actor: Actor, origin: &Origin) -> Result<Deletion, TenantDenied> {
     if confirmation != tenant.slug.as_str() {
         return Err(TenantDenied::NotConfirmed);
     }
     // Before the transaction: it may have to be made, or be fetched from afar.
     let notary = ctx.keys.notary().await.map_err(Fault::from)?;
     let mut tx = ctx.store.begin(tenant.id).await?;
-    if tx.tenant().await?.is_none() {
-        return Err(TenantDenied::Unknown);
-    }
-    let destroyed = tx.tenant_delete().await?;
+    let destroyed = tx.tenant_delete(ctx.now()).await.map_err(|error| match error {
+        StoreError::Conflict => TenantDenied::Unknown,
+        other => other.into(),
+    })?;
     let event = AuditEvent::TenantDeleted { slug: tenant.slug.to_string() };
     let record = ctx.record(tenant.id, actor, origin, event);
     let certificate = notary.certify(DELETION_TYPE, &deletion(&ctx.base_url, tenant, &destroyed, &record)).map_err(Fault::from)?;
@@ -260,12 +306,46 @@ pub async fn delete(ctx: &Ctx, tenant: &Tenant, confirmation: &str, actor: Actor
     tx.commit().await?;
     ctx.tenants.forget(&tenant.slug);
     ctx.keys.forget(tenant.id);
-    Ok(())
+    // A small tenant is erased here and now. A failure does not undo the deletion, it only leaves more for the sweep.
+    match erase_some(ctx, tenant.id).await {
+        Ok(true) => Ok(Deletion::Complete),
+        Ok(false) | Err(_) => Ok(Deletion::Continuing),
+    }
+}
+
+async fn erase_some(ctx: &Ctx, tenant: TenantId) -> Result<bool, StoreError> {
+    let mut tx = ctx.store.begin(tenant).await?;
+    let is_done = tx.tenant_erase(ERASED_TOGETHER).await?;
+    tx.commit().await?;
+    Ok(is_done)
+}
+
+/// Erases what is left of deleted tenants, in transactions of bounded size, until nothing is. Answers how many transactions it
+/// took. May be stopped at any moment and run on several nodes at once.
+///
+/// # Errors
+/// Those of the store; what was erased until then stays so.
+pub async fn erase_deleted(ctx: &Ctx) -> Result<u64, StoreError> {
+    const TENANTS: u32 = 100;
+    let mut transactions = 0;
+    loop {
+        let deleted = ctx.store.begin_platform().await?.tenants_deleted(TENANTS).await?;
+        let is_last = deleted.len() < TENANTS as usize;
+        for tenant in deleted {
+            transactions += 1;
+            while !erase_some(ctx, tenant).await? {
+                transactions += 1;
+            }
+        }
+        if is_last {
+            return Ok(transactions);
+        }
+    }
 }
 
 /// What a certificate of deletion says.
 fn deletion(issuer: &str, tenant: &Tenant, destroyed: &Destroyed, record: &AuditRecord) -> Value {
-    let Destroyed { data_key, users, sessions, secrets, known_sources, guess_counters } = destroyed;
+    let Destroyed { data_key, secrets, users, sessions } = destroyed;
     json!({
         "iss": issuer,
         "iat": record.at.as_seconds(),
@@ -274,10 +354,8 @@ fn deletion(issuer: &str, tenant: &Tenant, destroyed: &Destroyed, record: &Audit
         "slug": tenant.slug,
         "deleted_at": record.at,
         "data_key": data_key,
-        "destroyed": {
-            "data_keys": u64::from(data_key.is_some()), "secrets": secrets, "users": users, "sessions": sessions,
-            "known_sources": known_sources, "guess_counters": guess_counters,
-        },
+        "destroyed": { "data_keys": u64::from(data_key.is_some()), "secrets": secrets },
+        "erasing": { "users": users, "sessions": sessions },
     })
 }
 

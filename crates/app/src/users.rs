@@ -100,10 +100,10 @@ async fn checked_hash(ctx: &Ctx, tenant: &Tenant, user: &User, plain: Password) 
     let mut salt = [0; 16];
     ctx.entropy.fill(&mut salt);
     ctx.hashing
-        .run(tenant.id, move || {
+        .run(tenant.id, move |memory| {
             let words: Vec<&str> = words.iter().map(String::as_str).collect();
             rules.check(&plain, &words).map_err(UserDenied::Password)?;
-            password::hash(&plain, params, &salt)
+            password::hash(memory, &plain, params, &salt)
                 .ok_or_else(|| UserDenied::Fault(Fault::Broken("argon2 refused its parameters".to_owned())))
         })
         .await

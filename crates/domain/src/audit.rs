@@ -124,6 +124,14 @@ pub enum AuditEvent {
     KeyPolicyChanged {
         changed: Vec<String>,
     },
+    /// New refresh tokens are authenticated with a new secret; the version before it verifies until then.
+    TokenSecretRotated {
+        version: u16,
+        older_verifies_until: Timestamp,
+    },
+    TokenSecretDestroyed {
+        version: u16,
+    },
 
     AccessDenied {
         what: String,

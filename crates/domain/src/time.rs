@@ -12,7 +12,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 /// A moment in UTC, in microseconds since the Unix epoch; shown and serialised as RFC 3339.
 ///
 /// An integer on purpose: it is stored as one on every backend, so that comparing in SQL and in Rust is the same thing
-/// (docs/adr/0002).
+/// (docs/src/adr/0002-integer-timestamps.md).
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Timestamp(i64);
 

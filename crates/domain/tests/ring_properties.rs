@@ -6,7 +6,7 @@
 
 use std::collections::HashSet;
 
-use domain::keys::plan::{Intent, NewPublicKey, Plan, RotationDenied, first, next_due, plan};
+use domain::keys::plan::{Intent, NewPublicKey, Plan, RotationDenied, first, next_change, next_due, plan};
 use domain::keys::policy::{NodeTiming, RotationNumbers, RotationPolicy, UnsafePolicy};
 use domain::keys::ring::{Alg, KeyRing, KeyState, Kid, PublicJwk, RingKey};
 use domain::time::{Timestamp, Ttl};
@@ -32,6 +32,11 @@ enum Op {
     Adopt {
         clock: u32,
         numbers: RotationNumbers,
+    },
+    /// All sessions that are open end within `sessions_end_in` seconds.
+    RotateTokenSecret {
+        clock: u32,
+        sessions_end_in: u32,
     },
     /// A node whose ring is `stale` percent of the sweep interval old signs a token.
     Sign {
@@ -81,6 +86,7 @@ fn ordinary(timing: NodeTiming) -> BoxedStrategy<Op> {
         3 => (clock(), prop::option::of(algs()), prop::option::of(0..60_000_u32))
             .prop_map(|(clock, algs, sign_from_in)| Op::Rotate { clock, algs, sign_from_in }),
         1 => (clock(), numbers(timing)).prop_map(|(clock, numbers)| Op::Adopt { clock, numbers }),
+        1 => (clock(), 0..90_000_u32).prop_map(|(clock, sessions_end_in)| Op::RotateTokenSecret { clock, sessions_end_in }),
         4 => (clock(), clock()).prop_map(|(clock, stale)| Op::Sign { clock, stale }),
     ]
     .boxed()
@@ -117,6 +123,8 @@ struct Story {
     made: u32,
     signed: Vec<Signed>,
     revoked: HashSet<Kid>,
+    /// Versions of the token secret, and until when (true time) tokens of theirs may be alive.
+    needed: Vec<(u16, Timestamp)>,
 }
 
 fn percent(of: Ttl, percent: u32) -> Ttl {
@@ -128,7 +136,8 @@ impl Story {
         let policy = RotationPolicy::new(numbers.clone(), timing).expect("the strategy makes safe numbers");
         let now = Timestamp::from_seconds(1_000_000);
         let empty = KeyRing { generation: 0, numbers, keys: Vec::new(), token_secrets: Vec::new(), older_caches_until: None };
-        let mut story = Self { policy, now, versions: vec![(now, empty)], made: 0, signed: Vec::new(), revoked: HashSet::new() };
+        let mut story =
+            Self { policy, now, versions: vec![(now, empty)], made: 0, signed: Vec::new(), revoked: HashSet::new(), needed: Vec::new() };
         let first = first(&story.policy, story.policy.algs(), now);
         story.commit(&first);
         // Nobody could fetch a ring of a tenant that did not exist.
@@ -175,6 +184,7 @@ impl Story {
                 let plan = plan(self.ring(), &self.policy, &Intent::AdoptPolicy, self.clock(*clock)).expect("adopting is never refused");
                 self.commit(&plan);
             }
+            Op::RotateTokenSecret { clock, sessions_end_in } => self.rotate_token_secret(self.clock(*clock), *sessions_end_in)?,
             Op::Sign { clock, stale } => self.sign(*clock, *stale)?,
             Op::Revoke { pick } => {
                 let ring = self.ring();
@@ -232,6 +242,35 @@ impl Story {
         Ok(())
     }
 
+    fn rotate_token_secret(&mut self, clock: Timestamp, sessions_end_in: u32) -> TestCaseResult {
+        let sessions_end_by = clock.plus(Ttl::seconds(sessions_end_in));
+        let ring = self.ring();
+        match plan(ring, &self.policy, &Intent::RotateTokenSecret { sessions_end_by }, clock) {
+            Ok(plan) => {
+                let older = ring.token_secrets.last().expect("never empty").version;
+                self.needed.push((older, sessions_end_by));
+                self.commit(&plan);
+            }
+            Err(RotationDenied::TooManyTokenSecrets { live, earliest }) => {
+                prop_assert_eq!(live, ring.token_secrets.len());
+                let advanced = plan(ring, &self.policy, &Intent::Advance, earliest).expect("advancing is never refused");
+                prop_assert!(!advanced.destroy_token_secrets.is_empty(), "no room at {}", earliest);
+            }
+            Err(other) => return Err(TestCaseError::fail(other.to_string())),
+        }
+        Ok(())
+    }
+
+    fn check_token_secrets(&self) -> TestCaseResult {
+        let secrets = &self.ring().token_secrets;
+        prop_assert!(secrets.is_sorted_by(|a, b| a.version < b.version) && secrets.len() <= 8);
+        prop_assert!(secrets.last().is_some_and(|newest| newest.verifies_until.is_none()), "nothing makes tokens");
+        for (version, until) in self.needed.iter().filter(|(_, until)| self.now < *until) {
+            prop_assert!(secrets.iter().any(|secret| secret.version == *version), "version {} is needed until {}", version, until);
+        }
+        Ok(())
+    }
+
     fn sign(&mut self, clock: u32, stale: u32) -> TestCaseResult {
         let timing = self.policy.timing();
         let clock = self.clock(clock);
@@ -248,6 +287,7 @@ impl Story {
 
     /// What must be true of a ring at every moment.
     fn check_ring(&self) -> TestCaseResult {
+        self.check_token_secrets()?;
         let ring = self.ring();
         let kids: HashSet<_> = ring.keys.iter().map(|key| &key.kid).collect();
         prop_assert_eq!(kids.len(), ring.keys.len(), "a kid twice");
@@ -293,7 +333,7 @@ impl Story {
             let policy = RotationPolicy::new(ring.numbers.clone(), timing).expect("safe");
             let held_until = self.versions.get(index + 1).map(|(replaced_at, _)| {
                 let last_fetch = replaced_at.plus(timing.sweep_interval).plus(late);
-                let held = |clock| last_fetch.plus(ring.max_age_at(next_due(ring, &policy, clock), clock));
+                let held = |clock| last_fetch.plus(ring.max_age_at(next_change(ring, &policy, clock), clock));
                 held(last_fetch).max(held(last_fetch.plus(timing.clock_skew)))
             });
             let published: HashSet<_> = ring.published().iter().map(|key| &key.kid).collect();

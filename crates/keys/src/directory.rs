@@ -5,7 +5,7 @@
 //!
 //! Invariant: no actix type in the public signatures; no guard of the map and no lock is held across an await.
 
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -14,16 +14,16 @@ use app::ports::changes::ListenForChanges;
 use app::ports::keys::{KeyChange, KeyCommand, KeyCommandError, KeyFault, Keys, NewRing, Notary, OrderedBy, PublishedKeys, TokenSigner};
 use app::ports::store::{RingMark, Store};
 use app::ports::world::{Clock, Entropy};
+use app::warm::{Warm, WarmMap};
 use async_trait::async_trait;
 use domain::audit;
 use domain::ids::TenantId;
 use domain::keys::plan::{self, Intent};
 use domain::keys::policy::{NodeTiming, RotationNumbers, RotationPolicy};
-use domain::keys::ring::{KeyRing, TokenSecretVersion};
+use domain::keys::ring::{KeyRing, KeyState};
 use domain::time::{Timestamp, Ttl};
 use futures_util::{StreamExt, stream};
 use tokio::sync::OnceCell;
-use zeroize::Zeroizing;
 
 use crate::actors::change_feed::{ChangeFeed, FIRST_PAUSE};
 use crate::actors::rotation_clock::{RotationClock, Stop};
@@ -32,17 +32,20 @@ use crate::custody::Custody;
 use crate::installation::Installation;
 use crate::keygen::generate;
 use crate::messages::{Begun, Execute, Passivate, Refresh, Unseal, Wake};
-use crate::node::{Node, store_fault};
+use crate::node::Node;
+use crate::resting::Resting;
 use crate::rsa_pool::RsaPool;
-use crate::seal::SecretName;
 use crate::signer::mac;
 use crate::snapshot::Snapshots;
 
 /// The longest anybody waits for an actor.
 const ASK: Duration = Duration::from_secs(10);
 
-/// Due rings taken in one go, and how many of them are advanced at once.
+/// Due rings claimed in one go, for how long, and how many such batches a sweep takes at most: four million rings a day.
 const DUE_BATCH: u32 = 100;
+const CLAIM: Ttl = Ttl::minutes(1);
+const DUE_BATCHES: u32 = 20;
+/// How many rings are advanced at once.
 const AT_ONCE: usize = 4;
 
 /// Tenants asked about in one statement.
@@ -62,6 +65,8 @@ pub struct KeySettings {
     pub arbiters: usize,
     /// A tenant that nobody asked about for this long is put to sleep.
     pub idle_after: Ttl,
+    /// About how many tenants are awake at most; beyond it those leave first that nobody came back for.
+    pub most_awake: usize,
 }
 
 /// Numbers for the metrics. None of them tells a tenant.
@@ -75,6 +80,14 @@ pub struct KeyStats {
     pub activations: u64,
     /// Actors that were found dead and replaced.
     pub restarts: u64,
+    /// Actors that were sent away, idle or because their tenant is gone.
+    pub passivations: u64,
+    /// Rings that were due when the clock looked last, as far as it reads in one go.
+    pub due: usize,
+    /// Rings that could not be advanced and rest before they are tried again.
+    pub resting: usize,
+    /// Times a ring that was due could not be advanced.
+    pub failures: u64,
     /// RSA keys ready in the pool.
     pub rsa_ready: usize,
     /// Tenants whose secrets did not open when they were last asked for.
@@ -94,7 +107,7 @@ impl std::fmt::Debug for KeyDirectory {
     }
 }
 
-/// An awake tenant.
+/// An awake tenant; it sleeps when the last handle on its actor is gone or it is told to.
 struct Awake {
     snapshots: Arc<Snapshots>,
     addr: Addr<TenantKeys>,
@@ -103,16 +116,19 @@ struct Awake {
 /// What the clock and spawned work hold on to.
 pub(crate) struct Directory {
     node: Arc<Node>,
-    awake: papaya::HashMap<TenantId, Arc<Awake>>,
+    awake: WarmMap<TenantId, Awake>,
     arbiters: Vec<Arbiter>,
     idle_after: Ttl,
     installation: OnceCell<Installation>,
+    resting: Resting,
+    due: AtomicUsize,
+    failures: AtomicU64,
 }
 
 impl KeyDirectory {
     /// Starts the threads for actors and the RSA pool. Must be called inside a running actix `System`; panics elsewhere.
     pub fn start(settings: KeySettings, store: Arc<dyn Store>, clock: Arc<dyn Clock>, entropy: Arc<dyn Entropy>) -> Arc<Self> {
-        let KeySettings { custody, timing, rsa_pool, arbiters, idle_after } = settings;
+        let KeySettings { custody, timing, rsa_pool, arbiters, idle_after, most_awake } = settings;
         let pool = RsaPool::start(rsa_pool);
         let node = Arc::new(Node {
             custody,
@@ -123,10 +139,20 @@ impl KeyDirectory {
             pool,
             activations: 0.into(),
             restarts: 0.into(),
+            passivations: 0.into(),
             sealed_away: papaya::HashSet::new(),
         });
         let arbiters = (0..arbiters.max(1)).map(|_| Arbiter::new()).collect();
-        let directory = Directory { node, awake: papaya::HashMap::new(), arbiters, idle_after, installation: OnceCell::new() };
+        let directory = Directory {
+            node,
+            awake: WarmMap::new(most_awake),
+            arbiters,
+            idle_after,
+            installation: OnceCell::new(),
+            resting: Resting::default(),
+            due: 0.into(),
+            failures: 0.into(),
+        };
         Arc::new(Self { directory: Arc::new(directory), clock: Mutex::new(None), feed: Mutex::new(None) })
     }
 
@@ -157,16 +183,34 @@ impl KeyDirectory {
     }
 
     pub fn stats(&self) -> KeyStats {
-        let Directory { node, awake, .. } = &*self.directory;
-        let awake = awake.pin();
+        let Directory { node, awake, resting, due, failures, .. } = &*self.directory;
+        let mut unsealed = 0;
+        awake.for_each(|tenant| unsealed += usize::from(tenant.snapshots.is_unsealed()));
         KeyStats {
             awake: awake.len(),
-            unsealed: awake.values().filter(|tenant| tenant.snapshots.is_unsealed()).count(),
+            unsealed,
             activations: node.activations.load(Ordering::Relaxed),
             restarts: node.restarts.load(Ordering::Relaxed),
             rsa_ready: node.pool.ready(),
             sealed_away: node.sealed_away.len(),
+            passivations: node.passivations.load(Ordering::Relaxed),
+            due: due.load(Ordering::Relaxed),
+            resting: resting.count(),
+            failures: failures.load(Ordering::Relaxed),
         }
+    }
+
+    /// How many keys stand in which state, over the rings that are in memory here. Looks at each of them.
+    pub fn key_states(&self) -> [(KeyState, usize); KeyState::ALL.len()] {
+        let now = self.directory.now();
+        let mut counts = KeyState::ALL.map(|state| (state, 0));
+        self.directory.awake.for_each(|tenant| {
+            for key in tenant.snapshots.published().iter().flat_map(|published| &published.ring.keys) {
+                let state = key.state_at(now);
+                counts.iter_mut().filter(|(of, _)| *of == state).for_each(|(_, count)| *count += 1);
+            }
+        });
+        counts
     }
 
     /// Stops the feed and the clock, lets every actor finish what it has begun (at most ten seconds each), and stops their threads.
@@ -181,10 +225,10 @@ impl KeyDirectory {
             // An error is as good: it is gone, or it goes with its thread.
             let _ = tokio::time::timeout(ASK, clock.send(Stop)).await;
         }
-        let leave = |awake: Arc<Awake>| async move {
-            let _ = tokio::time::timeout(ASK, awake.addr.send(Passivate)).await;
+        let leave = |(_, awake): (TenantId, Arc<Warm<Awake>>)| async move {
+            let _ = tokio::time::timeout(ASK, awake.value.addr.send(Passivate)).await;
         };
-        stream::iter(self.directory.take_all()).for_each_concurrent(None, leave).await;
+        stream::iter(self.directory.awake.take_all()).for_each_concurrent(None, leave).await;
         for arbiter in &self.directory.arbiters {
             arbiter.stop();
         }
@@ -196,44 +240,39 @@ impl Directory {
         self.node.clock.now()
     }
 
-    /// The tenant's entry, if it is awake.
-    fn find(&self, tenant: TenantId) -> Option<Arc<Awake>> {
-        self.awake.pin().get(&tenant).cloned()
-    }
-
     /// The tenant's entry; starts its actor when there is none.
-    fn find_or_start(&self, tenant: TenantId) -> Arc<Awake> {
-        if let Some(awake) = self.find(tenant) {
+    fn find_or_start(&self, tenant: TenantId) -> Arc<Warm<Awake>> {
+        if let Some(awake) = self.awake.find(&tenant) {
             return awake;
         }
-        let snapshots = Arc::new(Snapshots::empty(self.now()));
-        let (node, of_actor) = (Arc::clone(&self.node), Arc::clone(&snapshots));
-        let start = move |_: &mut actix::Context<TenantKeys>| TenantKeys::new(tenant, node, of_actor);
-        // The end of a UUIDv7 is random.
-        let place = usize::from(tenant.as_bytes()[15]) % self.arbiters.len();
-        let addr = TenantKeys::start_in_arbiter(&self.arbiters[place].handle(), start);
+        let start = || {
+            let snapshots = Arc::new(Snapshots::default());
+            let (node, of_actor) = (Arc::clone(&self.node), Arc::clone(&snapshots));
+            let start = move |_: &mut actix::Context<TenantKeys>| TenantKeys::new(tenant, node, of_actor);
+            // The end of a UUIDv7 is random.
+            let place = usize::from(tenant.as_bytes()[15]) % self.arbiters.len();
+            Awake { snapshots, addr: TenantKeys::start_in_arbiter(&self.arbiters[place].handle(), start) }
+        };
         // Whoever loses a race here drops the only address of its actor, which ends it.
-        Arc::clone(self.awake.pin().get_or_insert_with(tenant, || Arc::new(Awake { snapshots, addr })))
-    }
-
-    /// Takes exactly this entry out; a successor that somebody else has started stays.
-    fn remove(&self, tenant: TenantId, entry: &Arc<Awake>) {
-        let _ = self.awake.pin().remove_if(&tenant, |_, found| Arc::ptr_eq(found, entry));
+        let (awake, leavers) = self.awake.find_or_put(tenant, self.now(), start);
+        self.put_to_sleep(&leavers);
+        awake
     }
 
     fn forget(&self, tenant: TenantId) {
         self.node.sealed_away.pin().remove(&tenant);
-        let entry = self.awake.pin().remove(&tenant).cloned();
-        if let Some(awake) = entry {
-            let _ = awake.addr.try_send(Passivate);
+        if let Some(awake) = self.awake.remove(&tenant) {
+            self.put_to_sleep(&[(tenant, awake)]);
         }
     }
 
-    fn take_all(&self) -> Vec<Arc<Awake>> {
-        let map = self.awake.pin();
-        let all = map.values().cloned().collect();
-        map.clear();
-        all
+    /// Whoever leaves is out of the map already: who comes now starts a fresh one.
+    fn put_to_sleep(&self, leavers: &[(TenantId, Arc<Warm<Awake>>)]) {
+        self.node.passivations.fetch_add(leavers.len() as u64, Ordering::Relaxed);
+        for (_, awake) in leavers {
+            // One that is too busy to hear it leaves when its last address is dropped.
+            let _ = awake.value.addr.try_send(Passivate);
+        }
     }
 
     /// Asks the tenant's actor. A dead one is replaced and the question put once more, unless the dead one had `begun`.
@@ -245,14 +284,16 @@ impl Directory {
     {
         for _ in 0..2 {
             let awake = self.find_or_start(tenant);
-            awake.snapshots.touch(self.now());
-            match tokio::time::timeout(ASK, awake.addr.send(message.clone())).await {
+            awake.touch(self.now());
+            match tokio::time::timeout(ASK, awake.value.addr.send(message.clone())).await {
                 Ok(Ok(answer)) => return Ok(answer),
                 Err(_) | Ok(Err(MailboxError::Timeout)) => return Err(KeyFault::Unavailable("the key ring is too busy".to_owned())),
                 Ok(Err(MailboxError::Closed)) => {
-                    self.remove(tenant, &awake);
-                    self.node.restarts.fetch_add(1, Ordering::Relaxed);
-                    tracing::warn!(%tenant, "the tenant's key actor was gone");
+                    // One that is out of the map was put to sleep between our finding and asking it.
+                    if self.awake.remove_exactly(&tenant, &awake) {
+                        self.node.restarts.fetch_add(1, Ordering::Relaxed);
+                        tracing::warn!(%tenant, "the tenant's key actor was gone");
+                    }
                     if begun.is_marked() {
                         return Err(KeyFault::Unavailable(
                             "a key change was interrupted: look at the ring before it is ordered again".to_owned(),
@@ -298,30 +339,60 @@ impl Directory {
         self.passivate_idle();
     }
 
+    /// Advances what is due, batch after batch. Other nodes leave a batch alone while it is claimed; one that fails comes back
+    /// when its claim has run out.
     async fn advance_due(&self) -> Result<(), KeyFault> {
-        let mut tx = self.node.store.begin_platform().await.map_err(store_fault)?;
-        let due = tx.rings_due(self.now(), DUE_BATCH).await.map_err(store_fault)?;
-        drop(tx);
+        let mut taken = 0;
+        for _ in 0..DUE_BATCHES {
+            let batch = self.advance_batch().await?;
+            taken += batch;
+            if batch < DUE_BATCH as usize {
+                break;
+            }
+        }
+        self.due.store(taken, Ordering::Relaxed);
+        self.resting.forget_old(self.now());
+        Ok(())
+    }
+
+    async fn advance_batch(&self) -> Result<usize, KeyFault> {
+        let now = self.now();
+        let mut tx = self.node.store.begin_platform().await.map_err(KeyFault::from)?;
+        let due = tx.rings_claim(now, CLAIM, DUE_BATCH).await.map_err(KeyFault::from)?;
+        tx.commit().await.map_err(KeyFault::from)?;
+        let taken = due.len();
         let advance = |tenant: TenantId| async move {
             let by = OrderedBy { actor: audit::Actor::System, source: None, request_id: None };
             match self.execute(tenant, KeyCommand::Plan(Intent::Advance), by).await {
-                Ok(change) => tracing::debug!(%tenant, changed = change.changed, "advanced a key ring"),
-                Err(error) => tracing::error!(%tenant, %error, "a key ring that is due could not be advanced"),
+                Ok(change) => {
+                    self.resting.recovered(tenant);
+                    tracing::debug!(%tenant, changed = change.changed, "advanced a key ring");
+                }
+                // Deleted in the meantime.
+                Err(KeyCommandError::Fault(KeyFault::NoRing)) => self.resting.recovered(tenant),
+                Err(error) => {
+                    self.failures.fetch_add(1, Ordering::Relaxed);
+                    let again_at = self.resting.failed(tenant, self.node.timing.sweep_interval, now);
+                    tracing::error!(%tenant, %error, %again_at, "a key ring that is due could not be advanced");
+                }
             }
         };
-        stream::iter(due.into_iter().map(|mark| mark.tenant_id)).for_each_concurrent(AT_ONCE, advance).await;
-        Ok(())
+        // Those that rest are claimed with the others, so that they do not keep them out of sight.
+        let ready = due.into_iter().map(|mark| mark.tenant_id).filter(|tenant| !self.resting.is_resting(*tenant, now));
+        stream::iter(ready).for_each_concurrent(AT_ONCE, advance).await;
+        Ok(taken)
     }
 
     /// Reads again what other nodes have changed, and forgets whom they have deleted.
     async fn follow_others(&self) -> Result<(), KeyFault> {
-        let awake: Vec<TenantId> = self.awake.pin().keys().copied().collect();
+        let awake = self.awake.keys();
         for tenants in awake.chunks(MARKS_BATCH) {
-            let mut tx = self.node.store.begin_platform().await.map_err(store_fault)?;
-            let marks = tx.ring_generations(tenants).await.map_err(store_fault)?;
+            let mut tx = self.node.store.begin_platform().await.map_err(KeyFault::from)?;
+            let marks = tx.ring_generations(tenants).await.map_err(KeyFault::from)?;
             drop(tx);
             for &tenant in tenants {
-                let known = self.find(tenant).and_then(|awake| awake.snapshots.published()).map(|published| published.ring.generation);
+                let known =
+                    self.awake.find(&tenant).and_then(|awake| awake.value.snapshots.published()).map(|published| published.ring.generation);
                 match (marks.iter().find(|mark| mark.tenant_id == tenant), known) {
                     (None, _) => self.forget(tenant),
                     (Some(mark), Some(known)) if mark.generation != known => self.refresh_awake(tenant).await,
@@ -341,33 +412,25 @@ impl Directory {
 
     /// Another node, or this one, says that a ring has changed. Whoever sleeps reads the truth on waking.
     pub(crate) async fn heard(&self, mark: RingMark) {
-        let Some(awake) = self.find(mark.tenant_id) else { return };
+        let Some(awake) = self.awake.find(&mark.tenant_id) else { return };
         // One that is just waking may have read the ring before the change.
-        if awake.snapshots.published().is_none_or(|published| published.ring.generation < mark.generation) {
+        if awake.value.snapshots.published().is_none_or(|published| published.ring.generation < mark.generation) {
             self.refresh_awake(mark.tenant_id).await;
         }
     }
 
     /// Being kept up to date is no use that keeps a tenant awake.
     async fn refresh_awake(&self, tenant: TenantId) {
-        let Some(awake) = self.find(tenant) else { return };
-        let used = awake.snapshots.last_used();
+        let Some(awake) = self.awake.find(&tenant) else { return };
+        let used = awake.last_used();
         if let Err(fault) = self.read(tenant, Refresh).await {
             tracing::warn!(%tenant, %fault, "a changed key ring could not be read");
         }
-        awake.snapshots.touch(used);
+        awake.touch(used);
     }
 
     fn passivate_idle(&self) {
-        let idle_since = self.now().minus(self.idle_after);
-        let map = self.awake.pin();
-        let idle: Vec<_> =
-            map.iter().filter(|(_, awake)| awake.snapshots.last_used() < idle_since).map(|(id, awake)| (*id, Arc::clone(awake))).collect();
-        for (tenant, awake) in idle {
-            // Out of the map first: whoever comes now starts a fresh one.
-            self.remove(tenant, &awake);
-            let _ = awake.addr.try_send(Passivate);
-        }
+        self.put_to_sleep(&self.awake.take_idle(self.now().minus(self.idle_after)));
     }
 
     async fn installation(&self) -> Result<&Installation, KeyFault> {
@@ -378,23 +441,28 @@ impl Directory {
 #[async_trait]
 impl Keys for KeyDirectory {
     async fn published(&self, tenant: TenantId) -> Result<Arc<PublishedKeys>, KeyFault> {
-        if let Some(awake) = self.directory.find(tenant)
-            && let Some(published) = awake.snapshots.published()
+        if let Some(awake) = self.directory.awake.find(&tenant)
+            && let Some(published) = awake.value.snapshots.published()
         {
-            awake.snapshots.touch(self.directory.now());
+            awake.touch(self.directory.now());
             return Ok(published);
         }
         self.directory.read(tenant, Wake).await
     }
 
     async fn signer(&self, tenant: TenantId, at_least: u64) -> Result<Arc<dyn TokenSigner>, KeyFault> {
-        if let Some(awake) = self.directory.find(tenant)
-            && let Some(signer) = awake.snapshots.signer(at_least)
+        if let Some(awake) = self.directory.awake.find(&tenant)
+            && let Some(signer) = awake.value.snapshots.signer(at_least)
         {
-            awake.snapshots.touch(self.directory.now());
+            awake.touch(self.directory.now());
             return Ok(signer);
         }
-        Ok(self.directory.read(tenant, Unseal { at_least }).await?)
+        let signer = self.directory.read(tenant, Unseal { at_least }).await?;
+        // Somebody has logged in: no crawler of public keys pushes this tenant out.
+        if let Some(awake) = self.directory.awake.find(&tenant) {
+            awake.keep();
+        }
+        Ok(signer)
     }
 
     async fn execute(&self, tenant: TenantId, command: KeyCommand, by: OrderedBy) -> Result<KeyChange, KeyCommandError> {
@@ -418,13 +486,9 @@ impl Keys for KeyDirectory {
             }
         }
         let (open, data_key) = custody.generate(tenant, now, &**entropy).await?;
-        let token_secrets = vec![TokenSecretVersion { version: 1, created_at: now }];
-        let nothing =
-            KeyRing { generation: 0, numbers: policy.numbers().clone(), keys: Vec::new(), token_secrets, older_caches_until: None };
-        let mut change = ring_change(&nothing, &policy, &plan::first(&policy, &algs, now), &made, &open)?;
-        let mut secret = Zeroizing::new([0; 32]);
-        entropy.fill(&mut *secret);
-        change.new_secrets.push(open.seal(&SecretName::token_secret(1), &*secret)?);
+        let numbers = policy.numbers().clone();
+        let nothing = KeyRing { generation: 0, numbers, keys: Vec::new(), token_secrets: Vec::new(), older_caches_until: None };
+        let change = ring_change(&nothing, &policy, &plan::first(&policy, &algs, now), &made, &open, &**entropy)?;
         Ok(NewRing { data_key, change })
     }
 
@@ -445,7 +509,5 @@ impl Keys for KeyDirectory {
     }
 }
 
-#[cfg(test)]
-mod fake_store;
 #[cfg(test)]
 mod tests;

@@ -19,7 +19,7 @@ use zeroize::Zeroizing;
 
 use crate::jwks;
 use crate::keygen::{generate, thumbprint};
-use crate::node::{Node, store_fault};
+use crate::node::Node;
 use crate::seal::{DataKey, SecretName};
 
 const OWNER: TenantId = TenantId::INSTALLATION;
@@ -46,8 +46,8 @@ impl Installation {
     pub(crate) async fn open(node: &Node) -> Result<Self, KeyFault> {
         // Another node may make them at the same moment; then there is nothing missing the next time.
         for _ in 0..3 {
-            let mut tx = node.store.begin_read(OWNER).await.map_err(store_fault)?;
-            let rows = Rows::read(&mut *tx).await.map_err(store_fault)?;
+            let mut tx = node.store.begin_read(OWNER).await.map_err(KeyFault::from)?;
+            let rows = Rows::read(&mut *tx).await.map_err(KeyFault::from)?;
             drop(tx);
             if let Some(this) = rows.open(node).await? {
                 return Ok(this);
@@ -118,7 +118,7 @@ impl Rows {
             let key = generate(Alg::EdDSA)?;
             new.push(data_key.seal(&certificate_name(&key.kid), &key.private)?);
         }
-        let mut tx = node.store.begin(OWNER).await.map_err(store_fault)?;
+        let mut tx = node.store.begin(OWNER).await.map_err(KeyFault::from)?;
         let written: Stored<()> = async {
             // Between reading and now somebody else may have been here.
             if tx.sealed_secrets().await? != self.secrets {
@@ -134,7 +134,7 @@ impl Rows {
             tx.commit().await
         }
         .await;
-        written.map_err(store_fault)
+        written.map_err(KeyFault::from)
     }
 }
 

@@ -16,6 +16,7 @@ pub mod kek;
 mod keygen;
 mod messages;
 mod node;
+mod resting;
 mod rewrap;
 mod rsa_pool;
 mod seal;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
 use app::ports::keys::KeyFault;
-use app::ports::store::{Store, StoreError};
+use app::ports::store::Store;
 use app::ports::world::{Clock, Entropy};
 use domain::ids::TenantId;
 use domain::keys::policy::NodeTiming;
@@ -25,6 +25,8 @@ pub(crate) struct Node {
     pub(crate) activations: AtomicU64,
     /// Actors that were found dead and replaced.
     pub(crate) restarts: AtomicU64,
+    /// Actors that were sent away, idle or because their tenant is gone.
+    pub(crate) passivations: AtomicU64,
     /// Tenants whose secrets did not open when they were last asked for.
     pub(crate) sealed_away: papaya::HashSet<TenantId>,
 }
@@ -40,15 +42,6 @@ impl Node {
             }
             Err(_) => {}
         }
-    }
-}
-
-/// What a failing store means for somebody who wants keys.
-pub(crate) fn store_fault(error: StoreError) -> KeyFault {
-    match error {
-        StoreError::Conflict => KeyFault::Unavailable("another node is changing the same ring".to_owned()),
-        StoreError::Unavailable(detail) => KeyFault::Unavailable(detail),
-        StoreError::Corrupt { .. } => KeyFault::Sealed(error.to_string()),
     }
 }
 
@@ -136,7 +129,7 @@ pub(crate) mod fakes {
         let mut secret = [0; 32];
         OsEntropy.fill(&mut secret);
         sealed.push(data_key.seal(&SecretName::token_secret(1), &secret).unwrap());
-        let token_secrets = vec![TokenSecretVersion { version: 1, created_at: NOW }];
+        let token_secrets = vec![TokenSecretVersion { version: 1, created_at: NOW, verifies_until: None }];
         (KeyRing { generation: 1, numbers: RotationNumbers::default(), keys, token_secrets, older_caches_until: None }, data_key, sealed)
     }
 

@@ -13,7 +13,6 @@ use domain::ids::TenantId;
 use futures_util::future::join_all;
 
 use crate::custody::Custody;
-use crate::node::store_fault;
 use crate::seal::SecretName;
 
 /// Data keys that are wrapped between two commits.
@@ -44,8 +43,8 @@ pub async fn rewrap_all(store: &dyn Store, custody: &Custody, said: &mut (dyn Fn
     let mut after: Option<KeyOwner> = None;
     loop {
         let primary = custody.keks().primary().id().to_owned();
-        let mut tx = store.begin_platform().await.map_err(store_fault)?;
-        let batch = tx.data_keys_page(Some(&primary), after, BATCH).await.map_err(store_fault)?;
+        let mut tx = store.begin_platform().await.map_err(KeyFault::from)?;
+        let batch = tx.data_keys_page(Some(&primary), after, BATCH).await.map_err(KeyFault::from)?;
         drop(tx);
         let Some(last) = batch.last() else { return Ok(total) };
         after = Some(last.owner);
@@ -83,14 +82,14 @@ async fn renewed(store: &dyn Store, custody: &Custody, primary: &str, key: &Owne
 
 async fn commit(store: &dyn Store, next: &[OwnedDataKey], before: Rewrapped) -> Result<Rewrapped, KeyFault> {
     let mut total = before;
-    let mut tx = store.begin_platform().await.map_err(store_fault)?;
+    let mut tx = store.begin_platform().await.map_err(KeyFault::from)?;
     for key in next {
-        match tx.data_key_rewrap(key).await.map_err(store_fault)? {
+        match tx.data_key_rewrap(key).await.map_err(KeyFault::from)? {
             true => total.done += 1,
             false => total.by_others += 1,
         }
     }
-    tx.commit().await.map_err(store_fault)?;
+    tx.commit().await.map_err(KeyFault::from)?;
     Ok(total)
 }
 
@@ -101,12 +100,12 @@ async fn commit(store: &dyn Store, next: &[OwnedDataKey], before: Rewrapped) -> 
 /// `NoRing` when the owner has no data key (any more); `Sealed` when something does not open: then nothing is changed.
 pub(crate) async fn take_over(store: &dyn Store, custody: &Custody, owner: TenantId) -> Result<SealedDataKey, KeyFault> {
     for _ in 0..ATTEMPTS {
-        let mut tx = store.begin_read(owner).await.map_err(store_fault)?;
-        let stored = tx.data_key().await.map_err(store_fault)?.ok_or(KeyFault::NoRing)?;
+        let mut tx = store.begin_read(owner).await.map_err(KeyFault::from)?;
+        let stored = tx.data_key().await.map_err(KeyFault::from)?.ok_or(KeyFault::NoRing)?;
         if stored.version > 0 {
             return Ok(stored);
         }
-        let secrets = tx.sealed_secrets().await.map_err(store_fault)?;
+        let secrets = tx.sealed_secrets().await.map_err(KeyFault::from)?;
         drop(tx);
         let data_key = custody.unwrap(owner, &stored).await?;
         let mut sealed = Vec::with_capacity(secrets.len());
@@ -116,7 +115,7 @@ pub(crate) async fn take_over(store: &dyn Store, custody: &Custody, owner: Tenan
             sealed.push(data_key.seal(&name, &data_key.open(&name, secret)?)?);
         }
         let next = custody.wrap(owner, &data_key, 1).await?;
-        let mut tx = store.begin(owner).await.map_err(store_fault)?;
+        let mut tx = store.begin(owner).await.map_err(KeyFault::from)?;
         let written = async {
             tx.data_key_replace(&next).await?;
             if tx.sealed_secrets().await? != secrets {
@@ -134,8 +133,8 @@ pub(crate) async fn take_over(store: &dyn Store, custody: &Custody, owner: Tenan
                 return Ok(next);
             }
             Err(StoreError::Conflict) => {}
-            Err(error) => return Err(store_fault(error)),
+            Err(error) => return Err(KeyFault::from(error)),
         }
     }
-    Err(store_fault(StoreError::Conflict))
+    Err(KeyFault::from(StoreError::Conflict))
 }

@@ -87,8 +87,8 @@ pub(crate) struct TenantSigner {
     signers: HashMap<Kid, KeySigner>,
     /// Newest, for minting.
     newest: (u16, hmac::Key),
-    /// The first version: what must stay the same when the secret is rotated (CSRF tokens, blinded subjects) is derived
-    /// from it.
+    /// Blinded subjects are derived from the oldest version, so that a rotation forgets no counter; they change, once, when it
+    /// is destroyed.
     oldest: hmac::Key,
     /// All versions, for reading.
     secrets: Vec<(u16, hmac::Key)>,
@@ -121,6 +121,10 @@ impl TenantSigner {
 
     fn refresh_message(&self, body: &[u8]) -> Vec<u8> {
         self.message("claviger/refresh/1", &[body])
+    }
+
+    fn csrf_message(&self, family: FamilyId) -> Vec<u8> {
+        self.message("claviger/csrf/1", &[family.as_bytes()])
     }
 
     /// No label is the beginning of another, and the tenant has a fixed width: two uses never share a message.
@@ -169,7 +173,13 @@ impl TokenSigner for TenantSigner {
     }
 
     fn csrf_token(&self, family: FamilyId) -> String {
-        URL_SAFE_NO_PAD.encode(mac(&self.oldest, &self.message("claviger/csrf/1", &[family.as_bytes()])))
+        URL_SAFE_NO_PAD.encode(mac(&self.newest.1, &self.csrf_message(family)))
+    }
+
+    fn is_csrf_token(&self, family: FamilyId, token: &str) -> bool {
+        let Ok(given) = URL_SAFE_NO_PAD.decode(token) else { return false };
+        let message = self.csrf_message(family);
+        self.secrets.iter().any(|(_, key)| hmac::verify(key, &message, &given).is_ok())
     }
 
     fn blind(&self, domain: &str, text: &[u8]) -> [u8; 32] {
@@ -270,7 +280,7 @@ mod tests {
         let before = TenantSigner::open(tenant(1), &ring, &data_key, &sealed).unwrap().unwrap();
         let family = FamilyId::new(NOW, [3; 10]);
         let old = before.mint_refresh(family, Generation::FIRST);
-        ring.token_secrets.push(TokenSecretVersion { version: 2, created_at: NOW });
+        ring.token_secrets.push(TokenSecretVersion { version: 2, created_at: NOW, verifies_until: None });
         assert!(TenantSigner::open(tenant(1), &ring, &data_key, &sealed).unwrap().is_none(), "its secret is missing");
         let mut secret = [0; 32];
         app::ports::world::Entropy::fill(&OsEntropy, &mut secret);
@@ -281,7 +291,17 @@ mod tests {
         assert_eq!(after.open_refresh(&old), Some((family, Generation::FIRST)));
         assert_eq!(after.open_refresh(&new), Some((family, Generation::FIRST)));
         assert_eq!(before.open_refresh(&new), None);
-        assert_eq!(after.csrf_token(family), before.csrf_token(family));
+        assert_ne!(after.csrf_token(family), before.csrf_token(family));
+        assert!(after.is_csrf_token(family, &before.csrf_token(family)), "as good as its session");
+        assert!(after.is_csrf_token(family, &after.csrf_token(family)));
+        assert!(!after.is_csrf_token(FamilyId::new(NOW, [4; 10]), &after.csrf_token(family)));
+        assert!(!before.is_csrf_token(family, &after.csrf_token(family)) && !after.is_csrf_token(family, ""));
         assert_eq!(after.blind("source", b"a"), before.blind("source", b"a"));
+
+        ring.token_secrets.remove(0);
+        let last = TenantSigner::open(tenant(1), &ring, &data_key, &sealed).unwrap().unwrap();
+        assert_eq!(last.open_refresh(&old), None, "destroyed");
+        assert_eq!(last.open_refresh(&new), Some((family, Generation::FIRST)));
+        assert!(!last.is_csrf_token(family, &before.csrf_token(family)));
     }
 }

@@ -4,11 +4,10 @@
 //! signs with a key that has just been revoked.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
 
 use app::ports::keys::{KeyFault, PublishedKeys};
 use arc_swap::ArcSwapOption;
-use domain::keys::plan::next_due;
+use domain::keys::plan::next_change;
 use domain::keys::policy::{NodeTiming, RotationPolicy};
 use domain::keys::ring::KeyRing;
 use domain::time::Timestamp;
@@ -18,17 +17,13 @@ use crate::signer::TenantSigner;
 use crate::verifier::RingVerifier;
 
 /// One tenant's snapshots. Written by its actor, read by everybody.
+#[derive(Default)]
 pub(crate) struct Snapshots {
     published: ArcSwapOption<PublishedKeys>,
     signer: ArcSwapOption<TenantSigner>,
-    last_used: AtomicI64,
 }
 
 impl Snapshots {
-    pub(crate) fn empty(now: Timestamp) -> Self {
-        Self { published: ArcSwapOption::empty(), signer: ArcSwapOption::empty(), last_used: AtomicI64::new(now.as_micros()) }
-    }
-
     pub(crate) fn published(&self) -> Option<Arc<PublishedKeys>> {
         self.published.load_full()
     }
@@ -41,14 +36,6 @@ impl Snapshots {
 
     pub(crate) fn is_unsealed(&self) -> bool {
         self.signer.load().is_some()
-    }
-
-    pub(crate) fn touch(&self, now: Timestamp) {
-        self.last_used.store(now.as_micros(), Ordering::Relaxed);
-    }
-
-    pub(crate) fn last_used(&self) -> Timestamp {
-        Timestamp::from_micros(self.last_used.load(Ordering::Relaxed))
     }
 
     /// Puts `ring` in place, unless it is there already, and answers what is there now. Called by the tenant's actor only,
@@ -75,7 +62,7 @@ pub(crate) fn snapshot(ring: KeyRing, timing: NodeTiming, now: Timestamp) -> Res
     let policy = RotationPolicy::raised(ring.numbers.clone(), timing);
     let JwkSet { bytes, etag } = JwkSet::of(&ring)?;
     Ok(PublishedKeys {
-        next_change: next_due(&ring, &policy, now),
+        next_change: next_change(&ring, &policy, now),
         verifier: Arc::new(RingVerifier::new(&ring, timing.clock_skew)?),
         jwks: bytes,
         etag,

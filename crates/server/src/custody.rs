@@ -17,7 +17,7 @@ use storage::SqlStore;
 use zeroize::Zeroizing;
 
 use crate::settings::{KekSettings, KeySettings, Settings};
-use crate::wire::{SystemEntropy, private_folder};
+use crate::wire::{SystemEntropy, create_private, private_folder};
 
 /// Why the key-encryption keys cannot be had; the text says what to do, and never holds a key.
 #[derive(Debug, thiserror::Error)]
@@ -34,12 +34,17 @@ pub enum CustodyError {
     )]
     NotGiven { path: String },
     #[error(
-        "the key-encryption key {path} can be read by others (mode {mode:04o}): run `chmod 600 {path}`, and think about who may have read it"
+        "the key-encryption key {path} can be read by others (mode {mode:04o}): run `chmod 600 {path}`, and think about who may have read it. \
+         (keys.kek_file, CLAVIGER__KEYS__KEK_FILE)"
     )]
     Open { path: String, mode: u32 },
-    #[error("{path} cannot be read: {source}")]
+    #[error(
+        "the key-encryption key {path} cannot be read or made: {source}. Set keys.kek_file (CLAVIGER__KEYS__KEK_FILE) to a file that this user may read"
+    )]
     Unreadable { path: String, source: std::io::Error },
-    #[error("the key-encryption key {path} is {source}")]
+    #[error(
+        "the key-encryption key {path} is {source}. Bring the right file back, or set keys.kek_file (CLAVIGER__KEYS__KEK_FILE) to where it is"
+    )]
     Bad { path: String, source: BadKek },
     #[error("keys.keks.{id}: {why}")]
     Provider { id: String, why: String },
@@ -146,14 +151,24 @@ pub(crate) fn from_file(path: &Path) -> Result<Vec<LocalKek>, CustodyError> {
     LocalKek::all_from_file_text(&text).map_err(|source| CustodyError::Bad { path: shown.clone(), source })
 }
 
+/// The key-encryption keys that there are. `None`: none is configured but a file that is not there, and whether one may be made
+/// is up to the database.
+pub(crate) fn given(settings: &Settings) -> Result<Option<Keks>, CustodyError> {
+    let path = &settings.keys.kek_file;
+    if !settings.keys.keks.is_empty() || path.exists() {
+        return read(&settings.keys).map(Some);
+    }
+    match settings.database.sqlite_file() {
+        Some(_) => Ok(None),
+        None => Err(CustodyError::NotGiven { path: path.display().to_string() }),
+    }
+}
+
 /// The key-encryption keys, or a new one in `keys.kek_file` for a SQLite database that has sealed nothing yet.
 pub(crate) async fn open_or_new(settings: &Settings, store: &SqlStore) -> Result<Custody, CustodyError> {
-    let path = &settings.keys.kek_file;
-    if settings.keys.keks.is_empty() && !path.exists() {
+    if given(settings)?.is_none() {
+        let path = &settings.keys.kek_file;
         let shown = path.display().to_string();
-        if settings.database.sqlite_file().is_none() {
-            return Err(CustodyError::NotGiven { path: shown });
-        }
         if has_sealed_anything(store).await? {
             return Err(CustodyError::Lost { path: shown });
         }
@@ -248,11 +263,7 @@ fn keep_owner(old: &Path, new: &Path) -> std::io::Result<()> {
 /// Writes a key, and `rest` after it, durably into a file of its own beside `path`.
 fn draft(path: &Path, kek: &LocalKek, rest: &str) -> Result<std::path::PathBuf, CustodyError> {
     let draft = path.with_extension(format!("{}.draft", kek.id()));
-    let mut options = fs::OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let written = options.open(&draft).and_then(|mut file| {
+    let written = create_private(&draft).and_then(|mut file| {
         file.write_all(kek.to_file_text().expose().as_bytes())?;
         file.write_all(rest.as_bytes())?;
         file.sync_all()

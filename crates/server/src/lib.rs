@@ -5,6 +5,7 @@
 
 mod commands;
 mod custody;
+mod descriptors;
 mod reload;
 pub mod settings;
 mod shutdown;
@@ -17,4 +18,5 @@ pub use commands::run;
 pub use custody::CustodyError;
 pub use settings::Settings;
 pub use start::{Running, StartError, install_crypto, start, start_at};
+pub use telemetry::Telemetry;
 pub use wire::{SystemClock, SystemEntropy, WireError};

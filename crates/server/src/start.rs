@@ -2,14 +2,15 @@
 //!
 //! Invariant: no connection is accepted before everything behind it is ready, and nothing behind it ends before the last request did.
 
+use std::any::Any;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix_web::dev::{Server, ServerHandle};
+use actix_web::dev::{Extensions, Server, ServerHandle};
 use actix_web::web::ServiceConfig;
 use actix_web::{App, HttpServer};
-use api::{ApiSettings, ApiState, KeyGauges};
+use api::{ApiSettings, ApiState};
 use app::access::PlatformToken;
 use app::credentials::hash_pool::HashPool;
 use app::ctx::Ctx;
@@ -22,13 +23,13 @@ use storage::SqlStore;
 use tokio::task::JoinHandle;
 
 use crate::settings::Settings;
+use crate::sweep::Sweep;
+use crate::telemetry;
 use crate::wire::{self, SystemClock, SystemEntropy, WireError};
-use crate::{custody, reload, sweep};
+use crate::{custody, reload};
 
 /// Connections that the system holds for us while all threads are busy.
 const BACKLOG: u32 = 1_024;
-/// How long a connection that nobody uses stays open.
-const KEEP_ALIVE: Duration = Duration::from_secs(75);
 
 /// Why the server did not start; the text says what to do.
 #[derive(Debug, thiserror::Error)]
@@ -37,19 +38,26 @@ pub enum StartError {
     Wire(#[from] WireError),
     #[error("cannot listen on {addr}: {source}. Is another server running there? Set {setting} to a free address")]
     Bind { addr: SocketAddr, setting: &'static str, source: std::io::Error },
-    #[error("the keys cannot be opened: {0}. Are these the key-encryption keys of this database? `claviger doctor` says more")]
+    #[error(
+        "the keys cannot be opened: {0}. Set keys.kek_file (CLAVIGER__KEYS__KEK_FILE) or keys.keks to the key-encryption keys that this \
+         database was sealed with; `claviger doctor` says more"
+    )]
     Keys(Fault),
 }
 
 /// A server that runs. [`Running::stop`] ends it in order; dropping it does not.
 pub struct Running {
+    /// What issuers begin with.
     pub base_url: String,
+    /// Where the public listener is.
+    pub public_url: String,
     pub management_url: String,
     pub ctx: Arc<Ctx>,
     keys: Arc<KeyDirectory>,
     store: SqlStore,
     handles: [ServerHandle; 2],
     servers: [JoinHandle<std::io::Result<()>>; 2],
+    sweep: Arc<Sweep>,
     background: Vec<JoinHandle<()>>,
 }
 
@@ -83,12 +91,27 @@ pub async fn start_at(settings: Settings, clock: Arc<dyn Clock>) -> Result<Runni
     // First, because it is what fails most often and costs nothing: the addresses.
     let public = listen(settings.server.public_addr, "server.public_addr").await?;
     let management = listen(settings.server.management_addr, "server.management_addr").await?;
-    let public_url = url_of(&public.1);
-    let base_url = if settings.server.base_url.is_empty() { public_url } else { settings.server.base_url.clone() };
+    let base_url = if settings.server.base_url.is_empty() { url_of(&public.1) } else { settings.server.base_url.clone() };
 
-    wire::migrate(&settings).await?;
-    let db = wire::open(&settings).await?;
-    let store = SqlStore::new(db);
+    // Before anything is made or changed.
+    custody::given(&settings).map_err(WireError::from)?;
+    let store = SqlStore::new(wire::open_or_make(&settings).await?);
+    let started = start_on(store.clone(), settings, clock, [public, management], base_url).await;
+    if started.is_err() {
+        // What is worth telling is why it did not start.
+        let _ = store.database().close().await;
+    }
+    started
+}
+
+/// Starts everything that stands on the database.
+async fn start_on(
+    store: SqlStore,
+    settings: Settings,
+    clock: Arc<dyn Clock>,
+    [public, management]: [(TcpListener, SocketAddr); 2],
+    base_url: String,
+) -> Result<Running, StartError> {
     let custody = Arc::new(custody::open_or_new(&settings, &store).await.map_err(WireError::from)?);
     custody::check_primary(&custody, &store).await.map_err(WireError::from)?;
     let shared: Arc<dyn app::ports::store::Store> = Arc::new(store.clone());
@@ -104,7 +127,7 @@ pub async fn start_at(settings: Settings, clock: Arc<dyn Clock>) -> Result<Runni
         clock,
         entropy: Arc::new(SystemEntropy),
         hashing: HashPool::start(wire::hashing_threads(&settings), settings.hashing.queue),
-        tenants: TenantCache::default(),
+        tenants: TenantCache::new(settings.keys.most_awake),
         base_url: base_url.clone(),
     });
     // A wrong key-encryption key shall be noticed now, not at the first login.
@@ -118,35 +141,40 @@ pub async fn start_at(settings: Settings, clock: Arc<dyn Clock>) -> Result<Runni
         directory.start_feed(Box::new(store.clone()));
     }
 
-    let counted = Arc::clone(&directory);
-    let api_settings =
-        ApiSettings { trusted_proxies: settings.server.trusted_proxies.clone(), max_body_bytes: settings.server.max_body_bytes };
-    let state = ApiState::new(Arc::clone(&ctx), api_settings).with_key_gauges(move || {
-        let stats = counted.stats();
-        let number = |count: usize| u64::try_from(count).unwrap_or(u64::MAX);
-        KeyGauges {
-            awake: number(stats.awake),
-            activations: stats.activations,
-            restarts: stats.restarts,
-            sealed_away: number(stats.sealed_away),
-        }
-    });
+    let sweep = Arc::new(Sweep::new(Arc::clone(&ctx), settings.audit.retention_days));
+    let api_settings = ApiSettings {
+        trusted_proxies: settings.server.trusted_proxies.clone(),
+        max_body_bytes: settings.server.max_body_bytes,
+        max_head_bytes: settings.server.max_head_bytes,
+        request_timeout: Duration::from_secs(settings.server.request_timeout_seconds),
+    };
+    let (keys, database, swept) = (Arc::clone(&directory), store.database().clone(), Arc::clone(&sweep));
+    let state = ApiState::new(Arc::clone(&ctx), api_settings)
+        .with_readings(move || wire::readings(&keys, &database, &swept))
+        .with_traces(telemetry::follow);
 
+    // Whoever neither begins a request nor takes an answer for as long as both may last, is not going to.
+    let patience = Duration::from_secs(settings.server.keep_alive_seconds + settings.server.request_timeout_seconds);
     let public_state = state.clone();
-    let public_server = serving(public.0, &settings, workers(&settings), move |config| api::public(public_state.clone())(config))
-        .map_err(|source| StartError::Bind { addr: public.1, setting: "server.public_addr", source })?;
-    let management_server = serving(management.0, &settings, 1, move |config| api::management(state.clone())(config))
-        .map_err(|source| StartError::Bind { addr: management.1, setting: "server.management_addr", source })?;
+    let public_server = serving(public.0, &settings, workers(&settings), state.on_connect("public", patience), move |config| {
+        api::public(public_state.clone())(config)
+    })
+    .map_err(|source| StartError::Bind { addr: public.1, setting: "server.public_addr", source })?;
+    let management_server =
+        serving(management.0, &settings, 1, state.on_connect("management", patience), move |config| api::management(state.clone())(config))
+            .map_err(|source| StartError::Bind { addr: management.1, setting: "server.management_addr", source })?;
 
-    let background = vec![actix_web::rt::spawn(sweep::forever(Arc::clone(&ctx))), actix_web::rt::spawn(reload::on_hangup(custody))];
+    let background = vec![actix_web::rt::spawn(Arc::clone(&sweep).forever()), actix_web::rt::spawn(reload::on_hangup(custody))];
     Ok(Running {
         base_url,
+        public_url: url_of(&public.1),
         management_url: url_of(&management.1),
         ctx,
         keys: directory,
         store,
         handles: [public_server.handle(), management_server.handle()],
         servers: [spawned(public_server), spawned(management_server)],
+        sweep,
         background,
     })
 }
@@ -158,6 +186,11 @@ impl Running {
     /// When the installation's secret cannot be had.
     pub async fn admin_token(&self, ttl: Ttl) -> Result<String, Fault> {
         PlatformToken::issue(self.ctx.keys.as_ref(), self.ctx.id_entropy(), ttl, self.ctx.now()).await
+    }
+
+    /// Sweeps now what would be swept within a minute.
+    pub async fn sweep(&self) {
+        self.sweep.once().await;
     }
 
     /// Ends when one of the listeners does, which it should not before it is asked to.
@@ -212,12 +245,15 @@ fn serving(
     listener: TcpListener,
     settings: &Settings,
     workers: usize,
+    on_connect: impl Fn(&dyn Any, &mut Extensions) + Send + Sync + 'static,
     configure: impl Fn(&mut ServiceConfig) + Clone + Send + 'static,
 ) -> std::io::Result<Server> {
     let server = HttpServer::new(move || App::new().configure(configure.clone()))
         .workers(workers)
-        .client_request_timeout(Duration::from_secs(settings.server.request_timeout_seconds))
-        .keep_alive(KEEP_ALIVE)
+        .max_connections((settings.server.max_connections / workers).max(1))
+        .client_request_timeout(Duration::from_secs(settings.server.head_timeout_seconds))
+        .keep_alive(Duration::from_secs(settings.server.keep_alive_seconds))
+        .on_connect(on_connect)
         .shutdown_timeout(settings.server.shutdown_grace_seconds)
         .disable_signals()
         .listen(listener)?;

@@ -6,14 +6,16 @@ use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
+use api::metrics::{KeyReadings, PoolReading, Readings};
 use app::ports::store::{Store, StoreError};
 use app::ports::world::{Clock, Entropy};
 use domain::time::Timestamp;
 use keys::Custody;
-use storage::Database;
+use storage::{Database, PoolSize};
 
 use crate::custody::CustodyError;
 use crate::settings::Settings;
+use crate::sweep::Sweep;
 
 /// The machine's clock.
 #[derive(Debug, Clone, Copy, Default)]
@@ -48,17 +50,34 @@ pub enum WireError {
     Database { place: String, source: StoreError },
     #[error("there is no database {0} yet: start `claviger serve` once, or run `claviger migrate`")]
     NoDatabase(String),
-    #[error("the folder {0} cannot be made: {1}. Make it, or set database.url and keys.kek_file to where this user may write")]
+    #[error(
+        "{0} cannot be made: {1}. Set database.url (CLAVIGER__DATABASE__URL) and keys.kek_file (CLAVIGER__KEYS__KEK_FILE) to where this user may write"
+    )]
     Folder(String, std::io::Error),
     #[error(transparent)]
     Custody(#[from] CustodyError),
 }
 
-/// Makes the folder of a SQLite database, for nobody else to look into.
-pub(crate) fn make_folder(settings: &Settings) -> Result<(), WireError> {
-    let Some(file) = settings.database.sqlite_file() else { return Ok(()) };
-    let Some(folder) = file.parent() else { return Ok(()) };
-    private_folder(folder).map_err(|error| WireError::Folder(folder.display().to_string(), error))
+/// Makes the folder and the file of a SQLite database, for nobody else to look into. SQLite gives the files beside it
+/// (`-wal`, `-shm`) the mode of the database's.
+fn make_private(file: &Path) -> Result<(), WireError> {
+    let unmade = |at: &Path, error| WireError::Folder(at.display().to_string(), error);
+    if let Some(folder) = file.parent() {
+        private_folder(folder).map_err(|error| unmade(folder, error))?;
+    }
+    match create_private(file) {
+        Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => Err(unmade(file, error)),
+        _ => Ok(()),
+    }
+}
+
+/// A new file that only this user may read.
+pub(crate) fn create_private(file: &Path) -> std::io::Result<fs::File> {
+    let mut options = fs::OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(file)
 }
 
 /// Makes a folder that nobody else may look into, unless it is there.
@@ -80,8 +99,23 @@ fn database_error(settings: &Settings) -> impl Fn(StoreError) -> WireError {
 
 /// Brings the schema up to date, making the database when it is SQLite.
 pub(crate) async fn migrate(settings: &Settings) -> Result<(), WireError> {
-    make_folder(settings)?;
+    if let Some(file) = settings.database.sqlite_file() {
+        make_private(&file)?;
+    }
     storage::migrate(&settings.database.url).await.map_err(database_error(settings))
+}
+
+/// Opens the database with its schema up to date. One look is enough when it is, which needs no right to change the schema.
+pub(crate) async fn open_or_make(settings: &Settings) -> Result<Database, WireError> {
+    if let Some(file) = settings.database.sqlite_file() {
+        make_private(&file)?;
+    }
+    let failed = database_error(settings);
+    let db = storage::connect(&settings.database.url, settings.database.max_connections).await.map_err(&failed)?;
+    if !db.pending_migrations().await.map_err(&failed)?.is_empty() {
+        storage::migrate(&settings.database.url).await.map_err(&failed)?;
+    }
+    Ok(db)
 }
 
 /// Opens a database that is there already.
@@ -104,6 +138,7 @@ pub(crate) fn key_settings(settings: &Settings, custody: Arc<Custody>, rsa_pool:
         rsa_pool,
         arbiters: ARBITERS,
         idle_after: domain::time::Ttl::seconds(settings.keys.idle_after_seconds),
+        most_awake: settings.keys.most_awake,
     }
 }
 
@@ -113,6 +148,34 @@ const ARBITERS: usize = 1;
 /// A key directory for a short visit: no pool, no clock.
 pub(crate) fn visit(settings: &Settings, custody: Arc<Custody>, store: Arc<dyn Store>) -> Arc<keys::KeyDirectory> {
     keys::KeyDirectory::start(key_settings(settings, custody, 0), store, Arc::new(SystemClock), Arc::new(SystemEntropy))
+}
+
+/// What the parts count, for the metrics.
+pub(crate) fn readings(keys: &keys::KeyDirectory, database: &Database, sweep: &Sweep) -> Readings {
+    let stats = keys.stats();
+    let states = keys.key_states().iter().map(|(state, count)| (state.name(), *count as u64)).collect();
+    let pool = |pool: PoolSize| PoolReading { name: pool.name, idle: pool.idle as u64, busy: pool.busy as u64, most: pool.most as u64 };
+    let (refresh_commits, committed_refreshes) = database.refresh_commits();
+    Readings {
+        keys: KeyReadings {
+            awake: stats.awake as u64,
+            unsealed: stats.unsealed as u64,
+            activations: stats.activations,
+            restarts: stats.restarts,
+            passivations: stats.passivations,
+            states,
+            due: stats.due as u64,
+            resting: stats.resting as u64,
+            failures: stats.failures,
+            rsa_ready: stats.rsa_ready as u64,
+            sealed_away: stats.sealed_away as u64,
+        },
+        pools: database.pools().into_iter().map(pool).collect(),
+        refresh_commits,
+        committed_refreshes,
+        swept: sweep.removed(),
+        sweep_failures: sweep.failures(),
+    }
 }
 
 /// Threads that hash: as set, or one per core.

@@ -1,13 +1,13 @@
 //! The audit log: written once, never changed.
 //!
-//! Invariant: there is no statement here that updates or deletes.
+//! Invariant: there is no statement here that updates or deletes. Old records are removed by the sweep alone (`platform.rs`).
 
 use app::ports::store::{AuditStore, Stored};
 use async_trait::async_trait;
 use domain::audit::AuditRecord;
 use domain::ids::{EventId, TenantId};
 use domain::time::Timestamp;
-use sea_orm::{ColumnTrait, DatabaseTransaction, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder, QuerySelect};
+use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder, QuerySelect};
 
 use crate::entities::audit_events::{Column, Entity, Model};
 use crate::error::{self, Cell};
@@ -16,7 +16,7 @@ use crate::tx::SqlTenantTx;
 const TABLE: &str = "audit_events";
 
 /// Appends a record to the log of the tenant it names.
-pub(crate) async fn append(tx: &DatabaseTransaction, record: &AuditRecord) -> Stored<()> {
+pub(crate) async fn append(tx: &impl ConnectionTrait, record: &AuditRecord) -> Stored<()> {
     let row = Model {
         tenant_id: record.tenant_id.as_uuid(),
         id: record.id.as_uuid(),

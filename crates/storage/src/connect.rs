@@ -5,19 +5,28 @@
 //!
 //! Invariant: an acknowledged commit survives a power cut (`synchronous = FULL` on SQLite; PostgreSQL's default).
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use app::ports::store::{StoreError, Stored};
 use migrations::{Migrator, MigratorTrait};
 use sea_orm::{ConnectOptions, ConnectionTrait, DatabaseConnection};
+use sqlx::Connection;
 use sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous};
 
 use crate::dialect::Purpose;
 use crate::error;
+use crate::gauges::RefreshCommits;
 use crate::notices::RingNotices;
+use crate::pool::Pool;
 
-/// How long a use case waits for a connection before it gives up.
-pub(crate) const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(3);
+/// How long anybody waits for a connection, because others have them all or because it has to be made.
+pub(crate) const TURN_PATIENCE: Duration = Duration::from_secs(3);
+/// How long the reason is looked for why no connection came about.
+const REASON_PATIENCE: Duration = Duration::from_secs(1);
+/// How long a connection that was left in the middle of something may take to come back to its senses.
+const RECOVERY_PATIENCE: Duration = Duration::from_secs(2);
 /// How long PostgreSQL works on one statement before it gives up.
 const STATEMENT_TIMEOUT: Duration = Duration::from_secs(3);
 const SQLITE_READERS: u32 = 4;
@@ -26,27 +35,29 @@ const SQLITE_READERS: u32 = 4;
 #[derive(Clone)]
 pub struct Database {
     url: String,
-    pub(crate) writer: DatabaseConnection,
-    pub(crate) reader: DatabaseConnection,
+    pub(crate) writer: Pool,
+    pub(crate) reader: Pool,
     pub(crate) is_sqlite: bool,
+    pub(crate) refresh_commits: Arc<RefreshCommits>,
 }
 
 /// Opens the database that `url` names: `sqlite:{path}` (made when missing) or `postgres://…`. `max_connections` is for
 /// PostgreSQL; SQLite has one that writes and four that read.
 ///
 /// # Errors
-/// `Unavailable` after at most three seconds, also when the URL is of no kind known here.
+/// `Unavailable` after at most four seconds, also when the URL is of no kind known here.
 pub async fn connect(url: &str, max_connections: u32) -> Stored<Database> {
     let is_sqlite = is_sqlite(url)?;
     if is_sqlite {
-        let writer = open(sqlite(url, 1, Purpose::Write)).await?;
-        let reader = open(sqlite(url, SQLITE_READERS, Purpose::Read)).await?;
-        Ok(Database { url: url.to_owned(), writer, reader, is_sqlite })
+        let writer = Pool::of_a_file(open(sqlite(url, 1, Purpose::Write)).await?);
+        let reader = Pool::of_a_file(open(sqlite(url, SQLITE_READERS, Purpose::Read)).await?);
+        Ok(Database { url: url.to_owned(), writer, reader, is_sqlite, refresh_commits: Arc::default() })
     } else {
-        let mut options = postgres(url, max_connections);
+        let is_away = Arc::<AtomicBool>::default();
+        let mut options = postgres(url, max_connections, Arc::clone(&is_away));
         options.statement_timeout(STATEMENT_TIMEOUT);
-        let pool = open(options).await?;
-        Ok(Database { url: url.to_owned(), writer: pool.clone(), reader: pool, is_sqlite })
+        let pool = Pool::of_a_server(open(options).await?, is_away);
+        Ok(Database { url: url.to_owned(), writer: pool.clone(), reader: pool, is_sqlite, refresh_commits: Arc::default() })
     }
 }
 
@@ -64,7 +75,7 @@ pub async fn migrate(url: &str) -> Stored<()> {
 /// As for [`migrate`].
 pub async fn migrate_steps(url: &str, steps: Option<u32>) -> Stored<()> {
     let is_sqlite = is_sqlite(url)?;
-    let db = open(if is_sqlite { sqlite(url, 1, Purpose::Write) } else { postgres(url, 1) }).await?;
+    let db = open(if is_sqlite { sqlite(url, 1, Purpose::Write) } else { postgres(url, 1, Arc::default()) }).await?;
     let migrated = async {
         if !is_sqlite {
             // Of the session: it goes when the connection does.
@@ -90,7 +101,7 @@ impl Database {
     /// # Errors
     /// `Unavailable` when the database is.
     pub async fn pending_migrations(&self) -> Stored<Vec<String>> {
-        let pending = Migrator::get_pending_migrations_read_only(&self.reader).await.map_err(error::of("(schema)"))?;
+        let pending = Migrator::get_pending_migrations_read_only(&self.reader.connections).await.map_err(error::of("(schema)"))?;
         Ok(pending.iter().map(|step| step.name().to_owned()).collect())
     }
 
@@ -112,8 +123,12 @@ impl Database {
     /// # Errors
     /// `Unavailable` when a connection cannot be closed in order.
     pub async fn close(&self) -> Stored<()> {
-        self.reader.close_by_ref().await.map_err(error::of("(close)"))?;
-        self.writer.close_by_ref().await.map_err(error::of("(close)"))
+        self.reader.connections.close_by_ref().await.map_err(error::of("(close)"))?;
+        if self.is_sqlite {
+            // What is in the log goes into the database: a stopped server's data is one file, also for whoever copies it.
+            self.writer.connections.execute_unprepared("PRAGMA wal_checkpoint(TRUNCATE)").await.map_err(error::of("(close)"))?;
+        }
+        self.writer.connections.close_by_ref().await.map_err(error::of("(close)"))
     }
 }
 
@@ -128,15 +143,28 @@ fn is_sqlite(url: &str) -> Stored<bool> {
 }
 
 async fn open(options: ConnectOptions) -> Stored<DatabaseConnection> {
-    sea_orm::Database::connect(options).await.map_err(error::of("(connect)"))
+    let url = options.get_url().to_owned();
+    match sea_orm::Database::connect(options).await {
+        Ok(connections) => Ok(connections),
+        Err(failed) => Err(reason(&url).await.unwrap_or_else(|| error::of("(connect)")(failed))),
+    }
+}
+
+/// Why PostgreSQL was not reached: a pool goes on trying and then says only that time is up.
+async fn reason(url: &str) -> Option<StoreError> {
+    if is_sqlite(url).ok()? {
+        return None;
+    }
+    let tried = tokio::time::timeout(REASON_PATIENCE, sqlx::PgConnection::connect(url)).await.ok()?;
+    tried.err().map(|cause| error::of_sqlx(&cause, "(connect)"))
 }
 
 fn common(url: &str, connections: u32) -> ConnectOptions {
     let mut options = ConnectOptions::new(url);
     options
         .max_connections(connections)
-        .connect_timeout(ACQUIRE_TIMEOUT)
-        .acquire_timeout(ACQUIRE_TIMEOUT)
+        .connect_timeout(TURN_PATIENCE)
+        .acquire_timeout(TURN_PATIENCE)
         // SQL text and its values may hold personal data.
         .sqlx_logging(false)
         .record_stmt_in_spans(false);
@@ -146,6 +174,7 @@ fn common(url: &str, connections: u32) -> ConnectOptions {
 fn sqlite(url: &str, connections: u32, purpose: Purpose) -> ConnectOptions {
     let mut options = common(url, connections);
     options.min_connections(1).test_before_acquire(false).max_lifetime(None).idle_timeout(None);
+    options.map_sqlx_sqlite_pool_opts(|pool| pool.after_release(|connection, _| Box::pin(has_ended_its_transaction(connection))));
     options.map_sqlx_sqlite_opts(move |sqlite| {
         let sqlite = sqlite
             .create_if_missing(purpose == Purpose::Write)
@@ -161,8 +190,34 @@ fn sqlite(url: &str, connections: u32, purpose: Purpose) -> ConnectOptions {
     options
 }
 
-fn postgres(url: &str, connections: u32) -> ConnectOptions {
+/// Whether a connection may go back to the pool. When a commit fails because the disk is full, SQLite has rolled back by
+/// itself; sqlx finds nothing to roll back, goes on counting a transaction, and would make every later one a savepoint within
+/// it: commits that commit nothing. Such a connection is closed.
+async fn has_ended_its_transaction(connection: &mut sqlx::SqliteConnection) -> Result<bool, sqlx::Error> {
+    if connection.is_in_transaction() {
+        // A rollback may be under way; what is asked now is answered after it.
+        connection.ping().await?;
+    }
+    Ok(!connection.is_in_transaction())
+}
+
+fn postgres(url: &str, connections: u32, is_away: Arc<AtomicBool>) -> ConnectOptions {
     let mut options = common(url, connections);
     options.test_before_acquire_if_idle_for(Duration::from_secs(30)).set_application_name("claviger");
+    options.map_sqlx_postgres_pool_opts(move |pool| {
+        let is_away = Arc::clone(&is_away);
+        pool.after_release(move |connection, _| Box::pin(recovered(connection, is_away.load(Ordering::SeqCst))))
+    });
     options
+}
+
+/// Whether a connection may go back to the pool. One that is left with something to say, such as the rollback of an unfinished
+/// transaction, has to get it said soon, and so has any while the database is suspected to be away; else it would hold its place in the pool until TCP gives it up, which takes a quarter
+/// of an hour when the network swallows what is sent.
+async fn recovered(connection: &mut sqlx::PgConnection, is_suspect: bool) -> Result<bool, sqlx::Error> {
+    if is_suspect || connection.should_flush() {
+        let late = |_| sqlx::Error::Io(std::io::ErrorKind::TimedOut.into());
+        tokio::time::timeout(RECOVERY_PATIENCE, connection.ping()).await.map_err(late)??;
+    }
+    Ok(true)
 }

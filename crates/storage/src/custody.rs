@@ -11,15 +11,13 @@ use app::ports::store::{StoreError, Stored};
 use async_trait::async_trait;
 use domain::ids::{DataKeyId, TenantId};
 use domain::time::Timestamp;
-use sea_orm::{
-    ColumnTrait, Condition, ConnectionTrait, DatabaseTransaction, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder, QuerySelect,
-};
+use sea_orm::{ColumnTrait, Condition, ConnectionTrait, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder, QuerySelect};
 
 use crate::dialect::statement;
 use crate::entities::{data_keys, deletion_certificates, installation_secrets, sealed_secrets};
 use crate::error::{self, Cell};
 use crate::platform::SqlPlatformTx;
-use crate::tx::SqlTenantTx;
+use crate::tx::{BoundedTx, SqlTenantTx};
 
 const DATA_KEYS: &str = "data_keys";
 const SECRETS: &str = "sealed_secrets";
@@ -41,7 +39,7 @@ fn row_of(owner: KeyOwner, key: &SealedDataKey) -> data_keys::Model {
 ///
 /// # Errors
 /// `Unavailable`, in words for the operator, when it was retired: this node has an old list of keys.
-async fn use_kek(tx: &DatabaseTransaction, kek_id: &str) -> Stored<()> {
+async fn use_kek(tx: &BoundedTx, kek_id: &str) -> Stored<()> {
     let sql = "INSERT INTO keks (id, usable_id) VALUES ($1, $1) ON CONFLICT (id) DO NOTHING";
     tx.execute_raw(statement(tx, sql, [kek_id.into()])).await.map_err(error::of(KEKS))?;
     let sql = "SELECT usable_id FROM keks WHERE id = $1";
@@ -55,7 +53,7 @@ async fn use_kek(tx: &DatabaseTransaction, kek_id: &str) -> Stored<()> {
 }
 
 /// Writes the next version over the one before it; answers whether that was still there.
-async fn replace(tx: &DatabaseTransaction, owner: KeyOwner, next: &SealedDataKey) -> Stored<bool> {
+async fn replace(tx: &BoundedTx, owner: KeyOwner, next: &SealedDataKey) -> Stored<bool> {
     use_kek(tx, &next.kek_id).await?;
     let sql = "UPDATE data_keys SET version = $1, kek_id = $2, sealed = $3 WHERE tenant_id = $4 AND id = $5 AND version = $1 - 1";
     let row = row_of(owner, next);

@@ -4,12 +4,11 @@
 
 use app::ports::store::Stored;
 use domain::ids::TenantId;
-use sea_orm::{
-    ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, SqliteTransactionMode, Statement, TransactionOptions,
-    TransactionTrait, Value,
-};
+use sea_orm::{ConnectionTrait, DatabaseTransaction, DbBackend, SqliteTransactionMode, Statement, TransactionOptions, Value};
+use uuid::Uuid;
 
 use crate::error;
+use crate::pool::Pool;
 
 /// What a transaction is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,25 +27,61 @@ pub(crate) fn statement(db: &impl ConnectionTrait, sql: impl Into<String>, value
 }
 
 /// Begins a transaction that row-level security confines to `tenant`; `None` = to the platform's view.
+pub(crate) async fn begin(db: &Pool, tenant: Option<TenantId>, purpose: Purpose) -> Stored<DatabaseTransaction> {
+    match tenant {
+        Some(tenant) => open(db, "claviger.tenant", tenant.as_uuid().to_string(), purpose).await,
+        None => open(db, "claviger.scope", Scope::Platform.name().to_owned(), purpose).await,
+    }
+}
+
+/// Begins a transaction that may write and that row-level security confines to these tenants.
+pub(crate) async fn begin_for(db: &Pool, tenants: impl Iterator<Item = Uuid>) -> Stored<DatabaseTransaction> {
+    let mut list: Vec<_> = tenants.map(|tenant| tenant.to_string()).collect();
+    list.dedup();
+    open(db, "claviger.tenant", list.join(","), Purpose::Write).await
+}
+
 /// A SQLite transaction that may write takes the write lock at once: one that reads first and writes later would fail.
-pub(crate) async fn begin(db: &DatabaseConnection, tenant: Option<TenantId>, purpose: Purpose) -> Stored<DatabaseTransaction> {
+async fn open(db: &Pool, setting: &str, value: String, purpose: Purpose) -> Stored<DatabaseTransaction> {
     let mode = match purpose {
         Purpose::Read => SqliteTransactionMode::Deferred,
         Purpose::Write => SqliteTransactionMode::Immediate,
     };
-    let sqlite_transaction_mode = (!is_postgres(db)).then_some(mode);
+    let sqlite_transaction_mode = (!is_postgres(&db.connections)).then_some(mode);
     let options = TransactionOptions { sqlite_transaction_mode, ..TransactionOptions::default() };
-    let tx = db.begin_with_options(options).await.map_err(error::of("(begin)"))?;
+    let tx = db.begin(options).await.map_err(error::of("(begin)"))?;
     if is_postgres(&tx) {
         let read_only = if purpose == Purpose::Read { ", set_config('transaction_read_only', 'on', true)" } else { "" };
-        let (setting, value) = match tenant {
-            Some(tenant) => ("claviger.tenant", tenant.as_uuid().to_string()),
-            None => ("claviger.scope", "platform".to_owned()),
-        };
         let sql = format!("SELECT set_config('{setting}', $1, true){read_only}");
         tx.query_one_raw(statement(&tx, sql, [value.into()])).await.map_err(error::of("(begin)"))?;
     }
     Ok(tx)
+}
+
+/// What row-level security shows to a transaction that is no tenant's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Scope {
+    Platform,
+    /// The audit log alone, and nothing can be written.
+    AuditSweep,
+}
+
+impl Scope {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Platform => "platform",
+            Self::AuditSweep => "audit-sweep",
+        }
+    }
+}
+
+/// From here on the transaction sees this.
+pub(crate) async fn set_scope(tx: &impl ConnectionTrait, scope: Scope) -> Stored<()> {
+    if is_postgres(tx) {
+        let set = statement(tx, "SELECT set_config('claviger.scope', $1, true)", [scope.name().into()]);
+        tx.query_one_raw(set).await.map_err(error::of("(scope)"))?;
+    }
+    Ok(())
 }
 
 /// Ends a sub-select that picks rows to delete: rows that others hold are left for the next time.
@@ -54,9 +89,20 @@ pub(crate) fn skip_locked(db: &impl ConnectionTrait) -> &'static str {
     if is_postgres(db) { " FOR UPDATE SKIP LOCKED" } else { "" }
 }
 
+/// What to do about rows that others hold. On SQLite nobody else does: a transaction that may write is the only one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Held {
+    Wait,
+    Skip,
+}
+
 /// Ends a select whose rows of `table` (its alias) are to be written next.
-pub(crate) fn lock_rows(db: &impl ConnectionTrait, table: &str) -> String {
-    if is_postgres(db) { format!(" FOR UPDATE OF {table}") } else { String::new() }
+pub(crate) fn lock_rows(db: &impl ConnectionTrait, table: &str, held: Held) -> String {
+    match (is_postgres(db), held) {
+        (false, _) => String::new(),
+        (true, Held::Wait) => format!(" FOR UPDATE OF {table}"),
+        (true, Held::Skip) => format!(" FOR UPDATE OF {table} SKIP LOCKED"),
+    }
 }
 
 /// Reads a guess counter and locks it until the transaction ends. On PostgreSQL a row is made where there was none, for
@@ -70,8 +116,17 @@ pub(crate) fn guess_counter_locked(db: &impl ConnectionTrait) -> &'static str {
     }
 }
 
+/// The database's own time in microseconds since the epoch, as an expression: what nodes whose clocks differ agree on.
+pub(crate) fn database_time(db: &impl ConnectionTrait) -> &'static str {
+    if is_postgres(db) {
+        "(extract(epoch FROM clock_timestamp()) * 1000000)::bigint"
+    } else {
+        "CAST(unixepoch('subsec') * 1000000 AS integer)"
+    }
+}
+
 /// Tells other nodes, when this transaction commits, that a ring has changed. SQLite has no other nodes.
-pub(crate) async fn notify_ring(tx: &DatabaseTransaction, tenant: TenantId, generation: u64) -> Stored<()> {
+pub(crate) async fn notify_ring(tx: &impl ConnectionTrait, tenant: TenantId, generation: u64) -> Stored<()> {
     if is_postgres(tx) {
         let payload = format!("{}:{generation}", tenant.as_uuid());
         let notify = statement(tx, "SELECT pg_notify('claviger_rings', $1)", [payload.into()]);

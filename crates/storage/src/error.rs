@@ -36,6 +36,18 @@ pub(crate) fn of_sqlx(error: &sqlx::Error, table: &'static str) -> StoreError {
     }
 }
 
+/// Whether a statement failed because its connection had ended, so that nothing was done and another connection may do it.
+/// Not so when there was no connection to be had in the first place.
+pub(crate) fn is_cut(error: &DbErr) -> bool {
+    let (DbErr::Exec(RuntimeErr::SqlxError(cause)) | DbErr::Query(RuntimeErr::SqlxError(cause))) = error else { return false };
+    match &**cause {
+        sqlx::Error::Io(_) => true,
+        // The last words of PostgreSQL when it shuts down: admin_shutdown, crash_shutdown.
+        sqlx::Error::Database(last_words) => matches!(last_words.code().as_deref(), Some("57P01" | "57P02")),
+        _ => false,
+    }
+}
+
 /// A row of `table` that does not hold what it must. `row` says which, or what is wrong with it; never the value itself.
 pub(crate) fn corrupt(table: &'static str, column: &'static str, row: impl ToString) -> StoreError {
     StoreError::Corrupt { table, column, row: row.to_string() }

@@ -9,7 +9,7 @@ use domain::ids::{FamilyId, UserId};
 use domain::time::Timestamp;
 use domain::token::family::{Binding, Generation, Head, RefreshFamily, Revocation, RevocationCause, Superseded};
 use sea_orm::sea_query::Expr;
-use sea_orm::{ColumnTrait, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder};
+use sea_orm::{ColumnTrait, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder, QuerySelect};
 use uuid::Uuid;
 
 use crate::entities::refresh_families::{Column, Entity, Model};
@@ -22,6 +22,15 @@ pub(crate) const TABLE: &str = "refresh_families";
 pub(crate) fn superseded_text(head: &Head) -> Stored<String> {
     let pairs: Vec<(u32, i64)> = head.superseded.iter().flatten().map(|old| (old.generation.as_u32(), old.at.as_micros())).collect();
     error::written(TABLE, "superseded", serde_json::to_string(&pairs))
+}
+
+/// The hour, counted from the epoch, in which the family ends: what the sweep finds it by.
+pub(crate) fn ends_hour(family: &RefreshFamily) -> i64 {
+    hour_of(family.ends_at())
+}
+
+pub(crate) const fn hour_of(at: Timestamp) -> i64 {
+    at.as_micros() / 3_600_000_000
 }
 
 pub(crate) fn to_row(tenant_id: Uuid, family: &RefreshFamily) -> Stored<Model> {
@@ -44,6 +53,7 @@ pub(crate) fn to_row(tenant_id: Uuid, family: &RefreshFamily) -> Stored<Model> {
         created_at: family.created_at.as_micros(),
         user_agent: family.user_agent.clone(),
         source: family.source.clone(),
+        ends_hour: ends_hour(family),
     })
 }
 
@@ -128,6 +138,19 @@ impl FamilyStore for SqlTenantTx {
             .map_err(error::of(TABLE))?;
         let at = revocation.at.as_micros();
         Ok(revoked.iter().any(|row| at < row.idle_expires_at && at < row.absolute_expires_at))
+    }
+
+    async fn families_last_end(&mut self) -> Stored<Option<Timestamp>> {
+        let last: Option<Option<i64>> = Entity::find()
+            .select_only()
+            .column_as(Column::AbsoluteExpiresAt.max(), "last")
+            .filter(Column::TenantId.eq(self.owner()))
+            .filter(Column::RevokedAt.is_null())
+            .into_tuple()
+            .one(&self.tx)
+            .await
+            .map_err(error::of(TABLE))?;
+        Ok(last.flatten().map(Timestamp::from_micros))
     }
 
     async fn families_revoke(&mut self, user: UserId, revocation: Revocation) -> Stored<u64> {

@@ -9,7 +9,7 @@ use domain::ids::TenantId;
 use sqlx::postgres::{PgListener, PgPoolOptions};
 use uuid::Uuid;
 
-use crate::connect::ACQUIRE_TIMEOUT;
+use crate::connect::TURN_PATIENCE;
 use crate::error;
 use crate::store::SqlStore;
 
@@ -25,7 +25,7 @@ impl RingNotices {
     pub(crate) async fn listen(url: &str) -> Stored<Self> {
         let failed = |cause: sqlx::Error| error::of_sqlx(&cause, "(listen)");
         // As `PgListener::connect` does it, but without waiting half a minute.
-        let one = PgPoolOptions::new().max_connections(1).max_lifetime(None).idle_timeout(None).acquire_timeout(ACQUIRE_TIMEOUT);
+        let one = PgPoolOptions::new().max_connections(1).max_lifetime(None).idle_timeout(None).acquire_timeout(TURN_PATIENCE);
         let pool = one.connect(url).await.map_err(failed)?;
         let mut listener = PgListener::connect_with(&pool).await.map_err(failed)?;
         listener.listen(CHANNEL).await.map_err(failed)?;

@@ -5,27 +5,29 @@
 //!
 //! Invariant: nothing here reads a user, a family's content or a tenant's secret.
 
-use app::ports::store::{PlatformTx, RingMark, Stored};
+use app::ports::store::{Leftover, PlatformTx, RingMark, Stored};
 use async_trait::async_trait;
 use domain::ids::TenantId;
 use domain::tenant::Tenant;
 use domain::text::Slug;
-use domain::time::Timestamp;
-use sea_orm::{ColumnTrait, ConnectionTrait, DatabaseTransaction, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
+use domain::time::{Timestamp, Ttl};
+use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Select};
 use uuid::Uuid;
 
 use crate::connect::Database;
-use crate::dialect::{self, Purpose, statement};
+use crate::dialect::{self, Purpose, Scope, statement};
 use crate::entities::{key_rings, tenants};
 use crate::error::{self, Cell};
-use crate::tenants::from_row;
+use crate::families;
+use crate::tenants::{self as tenants_rows, from_row};
+use crate::tx::BoundedTx;
 
 /// Values in one `IN (…)`: well below what either backend takes.
 const CHUNK: usize = 500;
 
 pub(crate) struct SqlPlatformTx {
     db: Database,
-    pub(crate) tx: DatabaseTransaction,
+    pub(crate) tx: BoundedTx,
     is_writing: bool,
 }
 
@@ -33,28 +35,22 @@ impl SqlPlatformTx {
     pub(crate) async fn begin(db: &Database) -> Stored<Self> {
         // On PostgreSQL both are the same pool, and the transaction may write from the start.
         let purpose = if db.is_sqlite { Purpose::Read } else { Purpose::Write };
-        let tx = dialect::begin(&db.reader, None, purpose).await?;
+        let tx = BoundedTx::begin(&db.reader, None, purpose).await?;
         Ok(Self { db: db.clone(), tx, is_writing: !db.is_sqlite })
     }
 
     /// The transaction, made one that may write.
-    pub(crate) async fn writing(&mut self) -> Stored<&DatabaseTransaction> {
+    pub(crate) async fn writing(&mut self) -> Stored<&BoundedTx> {
         if !self.is_writing {
-            self.tx = dialect::begin(&self.db.writer, None, Purpose::Write).await?;
+            self.tx = BoundedTx::begin(&self.db.writer, None, Purpose::Write).await?;
             self.is_writing = true;
         }
         Ok(&self.tx)
     }
+}
 
-    /// Deletes up to `limit` rows of `table`, whose primary key is `key`, for which `ended` holds; `$1` is `before`.
-    async fn sweep(&mut self, table: &'static str, key: &str, ended: &str, before: Timestamp, limit: u64) -> Stored<u64> {
-        let tx = self.writing().await?;
-        let lock = dialect::skip_locked(tx);
-        let sql = format!("DELETE FROM {table} WHERE ({key}) IN (SELECT {key} FROM {table} WHERE {ended} LIMIT $2{lock})");
-        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-        let delete = statement(tx, sql, [before.as_micros().into(), limit.into()]);
-        Ok(tx.execute_raw(delete).await.map_err(error::of(table))?.rows_affected())
-    }
+fn living() -> Select<tenants::Entity> {
+    tenants::Entity::find().filter(tenants::Column::DeletedAt.is_null())
 }
 
 fn mark((tenant, generation): (Uuid, i64)) -> Stored<RingMark> {
@@ -65,17 +61,31 @@ fn mark((tenant, generation): (Uuid, i64)) -> Stored<RingMark> {
 #[async_trait]
 impl PlatformTx for SqlPlatformTx {
     async fn tenant_by_slug(&mut self, slug: &Slug) -> Stored<Option<Tenant>> {
-        let found = tenants::Entity::find().filter(tenants::Column::Slug.eq(slug.as_str()));
+        let found = living().filter(tenants::Column::Slug.eq(slug.as_str()));
         found.one(&self.tx).await.map_err(error::of("tenants"))?.map(from_row).transpose()
     }
 
     async fn tenant_by_id(&mut self, id: TenantId) -> Stored<Option<Tenant>> {
-        let row = tenants::Entity::find_by_id(id.as_uuid()).one(&self.tx).await.map_err(error::of("tenants"))?;
+        let row = living().filter(tenants::Column::Id.eq(id.as_uuid())).one(&self.tx).await.map_err(error::of("tenants"))?;
         row.map(from_row).transpose()
     }
 
+    async fn tenants_deleted(&mut self, limit: u32) -> Stored<Vec<TenantId>> {
+        let ids: Vec<Uuid> = tenants::Entity::find()
+            .select_only()
+            .column(tenants::Column::Id)
+            .filter(tenants::Column::DeletedAt.is_not_null())
+            .order_by_asc(tenants::Column::DeletedAt)
+            .limit(u64::from(limit))
+            .into_tuple()
+            .all(&self.tx)
+            .await
+            .map_err(error::of("tenants"))?;
+        Ok(ids.into_iter().map(TenantId::from_uuid).collect())
+    }
+
     async fn tenants_page(&mut self, after: Option<&Slug>, limit: u32) -> Stored<Vec<Tenant>> {
-        let mut page = tenants::Entity::find();
+        let mut page = living();
         if let Some(after) = after {
             page = page.filter(tenants::Column::Slug.gt(after.as_str()));
         }
@@ -83,18 +93,26 @@ impl PlatformTx for SqlPlatformTx {
         rows.into_iter().map(from_row).collect()
     }
 
-    async fn rings_due(&mut self, now: Timestamp, limit: u32) -> Stored<Vec<RingMark>> {
-        let rows: Vec<(Uuid, i64)> = key_rings::Entity::find()
-            .select_only()
-            .columns([key_rings::Column::TenantId, key_rings::Column::Generation])
-            .filter(key_rings::Column::NextDueAt.lte(now.as_micros()))
-            .order_by_asc(key_rings::Column::NextDueAt)
-            .limit(u64::from(limit))
-            .into_tuple()
-            .all(&self.tx)
-            .await
-            .map_err(error::of("key_rings"))?;
-        rows.into_iter().map(mark).collect()
+    async fn rings_claim(&mut self, now: Timestamp, lease: Ttl, limit: u32) -> Stored<Vec<RingMark>> {
+        // On SQLite this is a reader's connection: most sweeps find nothing and disturb no writer.
+        let due = key_rings::Entity::find().filter(key_rings::Column::NextDueAt.lte(now.as_micros()));
+        let one = due.select_only().column(key_rings::Column::TenantId).into_tuple::<Uuid>().one(&self.tx);
+        if one.await.map_err(error::of("key_rings"))?.is_none() {
+            return Ok(Vec::new());
+        }
+        let tx = self.writing().await?;
+        let (time, lock) = (dialect::database_time(tx), dialect::skip_locked(tx));
+        let sql = format!(
+            "UPDATE key_rings SET claimed_until = {time} + $1 WHERE tenant_id IN (SELECT tenant_id FROM key_rings \
+             WHERE next_due_at <= $2 AND (claimed_until IS NULL OR claimed_until <= {time}) ORDER BY next_due_at LIMIT $3{lock}) \
+             RETURNING tenant_id, generation, next_due_at"
+        );
+        let values = [lease.as_micros().into(), now.as_micros().into(), i64::from(limit).into()];
+        let rows = tx.query_all_raw(statement(tx, sql, values)).await.map_err(error::of("key_rings"))?;
+        let claimed = rows.iter().map(|row| Ok((row.try_get_by_index(2)?, row.try_get_by_index(0)?, row.try_get_by_index(1)?)));
+        let mut claimed: Vec<(i64, Uuid, i64)> = claimed.collect::<Result<_, _>>().map_err(error::of("key_rings"))?;
+        claimed.sort_unstable();
+        claimed.into_iter().map(|(_, tenant, generation)| mark((tenant, generation))).collect()
     }
 
     async fn ring_generations(&mut self, tenants: &[TenantId]) -> Stored<Vec<RingMark>> {
@@ -115,20 +133,26 @@ impl PlatformTx for SqlPlatformTx {
         Ok(marks)
     }
 
-    async fn families_sweep(&mut self, before: Timestamp, limit: u32) -> Stored<u64> {
-        let ended = "idle_expires_at < $1 OR absolute_expires_at < $1";
-        self.sweep("refresh_families", "tenant_id, id", ended, before, u64::from(limit)).await
-    }
-
-    async fn guesses_sweep(&mut self, before: Timestamp, limit: u32) -> Stored<u64> {
-        let limit = u64::from(limit);
-        let counters = self.sweep("guess_counters", "tenant_id, scope, subject", "touched_at < $1", before, limit).await?;
-        let sources =
-            self.sweep("known_sources", "tenant_id, user_id, source", "seen_at < $1", before, limit.saturating_sub(counters)).await?;
-        Ok(counters + sources)
+    async fn sweep(&mut self, what: Leftover, before: Timestamp, limit: u32) -> Stored<u64> {
+        let hour = families::hour_of(before);
+        let of_families = format!("ends_hour <= {hour} AND (idle_expires_at < $1 OR absolute_expires_at < $1)");
+        let (key, is_over) = match what {
+            Leftover::Families => ("tenant_id, id", of_families.as_str()),
+            Leftover::GuessCounters => ("tenant_id, scope, subject", "touched_at < $1"),
+            Leftover::KnownSources => ("tenant_id, user_id, source", "seen_at < $1"),
+            Leftover::AuditEvents => ("tenant_id, id", "at < $1"),
+        };
+        let tx = self.writing().await?;
+        if what == Leftover::AuditEvents {
+            dialect::set_scope(tx, Scope::AuditSweep).await?;
+        }
+        let (before, lock) = (before.as_micros().into(), dialect::skip_locked(tx));
+        let removed = tenants_rows::delete_some(tx, what.table(), key, is_over, before, u64::from(limit), lock).await?;
+        dialect::set_scope(tx, Scope::Platform).await?;
+        Ok(removed)
     }
 
     async fn commit(self: Box<Self>) -> Stored<()> {
-        self.tx.commit().await.map_err(error::of("(commit)"))
+        self.tx.commit().await
     }
 }

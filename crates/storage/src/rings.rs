@@ -61,6 +61,7 @@ impl RingStore for SqlTenantTx {
             ring: error::written(TABLE, "ring", serde_json::to_string(&change.ring))?,
             next_due_at: change.next_due_at.map(|at| at.as_micros()),
             updated_at: changed_at(&change.ring),
+            claimed_until: None,
         };
         key_rings::Entity::insert(row.into_active_model()).exec_without_returning(&self.tx).await.map_err(error::of(TABLE))?;
         self.kids_claim(kids(&change.ring).iter()).await?;
@@ -83,6 +84,7 @@ impl RingStore for SqlTenantTx {
             .col_expr(key_rings::Column::Ring, Expr::value(error::written(TABLE, "ring", serde_json::to_string(&change.ring))?))
             .col_expr(key_rings::Column::NextDueAt, Expr::value(change.next_due_at.map(|at| at.as_micros())))
             .col_expr(key_rings::Column::UpdatedAt, Expr::value(changed_at(&change.ring)))
+            .col_expr(key_rings::Column::ClaimedUntil, Expr::value(None::<i64>))
             .filter(key_rings::Column::TenantId.eq(self.owner()))
             .filter(key_rings::Column::Generation.eq(generation - 1))
             .exec(&self.tx)
@@ -98,7 +100,7 @@ impl RingStore for SqlTenantTx {
         if !change.destroyed.is_empty() {
             sealed_secrets::Entity::delete_many()
                 .filter(sealed_secrets::Column::TenantId.eq(self.owner()))
-                .filter(sealed_secrets::Column::Name.is_in(change.destroyed.iter().map(Kid::as_str)))
+                .filter(sealed_secrets::Column::Name.is_in(&change.destroyed))
                 .exec(&self.tx)
                 .await
                 .map_err(error::of("sealed_secrets"))?;

@@ -1,39 +1,34 @@
 //! The door: begins transactions, each for one tenant or for the platform.
 //!
-//! Invariant: beginning a transaction and a whole refresh take no longer than [`PATIENCE`], even when the network swallows
-//! what is sent.
+//! Invariant: nothing here takes longer than its patience, even when the network swallows what is sent.
 
 use std::time::Duration;
 
-use app::ports::store::{PlatformTx, Store, StoreError, Stored, TenantTx};
+use app::ports::store::{PlatformTx, Store, Stored, TenantTx};
 use app::tokens::judgement::{Judgement, RefreshAttempt};
 use async_trait::async_trait;
 use domain::ids::TenantId;
-use sea_orm::ConnectionTrait;
 
 use crate::connect::Database;
-use crate::dialect::{self, Purpose};
+use crate::dialect::Purpose;
 use crate::error;
 use crate::lane::Lane;
 use crate::platform::SqlPlatformTx;
-use crate::refresh;
-use crate::tx::SqlTenantTx;
+use crate::tx::{PATIENCE, SqlTenantTx, within};
 
-const PATIENCE: Duration = Duration::from_secs(3);
 const PING_PATIENCE: Duration = Duration::from_secs(1);
 
 /// The [`Store`] on a [`Database`].
 #[derive(Debug, Clone)]
 pub struct SqlStore {
     db: Database,
-    /// Of SQLite alone: PostgreSQL takes many commits side by side.
-    lane: Option<Lane>,
+    lane: Lane,
 }
 
 impl SqlStore {
     /// Must be called on a tokio runtime.
     pub fn new(db: Database) -> Self {
-        let lane = db.is_sqlite.then(|| Lane::start(db.clone()));
+        let lane = Lane::start(&db);
         Self { db, lane }
     }
 
@@ -42,35 +37,25 @@ impl SqlStore {
     }
 }
 
-async fn within<T>(patience: Duration, work: impl Future<Output = Stored<T>>) -> Stored<T> {
-    tokio::time::timeout(patience, work).await.unwrap_or_else(|_| Err(StoreError::Unavailable("no answer in time".to_owned())))
-}
-
 #[async_trait]
 impl Store for SqlStore {
     async fn begin(&self, tenant: TenantId) -> Stored<Box<dyn TenantTx>> {
-        let tx = within(PATIENCE, dialect::begin(&self.db.writer, Some(tenant), Purpose::Write)).await?;
-        Ok(Box::new(SqlTenantTx::new(tx, tenant, Purpose::Write)))
+        Ok(Box::new(SqlTenantTx::begin(&self.db.writer, tenant, Purpose::Write).await?))
     }
 
     async fn begin_read(&self, tenant: TenantId) -> Stored<Box<dyn TenantTx>> {
-        let tx = within(PATIENCE, dialect::begin(&self.db.reader, Some(tenant), Purpose::Read)).await?;
-        Ok(Box::new(SqlTenantTx::new(tx, tenant, Purpose::Read)))
+        Ok(Box::new(SqlTenantTx::begin(&self.db.reader, tenant, Purpose::Read).await?))
     }
 
     async fn begin_platform(&self) -> Stored<Box<dyn PlatformTx>> {
-        Ok(Box::new(within(PATIENCE, SqlPlatformTx::begin(&self.db)).await?))
+        Ok(Box::new(SqlPlatformTx::begin(&self.db).await?))
     }
 
     async fn refresh(&self, tenant: TenantId, attempt: RefreshAttempt) -> Stored<Option<Judgement>> {
-        match &self.lane {
-            Some(lane) => within(PATIENCE, lane.refresh(tenant, attempt)).await,
-            None => within(PATIENCE, refresh::refresh(&self.db, tenant, &attempt)).await,
-        }
+        within(PATIENCE, self.lane.refresh(tenant, attempt)).await
     }
 
     async fn ping(&self) -> Stored<()> {
-        let ping = async { self.db.reader.execute_unprepared("SELECT 1").await.map(|_| ()).map_err(error::of("(ping)")) };
-        within(PING_PATIENCE, ping).await
+        within(PING_PATIENCE, async { self.db.reader.ping().await.map_err(error::of("(ping)")) }).await
     }
 }

@@ -1,21 +1,35 @@
 //! The tenant's own row.
 //!
-//! Invariant: deleting a tenant leaves its audit log, its used kids and the certificate of its deletion, and nothing else.
+//! A tenant is deleted in two steps: its row is marked, which hides it from everybody at once, and then all it owns goes in
+//! portions, so that no transaction is as large as the tenant. The row goes last; until then the sweep finds what is left.
+//!
+//! Invariant: an erased tenant leaves its audit log, its used kids and the certificate of its deletion, and nothing else.
 
 use app::ports::store::{Destroyed, SecretStore, StoreError, Stored, TenantStore};
 use async_trait::async_trait;
 use domain::ids::TenantId;
 use domain::tenant::{Tenant, TenantStatus};
 use domain::time::Timestamp;
-use sea_orm::{ActiveModelTrait, ActiveValue, ColumnTrait, EntityTrait, IntoActiveModel, QueryFilter};
-
-use crate::entities::{
-    data_keys, deletion_certificates, guess_counters, key_rings, known_sources, refresh_families, sealed_secrets, tenants, users,
+use sea_orm::sea_query::{Expr, LockType};
+use sea_orm::{
+    ActiveModelTrait, ActiveValue, ColumnTrait, ConnectionTrait, EntityTrait, IntoActiveModel, PaginatorTrait, QueryFilter, QuerySelect,
+    Value,
 };
+
+use crate::dialect::statement;
+use crate::entities::{data_keys, deletion_certificates, key_rings, refresh_families, sealed_secrets, tenants, users};
 use crate::error::{self, Cell};
 use crate::tx::SqlTenantTx;
 
 const TABLE: &str = "tenants";
+
+/// What a tenant owns in any number, with its primary key.
+const OWNED: [(&str, &str); 4] = [
+    ("refresh_families", "tenant_id, id"),
+    ("known_sources", "tenant_id, user_id, source"),
+    ("guess_counters", "tenant_id, scope, subject"),
+    ("users", "tenant_id, id"),
+];
 
 pub(crate) fn to_row(tenant: &Tenant) -> Stored<tenants::Model> {
     let (status, suspended_at) = match tenant.status {
@@ -32,6 +46,7 @@ pub(crate) fn to_row(tenant: &Tenant) -> Stored<tenants::Model> {
         policy: error::written(TABLE, "policy", serde_json::to_string(&tenant.policy))?,
         created_at: tenant.created_at.as_micros(),
         updated_at: tenant.updated_at.as_micros(),
+        deleted_at: None,
     })
 }
 
@@ -55,6 +70,33 @@ pub(crate) fn from_row(row: tenants::Model) -> Stored<Tenant> {
     })
 }
 
+impl SqlTenantTx {
+    async fn tenant_row(&self, lock: Option<LockType>) -> Stored<Option<Tenant>> {
+        let mut find = tenants::Entity::find_by_id(self.owner()).filter(tenants::Column::DeletedAt.is_null());
+        if let Some(lock) = lock {
+            find = find.lock(lock);
+        }
+        find.one(&self.tx).await.map_err(error::of(TABLE))?.map(from_row).transpose()
+    }
+}
+
+/// Deletes up to `limit` rows of `table`, whose primary key is `key`, for which `condition` holds; `$1` in it is `value`.
+/// `lock` ends the select that picks them. Answers how many.
+pub(crate) async fn delete_some(
+    tx: &impl ConnectionTrait,
+    table: &'static str,
+    key: &str,
+    condition: &str,
+    value: Value,
+    limit: u64,
+    lock: &str,
+) -> Stored<u64> {
+    let sql = format!("DELETE FROM {table} WHERE ({key}) IN (SELECT {key} FROM {table} WHERE {condition} LIMIT $2{lock})");
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    let delete = statement(tx, sql, [value, limit.into()]);
+    Ok(tx.execute_raw(delete).await.map_err(error::of(table))?.rows_affected())
+}
+
 #[async_trait]
 impl TenantStore for SqlTenantTx {
     async fn tenant_insert(&mut self, tenant: &Tenant) -> Stored<()> {
@@ -65,8 +107,12 @@ impl TenantStore for SqlTenantTx {
     }
 
     async fn tenant(&mut self) -> Stored<Option<Tenant>> {
-        let row = tenants::Entity::find_by_id(self.owner()).one(&self.tx).await.map_err(error::of(TABLE))?;
-        row.map(from_row).transpose()
+        // Shared by all who write for the tenant, but not with whoever deletes it.
+        self.tenant_row(self.may_write().then_some(LockType::KeyShare)).await
+    }
+
+    async fn tenant_locked(&mut self) -> Stored<Option<Tenant>> {
+        self.tenant_row(Some(LockType::Update)).await
     }
 
     async fn tenant_update(&mut self, tenant: &Tenant) -> Stored<()> {
@@ -77,42 +123,54 @@ impl TenantStore for SqlTenantTx {
         let updated = tenants::Entity::update_many()
             .set(row)
             .filter(tenants::Column::Id.eq(self.owner()))
+            .filter(tenants::Column::DeletedAt.is_null())
             .exec(&self.tx)
             .await
             .map_err(error::of(TABLE))?;
         if updated.rows_affected == 1 { Ok(()) } else { Err(StoreError::Conflict) }
     }
 
-    async fn tenant_delete(&mut self) -> Stored<Destroyed> {
-        macro_rules! delete_all {
-            ($table:ident) => {
-                $table::Entity::delete_many()
-                    .filter($table::Column::TenantId.eq(self.owner()))
-                    .exec(&self.tx)
-                    .await
-                    .map_err(error::of(stringify!($table)))?
-                    .rows_affected
-            };
-        }
+    async fn tenant_delete(&mut self, at: Timestamp) -> Stored<Destroyed> {
+        self.tenant_locked().await?.ok_or(StoreError::Conflict)?;
         let data_key = self.data_key().await?.map(|key| key.id);
         // First of all: if anything below should be left behind anywhere, it is unreadable.
-        delete_all!(data_keys);
-        let destroyed = Destroyed {
-            data_key,
-            secrets: delete_all!(sealed_secrets),
-            sessions: delete_all!(refresh_families),
-            known_sources: delete_all!(known_sources),
-            guess_counters: delete_all!(guess_counters),
-            users: delete_all!(users),
-        };
-        delete_all!(key_rings);
-        tenants::Entity::delete_by_id(self.owner()).exec(&self.tx).await.map_err(error::of(TABLE))?;
-        Ok(destroyed)
+        data_keys::Entity::delete_by_id(self.owner()).exec(&self.tx).await.map_err(error::of("data_keys"))?;
+        tenants::Entity::update_many()
+            .col_expr(tenants::Column::DeletedAt, Expr::value(at.as_micros()))
+            .filter(tenants::Column::Id.eq(self.owner()))
+            .exec(&self.tx)
+            .await
+            .map_err(error::of(TABLE))?;
+        // Few rows, and what must not wait: from here on nothing can be signed or opened for this tenant.
+        let secrets = sealed_secrets::Entity::delete_many().filter(sealed_secrets::Column::TenantId.eq(self.owner()));
+        let secrets = secrets.exec(&self.tx).await.map_err(error::of("sealed_secrets"))?.rows_affected;
+        key_rings::Entity::delete_by_id(self.owner()).exec(&self.tx).await.map_err(error::of("key_rings"))?;
+        let users = users::Entity::find().filter(users::Column::TenantId.eq(self.owner())).count(&self.tx);
+        let users = users.await.map_err(error::of("users"))?;
+        let sessions = refresh_families::Entity::find().filter(refresh_families::Column::TenantId.eq(self.owner())).count(&self.tx);
+        let sessions = sessions.await.map_err(error::of("refresh_families"))?;
+        Ok(Destroyed { data_key, secrets, users, sessions })
     }
 
     async fn deletion_certify(&mut self, certificate: &str, at: Timestamp) -> Stored<()> {
         let row = deletion_certificates::Model { tenant_id: self.owner(), at: at.as_micros(), certificate: certificate.to_owned() };
         let insert = deletion_certificates::Entity::insert(row.into_active_model()).exec_without_returning(&self.tx).await;
         insert.map(|_| ()).map_err(error::of("deletion_certificates"))
+    }
+
+    async fn tenant_erase(&mut self, limit: u32) -> Stored<bool> {
+        let deleted = tenants::Entity::find_by_id(self.owner()).filter(tenants::Column::DeletedAt.is_not_null()).lock_exclusive();
+        if deleted.one(&self.tx).await.map_err(error::of(TABLE))?.is_none() {
+            return Ok(true);
+        }
+        let mut left = u64::from(limit);
+        for (table, key) in OWNED {
+            left -= delete_some(&self.tx, table, key, "tenant_id = $1", self.owner().into(), left, "").await?;
+            if left == 0 {
+                return Ok(false);
+            }
+        }
+        tenants::Entity::delete_by_id(self.owner()).exec(&self.tx).await.map_err(error::of(TABLE))?;
+        Ok(true)
     }
 }

@@ -1,25 +1,83 @@
 //! One transaction on behalf of one tenant. Its ports are implemented in the files that are named after them.
 //!
-//! Invariant: the tenant is set when the transaction begins and cannot be changed.
+//! Invariant: the tenant is set when the transaction begins and cannot be changed; and nothing in here waits for ever, even
+//! when the network swallows what is sent.
+
+use std::time::Duration;
 
 use app::ports::store::{StoreError, Stored, TenantTx};
 use async_trait::async_trait;
 use domain::ids::TenantId;
-use sea_orm::DatabaseTransaction;
+use sea_orm::{ConnectionTrait, DatabaseTransaction, DbBackend, DbErr, ExecResult, QueryResult, RuntimeErr, Statement};
 use uuid::Uuid;
 
-use crate::dialect::Purpose;
+use crate::dialect::{self, Purpose};
 use crate::error;
+use crate::pool::Pool;
+
+/// How long beginning a transaction may take, and a whole refresh.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(4);
+/// How long the answer to one statement is waited for: a second longer than PostgreSQL works on it, so that a slow database
+/// gets to say so itself.
+const ANSWER_PATIENCE: Duration = Duration::from_secs(4);
+const NO_ANSWER: &str = "no answer in time";
+
+/// Gives up on `work` after `patience`.
+pub(crate) async fn within<T>(patience: Duration, work: impl Future<Output = Stored<T>>) -> Stored<T> {
+    tokio::time::timeout(patience, work).await.unwrap_or_else(|_| Err(StoreError::Unavailable(NO_ANSWER.to_owned())))
+}
+
+/// A transaction whose statements are given up when no answer comes.
+pub(crate) struct BoundedTx(DatabaseTransaction);
+
+impl BoundedTx {
+    pub(crate) async fn begin(db: &Pool, tenant: Option<TenantId>, purpose: Purpose) -> Stored<Self> {
+        within(PATIENCE, dialect::begin(db, tenant, purpose)).await.map(Self)
+    }
+
+    pub(crate) async fn commit(self) -> Stored<()> {
+        answered(ANSWER_PATIENCE, self.0.commit()).await.map_err(error::of("(commit)"))
+    }
+}
+
+/// Gives up on the answer to `statement` after `patience`.
+pub(crate) async fn answered<T>(patience: Duration, statement: impl Future<Output = Result<T, DbErr>>) -> Result<T, DbErr> {
+    let answer = tokio::time::timeout(patience, statement).await;
+    answer.unwrap_or_else(|_| Err(DbErr::Conn(RuntimeErr::Internal(NO_ANSWER.to_owned()))))
+}
+
+#[async_trait]
+impl ConnectionTrait for BoundedTx {
+    fn get_database_backend(&self) -> DbBackend {
+        self.0.get_database_backend()
+    }
+
+    async fn execute_raw(&self, statement: Statement) -> Result<ExecResult, DbErr> {
+        answered(ANSWER_PATIENCE, self.0.execute_raw(statement)).await
+    }
+
+    async fn execute_unprepared(&self, sql: &str) -> Result<ExecResult, DbErr> {
+        answered(ANSWER_PATIENCE, self.0.execute_unprepared(sql)).await
+    }
+
+    async fn query_one_raw(&self, statement: Statement) -> Result<Option<QueryResult>, DbErr> {
+        answered(ANSWER_PATIENCE, self.0.query_one_raw(statement)).await
+    }
+
+    async fn query_all_raw(&self, statement: Statement) -> Result<Vec<QueryResult>, DbErr> {
+        answered(ANSWER_PATIENCE, self.0.query_all_raw(statement)).await
+    }
+}
 
 pub(crate) struct SqlTenantTx {
-    pub(crate) tx: DatabaseTransaction,
+    pub(crate) tx: BoundedTx,
     tenant: TenantId,
     purpose: Purpose,
 }
 
 impl SqlTenantTx {
-    pub(crate) const fn new(tx: DatabaseTransaction, tenant: TenantId, purpose: Purpose) -> Self {
-        Self { tx, tenant, purpose }
+    pub(crate) async fn begin(db: &Pool, tenant: TenantId, purpose: Purpose) -> Stored<Self> {
+        Ok(Self { tx: BoundedTx::begin(db, Some(tenant), purpose).await?, tenant, purpose })
     }
 
     /// Whether what is read here may be written next, so that its row is to be locked.
@@ -45,6 +103,6 @@ impl TenantTx for SqlTenantTx {
     }
 
     async fn commit(self: Box<Self>) -> Stored<()> {
-        self.tx.commit().await.map_err(error::of("(commit)"))
+        self.tx.commit().await
     }
 }

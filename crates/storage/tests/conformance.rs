@@ -1,9 +1,11 @@
-//! The conformance suite on SQLite and on a real PostgreSQL, and what is particular to each.
+//! The conformance suite in memory, on SQLite and on a real PostgreSQL, and what is particular to each.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use app::ports::store::{RingMark, Store, StoreError};
+use app::tokens::judgement::{RefreshRefused, Verdict};
+use migrations::{Migrator, MigratorTrait};
 use storage::{Database, SqlStore, connect, migrate};
 use testkit::sample;
 
@@ -16,6 +18,13 @@ async fn opened(url: &str) -> Database {
 
 macro_rules! on_every_backend {
     ($($module:ident :: $check:ident),+ $(,)?) => {
+        mod memory {
+            use super::*;
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+            async fn $check() {
+                testkit::conformance::$module::$check(Arc::new(testkit::memory_store::MemoryStore::default())).await;
+            })+
+        }
         mod sqlite {
             use super::*;
             $(#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
@@ -41,6 +50,7 @@ on_every_backend! {
     audit::a_dropped_transaction_rolls_back,
     contention::of_many_refreshes_exactly_one_rotates,
     contention::parallel_refreshes_do_not_mix,
+    contention::a_mixed_batch_is_judged_one_by_one,
     contention::of_many_ring_changes_exactly_one_is_written,
     contention::no_parallel_guess_goes_uncounted,
     custody::an_owner_has_one_data_key_and_its_versions_follow_each_other,
@@ -56,9 +66,14 @@ on_every_backend! {
     isolation::no_tenant_reaches_another,
     platform::tenants_are_found,
     platform::due_rings_are_found,
+    platform::a_due_ring_is_claimed_once,
     platform::what_has_ended_is_swept,
     rings::a_ring_is_replaced_by_its_successor,
     rings::a_kid_is_never_used_again,
+    tenants::a_deleted_tenant_is_gone_at_once_and_erased_in_portions,
+    tenants::parallel_changes_of_a_tenant_are_all_kept,
+    tenants::parallel_changes_of_a_user_are_all_kept,
+    tenants::nothing_is_written_for_a_deleted_tenant,
     users::a_user_comes_and_goes,
     users::a_name_is_taken_once,
     users::a_reader_does_not_write,
@@ -95,6 +110,7 @@ async fn row_level_security_hides_rows_from_raw_queries() {
         ("claviger.tenant", &tenant, [1, 1, 1, 1, 2, 1, 1, 1, 1]),
         ("claviger.tenant", "", [0; 9]),
         ("claviger.scope", "platform", [2, 0, 2, 2, 0, 1, 1, 0, 2]),
+        ("claviger.scope", "audit-sweep", [0, 0, 0, 0, 0, 0, 0, 1, 0]),
     ] {
         sqlx::query(setting(name, value)).execute(&mut *tx).await.expect("set");
         for (table, expected) in tables.iter().zip(is_seen) {
@@ -119,12 +135,43 @@ async fn a_changed_ring_is_noticed_elsewhere() {
     assert_eq!(notice, Ok(Some(RingMark { tenant_id: home.id(), generation: 2 })));
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_held_family_holds_up_nobody_else_on_postgres() {
+    let url = testkit::postgres::fresh_database().await;
+    let store = Arc::new(SqlStore::new(opened(&url).await));
+    let home = sample::home(&*store).await.expect("stored");
+    let others: Vec<_> = (0..100).map(|_| sample::family(home.alice.id)).collect();
+    let mut tx = store.begin(home.id()).await.expect("begins");
+    for family in &others {
+        tx.family_insert(family).await.expect("stored");
+    }
+    tx.commit().await.expect("commits");
+    let logout = domain::token::family::Revocation { at: sample::NOW, cause: domain::token::family::RevocationCause::Logout };
+    let mut holder = store.begin(home.id()).await.expect("begins");
+    assert_eq!(holder.family_revoke(home.family.id, logout).await, Ok(true));
+
+    let ask = |family| {
+        let attempt = sample::attempt(family, domain::token::family::Generation::FIRST, sample::NOW);
+        let (store, tenant) = (Arc::clone(&store), home.id());
+        tokio::spawn(async move { store.refresh(tenant, attempt).await.expect("answered").expect("there").verdict })
+    };
+    let held = [(); 3].map(|()| ask(home.family.id));
+    for free in others.iter().map(|family| ask(family.id)).collect::<Vec<_>>() {
+        assert_eq!(free.await.expect("no panic"), Verdict::Rotated, "while the other one waits");
+    }
+    holder.commit().await.expect("commits");
+    for held in held {
+        let revoked = Verdict::Refused(RefreshRefused::Family(domain::token::family::Refused::Revoked));
+        assert_eq!(held.await.expect("no panic"), revoked, "it saw what it waited for");
+    }
+}
+
 #[tokio::test]
 async fn pending_migrations_are_known_before_and_after() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     for url in [format!("sqlite:{}", folder.path().join("a.db").display()), testkit::postgres::fresh_database().await] {
         let db = connect(&url, 2).await.expect("connected");
-        assert_eq!(db.pending_migrations().await.expect("read").len(), 2, "{}", db.kind());
+        assert_eq!(db.pending_migrations().await.expect("read").len(), Migrator::migrations().len(), "{}", db.kind());
         migrate(&url).await.expect("migrated");
         assert_eq!(db.pending_migrations().await, Ok(vec![]), "{}", db.kind());
     }

@@ -1,27 +1,63 @@
-//! A PostgreSQL server of the test's own: made on first use, shared by the process, gone when the process is.
+//! A PostgreSQL server of the test's own, gone when the process is: [`fresh_database`] for most, in a server that the process
+//! shares; [`Postgres`] for those who stop it.
 //!
-//! A shell starts the server and waits for the end of its standard input, which comes when this process ends, however it
-//! ends. (`PR_SET_PDEATHSIG` would not do: it fires when the *thread* ends that started the server.)
+//! A shell starts and stops the server as it is told on its standard input, and ends it with that input, which ends when this
+//! process does, however it does. (`PR_SET_PDEATHSIG` would not do: it fires when the *thread* ends that started the server.)
 //!
 //! Invariant: tests connect as a role that is no superuser, so that row-level security applies.
 
+use std::io::{BufRead, BufReader, Write};
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::sync::OnceLock;
+use std::process::{Child, ChildStdout, Command, Stdio};
+use std::sync::{Mutex, MutexGuard, OnceLock};
 use std::time::{Duration, Instant};
 
-const MISSING: &str = "PostgreSQL is not installed, and these tests need a real one: `apt-get install postgresql` (or put initdb, postgres \
+/// What to install where there is none.
+pub const MISSING: &str = "PostgreSQL is not installed, and these tests need a real one: `apt-get install postgresql` (or put initdb, postgres \
                        and psql into PATH)";
 const APP_ROLE: &str = "claviger_test";
 const START_PATIENCE: Duration = Duration::from_secs(30);
 
+/// What an acknowledged commit survives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Durability {
+    /// The end of a client, no more: nothing is flushed. For tests.
+    None,
+    /// A power cut: PostgreSQL as it comes.
+    Full,
+}
+
+/// What the shell does: one server at a time, which it starts and stops as it is told.
+const WATCHDOG: &str = r#"
+home=$1; shift
+up() { "$@" >>"$home.log" 2>&1 </dev/null & server=$!; }
+down() { kill -QUIT $server; wait $server; }
+up "$@"
+while read -r order; do
+    case $order in
+        stop) down; server=; echo stopped ;;
+        start) up "$@" ;;
+    esac
+done
+[ -z "$server" ] || down
+rm -rf "$home" "$home.log"
+"#;
+
+/// A server. Dropping it ends it.
 #[derive(Debug)]
-struct Server {
+pub struct Postgres {
     bin: PathBuf,
+    home: PathBuf,
     port: u16,
+    watchdog: Mutex<Watchdog>,
+}
+
+#[derive(Debug)]
+struct Watchdog {
     /// Its standard input is what keeps the server alive.
-    _watchdog: Child,
+    shell: Child,
+    says: BufReader<ChildStdout>,
 }
 
 /// A fresh, empty database; answers its URL.
@@ -30,17 +66,123 @@ struct Server {
 /// When there is no PostgreSQL, with the words what to install.
 pub async fn fresh_database() -> String {
     tokio::task::spawn_blocking(|| {
-        static SERVER: OnceLock<Server> = OnceLock::new();
-        let server = SERVER.get_or_init(start);
-        let name = format!("t{}", crate::sample::next());
-        server.psql(&format!("CREATE DATABASE {name} OWNER {APP_ROLE}")).expect("a new database");
-        format!("postgres://{APP_ROLE}@127.0.0.1:{}/{name}", server.port)
+        static SHARED: OnceLock<Postgres> = OnceLock::new();
+        SHARED.get_or_init(|| Postgres::start(Durability::None)).fresh_database()
     })
     .await
     .expect("PostgreSQL starts")
 }
 
-impl Server {
+impl Postgres {
+    /// Makes a server with a data folder of its own and waits until it answers. Blocks.
+    ///
+    /// # Panics
+    /// When there is no PostgreSQL, with the words what to install.
+    pub fn start(durability: Durability) -> Self {
+        let bin = find_bin().expect(MISSING);
+        let (prefix, owner) = as_nobody();
+        // Removed by the watchdog.
+        let home = tempfile::Builder::new().prefix("claviger-pg-").tempdir().expect("a temporary folder").keep();
+        if let Some(owner) = owner {
+            let status = Command::new("chown").arg(owner).arg(&home).status();
+            assert!(status.is_ok_and(|status| status.success()), "chown of {}", home.display());
+        }
+        let data = home.join("data");
+        let run = |tool: &str| {
+            let mut words = prefix.clone();
+            words.push(bin.join(tool).display().to_string());
+            words
+        };
+
+        let initdb = run("initdb");
+        let made = Command::new(&initdb[0])
+            .args(&initdb[1..])
+            .args(["--no-sync", "-A", "trust", "-U", "postgres", "-E", "UTF8", "--locale=C", "-D"])
+            .arg(&data)
+            .current_dir(&home)
+            .output()
+            .expect("initdb runs");
+        assert!(made.status.success(), "initdb: {}", String::from_utf8_lossy(&made.stderr));
+
+        let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).and_then(|free| free.local_addr()).expect("a free port").port();
+        let unflushed: &[&str] = match durability {
+            Durability::None => &["-F"],
+            Durability::Full => &[],
+        };
+        let mut shell = Command::new("sh")
+            .args(["-c", WATCHDOG, "watchdog"])
+            .arg(&home)
+            .args(run("postgres"))
+            .arg("-D")
+            .arg(&data)
+            .args(unflushed)
+            .args(["-h", "127.0.0.1", "-p", &port.to_string(), "-c", "unix_socket_directories=", "-c", "max_connections=200"])
+            .current_dir(&home)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("sh runs");
+        let says = BufReader::new(shell.stdout.take().expect("a pipe"));
+        let server = Self { bin, home, port, watchdog: Mutex::new(Watchdog { shell, says }) };
+        server.wait_for(&format!("CREATE ROLE {APP_ROLE} LOGIN NOSUPERUSER NOBYPASSRLS"));
+        server
+    }
+
+    /// Where it listens, at 127.0.0.1.
+    pub const fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Makes an empty database; answers its URL. Blocks.
+    ///
+    /// # Panics
+    /// When the server is stopped.
+    pub fn fresh_database(&self) -> String {
+        let name = format!("t{}", crate::sample::next());
+        self.psql(&format!("CREATE DATABASE {name} OWNER {APP_ROLE}")).expect("a new database");
+        format!("postgres://{APP_ROLE}@127.0.0.1:{}/{name}", self.port)
+    }
+
+    /// The folder with its programs, of which one may be wanted: pgbench.
+    pub fn bin(&self) -> &Path {
+        &self.bin
+    }
+
+    /// Stops it in immediate mode, as a crash would, and waits until it is gone. Blocks.
+    ///
+    /// # Panics
+    /// When the watchdog is gone.
+    pub fn stop(&self) {
+        let mut watchdog = self.order("stop");
+        let mut answer = String::new();
+        watchdog.says.read_line(&mut answer).expect("the watchdog answers");
+        assert_eq!(answer.trim(), "stopped");
+    }
+
+    /// Starts it again after [`Self::stop`], on the same port with the same data, and waits until it answers. Blocks.
+    ///
+    /// # Panics
+    /// When it does not start.
+    pub fn start_again(&self) {
+        drop(self.order("start"));
+        self.wait_for("SELECT 1");
+    }
+
+    fn order(&self, word: &str) -> MutexGuard<'_, Watchdog> {
+        let mut watchdog = self.watchdog.lock().expect("nobody panicked with it");
+        writeln!(watchdog.shell.stdin.as_mut().expect("a pipe"), "{word}").expect("the watchdog listens");
+        watchdog
+    }
+
+    fn wait_for(&self, sql: &str) {
+        let begun = Instant::now();
+        while let Err(error) = self.psql(sql) {
+            assert!(begun.elapsed() < START_PATIENCE, "PostgreSQL did not start: {error}; its log is {}.log", self.home.display());
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+
     /// Runs one statement as the superuser.
     fn psql(&self, sql: &str) -> Result<(), String> {
         let output = Command::new(self.bin.join("psql"))
@@ -52,7 +194,7 @@ impl Server {
 }
 
 /// The folder with initdb, postgres and psql; the newest version when there are several.
-fn find_bin() -> Option<PathBuf> {
+pub fn find_bin() -> Option<PathBuf> {
     let is_complete = |bin: &Path| ["initdb", "postgres", "psql"].iter().all(|tool| bin.join(tool).exists());
     let path = std::env::var_os("PATH").unwrap_or_default();
     let mut packaged: Vec<PathBuf> =
@@ -74,55 +216,4 @@ fn as_nobody() -> (Vec<String>, Option<String>) {
     let group = id(&["-g", user]).expect("its group");
     let words = ["setpriv", "--reuid", user, "--regid", &group, "--clear-groups", "--"];
     (words.map(str::to_owned).to_vec(), Some(format!("{user}:{group}")))
-}
-
-fn start() -> Server {
-    let bin = find_bin().expect(MISSING);
-    let (prefix, owner) = as_nobody();
-    // Removed by the watchdog.
-    let home = tempfile::Builder::new().prefix("claviger-pg-").tempdir().expect("a temporary folder").keep();
-    if let Some(owner) = owner {
-        let status = Command::new("chown").arg(owner).arg(&home).status();
-        assert!(status.is_ok_and(|status| status.success()), "chown of {}", home.display());
-    }
-    let data = home.join("data");
-    let run = |tool: &str| {
-        let mut words = prefix.clone();
-        words.push(bin.join(tool).display().to_string());
-        words
-    };
-
-    let initdb = run("initdb");
-    let made = Command::new(&initdb[0])
-        .args(&initdb[1..])
-        .args(["--no-sync", "-A", "trust", "-U", "postgres", "-E", "UTF8", "--locale=C", "-D"])
-        .arg(&data)
-        .current_dir(&home)
-        .output()
-        .expect("initdb runs");
-    assert!(made.status.success(), "initdb: {}", String::from_utf8_lossy(&made.stderr));
-
-    let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).and_then(|free| free.local_addr()).expect("a free port").port();
-    let script = r#"home=$1; shift; "$@" >"$home.log" 2>&1 & server=$!; cat >/dev/null; kill -QUIT $server; wait $server; rm -rf "$home" "$home.log""#;
-    let watchdog = Command::new("sh")
-        .args(["-c", script, "watchdog"])
-        .arg(&home)
-        .args(run("postgres"))
-        .arg("-D")
-        .arg(&data)
-        .args(["-F", "-h", "127.0.0.1", "-p", &port.to_string(), "-c", "unix_socket_directories=", "-c", "max_connections=200"])
-        .current_dir(&home)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .expect("sh runs");
-    let server = Server { bin, port, _watchdog: watchdog };
-
-    let begun = Instant::now();
-    while let Err(error) = server.psql(&format!("CREATE ROLE {APP_ROLE} LOGIN NOSUPERUSER NOBYPASSRLS")) {
-        assert!(begun.elapsed() < START_PATIENCE, "PostgreSQL did not start: {error}; its log is {}.log", home.display());
-        std::thread::sleep(Duration::from_millis(50));
-    }
-    server
 }

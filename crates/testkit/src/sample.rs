@@ -137,7 +137,7 @@ pub fn ring() -> KeyRing {
         generation: 1,
         numbers: RotationNumbers::default(),
         keys: vec![ring_key(kid())],
-        token_secrets: vec![TokenSecretVersion { version: 1, created_at: NOW }],
+        token_secrets: vec![TokenSecretVersion { version: 1, created_at: NOW, verifies_until: None }],
         older_caches_until: None,
     }
 }
@@ -178,6 +178,23 @@ impl Home {
     pub const fn id(&self) -> TenantId {
         self.tenant.id
     }
+}
+
+/// Deletes a tenant and erases all that is left of it.
+///
+/// # Errors
+/// Those of the store.
+pub async fn gone(store: &dyn Store, tenant: TenantId) -> Stored<()> {
+    let mut tx = store.begin(tenant).await?;
+    tx.tenant_delete(NOW).await?;
+    tx.commit().await?;
+    let mut is_done = false;
+    while !is_done {
+        let mut tx = store.begin(tenant).await?;
+        is_done = tx.tenant_erase(100).await?;
+        tx.commit().await?;
+    }
+    Ok(())
 }
 
 /// Stores a [`Home`] in one transaction.

@@ -1,21 +1,18 @@
 //! `/admin/v1/tenants/{slug}/events`: the tenant's audit log, newest first.
 
 use actix_web::{HttpResponse, web};
-use app::access::admin_of;
 use app::audit;
 
+use crate::admission::AdminOf;
 use crate::error::problem::Problem;
-use crate::extract::bearer::Bearer;
 use crate::extract::page::{Page, PageQuery};
 use crate::state::ApiState;
 
 pub(crate) async fn list(
     state: web::Data<ApiState>,
-    slug: web::Path<String>,
-    bearer: Bearer,
+    AdminOf { tenant, .. }: AdminOf,
     query: web::Query<PageQuery>,
 ) -> Result<HttpResponse, Problem> {
-    let (_, tenant) = admin_of(&state.ctx, &slug, bearer.token()).await?;
     let limit = query.limit()?;
     let rows = audit::list(&state.ctx, tenant.id, query.after()?, limit).await?;
     Ok(HttpResponse::Ok().json(Page::new(rows, limit, |record| record.id.to_string(), |record| record)))

@@ -1,7 +1,6 @@
 //! `/admin/v1/tenants/{slug}/keys`: what the ring holds, and asking for changes of it.
 
 use actix_web::{HttpResponse, web};
-use app::access::admin_of;
 use app::keys::{self, Rotation};
 use app::ports::keys::{KeyChange, PublishedKeys};
 use domain::keys::policy::RotationNumbers;
@@ -10,8 +9,9 @@ use domain::time::Timestamp;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use crate::admission::AdminOf;
 use crate::error::problem::Problem;
-use crate::extract::bearer::Bearer;
+use crate::extract::address::Named;
 use crate::extract::origin::From;
 use crate::state::ApiState;
 
@@ -36,6 +36,7 @@ fn ring_view(keys: &PublishedKeys, now: Timestamp) -> Value {
         "signing_kid": keys.ring.signer_at(now).map(|key| &key.kid),
         "keys": sorted.into_iter().map(|key| key_view(key, now)).collect::<Vec<_>>(),
         "jwks_max_age_seconds": keys.max_age(now),
+        "token_secrets": keys.ring.token_secrets,
         "next_planned_change_at": keys.next_change,
         // A key that is staged now signs from here at the earliest; and by the policy's lead from there.
         "earliest_sign_from": now.plus(keys.policy.least_lead()),
@@ -52,8 +53,7 @@ fn change_view(change: &KeyChange, now: Timestamp) -> Value {
     body
 }
 
-pub(crate) async fn get(state: web::Data<ApiState>, slug: web::Path<String>, bearer: Bearer) -> Result<HttpResponse, Problem> {
-    let (_, tenant) = admin_of(&state.ctx, &slug, bearer.token()).await?;
+pub(crate) async fn get(state: web::Data<ApiState>, AdminOf { tenant, .. }: AdminOf) -> Result<HttpResponse, Problem> {
     Ok(HttpResponse::Ok().json(ring_view(&*keys::look(&state.ctx, tenant.id).await?, state.ctx.now())))
 }
 
@@ -80,12 +80,10 @@ fn reason(text: Option<String>) -> Result<String, Problem> {
 
 pub(crate) async fn rotate(
     state: web::Data<ApiState>,
-    slug: web::Path<String>,
-    bearer: Bearer,
+    AdminOf { admin, tenant }: AdminOf,
     from: From,
     form: web::Json<RotateForm>,
 ) -> Result<HttpResponse, Problem> {
-    let (admin, tenant) = admin_of(&state.ctx, &slug, bearer.token()).await?;
     let form = form.into_inner();
     let rotation = if form.emergency {
         if form.algs.is_some() || form.sign_from.is_some() {
@@ -102,6 +100,15 @@ pub(crate) async fn rotate(
     Ok(HttpResponse::Accepted().json(change_view(&change, state.ctx.now())))
 }
 
+pub(crate) async fn rotate_token_secret(
+    state: web::Data<ApiState>,
+    AdminOf { admin, tenant }: AdminOf,
+    from: From,
+) -> Result<HttpResponse, Problem> {
+    let change = keys::rotate_token_secret(&state.ctx, &tenant, &admin, &from.0).await?;
+    Ok(HttpResponse::Ok().json(change_view(&change, state.ctx.now())))
+}
+
 #[derive(Deserialize, Default)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct RevokeForm {
@@ -110,30 +117,25 @@ pub(crate) struct RevokeForm {
 
 pub(crate) async fn revoke(
     state: web::Data<ApiState>,
-    path: web::Path<(String, String)>,
-    bearer: Bearer,
+    AdminOf { admin, tenant }: AdminOf,
+    Named(kid): Named<Kid>,
     from: From,
     form: web::Json<RevokeForm>,
 ) -> Result<HttpResponse, Problem> {
-    let (admin, tenant) = admin_of(&state.ctx, &path.0, bearer.token()).await?;
-    let kid: Kid = path.1.parse().map_err(|_| Problem::not_found())?;
     let change = keys::revoke(&state.ctx, tenant.id, kid, reason(form.into_inner().reason)?, &admin, &from.0).await?;
     Ok(HttpResponse::Ok().json(change_view(&change, state.ctx.now())))
 }
 
-pub(crate) async fn policy(state: web::Data<ApiState>, slug: web::Path<String>, bearer: Bearer) -> Result<HttpResponse, Problem> {
-    let (_, tenant) = admin_of(&state.ctx, &slug, bearer.token()).await?;
+pub(crate) async fn policy(state: web::Data<ApiState>, AdminOf { tenant, .. }: AdminOf) -> Result<HttpResponse, Problem> {
     Ok(HttpResponse::Ok().json(keys::look(&state.ctx, tenant.id).await?.policy.numbers()))
 }
 
 pub(crate) async fn set_policy(
     state: web::Data<ApiState>,
-    slug: web::Path<String>,
-    bearer: Bearer,
+    AdminOf { admin, tenant }: AdminOf,
     from: From,
     form: web::Json<RotationNumbers>,
 ) -> Result<HttpResponse, Problem> {
-    let (admin, tenant) = admin_of(&state.ctx, &slug, bearer.token()).await?;
     let change = keys::change_policy(&state.ctx, tenant.id, form.into_inner(), &admin, &from.0).await?;
     Ok(HttpResponse::Ok().json(change_view(&change, state.ctx.now())))
 }

@@ -2,15 +2,14 @@
 
 use actix_web::http::header::LOCATION;
 use actix_web::{HttpResponse, web};
-use app::access::{admin_of, platform_admin};
-use app::tenants::{self, ChangeTenant, CreateTenant};
+use app::tenants::{self, ChangeTenant, CreateTenant, Deletion, PolicyPatch};
 use domain::tenant::{Tenant, TenantPolicy, TenantStatus};
 use domain::text::{DisplayName, Slug};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
+use crate::admission::{AdminOf, PlatformAdmin};
 use crate::error::problem::Problem;
-use crate::extract::bearer::Bearer;
 use crate::extract::origin::From;
 use crate::extract::page::{Page, PageQuery};
 use crate::state::ApiState;
@@ -37,11 +36,10 @@ pub(crate) struct CreateForm {
 
 pub(crate) async fn create(
     state: web::Data<ApiState>,
-    bearer: Bearer,
+    PlatformAdmin(admin): PlatformAdmin,
     from: From,
     form: web::Json<CreateForm>,
 ) -> Result<HttpResponse, Problem> {
-    let admin = platform_admin(&state.ctx, bearer.token()).await?;
     let CreateForm { slug, name, policy } = form.into_inner();
     let tenant = tenants::create(&state.ctx, CreateTenant { slug, name, policy }, admin.actor(), &from.0).await?;
     Ok(HttpResponse::Created()
@@ -49,15 +47,13 @@ pub(crate) async fn create(
         .json(view(&tenant, &state.ctx.base_url)))
 }
 
-pub(crate) async fn list(state: web::Data<ApiState>, bearer: Bearer, query: web::Query<PageQuery>) -> Result<HttpResponse, Problem> {
-    platform_admin(&state.ctx, bearer.token()).await?;
+pub(crate) async fn list(state: web::Data<ApiState>, query: web::Query<PageQuery>) -> Result<HttpResponse, Problem> {
     let limit = query.limit()?;
     let rows = tenants::list(&state.ctx, query.after::<Slug>()?.as_ref(), limit).await?;
     Ok(HttpResponse::Ok().json(Page::new(rows, limit, |tenant| tenant.slug.to_string(), |tenant| view(&tenant, &state.ctx.base_url))))
 }
 
-pub(crate) async fn get(state: web::Data<ApiState>, slug: web::Path<String>, bearer: Bearer) -> Result<HttpResponse, Problem> {
-    let (_, tenant) = admin_of(&state.ctx, &slug, bearer.token()).await?;
+pub(crate) async fn get(state: web::Data<ApiState>, AdminOf { tenant, .. }: AdminOf) -> Result<HttpResponse, Problem> {
     Ok(HttpResponse::Ok().json(view(&tenant, &state.ctx.base_url)))
 }
 
@@ -69,34 +65,14 @@ pub(crate) struct ChangeForm {
     policy: Option<Map<String, Value>>,
 }
 
-/// Lays a merge patch over a policy.
-fn patched(policy: &TenantPolicy, patch: Map<String, Value>) -> Result<TenantPolicy, Problem> {
-    fn merge(target: &mut Value, patch: Value) {
-        match (target, patch) {
-            (Value::Object(target), Value::Object(patch)) => {
-                for (name, value) in patch {
-                    merge(target.entry(name).or_insert(Value::Null), value);
-                }
-            }
-            (target, patch) => *target = patch,
-        }
-    }
-    let mut value = serde_json::to_value(policy).map_err(|error| Problem::bad_request(error.to_string()))?;
-    merge(&mut value, Value::Object(patch));
-    serde_json::from_value(value).map_err(|error| Problem::bad_request(format!("policy: {error}")))
-}
-
 pub(crate) async fn change(
     state: web::Data<ApiState>,
-    slug: web::Path<String>,
-    bearer: Bearer,
+    AdminOf { admin, tenant }: AdminOf,
     from: From,
     form: web::Json<ChangeForm>,
 ) -> Result<HttpResponse, Problem> {
-    let (admin, tenant) = admin_of(&state.ctx, &slug, bearer.token()).await?;
     let ChangeForm { name, policy } = form.into_inner();
-    let policy = policy.map(|patch| patched(&tenant.policy, patch)).transpose()?;
-    let command = ChangeTenant { name, policy, is_active: None };
+    let command = ChangeTenant { name, policy: policy.map(PolicyPatch), is_active: None };
     let tenant = tenants::change(&state.ctx, tenant.id, command, admin.actor(), &from.0).await?;
     Ok(HttpResponse::Ok().json(view(&tenant, &state.ctx.base_url)))
 }
@@ -104,24 +80,29 @@ pub(crate) async fn change(
 pub(crate) async fn suspend(
     state: web::Data<ApiState>,
     slug: web::Path<String>,
-    bearer: Bearer,
+    by: PlatformAdmin,
     from: From,
 ) -> Result<HttpResponse, Problem> {
-    set_active(&state, &slug, &bearer, &from, false).await
+    set_active(&state, &slug, by, &from, false).await
 }
 
 pub(crate) async fn resume(
     state: web::Data<ApiState>,
     slug: web::Path<String>,
-    bearer: Bearer,
+    by: PlatformAdmin,
     from: From,
 ) -> Result<HttpResponse, Problem> {
-    set_active(&state, &slug, &bearer, &from, true).await
+    set_active(&state, &slug, by, &from, true).await
 }
 
-async fn set_active(state: &ApiState, slug: &str, bearer: &Bearer, from: &From, is_active: bool) -> Result<HttpResponse, Problem> {
-    // Only the platform's: a suspended tenant must not resume itself.
-    let admin = platform_admin(&state.ctx, bearer.token()).await?;
+/// Only the platform's administrators get here: a suspended tenant must not resume itself.
+async fn set_active(
+    state: &ApiState,
+    slug: &str,
+    PlatformAdmin(admin): PlatformAdmin,
+    from: &From,
+    is_active: bool,
+) -> Result<HttpResponse, Problem> {
     let tenant = tenants::find(&state.ctx, slug).await?;
     let command = ChangeTenant { is_active: Some(is_active), ..ChangeTenant::default() };
     let tenant = tenants::change(&state.ctx, tenant.id, command, admin.actor(), &from.0).await?;
@@ -137,19 +118,22 @@ pub(crate) struct DeleteQuery {
 pub(crate) async fn delete(
     state: web::Data<ApiState>,
     slug: web::Path<String>,
-    bearer: Bearer,
+    PlatformAdmin(admin): PlatformAdmin,
     from: From,
     query: web::Query<DeleteQuery>,
 ) -> Result<HttpResponse, Problem> {
-    let admin = platform_admin(&state.ctx, bearer.token()).await?;
     let tenant = tenants::find(&state.ctx, &slug).await?;
-    tenants::delete(&state.ctx, &tenant, query.confirm.as_deref().unwrap_or_default(), admin.actor(), &from.0).await?;
-    Ok(HttpResponse::NoContent().insert_header((LOCATION, format!("/admin/v1/deletions/{}", tenant.id))).finish())
+    let deletion = tenants::delete(&state.ctx, &tenant, query.confirm.as_deref().unwrap_or_default(), admin.actor(), &from.0).await?;
+    let mut response = match deletion {
+        Deletion::Complete => HttpResponse::NoContent(),
+        // Gone for everybody, but its rows take a while; its slug is free when they are gone.
+        Deletion::Continuing => HttpResponse::Accepted(),
+    };
+    Ok(response.insert_header((LOCATION, format!("/admin/v1/deletions/{}", tenant.id))).finish())
 }
 
 /// The certificate of a deletion: the tenant is gone, so it is asked for by id.
-pub(crate) async fn deletion(state: web::Data<ApiState>, tenant: web::Path<String>, bearer: Bearer) -> Result<HttpResponse, Problem> {
-    platform_admin(&state.ctx, bearer.token()).await?;
+pub(crate) async fn deletion(state: web::Data<ApiState>, tenant: web::Path<String>) -> Result<HttpResponse, Problem> {
     let tenant = tenant.parse().map_err(|_| Problem::not_found())?;
     let certificate = tenants::deletion_certificate(&state.ctx, tenant).await?;
     Ok(HttpResponse::Ok().json(json!({ "tenant_id": tenant, "certificate": certificate })))

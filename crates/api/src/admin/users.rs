@@ -2,14 +2,12 @@
 
 use actix_web::http::header::LOCATION;
 use actix_web::{HttpResponse, web};
-use app::access::{Admin, admin_of};
 use app::credentials::password;
 use app::sessions;
 use app::users::{self, ChangeUser, CreateUser, NewPassword};
 use domain::ids::{FamilyId, UserId};
 use domain::password::Password;
 use domain::secret::Secret;
-use domain::tenant::Tenant;
 use domain::text::{Email, Username};
 use domain::token::family::RevocationCause;
 use domain::user::{CustomClaims, Roles, User, UserNames, UserStatus};
@@ -17,8 +15,9 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::admin::session_view;
+use crate::admission::AdminOf;
 use crate::error::problem::Problem;
-use crate::extract::bearer::Bearer;
+use crate::extract::address::Named;
 use crate::extract::json::present;
 use crate::extract::origin::From;
 use crate::extract::page::{Page, PageQuery};
@@ -34,13 +33,6 @@ fn view(user: &User) -> Value {
         "roles": user.roles, "claims": user.claims, "created_at": user.created_at, "updated_at": user.updated_at,
         "password_changed_at": user.password_changed_at,
     })
-}
-
-/// The administrator, the tenant and the user that an address names.
-async fn who(state: &ApiState, path: &(String, String), bearer: &Bearer) -> Result<(Admin, Tenant, UserId), Problem> {
-    let (admin, tenant) = admin_of(&state.ctx, &path.0, bearer.token()).await?;
-    let user = path.1.parse().map_err(|_| Problem::not_found())?;
-    Ok((admin, tenant, user))
 }
 
 #[derive(Deserialize)]
@@ -59,12 +51,10 @@ pub(crate) struct CreateForm {
 
 pub(crate) async fn create(
     state: web::Data<ApiState>,
-    slug: web::Path<String>,
-    bearer: Bearer,
+    AdminOf { admin, tenant }: AdminOf,
     from: From,
     form: web::Json<CreateForm>,
 ) -> Result<HttpResponse, Problem> {
-    let (admin, tenant) = admin_of(&state.ctx, &slug, bearer.token()).await?;
     let form = form.into_inner();
     let new_password = match (form.password, form.password_hash) {
         (Some(plain), None) => NewPassword::Plain(Password::parse(plain.expose())?),
@@ -80,18 +70,19 @@ pub(crate) async fn create(
 
 pub(crate) async fn list(
     state: web::Data<ApiState>,
-    slug: web::Path<String>,
-    bearer: Bearer,
+    AdminOf { tenant, .. }: AdminOf,
     query: web::Query<PageQuery>,
 ) -> Result<HttpResponse, Problem> {
-    let (_, tenant) = admin_of(&state.ctx, &slug, bearer.token()).await?;
     let limit = query.limit()?;
     let rows = users::list(&state.ctx, &tenant, query.after()?, limit).await?;
     Ok(HttpResponse::Ok().json(Page::new(rows, limit, |user| user.id.to_string(), |user| view(&user))))
 }
 
-pub(crate) async fn get(state: web::Data<ApiState>, path: web::Path<(String, String)>, bearer: Bearer) -> Result<HttpResponse, Problem> {
-    let (_, tenant, id) = who(&state, &path, &bearer).await?;
+pub(crate) async fn get(
+    state: web::Data<ApiState>,
+    AdminOf { tenant, .. }: AdminOf,
+    Named(id): Named<UserId>,
+) -> Result<HttpResponse, Problem> {
     Ok(HttpResponse::Ok().json(view(&users::get(&state.ctx, &tenant, id).await?)))
 }
 
@@ -108,12 +99,11 @@ pub(crate) struct ChangeForm {
 
 pub(crate) async fn change(
     state: web::Data<ApiState>,
-    path: web::Path<(String, String)>,
-    bearer: Bearer,
+    AdminOf { admin, tenant }: AdminOf,
+    Named(id): Named<UserId>,
     from: From,
     form: web::Json<ChangeForm>,
 ) -> Result<HttpResponse, Problem> {
-    let (admin, tenant, id) = who(&state, &path, &bearer).await?;
     let ChangeForm { username, email, roles, claims } = form.into_inner();
     let command = ChangeUser { username, email, roles, claims, is_active: None };
     Ok(HttpResponse::Ok().json(view(&users::change(&state.ctx, &tenant, id, command, admin.actor(), &from.0).await?)))
@@ -121,30 +111,24 @@ pub(crate) async fn change(
 
 pub(crate) async fn disable(
     state: web::Data<ApiState>,
-    path: web::Path<(String, String)>,
-    bearer: Bearer,
+    by: AdminOf,
+    Named(id): Named<UserId>,
     from: From,
 ) -> Result<HttpResponse, Problem> {
-    set_active(&state, &path, &bearer, &from, false).await
+    set_active(&state, by, id, &from, false).await
 }
 
-pub(crate) async fn enable(
-    state: web::Data<ApiState>,
-    path: web::Path<(String, String)>,
-    bearer: Bearer,
-    from: From,
-) -> Result<HttpResponse, Problem> {
-    set_active(&state, &path, &bearer, &from, true).await
+pub(crate) async fn enable(state: web::Data<ApiState>, by: AdminOf, Named(id): Named<UserId>, from: From) -> Result<HttpResponse, Problem> {
+    set_active(&state, by, id, &from, true).await
 }
 
 async fn set_active(
     state: &ApiState,
-    path: &(String, String),
-    bearer: &Bearer,
+    AdminOf { admin, tenant }: AdminOf,
+    id: UserId,
     from: &From,
     is_active: bool,
 ) -> Result<HttpResponse, Problem> {
-    let (admin, tenant, id) = who(state, path, bearer).await?;
     let command = ChangeUser { is_active: Some(is_active), ..ChangeUser::default() };
     Ok(HttpResponse::Ok().json(view(&users::change(&state.ctx, &tenant, id, command, admin.actor(), &from.0).await?)))
 }
@@ -157,12 +141,11 @@ pub(crate) struct PasswordForm {
 
 pub(crate) async fn set_password(
     state: web::Data<ApiState>,
-    path: web::Path<(String, String)>,
-    bearer: Bearer,
+    AdminOf { admin, tenant }: AdminOf,
+    Named(id): Named<UserId>,
     from: From,
     form: web::Json<PasswordForm>,
 ) -> Result<HttpResponse, Problem> {
-    let (admin, tenant, id) = who(&state, &path, &bearer).await?;
     let plain = Password::parse(form.password.expose())?;
     users::set_password(&state.ctx, &tenant, id, plain, admin.actor(), &from.0).await?;
     Ok(HttpResponse::NoContent().finish())
@@ -170,21 +153,19 @@ pub(crate) async fn set_password(
 
 pub(crate) async fn delete(
     state: web::Data<ApiState>,
-    path: web::Path<(String, String)>,
-    bearer: Bearer,
+    AdminOf { admin, tenant }: AdminOf,
+    Named(id): Named<UserId>,
     from: From,
 ) -> Result<HttpResponse, Problem> {
-    let (admin, tenant, id) = who(&state, &path, &bearer).await?;
     users::delete(&state.ctx, &tenant, id, admin.actor(), &from.0).await?;
     Ok(HttpResponse::NoContent().finish())
 }
 
 pub(crate) async fn sessions(
     state: web::Data<ApiState>,
-    path: web::Path<(String, String)>,
-    bearer: Bearer,
+    AdminOf { tenant, .. }: AdminOf,
+    Named(id): Named<UserId>,
 ) -> Result<HttpResponse, Problem> {
-    let (_, tenant, id) = who(&state, &path, &bearer).await?;
     users::get(&state.ctx, &tenant, id).await?;
     let items: Vec<_> = sessions::list(&state.ctx, &tenant, id).await?.iter().map(|family| session_view(family, None)).collect();
     Ok(HttpResponse::Ok().json(json!({ "items": items })))
@@ -192,11 +173,10 @@ pub(crate) async fn sessions(
 
 pub(crate) async fn end_sessions(
     state: web::Data<ApiState>,
-    path: web::Path<(String, String)>,
-    bearer: Bearer,
+    AdminOf { admin, tenant }: AdminOf,
+    Named(id): Named<UserId>,
     from: From,
 ) -> Result<HttpResponse, Problem> {
-    let (admin, tenant, id) = who(&state, &path, &bearer).await?;
     users::get(&state.ctx, &tenant, id).await?;
     let ended = sessions::end_all(&state.ctx, &tenant, id, RevocationCause::AdminRequest, admin.actor(), &from.0).await?;
     Ok(HttpResponse::Ok().json(json!({ "ended": ended })))
@@ -204,13 +184,11 @@ pub(crate) async fn end_sessions(
 
 pub(crate) async fn end_session(
     state: web::Data<ApiState>,
-    path: web::Path<(String, String, String)>,
-    bearer: Bearer,
+    AdminOf { admin, tenant }: AdminOf,
+    Named(id): Named<UserId>,
+    Named(session): Named<FamilyId>,
     from: From,
 ) -> Result<HttpResponse, Problem> {
-    let (slug, user, session) = path.into_inner();
-    let (admin, tenant, id) = who(&state, &(slug, user), &bearer).await?;
-    let session: FamilyId = session.parse().map_err(|_| Problem::not_found())?;
     if sessions::end(&state.ctx, &tenant, id, session, RevocationCause::AdminRequest, admin.actor(), &from.0).await? {
         Ok(HttpResponse::NoContent().finish())
     } else {

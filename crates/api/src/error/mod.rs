@@ -6,7 +6,73 @@
 pub mod oauth;
 pub mod problem;
 
+use actix_web::http::ConnectionType;
+use actix_web::http::header::{ALLOW, HeaderValue};
+use actix_web::{HttpResponse, ResponseError};
+use app::access::AccessDenied;
 use app::fault::Fault;
+use app::tenants::NoTenant;
+
+use oauth::OAuthError;
+use problem::Problem;
+
+/// What is refused around handlers rather than by them. It is said in the words of the endpoint that was asked.
+#[derive(Debug)]
+pub(crate) enum Refusal {
+    Tenant(NoTenant),
+    Access(AccessDenied),
+    Fault(Fault),
+    /// Address and headers are larger than the settings allow.
+    HeadTooLarge,
+    /// The body did not come in time.
+    BodyTooSlow,
+    /// The body came, the answer did not.
+    TookTooLong,
+    MethodNotAllowed {
+        allowed: String,
+    },
+}
+
+impl Refusal {
+    /// The answer at the route of this pattern.
+    pub(crate) fn answer(self, route: Option<&str>) -> HttpResponse {
+        // What follows on the same connection would be the rest of a request that nobody reads.
+        let is_last = matches!(self, Self::HeadTooLarge | Self::BodyTooSlow | Self::TookTooLong);
+        let allowed = if let Self::MethodNotAllowed { allowed } = &self { HeaderValue::from_str(allowed).ok() } else { None };
+        let mut response =
+            if route.is_some_and(speaks_oauth) { OAuthError::from(self).error_response() } else { Problem::from(self).error_response() };
+        if is_last {
+            response.head_mut().set_connection_type(ConnectionType::Close);
+        }
+        if let Some(allowed) = allowed {
+            response.headers_mut().insert(ALLOW, allowed);
+        }
+        response
+    }
+}
+
+/// Whether the errors of this route are those of RFC 6749.
+pub(crate) fn speaks_oauth(route: &str) -> bool {
+    route.starts_with("/t/{slug}/oauth/")
+}
+
+impl From<NoTenant> for Refusal {
+    fn from(denied: NoTenant) -> Self {
+        Self::Tenant(denied)
+    }
+}
+
+impl From<AccessDenied> for Refusal {
+    fn from(denied: AccessDenied) -> Self {
+        Self::Access(denied)
+    }
+}
+
+impl From<Fault> for Refusal {
+    fn from(fault: Fault) -> Self {
+        Self::Fault(fault)
+    }
+}
 
 /// Logs a fault; answers whether it is worth another try.
 fn log_fault(fault: &Fault) -> bool {

@@ -11,6 +11,8 @@ use app::tenants::NoTenant;
 use app::tokens::refresh::RefreshDenied;
 use serde_json::json;
 
+use super::Refusal;
+
 /// One OAuth refusal, ready to be sent.
 #[derive(Debug)]
 pub struct OAuthError {
@@ -136,9 +138,11 @@ impl OAuthError {
             RefreshDenied::Fault(fault) => fault.into(),
         }
     }
+}
 
-    /// The answer to a caller of an OAuth endpoint whose bearer token will not do.
-    pub(crate) fn of_access(denied: AccessDenied) -> Self {
+/// The answer to a caller of an OAuth endpoint whose bearer token will not do.
+impl From<AccessDenied> for OAuthError {
+    fn from(denied: AccessDenied) -> Self {
         match denied {
             AccessDenied::NoToken => Self {
                 challenge: Some("Bearer"),
@@ -154,6 +158,37 @@ impl OAuthError {
             },
             AccessDenied::NotFound => Self::not_found(),
             AccessDenied::Fault(fault) => fault.into(),
+        }
+    }
+}
+
+impl From<Refusal> for OAuthError {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::Tenant(denied) => denied.into(),
+            Refusal::Access(denied) => denied.into(),
+            Refusal::Fault(fault) => fault.into(),
+            Refusal::HeadTooLarge => Self::new(
+                StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+                "invalid_request",
+                "the address and the headers are larger than this server reads",
+            ),
+            Refusal::BodyTooSlow => {
+                Self::new(StatusCode::REQUEST_TIMEOUT, "invalid_request", "the request body did not come in time; send it again, faster")
+            }
+            Refusal::TookTooLong => Self {
+                retry_after: Some(1),
+                ..Self::new(
+                    StatusCode::SERVICE_UNAVAILABLE,
+                    "temporarily_unavailable",
+                    "the answer was not ready in time; the same refresh token may be presented again",
+                )
+            },
+            Refusal::MethodNotAllowed { .. } => Self::new(
+                StatusCode::METHOD_NOT_ALLOWED,
+                "invalid_request",
+                "this address does not take that method; Allow names those it takes",
+            ),
         }
     }
 }

@@ -16,6 +16,8 @@ use domain::password::PasswordDenied;
 use domain::text::BadText;
 use serde_json::{Map, Value, json};
 
+use super::Refusal;
+
 /// One refusal, ready to be sent.
 #[derive(Debug)]
 pub struct Problem {
@@ -39,10 +41,6 @@ impl Problem {
     /// The answer for what does not exist, and for what the caller may not know of.
     pub(crate) fn not_found() -> Self {
         Self::new(StatusCode::NOT_FOUND, "not_found", "There is no such thing here.")
-    }
-
-    pub(crate) fn method_not_allowed() -> Self {
-        Self::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", "This address does not take that method.")
     }
 
     pub(crate) fn too_large() -> Self {
@@ -177,12 +175,44 @@ impl From<AccessDenied> for Problem {
     }
 }
 
+impl From<Refusal> for Problem {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::Tenant(denied) => denied.into(),
+            Refusal::Access(denied) => denied.into(),
+            Refusal::Fault(fault) => fault.into(),
+            Refusal::HeadTooLarge => Self::new(
+                StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+                "head_too_large",
+                "The address and the headers are larger than this server reads.",
+            ),
+            Refusal::BodyTooSlow => {
+                Self::new(StatusCode::REQUEST_TIMEOUT, "too_slow", "The request body did not come in time. Send it again, faster.")
+            }
+            Refusal::TookTooLong => Self {
+                retry_after: Some(1),
+                ..Self::new(
+                    StatusCode::SERVICE_UNAVAILABLE,
+                    "took_too_long",
+                    "The answer was not ready in time. What was asked for may have been done: look before you ask again.",
+                )
+            },
+            Refusal::MethodNotAllowed { .. } => Self::new(
+                StatusCode::METHOD_NOT_ALLOWED,
+                "method_not_allowed",
+                "This address does not take that method; Allow names those it takes.",
+            ),
+        }
+    }
+}
+
 impl From<TenantDenied> for Problem {
     fn from(denied: TenantDenied) -> Self {
         match denied {
             TenantDenied::SlugTaken => Self::new(StatusCode::CONFLICT, "slug_taken", "A tenant with this slug exists. Choose another one."),
             TenantDenied::Unknown => Self::not_found(),
             TenantDenied::Policy(bad) => Self::new(StatusCode::UNPROCESSABLE_ENTITY, "policy_refused", bad.0),
+            TenantDenied::Patch(why) => Self::bad_request(format!("policy: {why}")),
             TenantDenied::NotConfirmed => {
                 Self::new(StatusCode::CONFLICT, "not_confirmed", "Deleting a tenant cannot be undone: repeat its slug as ?confirm=<slug>.")
             }
@@ -219,13 +249,15 @@ impl From<KeyCommandError> for Problem {
                 let earliest = match &denied {
                     RotationDenied::AlreadyStaged { earliest, .. }
                     | RotationDenied::TooEarly { earliest }
-                    | RotationDenied::TooManyKeys { earliest, .. } => Some(*earliest),
+                    | RotationDenied::TooManyKeys { earliest, .. }
+                    | RotationDenied::TooManyTokenSecrets { earliest, .. } => Some(*earliest),
                     RotationDenied::UnknownAlg { .. } | RotationDenied::UnknownKid { .. } | RotationDenied::AlreadyEnded { .. } => None,
                 };
                 let (status, code) = match &denied {
                     RotationDenied::AlreadyStaged { .. } => (StatusCode::CONFLICT, "already_staged"),
                     RotationDenied::TooEarly { .. } => (StatusCode::CONFLICT, "too_early"),
                     RotationDenied::TooManyKeys { .. } => (StatusCode::CONFLICT, "too_many_keys"),
+                    RotationDenied::TooManyTokenSecrets { .. } => (StatusCode::CONFLICT, "too_many_token_secrets"),
                     RotationDenied::UnknownAlg { .. } => (StatusCode::UNPROCESSABLE_ENTITY, "unknown_alg"),
                     RotationDenied::UnknownKid { .. } => return Self::not_found(),
                     RotationDenied::AlreadyEnded { .. } => (StatusCode::CONFLICT, "already_ended"),

@@ -1,7 +1,12 @@
 //! JSON bodies: the right content type, a bounded size, known members only; errors say where the mistake is.
 
+use std::pin::Pin;
+
+use actix_web::dev::Payload;
 use actix_web::error::JsonPayloadError;
-use actix_web::web;
+use actix_web::http::header::CONTENT_LENGTH;
+use actix_web::{Error, FromRequest, HttpRequest, web};
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer};
 
 use crate::error::problem::Problem;
@@ -37,6 +42,25 @@ fn describe(error: &serde_json::Error) -> String {
         }
         serde_json::error::Category::Eof => format!("The JSON ends too early, at {place}."),
         _ => format!("This is not JSON: {place}."),
+    }
+}
+
+/// A JSON body that may be left out. One that is there but cannot be read is an error as anywhere else, never taken for none.
+pub(crate) struct OptionalJson<T>(pub Option<T>);
+
+impl<T: DeserializeOwned + 'static> FromRequest for OptionalJson<T> {
+    type Error = Error;
+    type Future = Pin<Box<dyn Future<Output = Result<Self, Error>>>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let has_body = !matches!(payload, Payload::None) && request.headers().get(CONTENT_LENGTH).is_none_or(|length| length != "0");
+        let json = has_body.then(|| web::Json::<T>::from_request(request, payload));
+        Box::pin(async move {
+            match json {
+                Some(json) => Ok(Self(Some(json.await?.into_inner()))),
+                None => Ok(Self(None)),
+            }
+        })
     }
 }
 

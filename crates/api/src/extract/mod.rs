@@ -1,6 +1,6 @@
-//! Taking a request apart: the bearer token, where it came from, OAuth forms, JSON, pages.
+//! Taking a request apart: what its address names, where it came from, OAuth forms, JSON, pages.
 
-pub(crate) mod bearer;
+pub(crate) mod address;
 pub(crate) mod form;
 pub(crate) mod json;
 pub(crate) mod origin;

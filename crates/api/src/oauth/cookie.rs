@@ -7,7 +7,7 @@ use actix_web::http::header::ORIGIN;
 use domain::tenant::Tenant;
 
 /// `__Secure-` and bound to the issuer's path: tenants of one host do not see each other's.
-const NAME: &str = "__Secure-claviger_session";
+pub(crate) const NAME: &str = "__Secure-claviger_session";
 
 fn path(tenant: &Tenant) -> String {
     format!("/t/{}", tenant.slug)

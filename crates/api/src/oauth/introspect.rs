@@ -3,24 +3,19 @@
 
 use actix_web::http::header::CACHE_CONTROL;
 use actix_web::{HttpResponse, web};
-use app::access::{AccessDenied, introspector};
-use app::tenants;
 use app::tokens::introspect::{Living, introspect};
 use serde_json::{Value, json};
 
+use crate::admission::IntrospectorOf;
 use crate::error::oauth::OAuthError;
-use crate::extract::bearer::Bearer;
 use crate::extract::form::Form;
 use crate::state::ApiState;
 
 pub(crate) async fn post(
     state: web::Data<ApiState>,
-    slug: web::Path<String>,
-    bearer: Bearer,
+    IntrospectorOf { tenant }: IntrospectorOf,
     form: Form,
 ) -> Result<HttpResponse, OAuthError> {
-    let tenant = tenants::resolve(&state.ctx, &slug).await?;
-    introspector(&state.ctx, &tenant, bearer.token()).await.map_err(|denied: AccessDenied| OAuthError::of_access(denied))?;
     let token = form.optional("token").ok_or(OAuthError::invalid_request("token is missing"))?;
     let body = match introspect(&state.ctx, &tenant, token).await? {
         None => json!({ "active": false }),

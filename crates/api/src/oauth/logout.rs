@@ -10,11 +10,12 @@ use domain::token::family::RevocationCause;
 use serde::Deserialize;
 
 use crate::error::problem::Problem;
+use crate::extract::json::OptionalJson;
 use crate::extract::origin::From;
 use crate::oauth::cookie;
 use crate::state::ApiState;
 
-#[derive(Deserialize, Default)]
+#[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct LogoutForm {
     refresh_token: Option<Secret<String>>,
@@ -25,11 +26,10 @@ pub(crate) async fn post(
     slug: web::Path<String>,
     request: HttpRequest,
     from: From,
-    form: Option<web::Json<LogoutForm>>,
+    form: OptionalJson<LogoutForm>,
 ) -> Result<HttpResponse, Problem> {
     let tenant = tenants::resolve(&state.ctx, &slug).await?;
-    let form = form.map(web::Json::into_inner).unwrap_or_default();
-    let token = match (form.refresh_token, cookie::refresh_token(&request)) {
+    let token = match (form.0.and_then(|form| form.refresh_token), cookie::refresh_token(&request)) {
         (Some(token), _) => token,
         (None, Some(token)) => {
             let csrf_token = cookie::csrf_token(&request);

@@ -1,14 +1,59 @@
 //! Threads that hash, and the queue before them: bounded in length, and fair between tenants (each tenant in turn).
 //!
+//! Each thread owns the memory it hashes in, keeps it from job to job, and gives it back when there is nothing to do.
+//!
 //! Invariant: hashing never runs on an async worker, and a tenant under attack fills at most half of the queue.
 
 use std::collections::{HashMap, VecDeque};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
+use argon2::Block;
 use domain::ids::TenantId;
 use tokio::sync::oneshot;
+use zeroize::Zeroize;
 
-type Job = Box<dyn FnOnce() + Send>;
+type Job = Box<dyn FnOnce(&mut HashMemory) + Send>;
+
+/// Between the logins of a busy hour memory stays; after it, it goes.
+const KEEP_MEMORY: Duration = Duration::from_secs(2);
+
+/// The memory that argon2 fills: asked of the system once and used again, since touching 19 MiB of new pages costs a third of a
+/// hash. It grows to the largest hash and is wiped when it is given back.
+#[derive(Default)]
+pub struct HashMemory(Vec<Block>);
+
+impl HashMemory {
+    /// At least `count` blocks of 1 KiB, with whatever the last hash left in them.
+    pub(crate) fn blocks(&mut self, count: usize) -> &mut [Block] {
+        if self.0.len() < count {
+            // Not grown in place: what is in there need not be copied.
+            self.give_back();
+            self.0 = vec![Block::default(); count];
+        }
+        &mut self.0
+    }
+
+    fn give_back(&mut self) {
+        for block in &mut self.0 {
+            block.as_mut().zeroize();
+        }
+        self.0 = Vec::new();
+    }
+}
+
+impl Drop for HashMemory {
+    fn drop(&mut self) {
+        self.give_back();
+    }
+}
+
+impl std::fmt::Debug for HashMemory {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "HashMemory({} KiB)", self.0.len())
+    }
+}
 
 /// The queue is full; worth another try after about this many seconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,6 +98,9 @@ struct Shared {
     queue: Mutex<Queue>,
     bell: Condvar,
     most_waiting: usize,
+    /// How long a thread without work keeps its memory.
+    keep_memory: Duration,
+    busy: AtomicUsize,
 }
 
 impl Shared {
@@ -76,7 +124,17 @@ impl std::fmt::Debug for HashPool {
 impl HashPool {
     /// Starts `threads` threads (at least one) behind a queue of `most_waiting` jobs.
     pub fn start(threads: usize, most_waiting: usize) -> Self {
-        let shared = Arc::new(Shared { queue: Mutex::default(), bell: Condvar::new(), most_waiting: most_waiting.max(2) });
+        Self::start_keeping(threads, most_waiting, KEEP_MEMORY)
+    }
+
+    fn start_keeping(threads: usize, most_waiting: usize, keep_memory: Duration) -> Self {
+        let shared = Arc::new(Shared {
+            queue: Mutex::default(),
+            bell: Condvar::new(),
+            most_waiting: most_waiting.max(2),
+            keep_memory,
+            busy: AtomicUsize::new(0),
+        });
         for number in 0..threads.max(1) {
             let shared = Arc::clone(&shared);
             let started = std::thread::Builder::new().name(format!("hash-{number}")).spawn(move || work(&shared));
@@ -92,11 +150,20 @@ impl HashPool {
         self.shared.lock().waiting
     }
 
+    /// How many threads are at work.
+    pub fn busy(&self) -> usize {
+        self.shared.busy.load(Ordering::Relaxed)
+    }
+
     /// Runs `job` on the pool, in the tenant's turn. If the caller goes away before the job has begun, it is not run.
     ///
     /// # Errors
     /// [`Busy`] when the queue is full, or this tenant's half of it; also when the job panicked.
-    pub async fn run<T: Send + 'static>(&self, tenant: TenantId, job: impl FnOnce() -> T + Send + 'static) -> Result<T, Busy> {
+    pub async fn run<T: Send + 'static>(
+        &self,
+        tenant: TenantId,
+        job: impl FnOnce(&mut HashMemory) -> T + Send + 'static,
+    ) -> Result<T, Busy> {
         let (reply, answer) = oneshot::channel();
         {
             let mut queue = self.shared.lock();
@@ -106,10 +173,10 @@ impl HashPool {
             }
             queue.push(
                 tenant,
-                Box::new(move || {
+                Box::new(move |memory| {
                     if !reply.is_closed() {
                         // Nobody may be waiting any more; then the result is of no use.
-                        let _ = reply.send(job());
+                        let _ = reply.send(job(memory));
                     }
                 }),
             );
@@ -127,23 +194,36 @@ impl Drop for HashPool {
 }
 
 fn work(shared: &Shared) {
+    let mut memory = HashMemory::default();
     loop {
         let job = {
             let mut queue = shared.lock();
             loop {
                 if let Some(job) = queue.pop() {
+                    shared.busy.fetch_add(1, Ordering::Relaxed);
                     break job;
                 }
                 if queue.is_closed {
                     return;
                 }
-                queue = shared.bell.wait(queue).unwrap_or_else(PoisonError::into_inner);
+                if memory.0.is_empty() {
+                    queue = shared.bell.wait(queue).unwrap_or_else(PoisonError::into_inner);
+                    continue;
+                }
+                let (again, waited) = shared.bell.wait_timeout(queue, shared.keep_memory).unwrap_or_else(PoisonError::into_inner);
+                queue = again;
+                if waited.timed_out() && queue.waiting == 0 {
+                    drop(queue);
+                    memory.give_back();
+                    queue = shared.lock();
+                }
             }
         };
         // A panic costs one job, not the thread.
-        if std::panic::catch_unwind(std::panic::AssertUnwindSafe(job)).is_err() {
+        if std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| job(&mut memory))).is_err() {
             tracing::error!("a hashing job panicked");
         }
+        shared.busy.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -163,11 +243,11 @@ mod tests {
         for (who, times) in [(1, 5), (2, 1), (3, 2)] {
             for _ in 0..times {
                 let order = Arc::clone(&order);
-                queue.push(tenant(who), Box::new(move || order.lock().expect("not poisoned").push(who)));
+                queue.push(tenant(who), Box::new(move |_| order.lock().expect("not poisoned").push(who)));
             }
         }
         while let Some(job) = queue.pop() {
-            job();
+            job(&mut HashMemory::default());
         }
         assert_eq!(*order.lock().expect("not poisoned"), [1, 2, 3, 1, 3, 1, 1, 1]);
         assert_eq!(queue.waiting, 0);
@@ -177,17 +257,18 @@ mod tests {
     async fn a_full_queue_says_so_and_one_tenant_cannot_fill_it() {
         let pool = HashPool::start(1, 4);
         let (open, gate) = std::sync::mpsc::channel::<()>();
-        let mut running = Box::pin(pool.run(tenant(1), move || gate.recv().is_ok()));
+        let mut running = Box::pin(pool.run(tenant(1), move |_| gate.recv().is_ok()));
         assert!(futures_util::poll!(running.as_mut()).is_pending());
         while pool.waiting() > 0 {
             tokio::task::yield_now().await;
         }
-        let mut waiting: Vec<_> = (0..2).map(|_| Box::pin(pool.run(tenant(1), || true))).collect();
+        assert_eq!(pool.busy(), 1);
+        let mut waiting: Vec<_> = (0..2).map(|_| Box::pin(pool.run(tenant(1), |_| true))).collect();
         for job in &mut waiting {
             assert!(futures_util::poll!(job.as_mut()).is_pending());
         }
-        assert_eq!(pool.run(tenant(1), || true).await, Err(Busy { retry_after_seconds: 1 }), "half of the queue is the most");
-        let mut other = Box::pin(pool.run(tenant(2), || true));
+        assert_eq!(pool.run(tenant(1), |_| true).await, Err(Busy { retry_after_seconds: 1 }), "half of the queue is the most");
+        let mut other = Box::pin(pool.run(tenant(2), |_| true));
         assert!(futures_util::poll!(other.as_mut()).is_pending(), "there is room for others");
         open.send(()).expect("the job waits");
         assert_eq!(other.await, Ok(true));
@@ -196,7 +277,19 @@ mod tests {
     #[tokio::test]
     async fn a_panicking_job_costs_itself_only() {
         let pool = HashPool::start(1, 4);
-        assert!(pool.run(tenant(1), || -> bool { panic!("on purpose") }).await.is_err());
-        assert_eq!(pool.run(tenant(1), || 7).await, Ok(7));
+        assert!(pool.run(tenant(1), |_| -> bool { panic!("on purpose") }).await.is_err());
+        assert_eq!(pool.run(tenant(1), |_| 7).await, Ok(7));
+    }
+
+    #[tokio::test]
+    async fn memory_is_kept_from_job_to_job_and_given_back_when_there_is_no_work() {
+        let pool = HashPool::start(1, 4);
+        pool.run(tenant(1), |memory| memory.blocks(64).len()).await.expect("runs");
+        assert_eq!(pool.run(tenant(1), |memory| memory.0.len()).await, Ok(64));
+
+        let pool = HashPool::start_keeping(1, 4, Duration::ZERO);
+        pool.run(tenant(1), |memory| memory.blocks(64).len()).await.expect("runs");
+        let is_given_back = async { while pool.run(tenant(1), |memory| memory.0.len()).await != Ok(0) {} };
+        tokio::time::timeout(Duration::from_secs(30), is_given_back).await.expect("in time");
     }
 }

@@ -3,23 +3,47 @@
 //!
 //! Invariant: a user who does not exist costs the same computing as one who does ([`decoy`]).
 
-use argon2::{Algorithm, Argon2, Params, Version};
+use argon2::{ARGON2ID_IDENT, Algorithm, Argon2, Params, Version};
 use domain::password::{Argon2Params, Password};
 use domain::secret::Secret;
 use domain::text::BadText;
-use password_hash::phc::PasswordHash;
-use password_hash::{PasswordHasher, PasswordVerifier};
+use password_hash::PasswordVerifier;
+use password_hash::phc::{Output, ParamsString, PasswordHash, Salt};
+use subtle::ConstantTimeEq;
 
-fn hasher(params: Argon2Params) -> Option<Argon2<'static>> {
-    let params = Params::new(params.memory_kib, params.iterations, params.parallelism, None).ok()?;
-    Some(Argon2::new(Algorithm::Argon2id, Version::V0x13, params))
+use crate::credentials::hash_pool::HashMemory;
+
+/// The bytes of an argon2 hash: all 256 bits of its usual size.
+const OUTPUT_BYTES: usize = 32;
+
+fn argon2(memory: &mut HashMemory, argon2: &Argon2<'_>, password: &Password, salt: &[u8], out: &mut [u8]) -> Option<()> {
+    let blocks = memory.blocks(argon2.params().block_count());
+    argon2.hash_password_into_with_memory(password.expose(), salt, out, blocks).ok()
 }
 
 /// Hashes a password to a PHC string. Takes tens of milliseconds and `memory_kib` of memory: only on the pool.
 /// `None` when the parameters are absurd, which a validated policy excludes.
-pub fn hash(password: &Password, params: Argon2Params, salt: &[u8; 16]) -> Option<Secret<String>> {
-    let hash: PasswordHash = hasher(params)?.hash_password_with_salt(password.expose(), salt).ok()?;
-    Some(Secret::new(hash.to_string()))
+pub fn hash(memory: &mut HashMemory, password: &Password, params: Argon2Params, salt: &[u8; 16]) -> Option<Secret<String>> {
+    let params = Params::new(params.memory_kib, params.iterations, params.parallelism, None).ok()?;
+    let mut out = [0; OUTPUT_BYTES];
+    argon2(memory, &Argon2::new(Algorithm::Argon2id, Version::V0x13, params.clone()), password, salt, &mut out)?;
+    let phc = PasswordHash {
+        algorithm: ARGON2ID_IDENT,
+        version: Some(Version::V0x13.into()),
+        params: ParamsString::try_from(&params).ok()?,
+        salt: Some(Salt::new(salt).ok()?),
+        hash: Some(Output::new(&out).ok()?),
+    };
+    Some(Secret::new(phc.to_string()))
+}
+
+fn is_argon2_of(memory: &mut HashMemory, password: &Password, stored: &PasswordHash) -> Option<bool> {
+    let algorithm = Algorithm::try_from(stored.algorithm.as_str()).ok()?;
+    let version = stored.version.map_or(Ok(Version::default()), Version::try_from).ok()?;
+    let (salt, wanted) = (stored.salt.as_ref()?, stored.hash.as_ref()?);
+    let mut out = vec![0; wanted.len()];
+    argon2(memory, &Argon2::new(algorithm, version, Params::try_from(stored).ok()?), password, salt, &mut out)?;
+    Some(out.ct_eq(wanted.as_bytes()).into())
 }
 
 /// What looking at a password found.
@@ -33,7 +57,7 @@ pub enum Checked {
 }
 
 /// Checks a password against a stored hash. Takes as long as that hash: only on the pool.
-pub fn check(password: &Password, phc: &Secret<String>, wanted: Argon2Params) -> Checked {
+pub fn check(memory: &mut HashMemory, password: &Password, phc: &Secret<String>, wanted: Argon2Params) -> Checked {
     let text = phc.expose().as_str();
     if is_bcrypt(text) {
         // bcrypt looks at 72 bytes only: a longer password never matches by its beginning (Okta 2024).
@@ -42,7 +66,7 @@ pub fn check(password: &Password, phc: &Secret<String>, wanted: Argon2Params) ->
     }
     let Ok(parsed) = PasswordHash::new(text) else { return Checked::Wrong };
     let right = match parsed.algorithm.as_str() {
-        "argon2id" | "argon2i" | "argon2d" => Argon2::default().verify_password(password.expose(), &parsed).is_ok(),
+        "argon2id" | "argon2i" | "argon2d" => is_argon2_of(memory, password, &parsed).unwrap_or(false),
         "scrypt" => scrypt::Scrypt::default().verify_password(password.expose(), &parsed).is_ok(),
         "pbkdf2-sha256" | "pbkdf2-sha512" => pbkdf2::Pbkdf2::default().verify_password(password.expose(), &parsed).is_ok(),
         _ => false,
@@ -93,18 +117,54 @@ pub fn import(text: &str) -> Result<Secret<String>, BadText> {
 }
 
 /// Spends what checking a password of this policy costs, for a user who does not exist.
-pub fn decoy(password: &Password, params: Argon2Params) {
-    std::hint::black_box(hash(password, params, &[0x5a; 16]));
+pub fn decoy(memory: &mut HashMemory, password: &Password, params: Argon2Params) {
+    std::hint::black_box(hash(memory, password, params, &[0x5a; 16]));
 }
 
 #[cfg(test)]
 mod tests {
+    use password_hash::PasswordHasher;
+
     use super::*;
 
     const PARAMS: Argon2Params = Argon2Params { memory_kib: 7_168, iterations: 5, parallelism: 1 };
 
     fn password(text: &str) -> Password {
         Password::parse(text).expect("parses")
+    }
+
+    fn hash(password: &Password, params: Argon2Params, salt: &[u8; 16]) -> Option<Secret<String>> {
+        super::hash(&mut HashMemory::default(), password, params, salt)
+    }
+
+    fn check(password: &Password, phc: &Secret<String>, wanted: Argon2Params) -> Checked {
+        super::check(&mut HashMemory::default(), password, phc, wanted)
+    }
+
+    #[test]
+    fn hashes_are_those_of_the_argon2_crate_whatever_the_memory_held_before() {
+        let mut memory = HashMemory::default();
+        for (kib, text) in [(64, "a first one"), (8, "a smaller one"), (256, "a larger one"), (8, "the smaller one again")] {
+            let params = Argon2Params { memory_kib: kib, iterations: 2, parallelism: 1 };
+            let phc = super::hash(&mut memory, &password(text), params, &[9; 16]).expect("hashes");
+            let theirs = Argon2::new(Algorithm::Argon2id, Version::V0x13, Params::new(kib, 2, 1, None).expect("in range"));
+            let expected: PasswordHash = theirs.hash_password_with_salt(text.as_bytes(), &[9; 16]).expect("hashes");
+            assert_eq!(phc.expose().as_str(), expected.to_string());
+            assert_eq!(super::check(&mut memory, &password(text), &phc, params), Checked::Right);
+        }
+    }
+
+    #[test]
+    fn the_other_argon2s_are_checked_by_their_own_rules() {
+        for algorithm in [Algorithm::Argon2d, Algorithm::Argon2i, Algorithm::Argon2id] {
+            for version in [Version::V0x10, Version::V0x13] {
+                let theirs = Argon2::new(algorithm, version, Params::new(64, 3, 2, Some(24)).expect("in range"));
+                let phc: PasswordHash = theirs.hash_password_with_salt(b"an old password", &[4; 16]).expect("hashes");
+                let phc = import(&phc.to_string()).expect("understood");
+                assert_eq!(check(&password("an old password"), &phc, PARAMS), Checked::RightButOutdated, "{algorithm} {version:?}");
+                assert_eq!(check(&password("an old passwort"), &phc, PARAMS), Checked::Wrong, "{algorithm} {version:?}");
+            }
+        }
     }
 
     #[test]

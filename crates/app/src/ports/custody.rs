@@ -129,13 +129,14 @@ pub trait CustodyStore: Send {
     async fn deletion_certificate(&mut self, tenant: TenantId) -> Stored<Option<String>>;
 }
 
-/// What went with a tenant: rows by kind, and the data key that made its secrets readable.
+/// What goes with a tenant.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Destroyed {
+    /// The data key that made its secrets readable; gone.
     pub data_key: Option<DataKeyId>,
+    /// Sealed secrets; gone.
+    pub secrets: u64,
+    /// Users and sessions that are to be erased.
     pub users: u64,
     pub sessions: u64,
-    pub secrets: u64,
-    pub known_sources: u64,
-    pub guess_counters: u64,
 }

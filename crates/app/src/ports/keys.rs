@@ -13,7 +13,7 @@ use domain::time::{Timestamp, Ttl};
 use domain::token::claims::AccessClaims;
 use domain::token::family::Generation;
 
-use crate::ports::store::{RingChange, SealedDataKey};
+use crate::ports::store::{RingChange, SealedDataKey, StoreError};
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum KeyFault {
@@ -27,6 +27,16 @@ pub enum KeyFault {
     Sealed(String),
     #[error("no key of this ring may sign now")]
     NoSigner,
+}
+
+impl From<StoreError> for KeyFault {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Conflict => Self::Unavailable("another node is changing the same ring".to_owned()),
+            StoreError::Unavailable(detail) => Self::Unavailable(detail),
+            StoreError::Corrupt { .. } => Self::Sealed(error.to_string()),
+        }
+    }
 }
 
 /// The public side of a tenant's keys at one generation.
@@ -81,8 +91,10 @@ pub trait TokenSigner: Send + Sync {
     fn mint_refresh(&self, family: FamilyId, generation: Generation) -> String;
     /// Reads a refresh token and checks its MAC, in constant time. `None` for anything that this tenant never made.
     fn open_refresh(&self, token: &str) -> Option<(FamilyId, Generation)>;
-    /// The CSRF token of a cookie session: derived, stable for the session's life.
+    /// A CSRF token for a cookie session: derived, and good for the session's life.
     fn csrf_token(&self, family: FamilyId) -> String;
+    /// Whether this is a CSRF token of the session, in constant time. One that was given before the secret was rotated is.
+    fn is_csrf_token(&self, family: FamilyId, token: &str) -> bool;
     /// A keyed hash of something that must not lie in clear in the database, such as an address. `domain` tells uses apart.
     fn blind(&self, domain: &str, text: &[u8]) -> [u8; 32];
 }

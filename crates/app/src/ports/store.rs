@@ -10,11 +10,11 @@ use async_trait::async_trait;
 use domain::audit::AuditRecord;
 use domain::guess::{GuessCounter, GuessScope};
 use domain::ids::{EventId, FamilyId, TenantId, UserId};
-use domain::keys::ring::{KeyRing, Kid};
+use domain::keys::ring::KeyRing;
 use domain::secret::Secret;
 use domain::tenant::Tenant;
 use domain::text::{LoginName, Slug};
-use domain::time::Timestamp;
+use domain::time::{Timestamp, Ttl};
 use domain::token::family::{RefreshFamily, Revocation};
 use domain::user::User;
 
@@ -68,14 +68,21 @@ pub trait TenantTx: TenantStore + UserStore + FamilyStore + RingStore + SecretSt
 pub trait TenantStore: Send {
     /// `Conflict` when the slug is taken.
     async fn tenant_insert(&mut self, tenant: &Tenant) -> Stored<()>;
+    /// `None` when it was deleted, too. In a transaction that may write, nobody deletes it until the transaction ends.
     async fn tenant(&mut self) -> Stored<Option<Tenant>>;
-    /// Replaces everything but the id and the slug.
+    /// The tenant to change next: nobody else changes or deletes it until the transaction ends.
+    async fn tenant_locked(&mut self) -> Stored<Option<Tenant>>;
+    /// Replaces everything but the id and the slug. `Conflict` when there is no such tenant, or no more.
     async fn tenant_update(&mut self, tenant: &Tenant) -> Stored<()>;
-    /// Removes the tenant and all it owns, except its audit log and the kids that must never be used again. Its data key is
-    /// destroyed first: what is left of its secrets anywhere is noise from then on. Answers what was destroyed.
-    async fn tenant_delete(&mut self) -> Stored<Destroyed>;
+    /// From the commit on, nobody finds the tenant: not by id or slug, and not with a refresh token. Its keys are destroyed, the
+    /// data key first: what is left of its secrets anywhere is noise from then on. What else it owns goes by
+    /// [`Self::tenant_erase`], and its slug stays taken until then. `Conflict` as for update.
+    async fn tenant_delete(&mut self, at: Timestamp) -> Stored<Destroyed>;
     /// Keeps the certificate of this tenant's deletion for good.
     async fn deletion_certify(&mut self, certificate: &str, at: Timestamp) -> Stored<()>;
+    /// Removes up to `limit` rows of what a deleted tenant still owns, its own row last, but not its audit log, the kids that
+    /// must never be used again and the certificate of its deletion. Answers whether nothing is left. Callers take turns.
+    async fn tenant_erase(&mut self, limit: u32) -> Stored<bool>;
 }
 
 #[async_trait]
@@ -103,6 +110,9 @@ pub trait FamilyStore: Send {
     async fn families_live(&mut self, user: UserId, now: Timestamp) -> Stored<Vec<RefreshFamily>>;
     /// Answers whether it was live until now. A revoked family stays as it was revoked first.
     async fn family_revoke(&mut self, id: FamilyId, revocation: Revocation) -> Stored<bool>;
+    /// When the last of the tenant's families ends at the latest, whatever happens; `None` when none is left.
+    /// Revoked ones do not count.
+    async fn families_last_end(&mut self) -> Stored<Option<Timestamp>>;
     /// Revokes all that are not revoked yet; answers how many.
     async fn families_revoke(&mut self, user: UserId, revocation: Revocation) -> Stored<u64>;
 }
@@ -113,10 +123,10 @@ pub struct RingChange {
     /// The new ring; its generation is one more than the stored one.
     pub ring: KeyRing,
     pub next_due_at: Option<Timestamp>,
-    /// Private halves of the keys that are new.
+    /// Private halves and token secrets that are new.
     pub new_secrets: Vec<SealedSecret>,
-    /// Kids whose private halves are destroyed.
-    pub destroyed: Vec<Kid>,
+    /// Names of secrets that are destroyed.
+    pub destroyed: Vec<String>,
 }
 
 #[async_trait]
@@ -157,20 +167,48 @@ pub struct RingMark {
     pub generation: u64,
 }
 
-/// Work across tenants. Nothing here shows a user, a family or a secret of a tenant.
+/// What is of no use any more some time after it was written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Leftover {
+    /// Families past their end, idle or absolute.
+    Families,
+    /// Guess counters that nobody has touched.
+    GuessCounters,
+    /// Places that a user has not logged in from.
+    KnownSources,
+    /// Records of the audit log, also those of tenants that are gone.
+    AuditEvents,
+}
+
+impl Leftover {
+    pub const ALL: [Self; 4] = [Self::Families, Self::GuessCounters, Self::KnownSources, Self::AuditEvents];
+
+    /// The table it lies in.
+    pub const fn table(self) -> &'static str {
+        match self {
+            Self::Families => "refresh_families",
+            Self::GuessCounters => "guess_counters",
+            Self::KnownSources => "known_sources",
+            Self::AuditEvents => "audit_events",
+        }
+    }
+}
+
+/// Work across tenants. Nothing here shows a user, a family or a secret of a tenant, and a deleted tenant is none.
 #[async_trait]
 pub trait PlatformTx: CustodyStore + Send {
     async fn tenant_by_slug(&mut self, slug: &Slug) -> Stored<Option<Tenant>>;
     async fn tenant_by_id(&mut self, id: TenantId) -> Stored<Option<Tenant>>;
+    /// Tenants that were deleted but have not been erased yet, those that wait longest first.
+    async fn tenants_deleted(&mut self, limit: u32) -> Stored<Vec<TenantId>>;
     /// Tenants in the order of their slugs, after `after`.
     async fn tenants_page(&mut self, after: Option<&Slug>, limit: u32) -> Stored<Vec<Tenant>>;
-    /// Rings whose `next_due_at` has passed, the longest overdue first.
-    async fn rings_due(&mut self, now: Timestamp, limit: u32) -> Stored<Vec<RingMark>>;
+    /// Claims rings whose `next_due_at` has passed, the longest overdue first, for `lease` in the database's own time: until it
+    /// has run out, or the ring was replaced, nobody else is given them. Counts when it is committed.
+    async fn rings_claim(&mut self, now: Timestamp, lease: Ttl, limit: u32) -> Stored<Vec<RingMark>>;
     /// The generations of these tenants' rings, for those that still exist.
     async fn ring_generations(&mut self, tenants: &[TenantId]) -> Stored<Vec<RingMark>>;
-    /// Removes up to `limit` families that ended before `before`; answers how many.
-    async fn families_sweep(&mut self, before: Timestamp, limit: u32) -> Stored<u64>;
-    /// Removes up to `limit` guess counters and known sources that were not touched since `before`; answers how many.
-    async fn guesses_sweep(&mut self, before: Timestamp, limit: u32) -> Stored<u64>;
+    /// Removes up to `limit` of these that were over before `before`, whosever they are; answers how many.
+    async fn sweep(&mut self, what: Leftover, before: Timestamp, limit: u32) -> Stored<u64>;
     async fn commit(self: Box<Self>) -> Stored<()>;
 }

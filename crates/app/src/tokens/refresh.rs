@@ -8,7 +8,7 @@ use domain::scope::Scope;
 use domain::tenant::Tenant;
 use domain::time::Timestamp;
 use domain::token::family::Binding;
-use subtle::ConstantTimeEq;
+use tracing::Instrument;
 
 use crate::ctx::{Ctx, Origin};
 use crate::fault::Fault;
@@ -65,6 +65,7 @@ impl<E: Into<Fault>> From<E> for RefreshDenied {
 ///
 /// # Errors
 /// See [`RefreshDenied`]. A refusal that must be remembered has been committed.
+#[tracing::instrument(name = "app.refresh", skip_all)]
 pub async fn refresh(
     ctx: &Ctx,
     tenant: &Tenant,
@@ -76,9 +77,7 @@ pub async fn refresh(
     let binding = match &command.presented_by {
         PresentedBy::Body => Binding::Bearer,
         PresentedBy::Cookie { csrf_token } => {
-            let wanted = signer.csrf_token(family_id);
-            let is_right = csrf_token.as_ref().is_some_and(|token| bool::from(token.as_bytes().ct_eq(wanted.as_bytes())));
-            if !is_right {
+            if !csrf_token.as_ref().is_some_and(|token| signer.is_csrf_token(family_id, token)) {
                 return Err(RefreshDenied::CsrfMissing);
             }
             Binding::Cookie
@@ -102,7 +101,8 @@ pub async fn refresh(
         source: origin.source.map(|address| address.to_string()),
         request_id: origin.request_id.clone(),
     };
-    let judgement = ctx.store.refresh(tenant.id, attempt).await?.ok_or(RefreshDenied::InvalidGrant)?;
+    let judgement =
+        ctx.store.refresh(tenant.id, attempt).instrument(tracing::info_span!("db.refresh")).await?.ok_or(RefreshDenied::InvalidGrant)?;
     let outcome = match judgement.verdict {
         Verdict::Rotated => RefreshOutcome::Rotated,
         Verdict::Replayed => RefreshOutcome::Replayed,

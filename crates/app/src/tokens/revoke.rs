@@ -7,7 +7,6 @@ use domain::client::ClientId;
 use domain::ids::FamilyId;
 use domain::tenant::Tenant;
 use domain::token::family::{Revocation, RevocationCause};
-use subtle::ConstantTimeEq;
 
 use crate::ctx::{Ctx, Origin};
 use crate::fault::Fault;
@@ -61,13 +60,12 @@ pub(crate) async fn end_session(
     Ok(true)
 }
 
-/// Whether `csrf_token` is the one of the cookie session that `refresh_token` belongs to. A token of nobody's session needs none.
+/// Whether `csrf_token` is one of the cookie session that `refresh_token` belongs to. A token of nobody's session needs none.
 ///
 /// # Errors
 /// When the tenant's secrets cannot be had.
 pub async fn has_csrf_token(ctx: &Ctx, tenant: &Tenant, refresh_token: &str, csrf_token: Option<&str>) -> Result<bool, Fault> {
     let signer = ctx.keys.signer(tenant.id, 0).await?;
     let Some((family_id, _)) = signer.open_refresh(refresh_token) else { return Ok(true) };
-    let wanted = signer.csrf_token(family_id);
-    Ok(csrf_token.is_some_and(|token| bool::from(token.as_bytes().ct_eq(wanted.as_bytes()))))
+    Ok(csrf_token.is_some_and(|token| signer.is_csrf_token(family_id, token)))
 }

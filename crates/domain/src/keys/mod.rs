@@ -3,6 +3,7 @@
 //!
 //! Invariant: no private key, no signature and no random number lives here; a plan says what to generate, somebody else does.
 
+pub mod forecast;
 pub mod plan;
 pub mod policy;
 pub mod ring;

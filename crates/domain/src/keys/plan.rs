@@ -5,7 +5,7 @@
 //! token it can have signed has expired; only an emergency, which says what it breaks, may do otherwise.
 
 use crate::keys::policy::RotationPolicy;
-use crate::keys::ring::{Alg, KeyEnd, KeyRing, KeyState, Kid, PublicJwk, RingKey, SupersededKey};
+use crate::keys::ring::{Alg, KeyEnd, KeyRing, KeyState, Kid, PublicJwk, RingKey, SupersededKey, TokenSecretVersion};
 use crate::time::{Timestamp, Ttl};
 
 /// What somebody wants done.
@@ -21,6 +21,8 @@ pub enum Intent {
     Revoke { kid: Kid, reason: String },
     /// From now on rotate by the policy given to [`plan`].
     AdoptPolicy,
+    /// Authenticate new refresh tokens with a new secret. Every session that is open now has ended by `sessions_end_by`.
+    RotateTokenSecret { sessions_end_by: Timestamp },
 }
 
 /// A key to be generated.
@@ -39,6 +41,14 @@ pub struct NewPublicKey {
     pub public: PublicJwk,
 }
 
+/// A version of the token secret to be made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NewTokenSecret {
+    pub version: u16,
+    /// How long the version before it is needed.
+    pub older_verifies_until: Timestamp,
+}
+
 /// The changes to make to a ring, all in one step.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Plan {
@@ -51,6 +61,10 @@ pub struct Plan {
     pub retire: Vec<Kid>,
     pub revoke: Vec<(Kid, String)>,
     pub adopt_policy: bool,
+    /// A token secret to be made; the version before it is destroyed at the given moment, when there is one.
+    pub new_token_secret: Option<NewTokenSecret>,
+    /// Token secrets of which no token can be alive any more.
+    pub destroy_token_secrets: Vec<u16>,
     /// The moment it was made for.
     pub at: Timestamp,
 }
@@ -64,6 +78,8 @@ pub enum RotationDenied {
     TooEarly { earliest: Timestamp },
     #[error("{alg} still has {live} published keys; the oldest leaves at {earliest}")]
     TooManyKeys { alg: Alg, live: usize, earliest: Timestamp },
+    #[error("tokens of {live} token secrets may still be alive; the oldest of them is destroyed at {earliest}")]
+    TooManyTokenSecrets { live: usize, earliest: Timestamp },
     #[error("this ring keeps no {alg} key")]
     UnknownAlg { alg: Alg },
     #[error("no key {kid} in this ring")]
@@ -94,6 +110,8 @@ impl Plan {
             && self.retire.is_empty()
             && self.revoke.is_empty()
             && !self.adopt_policy
+            && self.new_token_secret.is_none()
+            && self.destroy_token_secrets.is_empty()
     }
 
     /// The ring after the plan, one generation on. `made` are the generated keys, in the order of `self.stage`.
@@ -137,6 +155,13 @@ impl Plan {
                 end: None,
             });
         }
+        next.token_secrets.retain(|secret| !self.destroy_token_secrets.contains(&secret.version));
+        if let Some(NewTokenSecret { version, older_verifies_until }) = self.new_token_secret {
+            if let Some(older) = next.token_secrets.last_mut() {
+                older.verifies_until = Some(older_verifies_until);
+            }
+            next.token_secrets.push(TokenSecretVersion { version, created_at: now, verifies_until: None });
+        }
         let ended = next.keys.iter().filter(|key| !key.is_live()).count();
         let mut to_forget = ended.saturating_sub(KeyRing::HISTORY);
         next.keys.retain(|key| {
@@ -167,6 +192,9 @@ impl Plan {
 /// The most published keys of one algorithm.
 const MOST_LIVE: usize = 4;
 
+/// The most token secrets of one ring: each is opened and kept by every node.
+const MOST_TOKEN_SECRETS: usize = 8;
+
 /// Decides what is to be done with `ring` at `now`. `policy` is the ring's own, or the one to adopt.
 ///
 /// # Errors
@@ -189,6 +217,7 @@ pub fn plan(ring: &KeyRing, policy: &RotationPolicy, intent: &Intent, now: Times
             }
         }
         Intent::Revoke { kid, reason } => revoke(ring, policy, kid, reason, &mut plan)?,
+        Intent::RotateTokenSecret { sessions_end_by } => rotate_token_secret(ring, policy, *sessions_end_by, &mut plan)?,
     }
     Ok(plan)
 }
@@ -199,11 +228,18 @@ pub fn first(policy: &RotationPolicy, algs: &[Alg], now: Timestamp) -> Plan {
     for alg in algs {
         stage(policy, *alg, now, &mut plan);
     }
+    plan.new_token_secret = Some(NewTokenSecret { version: 1, older_verifies_until: now });
     plan
 }
 
 /// When [`Intent::Advance`] will next have something to do; `None` when never.
 pub fn next_due(ring: &KeyRing, policy: &RotationPolicy, now: Timestamp) -> Option<Timestamp> {
+    let spent = ring.token_secrets.iter().filter_map(|secret| secret.verifies_until);
+    spent.chain(next_change(ring, policy, now)).min()
+}
+
+/// When the published keys will next change by plan; `None` when never.
+pub fn next_change(ring: &KeyRing, policy: &RotationPolicy, now: Timestamp) -> Option<Timestamp> {
     let retirements = ring.keys.iter().filter(|key| key.is_live()).filter_map(|key| key.superseded.map(|s| s.published_until));
     let rotations = policy.algs().iter().filter_map(|alg| match ring.newest_of(*alg) {
         None => Some(now),
@@ -247,6 +283,8 @@ fn advance(ring: &KeyRing, policy: &RotationPolicy, plan: &mut Plan) {
             plan.retire.push(key.kid.clone());
         }
     }
+    let spent = ring.token_secrets.iter().filter(|secret| secret.verifies_until.is_some_and(|until| now >= until));
+    plan.destroy_token_secrets.extend(spent.map(|secret| secret.version));
     for &alg in policy.algs() {
         match ring.newest_of(alg).filter(|newest| newest.superseded.is_none()) {
             None => stage(policy, alg, successor_signs_from(ring, policy, now), plan),
@@ -273,6 +311,21 @@ fn advance(ring: &KeyRing, policy: &RotationPolicy, plan: &mut Plan) {
         supersede(key, policy, signs_from.max(key.sign_from), plan);
     }
     keep_signing(ring, policy, plan);
+}
+
+/// The old version is kept until the last session it can have made a token for has ended, also one that was opened by another
+/// node that had not heard yet.
+fn rotate_token_secret(ring: &KeyRing, policy: &RotationPolicy, sessions_end_by: Timestamp, plan: &mut Plan) -> Result<(), RotationDenied> {
+    let live = ring.token_secrets.len();
+    let newest = ring.token_secrets.iter().map(|secret| secret.version).max().unwrap_or(0);
+    let (false, Some(version)) = (live >= MOST_TOKEN_SECRETS, newest.checked_add(1)) else {
+        let earliest = ring.token_secrets.iter().filter_map(|secret| secret.verifies_until).min().unwrap_or(plan.at);
+        return Err(RotationDenied::TooManyTokenSecrets { live, earliest });
+    };
+    let timing = policy.timing();
+    let older_verifies_until = sessions_end_by.max(plan.at).plus(timing.sweep_interval).plus(timing.clock_skew);
+    plan.new_token_secret = Some(NewTokenSecret { version, older_verifies_until });
+    Ok(())
 }
 
 /// Sees to it that after the plan some key signs at every moment from now on.

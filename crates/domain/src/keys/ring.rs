@@ -134,6 +134,14 @@ pub enum KeyEnd {
     Revoked { at: Timestamp, reason: String },
 }
 
+impl KeyEnd {
+    pub const fn at(&self) -> Timestamp {
+        match self {
+            Self::Retired { at } | Self::Revoked { at, .. } => *at,
+        }
+    }
+}
+
 /// Where a key stands at a given moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -143,6 +151,21 @@ pub enum KeyState {
     Retiring,
     Retired,
     Revoked,
+}
+
+impl KeyState {
+    pub const ALL: [Self; 5] = [Self::Staged, Self::Active, Self::Retiring, Self::Retired, Self::Revoked];
+
+    /// The name it is shown by.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Staged => "staged",
+            Self::Active => "active",
+            Self::Retiring => "retiring",
+            Self::Retired => "retired",
+            Self::Revoked => "revoked",
+        }
+    }
 }
 
 impl RingKey {
@@ -178,6 +201,9 @@ impl RingKey {
 pub struct TokenSecretVersion {
     pub version: u16,
     pub created_at: Timestamp,
+    /// Set when a newer version took its place: from then on no token that it authenticates can be alive, and it is destroyed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub verifies_until: Option<Timestamp>,
 }
 
 /// All keys of one tenant, with the numbers it rotates by. `generation` counts its changes.

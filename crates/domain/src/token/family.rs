@@ -140,7 +140,7 @@ pub struct Head {
     pub replays: u16,
     /// The generations that were presented and rotated away, newest first: `[0]` is the predecessor, the one that `current`
     /// was given for. Each stays replayable for the retry window, so that a slow tab is not mistaken for a thief because
-    /// other tabs were quicker (docs/adr/0003).
+    /// other tabs were quicker (docs/src/adr/0003-refresh-family-remembers-four.md).
     pub superseded: [Option<Superseded>; Head::REMEMBERED],
 }
 

@@ -11,16 +11,18 @@ use std::sync::{Arc, Mutex, PoisonError};
 use actix::{Actor, ActorContext, AtomicResponse, Context, Handler, WrapFuture};
 use app::ports::keys::{KeyChange, KeyCommand, KeyCommandError, KeyFault, OrderedBy, PublishedKeys};
 use app::ports::store::{RingChange, SealedDataKey, StoreError, TenantTx};
+use app::ports::world::Entropy;
 use domain::audit::{AuditEvent, AuditRecord};
 use domain::ids::{EventId, TenantId};
 use domain::keys::plan::{self, Intent, NewPublicKey, Plan};
 use domain::keys::policy::{RotationNumbers, RotationPolicy};
-use domain::keys::ring::{Alg, KeyRing};
+use domain::keys::ring::{Alg, KeyRing, Kid};
 use domain::time::Timestamp;
+use zeroize::Zeroizing;
 
 use crate::keygen::{GeneratedKey, generate};
 use crate::messages::{Execute, Passivate, Refresh, Unseal, Wake};
-use crate::node::{Node, store_fault};
+use crate::node::Node;
 use crate::rewrap::take_over;
 use crate::seal::{DataKey, SecretName};
 use crate::signer::TenantSigner;
@@ -125,15 +127,15 @@ impl<E: Into<KeyCommandError>> From<E> for Lost {
 fn lost(error: StoreError) -> Lost {
     match error {
         StoreError::Conflict => Lost::Race,
-        other => Lost::Refused(store_fault(other).into()),
+        other => Lost::Refused(KeyFault::from(other).into()),
     }
 }
 
 impl Work {
     /// Reads the ring and publishes it if it is another one than before.
     async fn refresh(&self) -> Result<Arc<PublishedKeys>, KeyFault> {
-        let mut tx = self.node.store.begin_read(self.tenant).await.map_err(store_fault)?;
-        let ring = tx.ring().await.map_err(store_fault)?.ok_or(KeyFault::NoRing)?;
+        let mut tx = self.node.store.begin_read(self.tenant).await.map_err(KeyFault::from)?;
+        let ring = tx.ring().await.map_err(KeyFault::from)?.ok_or(KeyFault::NoRing)?;
         drop(tx);
         self.publish(ring)
     }
@@ -155,9 +157,9 @@ impl Work {
         // Where a transaction does not see one single moment, a change may fall between two reads; it falls once. A ring of
         // the first format is sealed anew before it is opened.
         for _ in 0..3 {
-            let mut tx = self.node.store.begin_read(self.tenant).await.map_err(store_fault)?;
+            let mut tx = self.node.store.begin_read(self.tenant).await.map_err(KeyFault::from)?;
             let (ring, data_key) = read_sealed(&mut *tx).await?;
-            let sealed = tx.sealed_secrets().await.map_err(store_fault)?;
+            let sealed = tx.sealed_secrets().await.map_err(KeyFault::from)?;
             drop(tx);
             if data_key.version == 0 {
                 take_over(&*self.node.store, &self.node.custody, self.tenant).await?;
@@ -201,11 +203,11 @@ impl Work {
                 Err(Lost::Race) => tracing::debug!(tenant = %self.tenant, "lost a race for the key ring"),
             }
         }
-        Err(store_fault(StoreError::Conflict).into())
+        Err(KeyFault::from(StoreError::Conflict).into())
     }
 
     async fn attempt(&self, command: &KeyCommand, by: &OrderedBy, spare: &mut Vec<(Alg, GeneratedKey)>) -> Result<KeyChange, Lost> {
-        let mut tx = self.node.store.begin_read(self.tenant).await.map_err(store_fault)?;
+        let mut tx = self.node.store.begin_read(self.tenant).await.map_err(KeyFault::from)?;
         let (ring, data_key) = read_sealed(&mut *tx).await?;
         drop(tx);
 
@@ -263,7 +265,7 @@ impl Work {
         by: &OrderedBy,
         now: Timestamp,
     ) -> Result<KeyRing, Lost> {
-        let change = ring_change(ring, policy, plan, made, data_key)?;
+        let change = ring_change(ring, policy, plan, made, data_key, &*self.node.entropy)?;
         let mut tx = self.node.store.begin(self.tenant).await.map_err(lost)?;
         tx.ring_replace(&change).await.map_err(lost)?;
         for event in events(ring, policy, plan, made) {
@@ -289,25 +291,34 @@ impl Work {
 }
 
 async fn read_sealed(tx: &mut dyn TenantTx) -> Result<(KeyRing, SealedDataKey), KeyFault> {
-    let ring = tx.ring().await.map_err(store_fault)?.ok_or(KeyFault::NoRing)?;
-    let data_key = tx.data_key().await.map_err(store_fault)?.ok_or(KeyFault::NoRing)?;
+    let ring = tx.ring().await.map_err(KeyFault::from)?.ok_or(KeyFault::NoRing)?;
+    let data_key = tx.data_key().await.map_err(KeyFault::from)?.ok_or(KeyFault::NoRing)?;
     Ok((ring, data_key))
 }
 
-/// What a plan means for the store: the ring after it, the new private halves, and those to be destroyed.
+/// What a plan means for the store: the ring after it, the new secrets, and those to be destroyed.
 pub(crate) fn ring_change(
     ring: &KeyRing,
     policy: &RotationPolicy,
     plan: &Plan,
     made: &[GeneratedKey],
     data_key: &DataKey,
+    entropy: &dyn Entropy,
 ) -> Result<RingChange, KeyFault> {
     let public: Vec<_> = made.iter().map(|key| NewPublicKey { kid: key.kid.clone(), public: key.public.clone() }).collect();
     let next = plan.apply(ring, policy, &public);
+    let mut new_secrets =
+        made.iter().map(|key| data_key.seal(&SecretName::signing_key(&key.kid), &key.private)).collect::<Result<Vec<_>, _>>()?;
+    if let Some(new) = plan.new_token_secret {
+        let mut secret = Zeroizing::new([0; 32]);
+        entropy.fill(&mut *secret);
+        new_secrets.push(data_key.seal(&SecretName::token_secret(new.version), &*secret)?);
+    }
+    let ended = plan.retire.iter().chain(plan.revoke.iter().map(|(kid, _)| kid)).map(Kid::to_string);
     Ok(RingChange {
         next_due_at: plan::next_due(&next, policy, plan.at),
-        new_secrets: made.iter().map(|key| data_key.seal(&SecretName::signing_key(&key.kid), &key.private)).collect::<Result<_, _>>()?,
-        destroyed: plan.retire.iter().chain(plan.revoke.iter().map(|(kid, _)| kid)).cloned().collect(),
+        new_secrets,
+        destroyed: ended.chain(plan.destroy_token_secrets.iter().map(|version| SecretName::token_secret(*version).name)).collect(),
         ring: next,
     })
 }
@@ -322,7 +333,11 @@ fn events(ring: &KeyRing, policy: &RotationPolicy, plan: &Plan, made: &[Generate
     });
     let revoked = plan.revoke.iter().map(|(kid, reason)| AuditEvent::KeyRevoked { kid: kid.clone(), reason: reason.clone() });
     let retired = plan.retire.iter().map(|kid| AuditEvent::KeyRetired { kid: kid.clone() });
-    policy_changed.into_iter().chain(staged).chain(revoked).chain(retired).collect()
+    let rotated = plan
+        .new_token_secret
+        .map(|new| AuditEvent::TokenSecretRotated { version: new.version, older_verifies_until: new.older_verifies_until });
+    let destroyed = plan.destroy_token_secrets.iter().map(|&version| AuditEvent::TokenSecretDestroyed { version });
+    policy_changed.into_iter().chain(staged).chain(revoked).chain(retired).chain(rotated).chain(destroyed).collect()
 }
 
 /// The names of the numbers that differ.

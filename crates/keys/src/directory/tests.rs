@@ -7,27 +7,43 @@ use std::future::Future;
 use app::ports::changes::RingChanges;
 use app::ports::store::{StoreError, Stored};
 use domain::audit::AuditEvent;
+use domain::ids::FamilyId;
 use domain::keys::plan::RotationDenied;
 use domain::keys::ring::{Alg, KeyState};
+use domain::tenant::Tenant;
+use domain::token::family::Generation;
 use tokio::sync::mpsc::{self, UnboundedReceiver, unbounded_channel};
 
-use super::fake_store::{FakeClock, FakeStore, Shared};
+use testkit::clock::TestClock;
+use testkit::memory_store::MemoryStore;
+use testkit::sample;
+
+use zeroize::Zeroizing;
+
 use super::*;
 use crate::kek::{Kek, KekFault, Keks, LocalKek};
 use crate::node::fakes::{ISSUER, NOW, OsEntropy, claims, tenant};
 
 struct World {
     kek: Keks,
-    store: Arc<FakeStore>,
-    clock: Arc<FakeClock>,
+    store: MemoryStore,
+    clock: Arc<TestClock>,
 }
 
 impl World {
     fn new() -> Self {
-        Self { kek: any_kek(), store: Arc::default(), clock: Arc::new(FakeClock(NOW.as_micros().into())) }
+        Self { kek: any_kek(), store: MemoryStore::default(), clock: Arc::new(TestClock::new(NOW)) }
     }
 
     fn node_with(&self, kek: Keks) -> Arc<KeyDirectory> {
+        self.start(kek, 10_000)
+    }
+
+    fn node_keeping(&self, most_awake: usize) -> Arc<KeyDirectory> {
+        self.start(self.kek.clone(), most_awake)
+    }
+
+    fn start(&self, kek: Keks, most_awake: usize) -> Arc<KeyDirectory> {
         let custody = futures_util::FutureExt::now_or_never(Custody::open(Arc::new(kek))).unwrap().unwrap();
         let settings = KeySettings {
             custody: Arc::new(custody),
@@ -35,9 +51,9 @@ impl World {
             rsa_pool: 0,
             arbiters: 2,
             idle_after: Ttl::minutes(30),
+            most_awake,
         };
-        let store = Arc::new(Shared(Arc::clone(&self.store)));
-        KeyDirectory::start(settings, store, Arc::<FakeClock>::clone(&self.clock), Arc::new(OsEntropy))
+        KeyDirectory::start(settings, Arc::new(self.store.clone()), Arc::<TestClock>::clone(&self.clock), Arc::new(OsEntropy))
     }
 
     fn node(&self) -> Arc<KeyDirectory> {
@@ -46,17 +62,18 @@ impl World {
 
     async fn create(&self, node: &KeyDirectory, tenant: TenantId) {
         let new = node.prepare(tenant, NOW).await.unwrap();
-        let mut tx = Shared(Arc::clone(&self.store)).begin(tenant).await.unwrap();
+        let mut tx = self.store.begin(tenant).await.unwrap();
+        tx.tenant_insert(&Tenant { id: tenant, ..sample::tenant() }).await.unwrap();
         tx.ring_insert(&new.data_key, &new.change).await.unwrap();
         tx.commit().await.unwrap();
     }
 
     fn pass(&self, ttl: Ttl) {
-        self.clock.0.fetch_add(ttl.as_micros(), Ordering::SeqCst);
+        self.clock.advance(ttl);
     }
 
     fn events(&self) -> Vec<AuditEvent> {
-        self.store.audit.lock().unwrap().iter().map(|record| record.event.clone()).collect()
+        self.store.audit_log().into_iter().map(|record| record.event).collect()
     }
 }
 
@@ -107,6 +124,26 @@ fn a_crowd_wakes_a_tenant_once() {
 }
 
 #[test]
+fn a_crawler_of_public_keys_pushes_out_nobody_who_signs_and_opens_nothing() {
+    run(|world| async move {
+        let node = world.node_keeping(32);
+        for number in 1..=200 {
+            world.create(&node, tenant(number)).await;
+        }
+        for busy in 1..=20 {
+            node.signer(tenant(busy), 0).await.unwrap();
+        }
+        for number in 21..=200 {
+            node.published(tenant(number)).await.unwrap();
+        }
+        let stats = node.stats();
+        assert!(stats.awake <= 34, "{stats:?}");
+        assert_eq!((stats.unsealed, stats.restarts), (20, 0));
+        assert!((1..=20).all(|busy| node.directory.awake.find(&tenant(busy)).is_some()));
+    });
+}
+
+#[test]
 fn the_clock_stages_the_algorithm_that_was_not_ready() {
     run(|world| async move {
         let node = world.node();
@@ -124,13 +161,59 @@ fn the_clock_stages_the_algorithm_that_was_not_ready() {
 }
 
 #[test]
+fn a_ring_that_keeps_failing_rests_longer_each_time_and_holds_up_nobody() {
+    run(|world| async move {
+        let node = world.node();
+        world.create(&node, tenant(1)).await;
+        world.create(&node, tenant(2)).await;
+        world.store.data_key_tamper(tenant(1), |key| key.sealed.reverse());
+        node.directory.sweep().await;
+        assert_eq!(node.published(tenant(2)).await.unwrap().ring.generation, 2, "the other one is advanced");
+        assert_eq!((node.stats().due, node.stats().resting, node.stats().failures), (2, 1, 1));
+        // When it is tried again: first as soon as the claim has run out, then after one minute, then after two.
+        let mut failures = Vec::new();
+        for _ in 0..3 {
+            node.directory.sweep().await;
+            world.pass(Ttl::minutes(1));
+            node.directory.sweep().await;
+            failures.push(node.stats().failures);
+        }
+        assert_eq!(failures, [2, 3, 3]);
+        assert!(node.execute(tenant(1), lead_of(30), by()).await.is_err(), "whoever orders by hand is told at once");
+
+        world.store.data_key_tamper(tenant(1), |key| key.sealed.reverse());
+        world.pass(Ttl::minutes(1));
+        node.directory.sweep().await;
+        assert_eq!(node.published(tenant(1)).await.unwrap().ring.generation, 2);
+        assert_eq!((node.stats().resting, node.stats().failures), (0, 3));
+    });
+}
+
+#[test]
+fn keys_are_counted_by_their_state() {
+    run(|world| async move {
+        let node = world.node();
+        for number in [1, 2] {
+            world.create(&node, tenant(number)).await;
+            node.published(tenant(number)).await.unwrap();
+        }
+        node.execute(tenant(1), rotate(), by()).await.unwrap();
+        let counts = node.key_states().map(|(state, count)| (state.name(), count));
+        assert_eq!(counts, [("staged", 1), ("active", 2), ("retiring", 0), ("retired", 0), ("revoked", 0)]);
+        node.forget(tenant(1));
+        assert_eq!(node.key_states()[1], (KeyState::Active, 1));
+        assert_eq!(node.stats().passivations, 1);
+    });
+}
+
+#[test]
 fn a_lost_race_is_planned_anew_once() {
     run(|world| async move {
         let node = world.node();
         world.create(&node, tenant(1)).await;
-        world.store.conflicts.store(1, Ordering::SeqCst);
+        world.store.faults().ring_conflicts.store(1, Ordering::SeqCst);
         assert!(node.execute(tenant(1), rotate(), by()).await.unwrap().changed);
-        world.store.conflicts.store(2, Ordering::SeqCst);
+        world.store.faults().ring_conflicts.store(2, Ordering::SeqCst);
         let refused = node.execute(tenant(1), emergency(), by()).await;
         assert!(matches!(refused, Err(KeyCommandError::Fault(KeyFault::Unavailable(_)))));
         assert_eq!(node.published(tenant(1)).await.unwrap().ring.generation, 2);
@@ -147,7 +230,7 @@ fn of_eight_nodes_that_rotate_at_once_one_wins() {
         for lost in all.iter().filter_map(|one| one.as_ref().err()) {
             assert!(matches!(lost, KeyCommandError::Denied(RotationDenied::AlreadyStaged { .. })), "{lost}");
         }
-        assert_eq!(world.store.rows.lock().unwrap()[&tenant(1)].ring.keys.len(), 2);
+        assert_eq!(world.store.ring_of(tenant(1)).unwrap().keys.len(), 2);
     });
 }
 
@@ -179,8 +262,8 @@ fn an_emergency_destroys_the_old_private_keys() {
         assert!(change.keys.verifier.verify(&old, ISSUER, NOW).is_err());
         let new = node.signer(tenant(1), 0).await.unwrap().sign(&mut claims(), NOW).unwrap();
         assert!(change.keys.verifier.verify(&new, ISSUER, NOW).is_ok());
-        let row = world.store.rows.lock().unwrap()[&tenant(1)].clone();
-        assert!(row.secrets.iter().all(|secret| secret.name != revoked[0].as_str()));
+        let secrets = world.store.begin_read(tenant(1)).await.unwrap().sealed_secrets().await.unwrap();
+        assert!(secrets.iter().all(|secret| secret.name != revoked[0].as_str()));
         assert!(matches!(&world.events()[..], [AuditEvent::KeyStaged { .. }, AuditEvent::KeyStaged { .. }, AuditEvent::KeyRevoked { .. }]));
     });
 }
@@ -199,19 +282,85 @@ fn a_policy_is_adopted_and_audited_or_refused() {
     });
 }
 
+fn rotate_secret(sessions_end_by: Timestamp) -> KeyCommand {
+    KeyCommand::Plan(Intent::RotateTokenSecret { sessions_end_by })
+}
+
+#[test]
+fn a_token_secret_verifies_until_its_sessions_have_ended_and_is_destroyed_then() {
+    run(|world| async move {
+        let (here, there) = (world.node(), world.node());
+        world.create(&here, tenant(1)).await;
+        world.create(&here, tenant(2)).await;
+        here.directory.sweep().await;
+        let family = FamilyId::new(NOW, [3; 10]);
+        let old = here.signer(tenant(1), 0).await.unwrap().mint_refresh(family, Generation::FIRST);
+        let change = here.execute(tenant(1), rotate_secret(NOW.plus(Ttl::days(5))), by()).await.unwrap();
+        let until = change.keys.ring.token_secrets[0].verifies_until.unwrap();
+        assert!(change.changed && until > NOW.plus(Ttl::days(5)), "with room for nodes that have not heard yet");
+
+        let signer = there.signer(tenant(1), change.keys.ring.generation).await.unwrap();
+        assert_eq!(signer.open_refresh(&old), Some((family, Generation::FIRST)));
+        let new = signer.mint_refresh(family, Generation::FIRST);
+        assert_ne!(new, old, "the new version signs");
+        world.pass(Ttl::days(5));
+        here.directory.sweep().await;
+        assert!(here.signer(tenant(1), 0).await.unwrap().open_refresh(&old).is_some(), "not a moment too early");
+
+        world.pass(Ttl::minutes(2));
+        assert!(NOW.plus(Ttl::days(5)).plus(Ttl::minutes(2)) >= until);
+        here.directory.sweep().await;
+        there.directory.sweep().await;
+        for node in [&here, &there] {
+            let signer = node.signer(tenant(1), 0).await.unwrap();
+            assert_eq!(signer.open_refresh(&old), None);
+            assert_eq!(signer.open_refresh(&new), Some((family, Generation::FIRST)));
+        }
+        let secrets_of = async |number| {
+            let mut tx = world.store.begin_read(tenant(number)).await.unwrap();
+            let names = tx.sealed_secrets().await.unwrap().into_iter().map(|secret| secret.name);
+            names.filter(|name| name.starts_with("refresh-token/")).collect::<Vec<_>>()
+        };
+        assert_eq!(secrets_of(1).await, ["refresh-token/2"]);
+        assert_eq!(secrets_of(2).await, ["refresh-token/1"], "the other tenant's is as it was");
+        let events = world.events();
+        assert!(events.contains(&AuditEvent::TokenSecretRotated { version: 2, older_verifies_until: until }));
+        assert!(events.contains(&AuditEvent::TokenSecretDestroyed { version: 1 }));
+    });
+}
+
+#[test]
+fn a_ring_keeps_so_many_token_secrets_and_no_more() {
+    run(|world| async move {
+        let node = world.node();
+        world.create(&node, tenant(1)).await;
+        for day in 1..8 {
+            node.execute(tenant(1), rotate_secret(NOW.plus(Ttl::days(day))), by()).await.unwrap();
+        }
+        let refused = node.execute(tenant(1), rotate_secret(NOW.plus(Ttl::days(9))), by()).await.map(|_| ());
+        let earliest = node.published(tenant(1)).await.unwrap().ring.token_secrets[0].verifies_until.unwrap();
+        assert_eq!(refused, Err(RotationDenied::TooManyTokenSecrets { live: 8, earliest }.into()));
+        world.pass(Ttl::days(2));
+        node.directory.sweep().await;
+        node.execute(tenant(1), rotate_secret(NOW.plus(Ttl::days(9))), by()).await.unwrap();
+        let versions: Vec<_> = node.published(tenant(1)).await.unwrap().ring.token_secrets.iter().map(|secret| secret.version).collect();
+        assert_eq!(versions, [2, 3, 4, 5, 6, 7, 8, 9], "a version is never used again");
+    });
+}
+
 #[test]
 fn a_dead_actor_is_replaced_but_a_begun_change_is_not_repeated() {
     run(|world| async move {
         let node = world.node();
         world.create(&node, tenant(1)).await;
-        world.store.panics.store(1, Ordering::SeqCst);
+        world.store.faults().ring_panics.store(1, Ordering::SeqCst);
         assert!(node.published(tenant(1)).await.is_ok());
         assert_eq!(node.stats().restarts, 1);
-        world.store.panics.store(1, Ordering::SeqCst);
+        world.store.faults().ring_panics.store(1, Ordering::SeqCst);
         let interrupted = node.execute(tenant(1), rotate(), by()).await;
         assert!(matches!(interrupted, Err(KeyCommandError::Fault(KeyFault::Unavailable(_)))));
         assert_eq!(node.published(tenant(1)).await.unwrap().ring.generation, 1);
-        world.store.panics.store(2, Ordering::SeqCst);
+        world.store.faults().ring_panics.store(2, Ordering::SeqCst);
         node.forget(tenant(1));
         assert!(matches!(node.published(tenant(1)).await, Err(KeyFault::Unavailable(_))), "one retry, not more");
     });
@@ -226,7 +375,7 @@ fn a_change_happens_even_if_its_orderer_goes_away() {
         assert!(futures_util::poll!(&mut order).is_pending());
         drop(order);
         let changed = async {
-            while world.store.rows.lock().unwrap()[&tenant(1)].ring.generation < 2 {
+            while world.store.ring_of(tenant(1)).unwrap().generation < 2 {
                 tokio::task::yield_now().await;
             }
         };
@@ -245,7 +394,7 @@ fn a_tenant_without_a_ring_is_forgotten() {
 
         world.create(&node, tenant(1)).await;
         node.published(tenant(1)).await.unwrap();
-        world.store.rows.lock().unwrap().remove(&tenant(1));
+        sample::gone(&world.store, tenant(1)).await.unwrap();
         node.directory.sweep().await;
         assert_eq!(node.stats().awake, 0);
     });
@@ -445,17 +594,13 @@ fn a_data_key_of_another_tenant_or_of_an_older_version_harms_only_its_row() {
         let node = world.node();
         world.create(&node, tenant(1)).await;
         world.create(&node, tenant(2)).await;
-        let whole = {
-            let mut data_keys = world.store.data_keys.lock().unwrap();
-            let whole = data_keys[&tenant(1)].clone();
-            let stolen = data_keys[&tenant(2)].sealed.clone();
-            data_keys.get_mut(&tenant(1)).unwrap().sealed = stolen;
-            whole
-        };
+        let sealed_of = async |tenant| world.store.begin_read(tenant).await.unwrap().data_key().await.unwrap().unwrap().sealed;
+        let (whole, stolen) = (sealed_of(tenant(1)).await, sealed_of(tenant(2)).await);
+        world.store.data_key_tamper(tenant(1), |key| key.sealed = stolen);
         assert!(matches!(node.signer(tenant(1), 0).await, Err(KeyFault::Sealed(_))));
         assert!(node.signer(tenant(2), 0).await.is_ok());
         assert_eq!(node.sealed_away(), [tenant(1)]);
-        world.store.data_keys.lock().unwrap().insert(tenant(1), whole);
+        world.store.data_key_tamper(tenant(1), |key| key.sealed = whole);
         assert!(node.signer(tenant(1), 0).await.is_ok());
         assert_eq!(node.sealed_away(), [], "mended, and forgotten");
     });

@@ -4,6 +4,7 @@
 //! as everywhere); a check that could not be made is said to be so.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use app::ports::keys::{KeyFault, Keys};
 use app::ports::store::Store;
@@ -19,6 +20,8 @@ use crate::wire::{self, SystemClock};
 
 /// 2026-01-01 and 2100-01-01: outside of these it is the clock that is wrong.
 const SANE_SECONDS: std::ops::Range<i64> = 1_767_225_600..4_102_444_800;
+
+const PATIENCE: Duration = Duration::from_secs(3);
 
 #[derive(Default)]
 struct Report {
@@ -46,13 +49,24 @@ pub(super) async fn run(settings: Result<Settings, BadSettings>) -> Result<(), F
     let settings = report.line("configuration", settings.map(|settings| (settings, "every setting is known and makes sense".to_owned())));
     report.line("clock", clock());
     if let Some(settings) = settings {
-        let custody = report.line("kek", kek(&settings).await);
-        if let Some(store) = report.line("database", database(&settings).await) {
+        report.line("traces", collector(&settings.telemetry.otlp_endpoint).await);
+        let custody = match custody::given(&settings) {
+            Ok(None) if is_new(&settings) => {
+                skipped("kek", format_args!("{}: the first `claviger serve` makes it", settings.keys.kek_file.display()));
+                None
+            }
+            Ok(None) => report.line("kek", Err::<(Arc<Custody>, _), _>(kek_lost(&settings))),
+            Ok(Some(_)) => report.line("kek", kek(&settings).await),
+            Err(error) => report.line("kek", Err(error)),
+        };
+        if is_new(&settings) {
+            skipped("database", format_args!("{}: the first `claviger serve` makes it", settings.database.shown()));
+        } else if let Some(store) = report.line("database", database(&settings).await) {
             let is_migrated = report.line("schema", schema(&store).await).is_some();
             if let (Some(custody), true) = (custody, is_migrated) {
                 report.line("keys", sealed(&settings, custody, &store).await);
             } else {
-                say("-     keys           not looked at: needs the kek, the database and its schema");
+                skipped("keys", "not looked at: needs the kek, the database and its schema");
             }
             report.line("close", store.database().close().await.map(|()| ((), "the database was closed in order".to_owned())));
         }
@@ -63,12 +77,45 @@ pub(super) async fn run(settings: Result<Settings, BadSettings>) -> Result<(), F
     }
 }
 
+/// Says that there was nothing to check, and why.
+fn skipped(what: &str, why: impl std::fmt::Display) {
+    say(format_args!("-     {what:<14} {why}"));
+}
+
+/// Whether there is nothing yet: on SQLite, the first start makes all.
+fn is_new(settings: &Settings) -> bool {
+    settings.database.sqlite_file().is_some_and(|file| !file.exists())
+}
+
+fn kek_lost(settings: &Settings) -> String {
+    format!(
+        "the key-encryption key {} is missing, but there is a database. Bring the file back from where you keep its copy, or set \
+         keys.kek_file (CLAVIGER__KEYS__KEK_FILE) to where it is; only a database that has never served gets a new one, by `claviger serve`",
+        settings.keys.kek_file.display()
+    )
+}
+
 fn clock() -> Result<((), String), String> {
     let now = SystemClock.now();
     if SANE_SECONDS.contains(&now.as_seconds()) {
         Ok(((), format!("it is {now}")))
     } else {
         Err(format!("this machine thinks it is {now}: set its clock, for example with chrony or systemd-timesyncd"))
+    }
+}
+
+/// Whether somebody listens where the traces are to go. Sends nothing.
+async fn collector(endpoint: &str) -> Result<((), String), String> {
+    if endpoint.is_empty() {
+        return Ok(((), "none are sent (telemetry.otlp_endpoint)".to_owned()));
+    }
+    let uri = endpoint.parse::<actix_web::http::Uri>().map_err(|error| error.to_string())?;
+    let port = uri.port_u16().unwrap_or(if uri.scheme_str() == Some("https") { 443 } else { 80 });
+    let host = uri.host().unwrap_or_default().trim_matches(['[', ']']);
+    match tokio::time::timeout(PATIENCE, tokio::net::TcpStream::connect((host, port))).await {
+        Ok(Ok(_)) => Ok(((), format!("somebody listens at {host}:{port}"))),
+        Ok(Err(error)) => Err(format!("nobody listens at {host}:{port} ({error}): start the collector, or set telemetry.otlp_endpoint")),
+        Err(_) => Err(format!("{host}:{port} does not answer: start the collector, or set telemetry.otlp_endpoint")),
     }
 }
 
@@ -89,11 +136,6 @@ async fn schema(store: &SqlStore) -> Result<((), String), String> {
 
 /// Whether the key-encryption keys are there and work.
 async fn kek(settings: &Settings) -> Result<(Arc<Custody>, String), String> {
-    let file = &settings.keys.kek_file;
-    if settings.keys.keks.is_empty() && !file.exists() {
-        let file = file.display();
-        return Err(format!("there is no {file}. A first `claviger serve` on SQLite makes one; otherwise bring yours (keys.kek_file)"));
-    }
     let custody = custody::open(settings).await.map_err(|error| error.to_string())?;
     let keks = custody.keks();
     let mut said = Vec::new();
@@ -121,7 +163,9 @@ async fn sealed(settings: &Settings, custody: Arc<Custody>, store: &SqlStore) ->
 async fn all_open(store: &dyn Store, keys: &dyn Keys) -> Result<u64, String> {
     const PAGE: u32 = 500;
     let look = |what: String| move |error: &dyn std::fmt::Display| format!("{what}: {error}");
-    keys.installation_mac(b"doctor").await.map_err(|fault| look("the installation's own secrets do not open".to_owned())(&fault))?;
+    let wanted = "the installation's own secrets do not open: set keys.kek_file (CLAVIGER__KEYS__KEK_FILE) or keys.keks to the keys they were \
+                  sealed with";
+    keys.installation_mac(b"doctor").await.map_err(|fault| look(wanted.to_owned())(&fault))?;
     let (mut opened, mut shut, mut after) = (0, Vec::new(), None);
     loop {
         let page = async { store.begin_platform().await?.data_keys_page(None, after, PAGE).await }.await;

@@ -91,7 +91,9 @@ pub fn run() -> ExitCode {
             Command::Doctor => doctor::run(Settings::load(line.config.as_deref())).await,
             other => {
                 let settings = Settings::load(line.config.as_deref())?;
-                telemetry::start(&settings.log);
+                if !matches!(other, Command::Serve) {
+                    telemetry::start_logs(&settings.log);
+                }
                 match other {
                     Command::Serve => serve::run(settings).await,
                     Command::Migrate => migrate::run(&settings).await,

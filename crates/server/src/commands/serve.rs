@@ -4,14 +4,23 @@
 
 use super::Failed;
 use crate::settings::Settings;
-use crate::{shutdown, start};
+use crate::telemetry::Telemetry;
+use crate::{descriptors, shutdown, start};
 
 pub(super) async fn run(settings: Settings) -> Result<(), Failed> {
+    let telemetry = Telemetry::start(&settings)?;
+    let outcome = serve(settings).await;
+    // Last, so that the spans of the last requests are sent, also when the start failed.
+    telemetry.stop().await;
+    outcome
+}
+
+async fn serve(settings: Settings) -> Result<(), Failed> {
     let is_first = settings.database.sqlite_file().is_some_and(|file| !file.exists());
     let (database, grace) = (settings.database.shown(), settings.server.shutdown_grace_seconds);
-    let public_addr = settings.server.public_addr;
+    descriptors::raise(settings.server.max_connections);
     let mut running = start::start(settings).await?;
-    tracing::info!("claviger {} serves {} on http://{public_addr}", env!("CARGO_PKG_VERSION"), running.base_url);
+    tracing::info!("claviger {} serves {} on {}", env!("CARGO_PKG_VERSION"), running.base_url, running.public_url);
     tracing::info!("health and metrics: {}/health/ready, {0}/metrics", running.management_url);
     tracing::info!("database: {database}");
     if is_first {

@@ -14,8 +14,13 @@ impl Settings {
         let server = &self.server;
         base_url(&server.base_url)?;
         bounded("server.workers", server.workers, 0, 1_024)?;
+        bounded("server.max_connections", server.max_connections, 1, 1_000_000)?;
+        // Beyond 128 KiB and 96 headers the HTTP parser refuses by itself.
+        bounded("server.max_head_bytes", server.max_head_bytes, 4_096, 128 * 1_024)?;
         bounded("server.max_body_bytes", server.max_body_bytes, 1_024, 16 * 1_024 * 1_024)?;
+        bounded("server.head_timeout_seconds", server.head_timeout_seconds, 1, 600)?;
         bounded("server.request_timeout_seconds", server.request_timeout_seconds, 1, 600)?;
+        bounded("server.keep_alive_seconds", server.keep_alive_seconds, 1, 3_600)?;
         bounded("server.shutdown_grace_seconds", server.shutdown_grace_seconds, 0, 3_600)?;
         if server.public_addr == server.management_addr && server.public_addr.port() != 0 {
             return bad("server.management_addr", "is the public address; give it another port, out of the public's reach");
@@ -49,12 +54,22 @@ impl Settings {
         bounded("keys.clock_skew_seconds", self.keys.clock_skew_seconds, 0, 600)?;
         bounded("keys.rsa_pool", self.keys.rsa_pool, 0, 256)?;
         bounded("keys.idle_after_seconds", self.keys.idle_after_seconds, 1, 86_400)?;
+        bounded("keys.most_awake", self.keys.most_awake, 16, 10_000_000)?;
         bounded("hashing.threads", self.hashing.threads, 0, 1_024)?;
         bounded("hashing.queue", self.hashing.queue, 2, 1_000_000)?;
         if self.log.level.parse::<tracing_subscriber::filter::Targets>().is_err() {
             return bad("log.level", "must be like \"info\" or \"info,storage=debug\"");
         }
-        Ok(())
+        bounded("audit.retention_days", self.audit.retention_days, 0, 36_500)?;
+        let telemetry = &self.telemetry;
+        otlp_endpoint(&telemetry.otlp_endpoint)?;
+        if telemetry.headers().is_none() {
+            return bad("telemetry.otlp_headers", "must be like \"authorization=Bearer …,x-scope=prod\"");
+        }
+        if telemetry.service_name.is_empty() {
+            return bad("telemetry.service_name", "must be a name, such as \"claviger\"");
+        }
+        bounded("telemetry.sample_ratio", telemetry.sample_ratio, 0.0, 1.0)
     }
 }
 
@@ -65,6 +80,24 @@ fn bad<T>(name: &str, what: &str) -> Result<T, BadSettings> {
 
 fn bounded<N: PartialOrd + std::fmt::Display>(name: &str, value: N, least: N, most: N) -> Result<(), BadSettings> {
     if value < least || value > most { bad(name, &format!("is {value}; it must be {least} to {most}")) } else { Ok(()) }
+}
+
+/// It is logged, so it holds no password; what the collector wants to be shown goes into the headers.
+fn otlp_endpoint(url: &str) -> Result<(), BadSettings> {
+    let is_good = match url.parse::<actix_web::http::Uri>() {
+        _ if url.is_empty() => true,
+        Ok(uri) => {
+            matches!(uri.scheme_str(), Some("http" | "https")) && uri.authority().is_some_and(|authority| !authority.as_str().contains('@'))
+        }
+        Err(_) => false,
+    };
+    if is_good {
+        return Ok(());
+    }
+    bad(
+        "telemetry.otlp_endpoint",
+        "must be empty or like http://collector:4318/v1/traces, without a password: that goes into telemetry.otlp_headers",
+    )
 }
 
 /// Scheme and authority only, because issuers are made by putting `/t/{slug}` behind it, and compared byte by byte.

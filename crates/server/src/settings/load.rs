@@ -16,6 +16,12 @@ const BASE: &str = include_str!("../../../../config/base.toml");
 #[error("settings: {0}")]
 pub struct BadSettings(pub(super) String);
 
+impl BadSettings {
+    pub(crate) const fn new(text: String) -> Self {
+        Self(text)
+    }
+}
+
 impl Settings {
     /// The defaults alone: no file, no environment.
     ///
@@ -160,9 +166,16 @@ mod tests {
             ("CLAVIGER__KEYS__KEKS__P2__PROVIDER", "env", "variable"),
             ("CLAVIGER__LOG__FORMAT", "xml", "log.format"),
             ("CLAVIGER__LOG__LEVEL", "a=b=c", "log.level"),
+            ("CLAVIGER__AUDIT__RETENTION_DAYS", "40000", "audit.retention_days"),
+            ("CLAVIGER__TELEMETRY__OTLP_ENDPOINT", "collector:4318", "telemetry.otlp_endpoint"),
+            ("CLAVIGER__TELEMETRY__OTLP_ENDPOINT", "http://user:word@collector:4318", "telemetry.otlp_endpoint"),
+            ("CLAVIGER__TELEMETRY__OTLP_HEADERS", "hush-hush", "telemetry.otlp_headers"),
+            ("CLAVIGER__TELEMETRY__SAMPLE_RATIO", "1.5", "telemetry.sample_ratio"),
+            ("CLAVIGER__TELEMETRY__SERVICE_NAME", "", "telemetry.service_name"),
         ] {
             let error = from_env(&[(name, value)]).expect_err(name).to_string();
             assert!(error.contains(expected), "{name}={value}: {error}");
+            assert!(!error.contains("hush") && !error.contains(":word@"), "a secret is not repeated: {error}");
         }
         let vault = |address: &str, id: &str, more: &str| {
             let text =
@@ -182,5 +195,15 @@ mod tests {
             let error = refused.expect_err(expected);
             assert!(error.contains(expected), "{error}");
         }
+    }
+
+    #[test]
+    fn headers_for_the_collector_are_read_in_pairs_and_not_shown() {
+        let settings = from_env(&[("CLAVIGER__TELEMETRY__OTLP_HEADERS", "authorization=Bearer a=b, x-scope=prod,")]).expect("good");
+        let headers = settings.telemetry.headers().expect("pairs");
+        assert_eq!(headers.len(), 2);
+        assert_eq!((headers["authorization"].as_str(), headers["x-scope"].as_str()), ("Bearer a=b", "prod"));
+        assert!(!format!("{settings:?}").contains("Bearer"));
+        assert!(Settings::defaults().expect("good").telemetry.headers().expect("none").is_empty());
     }
 }

@@ -6,10 +6,12 @@
 mod check;
 mod load;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
+use actix_web::http::header::{HeaderName, HeaderValue};
+use domain::secret::Secret;
 use serde::Deserialize;
 
 pub use load::BadSettings;
@@ -22,7 +24,9 @@ pub struct Settings {
     pub database: DatabaseSettings,
     pub keys: KeySettings,
     pub hashing: HashingSettings,
+    pub audit: AuditSettings,
     pub log: LogSettings,
+    pub telemetry: TelemetrySettings,
     /// The file they came from, to be read again when somebody asks for it.
     #[serde(skip)]
     pub config_file: Option<PathBuf>,
@@ -37,8 +41,13 @@ pub struct ServerSettings {
     pub base_url: String,
     /// 0 = one per core.
     pub workers: usize,
+    /// Of each listener, shared out evenly among its workers.
+    pub max_connections: usize,
+    pub max_head_bytes: usize,
     pub max_body_bytes: usize,
+    pub head_timeout_seconds: u64,
     pub request_timeout_seconds: u64,
+    pub keep_alive_seconds: u64,
     pub shutdown_grace_seconds: u64,
     pub trusted_proxies: Vec<IpAddr>,
 }
@@ -87,6 +96,8 @@ pub struct KeySettings {
     pub clock_skew_seconds: u32,
     pub rsa_pool: usize,
     pub idle_after_seconds: u32,
+    /// About how many tenants are kept in memory at most.
+    pub most_awake: usize,
 }
 
 /// Where a key-encryption key lives.
@@ -144,6 +155,37 @@ pub struct HashingSettings {
 pub struct LogSettings {
     pub format: LogFormat,
     pub level: String,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AuditSettings {
+    /// 0 = for ever.
+    pub retention_days: u32,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TelemetrySettings {
+    /// Empty: no traces leave this process.
+    pub otlp_endpoint: String,
+    /// `name=value,name=value`; a secret, for it usually holds one.
+    pub otlp_headers: Secret<String>,
+    pub service_name: String,
+    pub sample_ratio: f64,
+}
+
+impl TelemetrySettings {
+    /// The headers in pairs. `None` when the text is not made of such.
+    pub(crate) fn headers(&self) -> Option<HashMap<String, String>> {
+        let pairs = self.otlp_headers.expose().split(',').map(str::trim).filter(|pair| !pair.is_empty());
+        let pair = |pair: &str| {
+            let (name, value) = pair.split_once('=')?;
+            let is_good = HeaderName::from_bytes(name.as_bytes()).is_ok() && HeaderValue::from_str(value).is_ok();
+            is_good.then(|| (name.to_owned(), value.to_owned()))
+        };
+        pairs.map(pair).collect()
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]

@@ -15,7 +15,7 @@ use domain::keys::ring::KeyRing;
 use domain::secret::Secret;
 use domain::tenant::Tenant;
 use domain::text::{LoginName, Slug};
-use domain::time::Timestamp;
+use domain::time::{Timestamp, Ttl};
 use domain::token::family::{RefreshFamily, Revocation};
 use domain::user::User;
 
@@ -89,7 +89,9 @@ delegate! { TenantTx:
         fn tenant_insert(tenant: &Tenant) -> ();
         fn tenant() -> Option<Tenant>;
         fn tenant_update(tenant: &Tenant) -> ();
-        fn tenant_delete() -> Destroyed;
+        fn tenant_locked() -> Option<Tenant>;
+        fn tenant_delete(at: Timestamp) -> Destroyed;
+        fn tenant_erase(limit: u32) -> bool;
         fn deletion_certify(certificate: &str, at: Timestamp) -> ();
     }
     UserStore {
@@ -106,6 +108,7 @@ delegate! { TenantTx:
         fn family_insert(family: &RefreshFamily) -> ();
         fn family_by_id(id: FamilyId) -> Option<RefreshFamily>;
         fn families_live(user: UserId, now: Timestamp) -> Vec<RefreshFamily>;
+        fn families_last_end() -> Option<Timestamp>;
         fn family_revoke(id: FamilyId, revocation: Revocation) -> bool;
         fn families_revoke(user: UserId, revocation: Revocation) -> u64;
     }
@@ -172,17 +175,17 @@ impl PlatformTx for Failing<Box<dyn PlatformTx>> {
     async fn tenants_page(&mut self, after: Option<&Slug>, limit: u32) -> Stored<Vec<Tenant>> {
         self.inner.tenants_page(after, limit).await
     }
-    async fn rings_due(&mut self, now: Timestamp, limit: u32) -> Stored<Vec<RingMark>> {
-        self.inner.rings_due(now, limit).await
+    async fn tenants_deleted(&mut self, limit: u32) -> Stored<Vec<TenantId>> {
+        self.inner.tenants_deleted(limit).await
+    }
+    async fn rings_claim(&mut self, now: Timestamp, lease: Ttl, limit: u32) -> Stored<Vec<RingMark>> {
+        self.inner.rings_claim(now, lease, limit).await
     }
     async fn ring_generations(&mut self, tenants: &[TenantId]) -> Stored<Vec<RingMark>> {
         self.inner.ring_generations(tenants).await
     }
-    async fn families_sweep(&mut self, before: Timestamp, limit: u32) -> Stored<u64> {
-        self.inner.families_sweep(before, limit).await
-    }
-    async fn guesses_sweep(&mut self, before: Timestamp, limit: u32) -> Stored<u64> {
-        self.inner.guesses_sweep(before, limit).await
+    async fn sweep(&mut self, what: Leftover, before: Timestamp, limit: u32) -> Stored<u64> {
+        self.inner.sweep(what, before, limit).await
     }
     async fn commit(self: Box<Self>) -> Stored<()> {
         let outcome = self.lives.spend();

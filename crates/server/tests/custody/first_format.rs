@@ -1,4 +1,4 @@
-//! A database of the first schema, whose secrets know no kind and no version, and whose installation secret was sealed by the
+//! A database of the schema before custody, whose secrets know no kind and no version, and whose installation secret was sealed by the
 //! key-encryption key itself.
 
 use std::sync::Arc;
@@ -27,6 +27,8 @@ on_both! {
     wrapping_anew_takes_over_whatever_the_first_format_sealed,
 }
 
+/// The steps of the schema that the first format lived in.
+const BEFORE_CUSTODY: u32 = 4;
 const KEK: [u8; 32] = [21; 32];
 const MAC_KEY: [u8; 32] = [22; 32];
 const TOKEN_SECRET: [u8; 32] = [23; 32];
@@ -100,7 +102,7 @@ async fn insert(url: &str, tenant: TenantId, rows: Vec<(&str, Vec<Cell>)>) {
 
 /// The database that the program of the first schema would have left: two tenants and the installation's secret.
 async fn old_database(place: &Place) -> Vec<(TenantId, RingKey)> {
-    storage::migrate_steps(&place.url, Some(1)).await.expect("migrated");
+    storage::migrate_steps(&place.url, Some(BEFORE_CUSTODY)).await.expect("migrated");
     let mut tenants = Vec::new();
     for n in 0..2_u8 {
         let tenant = sample::tenant();

@@ -94,7 +94,8 @@ pub(crate) async fn custody(keks: &[&Arc<dyn Kek>]) -> Arc<Custody> {
 
 pub(crate) fn node(store: Arc<dyn Store>, custody: &Arc<Custody>) -> Arc<KeyDirectory> {
     let timing = NodeTiming::default();
-    let settings = KeySettings { custody: Arc::clone(custody), timing, rsa_pool: 0, arbiters: 1, idle_after: Ttl::minutes(30) };
+    let (custody, idle_after) = (Arc::clone(custody), Ttl::minutes(30));
+    let settings = KeySettings { custody, timing, rsa_pool: 0, arbiters: 1, idle_after, most_awake: 1_000 };
     KeyDirectory::start(settings, store, Arc::new(SystemClock), Arc::new(SystemEntropy))
 }
 

@@ -14,6 +14,7 @@ pub struct Model {
     pub ring: String,
     pub next_due_at: Option<i64>,
     pub updated_at: i64,
+    pub claimed_until: Option<i64>,
 }
 
 impl ActiveModelBehavior for ActiveModel {}

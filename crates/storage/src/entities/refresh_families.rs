@@ -28,6 +28,7 @@ pub struct Model {
     pub created_at: i64,
     pub user_agent: Option<String>,
     pub source: Option<String>,
+    pub ends_hour: i64,
 }
 
 impl ActiveModelBehavior for ActiveModel {}

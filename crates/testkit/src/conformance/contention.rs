@@ -5,12 +5,15 @@
 use std::sync::Arc;
 
 use app::ports::store::{Store, StoreError};
-use app::tokens::judgement::Verdict;
+use app::tokens::judgement::{RefreshAttempt, RefreshRefused, Verdict};
+use domain::client::ClientId;
 use domain::guess::GuessScope;
-use domain::token::family::Generation;
+use domain::tenant::TenantStatus;
+use domain::time::Ttl;
+use domain::token::family::{Generation, Head, RefreshFamily, Refused, Superseded};
 use futures_util::future::join_all;
 
-use crate::sample;
+use crate::sample::{self, NOW};
 
 /// 64 requests with one token: one rotation, and the same successor for all.
 pub async fn of_many_refreshes_exactly_one_rotates(store: Arc<dyn Store>) {
@@ -74,6 +77,75 @@ pub async fn parallel_refreshes_do_not_mix(store: Arc<dyn Store>) {
     for (family, mut verdicts) in verdicts {
         verdicts.sort_by_key(|verdict| *verdict != Verdict::Rotated);
         assert_eq!(verdicts, [Verdict::Rotated, Verdict::Replayed], "{family}");
+    }
+}
+
+/// Honest tokens, retries, stolen ones and strangers of several tenants, all at once: each gets what it deserves, only the
+/// thieves' families end, and every record is in the log of its own tenant.
+pub async fn a_mixed_batch_is_judged_one_by_one(store: Arc<dyn Store>) {
+    let late = NOW.plus(Ttl::minutes(10));
+    let mut asked = Vec::new();
+    let mut homes = Vec::new();
+    for is_active in [true, true, true, false] {
+        let mut home = sample::home(&*store).await.expect("stored");
+        let mut tx = store.begin(home.id()).await.expect("begins");
+        let family = |head: Head| RefreshFamily { head, ..sample::family(home.alice.id) };
+        let rotated = |generation: u32, at| {
+            let superseded = [Some(Superseded { generation: Generation::from_u32(generation - 1), at }), None, None, None];
+            Head { current: Generation::from_u32(generation), rotated_at: at, replays: 0, superseded }
+        };
+        let honest = [(); 4].map(|()| family(Head::first(NOW)));
+        let retried = [(); 2].map(|()| family(rotated(2, late)));
+        let stolen = [(); 2].map(|()| family(rotated(9, NOW)));
+        for family in honest.iter().chain(&retried).chain(&stolen) {
+            tx.family_insert(family).await.expect("stored");
+        }
+        if !is_active {
+            home.tenant.status = TenantStatus::Suspended { at: NOW };
+            tx.tenant_update(&home.tenant).await.expect("suspended");
+        }
+        tx.commit().await.expect("commits");
+        let attempt = |family: &RefreshFamily, generation| sample::attempt(family.id, Generation::from_u32(generation), late);
+        let of_another_client =
+            RefreshAttempt { client_id: ClientId::try_from("other-app".to_owned()).expect("a client"), ..attempt(&home.family, 1) };
+        let mut expect = |attempt, verdict| asked.push((home.id(), attempt, is_active, verdict));
+        for family in &honest {
+            expect(attempt(family, 1), Some(Verdict::Rotated));
+        }
+        for family in &retried {
+            expect(attempt(family, 1), Some(Verdict::Replayed));
+        }
+        for family in &stolen {
+            expect(attempt(family, 3), Some(Verdict::Reused));
+        }
+        expect(of_another_client, Some(Verdict::Refused(RefreshRefused::Family(Refused::OtherClient))));
+        expect(attempt(&sample::family(home.alice.id), 1), None);
+        homes.push((home, is_active, stolen));
+    }
+    let attempts = asked.into_iter().map(|(tenant, attempt, is_active, verdict)| {
+        let store = Arc::clone(&store);
+        tokio::spawn(async move {
+            let judgement = store.refresh(tenant, attempt).await.expect("answered");
+            let suspended = Verdict::Refused(RefreshRefused::TenantSuspended);
+            let expected = if is_active { verdict } else { verdict.map(|_| suspended) };
+            assert_eq!(judgement.as_ref().map(|judgement| judgement.verdict), expected);
+            let Some(judgement) = judgement else { return };
+            let mut tx = store.begin_read(tenant).await.expect("begins");
+            assert_eq!(tx.family_by_id(judgement.facts.family.id).await, Ok(Some(judgement.facts.family)), "what was judged is stored");
+        })
+    });
+    for outcome in join_all(attempts).await {
+        outcome.expect("as expected");
+    }
+    for (home, is_active, stolen) in homes {
+        let mut tx = store.begin_read(home.id()).await.expect("begins");
+        let mut names: Vec<_> = tx.audit_page(None, 10).await.expect("read").iter().map(|record| record.event.name()).collect();
+        names.sort();
+        let expected: &[&str] = if is_active { &["refresh_refused", "refresh_token_reused", "refresh_token_reused"] } else { &[] };
+        assert_eq!(names, expected);
+        let live = tx.families_live(home.alice.id, late).await.expect("read");
+        assert_eq!(live.len(), if is_active { 7 } else { 9 });
+        assert_eq!(live.iter().any(|family| stolen.iter().any(|stolen| stolen.id == family.id)), !is_active);
     }
 }
 

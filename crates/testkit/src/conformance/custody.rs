@@ -156,9 +156,8 @@ pub async fn retiring_and_using_a_kek_at_once_never_both_succeed(store: Arc<dyn 
 pub async fn a_deletion_counts_what_it_destroys_and_keeps_its_certificate(store: Arc<dyn Store>) {
     let (home, other) = (sample::home(&*store).await.expect("stored"), sample::home(&*store).await.expect("stored"));
     let mut tx = store.begin(home.id()).await.expect("begins");
-    tx.source_remember(home.alice.id, &[1; 32], NOW).await.expect("remembered");
-    let destroyed = tx.tenant_delete().await.expect("deleted");
-    let expected = Destroyed { data_key: Some(home.data_key.id), users: 1, sessions: 1, secrets: 2, known_sources: 1, guess_counters: 0 };
+    let destroyed = tx.tenant_delete(NOW).await.expect("deleted");
+    let expected = Destroyed { data_key: Some(home.data_key.id), secrets: 2, users: 1, sessions: 1 };
     assert_eq!(destroyed, expected);
     assert_eq!(tx.data_key().await, Ok(None));
     tx.deletion_certify("a.b.c", NOW).await.expect("stored");

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use app::ports::store::{SealedDataKey, Store, StoreError};
 use domain::guess::{GuessCounter, GuessScope};
 use domain::text::LoginName;
+use domain::time::Ttl;
 use domain::token::family::{Generation, Revocation, RevocationCause};
 
 use crate::sample::{self, NOW};
@@ -19,7 +20,11 @@ pub async fn no_tenant_reaches_another(store: Arc<dyn Store>) {
     let subject = [9; 32];
     let counter = GuessCounter { attempts: 5, blocked_until: None };
     let record = sample::audit_record(a.id());
+    let mut later = sample::family(a.alice.id);
+    later.absolute_expires_at = a.family.absolute_expires_at.plus(Ttl::days(5));
+    later.revoked = Some(Revocation { at: NOW, cause: RevocationCause::AdminRequest });
     let mut tx = store.begin(a.id()).await.expect("begins");
+    tx.family_insert(&later).await.expect("stored");
     tx.guess_counter_set(GuessScope::Source, &subject, counter, NOW).await.expect("set");
     tx.source_remember(a.alice.id, &subject, NOW).await.expect("remembered");
     tx.audit_append(&record).await.expect("appended");
@@ -38,6 +43,7 @@ pub async fn no_tenant_reaches_another(store: Arc<dyn Store>) {
     assert_eq!(tx.password_hash_set(a.alice.id, &b.phc).await, Err(StoreError::Conflict));
     assert_eq!(tx.family_by_id(a.family.id).await, Ok(None));
     assert_eq!(tx.families_live(a.alice.id, NOW).await, Ok(vec![]));
+    assert_eq!(tx.families_last_end().await, Ok(Some(b.family.absolute_expires_at)));
     assert_eq!(tx.family_revoke(a.family.id, revocation).await, Ok(false));
     assert_eq!(tx.families_revoke(a.alice.id, revocation).await, Ok(0));
     assert_eq!(tx.ring().await, Ok(Some(b.ring.clone())));
@@ -60,6 +66,8 @@ pub async fn no_tenant_reaches_another(store: Arc<dyn Store>) {
     assert_eq!(tx.audit_append(&record).await, Err(StoreError::Conflict), "a record of A is not B's to write");
     assert_eq!(tx.tenant_insert(&a.tenant).await, Err(StoreError::Conflict));
     assert_eq!(tx.tenant_update(&a.tenant).await, Err(StoreError::Conflict));
+    assert_eq!(tx.tenant_locked().await, Ok(Some(b.tenant.clone())));
+    assert_eq!(tx.tenant_erase(10).await, Ok(true), "nothing to erase of a tenant that lives");
     // The same user id in both tenants: a row of its own.
     let mut twin = sample::user("twin");
     twin.id = a.alice.id;
@@ -69,15 +77,14 @@ pub async fn no_tenant_reaches_another(store: Arc<dyn Store>) {
     let attempt = sample::attempt(a.family.id, Generation::FIRST, NOW);
     assert!(store.refresh(b.id(), attempt).await.expect("answered").is_none());
 
-    let mut tx = store.begin(b.id()).await.expect("begins");
-    tx.tenant_delete().await.expect("deleted");
-    tx.commit().await.expect("commits");
+    sample::gone(&*store, b.id()).await.expect("gone");
 
     let mut tx = store.begin(a.id()).await.expect("begins");
     assert_eq!(tx.tenant().await, Ok(Some(a.tenant.clone())));
     assert_eq!(tx.user_by_id(a.alice.id).await, Ok(Some(a.alice.clone())));
     assert_eq!(tx.password_hash(a.alice.id).await.expect("read").map(|phc| phc.expose().clone()), Some(a.phc.expose().clone()));
     assert_eq!(tx.families_live(a.alice.id, NOW).await, Ok(vec![a.family.clone()]));
+    assert_eq!(tx.families_last_end().await, Ok(Some(a.family.absolute_expires_at)));
     assert_eq!(tx.ring().await, Ok(Some(a.ring.clone())));
     assert_eq!(tx.data_key().await, Ok(Some(a.data_key.clone())));
     assert_eq!(tx.sealed_secrets().await.expect("read").len(), 2);

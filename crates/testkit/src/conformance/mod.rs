@@ -10,4 +10,5 @@ pub mod guesses;
 pub mod isolation;
 pub mod platform;
 pub mod rings;
+pub mod tenants;
 pub mod users;

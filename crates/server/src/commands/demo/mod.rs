@@ -20,7 +20,7 @@ use crate::{start, telemetry};
 /// Starts a server on free ports with a database in a temporary folder, plays the story, and stops the server.
 pub(super) async fn run() -> Result<(), Failed> {
     let started = std::time::Instant::now();
-    telemetry::start(&LogSettings { format: LogFormat::Pretty, level: "error".to_owned() });
+    telemetry::start_logs(&LogSettings { format: LogFormat::Pretty, level: "error".to_owned() });
     let folder = tempfile::tempdir()?;
     let clock = Arc::new(DemoClock::default());
     let running = start::start_at(settings(folder.path())?, Arc::clone(&clock) as _).await?;

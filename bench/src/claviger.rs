@@ -1,0 +1,156 @@
+//! The server under test: the built `claviger`, as it comes, with nothing set but its addresses and its files.
+//!
+//! Invariant: what is set in this process's environment for some other Claviger does not reach it.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde_json::Value;
+
+use crate::Outcome;
+use crate::http::{self, Line};
+use crate::load::Target;
+use crate::process::{Process, free_addr};
+
+/// A running `claviger serve`.
+#[derive(Debug)]
+pub(crate) struct Claviger {
+    process: Process,
+    public: SocketAddr,
+    place: Place,
+}
+
+/// Where an installation's data is.
+#[derive(Debug, Clone)]
+pub(crate) struct Place {
+    folder: PathBuf,
+    database_url: String,
+}
+
+impl Place {
+    /// SQLite in `folder`, which need not exist.
+    pub(crate) fn sqlite(folder: &Path) -> Self {
+        Self { folder: folder.to_owned(), database_url: format!("sqlite:{}", folder.join("claviger.db").display()) }
+    }
+
+    /// An empty PostgreSQL database. Makes `folder` and, as an operator has to, the key-encryption key in it.
+    pub(crate) fn postgres(folder: &Path, database_url: String) -> Outcome<Self> {
+        let mut key = [0; 32];
+        aws_lc_rs::rand::fill(&mut key).map_err(|_| "no randomness")?;
+        std::fs::create_dir_all(folder)?;
+        let place = Self { folder: folder.to_owned(), database_url };
+        std::fs::write(place.kek_file(), format!("claviger-kek-1:bench:{}\n", URL_SAFE_NO_PAD.encode(key)))?;
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt;
+            std::fs::set_permissions(place.kek_file(), std::fs::Permissions::from_mode(0o600))?;
+        }
+        Ok(place)
+    }
+
+    fn kek_file(&self) -> PathBuf {
+        self.folder.join("kek")
+    }
+
+    fn command(&self) -> Outcome<Command> {
+        let binary = binary()?;
+        let mut command = Command::new(binary);
+        for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("CLAVIGER__")) {
+            command.env_remove(name);
+        }
+        command.env("CLAVIGER__DATABASE__URL", &self.database_url).env("CLAVIGER__KEYS__KEK_FILE", self.kek_file());
+        Ok(command)
+    }
+}
+
+/// The binary that was built together with this one.
+pub(crate) fn binary() -> Outcome<PathBuf> {
+    let path = std::env::current_exe()?.with_file_name("claviger");
+    if path.is_file() {
+        return Ok(path);
+    }
+    Err(format!("{} is not there; `cargo xtask bench` builds it, or: cargo build --release -p server -p bench", path.display()).into())
+}
+
+impl Claviger {
+    /// Starts it and waits for its first answer; see [`Self::start_timed`].
+    pub(crate) fn start(place: &Place) -> Outcome<Self> {
+        Ok(Self::start_timed(place)?.0)
+    }
+
+    /// Starts it; answers how long after the birth of its process it had answered for the first time.
+    pub(crate) fn start_timed(place: &Place) -> Outcome<(Self, Duration)> {
+        let (public, management) = (free_addr()?, free_addr()?);
+        let mut command = place.command()?;
+        command
+            .arg("serve")
+            .env("CLAVIGER__SERVER__PUBLIC_ADDR", public.to_string())
+            .env("CLAVIGER__SERVER__MANAGEMENT_ADDR", management.to_string())
+            .env("CLAVIGER__SERVER__BASE_URL", format!("http://{public}"));
+        let log = place.folder.with_extension("log");
+        let mut process = Process::spawn(&mut command, &log)?;
+        let took = process.first_answer(management, "/health/live")?;
+        Ok((Self { process, public, place: place.clone() }, took))
+    }
+
+    /// Whom to ask for what the public is served.
+    pub(crate) fn target(&self) -> Target {
+        Target { addr: self.public, pid: self.process.pid() }
+    }
+
+    /// Resident memory, in bytes.
+    pub(crate) fn resident_bytes(&self) -> Outcome<u64> {
+        self.process.resident_bytes()
+    }
+
+    /// Ends it in order.
+    pub(crate) fn stop(self) -> Outcome<()> {
+        self.process.stop()
+    }
+
+    /// A line to the admin API, with the platform's token.
+    pub(crate) fn admin(&self) -> Outcome<Admin> {
+        let output = self.place.command()?.args(["admin", "token", "--ttl", "1h"]).output()?;
+        if !output.status.success() {
+            return Err(format!("claviger admin token: {}", String::from_utf8_lossy(&output.stderr)).into());
+        }
+        let token = String::from_utf8(output.stdout)?;
+        let headers = format!("content-type: application/json\r\nauthorization: Bearer {}\r\n", token.trim());
+        Ok(Admin { line: Line::open(self.public)?, headers, request: Vec::new() })
+    }
+
+    /// What `GET path` of the public listener answers: the headers as `name: value`, and the body.
+    pub(crate) fn get(&self, path: &str) -> Outcome<(Vec<String>, Vec<u8>)> {
+        get(self.public, path)
+    }
+}
+
+/// What `GET path` answers, which must be 200: the headers as `name: value`, and the body.
+pub(crate) fn get(addr: SocketAddr, path: &str) -> Outcome<(Vec<String>, Vec<u8>)> {
+    let mut request = Vec::new();
+    http::request(&mut request, "GET", path, "", b"");
+    let mut line = Line::open(addr)?;
+    let answer = line.exchange(&request)?;
+    answer.insist(200)?;
+    Ok((answer.headers().map(|(name, value)| format!("{name}: {value}")).collect(), answer.body.to_vec()))
+}
+
+/// The platform's administrator.
+pub(crate) struct Admin {
+    line: Line,
+    headers: String,
+    request: Vec<u8>,
+}
+
+impl Admin {
+    /// Creates something.
+    pub(crate) fn post(&mut self, path: &str, body: &Value) -> Outcome<()> {
+        http::request(&mut self.request, "POST", path, &self.headers, body.to_string().as_bytes());
+        let answer = self.line.exchange(&self.request)?;
+        answer.insist(201).map_err(|error| format!("POST {path}: {error}").into())
+    }
+}

@@ -1,0 +1,110 @@
+//! Who is let in: asks `app::access` what the route's [`Guard`] demands, before anything else of the request is read.
+//!
+//! Whoever passes is handed to the handler, which takes it by naming one of the types below as an argument.
+//! Invariant: no query and no body is looked at before; whoever may not use a route learns nothing about what it takes.
+
+use std::future::{Ready, ready};
+use std::sync::Arc;
+
+use actix_web::body::BoxBody;
+use actix_web::dev::{Payload, ServiceRequest, ServiceResponse};
+use actix_web::http::header::{AUTHORIZATION, HeaderMap};
+use actix_web::middleware::Next;
+use actix_web::{Error, FromRequest, HttpMessage, HttpRequest, web};
+use app::access::{self, Admin, SignedIn};
+use app::fault::Fault;
+use app::tenants;
+use domain::scope::Scope;
+use domain::tenant::Tenant;
+
+use crate::error::Refusal;
+use crate::error::problem::Problem;
+use crate::router::Guard;
+use crate::state::ApiState;
+
+/// One of the platform's administrators.
+pub(crate) struct PlatformAdmin(pub Admin);
+
+/// An administrator, and the tenant of the address, which they may administer.
+pub(crate) struct AdminOf {
+    pub admin: Admin,
+    pub tenant: Tenant,
+}
+
+/// A signed-in user of the tenant of the address.
+pub(crate) struct UserOf {
+    pub who: SignedIn,
+    pub tenant: Arc<Tenant>,
+}
+
+/// Somebody who may introspect tokens of the tenant of the address.
+pub(crate) struct IntrospectorOf {
+    pub tenant: Arc<Tenant>,
+}
+
+/// Lets a request through to its handler, or answers it.
+pub(crate) async fn admit(guard: Guard, request: ServiceRequest, next: Next<BoxBody>) -> Result<ServiceResponse<BoxBody>, Error> {
+    match admitted(guard, &request).await {
+        Ok(()) => next.call(request).await,
+        Err(refusal) => {
+            let answer = refusal.answer(request.match_pattern().as_deref());
+            Ok(request.into_response(answer))
+        }
+    }
+}
+
+async fn admitted(guard: Guard, request: &ServiceRequest) -> Result<(), Refusal> {
+    let Some(state) = request.app_data::<web::Data<ApiState>>() else { return Err(misplaced().into()) };
+    let (ctx, token) = (&state.ctx, bearer_token(request.headers()));
+    let slug = request.match_info().get("slug").unwrap_or_default();
+    match guard {
+        Guard::Public | Guard::ByCredential => {}
+        Guard::User => {
+            let tenant = tenants::resolve(ctx, slug).await?;
+            let who = access::signed_in(ctx, &tenant, token, Scope::ACCOUNT).await?;
+            request.extensions_mut().insert(UserOf { who, tenant });
+        }
+        Guard::Introspector => {
+            let tenant = tenants::resolve(ctx, slug).await?;
+            access::introspector(ctx, &tenant, token).await?;
+            request.extensions_mut().insert(IntrospectorOf { tenant });
+        }
+        Guard::TenantAdmin => {
+            let (admin, tenant) = access::admin_of(ctx, slug, token).await?;
+            request.extensions_mut().insert(AdminOf { admin, tenant });
+        }
+        Guard::PlatformAdmin => {
+            let admin = access::platform_admin(ctx, token).await?;
+            request.extensions_mut().insert(PlatformAdmin(admin));
+        }
+    }
+    Ok(())
+}
+
+/// The bearer token (RFC 6750, 2.1), when there is exactly one `Authorization: Bearer …`. It is never taken from anywhere else.
+fn bearer_token(headers: &HeaderMap) -> Option<&str> {
+    let mut values = headers.get_all(AUTHORIZATION);
+    let (Some(value), None) = (values.next(), values.next()) else { return None };
+    let (scheme, token) = value.to_str().ok()?.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+}
+
+/// The guard of the route lets somebody else in than its handler asks for: a mistake in the route table.
+fn misplaced() -> Fault {
+    Fault::Broken("a handler asks for somebody whom the guard of its route does not let in".to_owned())
+}
+
+macro_rules! handed_over {
+    ($($who:ty),*) => {$(
+        impl FromRequest for $who {
+            type Error = Error;
+            type Future = Ready<Result<Self, Error>>;
+
+            fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+                let who = request.extensions_mut().remove::<Self>();
+                ready(who.ok_or_else(|| Problem::from(misplaced()).into()))
+            }
+        }
+    )*};
+}
+handed_over!(PlatformAdmin, AdminOf, UserOf, IntrospectorOf);

@@ -1,0 +1,158 @@
+//! What each route takes and answers, beyond what the route table knows.
+
+use serde_json::{Value, json};
+
+/// The body that a route reads; the name is that of a schema.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Body {
+    None,
+    Json(&'static str),
+    OptionalJson(&'static str),
+    Form(&'static str),
+}
+
+/// One route's own part of the description.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Operation {
+    /// What generated clients call it.
+    pub(super) id: &'static str,
+    pub(super) tag: &'static str,
+    pub(super) summary: &'static str,
+    /// Query parameters, by the names of their components.
+    pub(super) parameters: &'static [&'static str],
+    pub(super) body: Body,
+    /// Whether a session cookie may stand for the credential in the body.
+    pub(super) takes_cookie: bool,
+    /// Status, schema of the body if there is one, meaning.
+    pub(super) answers: &'static [(u16, Option<&'static str>, &'static str)],
+    pub(super) media_type: &'static str,
+    /// Headers of answers that are no refusals.
+    pub(super) headers: &'static [&'static str],
+    /// Refusals of its own: status, codes.
+    pub(super) refusals: &'static [(u16, &'static str)],
+}
+
+impl Operation {
+    const fn takes(self, body: Body) -> Self {
+        Self { body, ..self }
+    }
+    const fn asks(self, parameters: &'static [&'static str]) -> Self {
+        Self { parameters, ..self }
+    }
+    const fn or_a_cookie(self) -> Self {
+        Self { takes_cookie: true, ..self }
+    }
+    const fn with(self, headers: &'static [&'static str]) -> Self {
+        Self { headers, ..self }
+    }
+    const fn refuses(self, refusals: &'static [(u16, &'static str)]) -> Self {
+        Self { refusals, ..self }
+    }
+}
+
+type Answers = &'static [(u16, Option<&'static str>, &'static str)];
+
+const fn op(tag: &'static str, id: &'static str, summary: &'static str, answers: Answers) -> Operation {
+    Operation {
+        id,
+        tag,
+        summary,
+        parameters: &[],
+        body: Body::None,
+        takes_cookie: false,
+        answers,
+        media_type: "application/json",
+        headers: &[],
+        refusals: &[],
+    }
+}
+
+pub(super) fn tags() -> Value {
+    json!([
+        { "name": "issuer", "description": "What everybody may know of a tenant: its keys and its metadata." },
+        { "name": "tokens", "description": "Getting, refreshing, ending and inspecting tokens." },
+        { "name": "me", "description": "What a signed-in user may see and end of their own." },
+        { "name": "tenants", "description": "Tenants and their audit log." },
+        { "name": "users", "description": "Users of a tenant, and their sessions." },
+        { "name": "keys", "description": "Signing keys of a tenant." },
+    ])
+}
+
+const PAGED: &[&str] = &["limit", "after"];
+const PASSWORD_REFUSED: (u16, &str) = (422, "`password_refused`");
+const BUSY: (u16, &str) = (503, "`busy`");
+const UNSAFE_ROTATION: (u16, &str) = (409, "`already_staged`, `too_early` or `too_many_keys`: `earliest` says when it will be safe");
+
+#[rustfmt::skip]
+pub(super) fn operations() -> Vec<(&'static str, &'static str, Operation)> {
+    use Body::{Form, Json, OptionalJson};
+    vec![
+        ("GET", "/openapi.json", op("issuer", "describe", "This description", &[(200, Some("Description"), "This very document.")]).with(&["Cache-Control"])),
+        ("GET", "/t/{slug}/.well-known/jwks.json", Operation { media_type: "application/jwk-set+json",
+            ..op("issuer", "getJwks", "The public keys that tokens are verified with", &[
+                (200, Some("JwkSet"), "The keys."), (304, None, "The keys that `If-None-Match` names are still the ones."),
+            ]).with(&["ETag", "Cache-Control"]) }),
+        ("GET", "/t/{slug}/.well-known/openid-configuration", op("issuer", "getOpenIdConfiguration", "The issuer's metadata, where OpenID Connect looks for it",
+            &[(200, Some("Metadata"), "The metadata.")]).with(&["Cache-Control"])),
+        ("GET", "/.well-known/oauth-authorization-server/t/{slug}", op("issuer", "getAuthorizationServerMetadata", "The issuer's metadata, where RFC 8414 looks for it",
+            &[(200, Some("Metadata"), "The metadata.")]).with(&["Cache-Control"])),
+        ("GET", "/.well-known/installation-jwks.json", Operation { media_type: "application/jwk-set+json",
+            ..op("issuer", "getInstallationJwks", "The public key that certificates of deletion are verified with", &[(200, Some("JwkSet"), "The key.")]).with(&["Cache-Control"]) }),
+
+        ("POST", "/t/{slug}/login", op("tokens", "logIn", "Log in with a name and a password", &[(200, Some("Tokens"), "Logged in.")])
+            .takes(Json("Login")).with(&["Set-Cookie", "Cache-Control"])
+            .refuses(&[(401, "`bad_credentials`"), (403, "`csrf`: a cookie session is asked for from another site"), (429, "`too_many_attempts`"), BUSY])),
+        ("POST", "/t/{slug}/logout", op("tokens", "logOut", "End the session of a refresh token or a cookie", &[(204, None, "Ended, or it had ended before.")])
+            .takes(OptionalJson("Logout")).or_a_cookie().with(&["Set-Cookie", "Cache-Control"]).refuses(&[(403, "`csrf`")])),
+        ("POST", "/t/{slug}/oauth/token", op("tokens", "refresh", "Exchange a refresh token for new tokens (RFC 6749, 6)", &[(200, Some("Tokens"), "New tokens; the old refresh token is used up.")])
+            .takes(Form("TokenRequest")).or_a_cookie().with(&["Set-Cookie", "Cache-Control"])
+            .refuses(&[(400, "`invalid_grant`, `invalid_scope` or `unsupported_grant_type`"), (401, "`invalid_client`"), (403, "`invalid_request`: a cookie without its CSRF token"), (429, "`slow_down`")])),
+        ("POST", "/t/{slug}/oauth/revoke", op("tokens", "revoke", "Revoke a refresh token and its session (RFC 7009)", &[(200, None, "Revoked, or it was none.")])
+            .takes(Form("RevocationRequest")).with(&["Cache-Control"]).refuses(&[(401, "`invalid_client`")])),
+        ("POST", "/t/{slug}/oauth/introspect", op("tokens", "introspect", "Ask whether a token is alive (RFC 7662)", &[(200, Some("Introspection"), "What is known of it.")])
+            .takes(Form("IntrospectionRequest")).with(&["Cache-Control"])),
+
+        ("GET", "/t/{slug}/me", op("me", "getMe", "Who is signed in", &[(200, Some("Me"), "The bearer.")]).with(&["Cache-Control"])),
+        ("GET", "/t/{slug}/me/sessions", op("me", "listMySessions", "One's own sessions", &[(200, Some("Sessions"), "The sessions.")]).with(&["Cache-Control"])),
+        ("DELETE", "/t/{slug}/me/sessions/{session}", op("me", "endMySession", "End one of one's own sessions", &[(204, None, "Ended.")])),
+
+        ("GET", "/admin/v1/tenants", op("tenants", "listTenants", "All tenants, by slug", &[(200, Some("TenantPage"), "A page.")]).asks(PAGED)),
+        ("POST", "/admin/v1/tenants", op("tenants", "createTenant", "Create a tenant with its keys", &[(201, Some("Tenant"), "The tenant.")])
+            .takes(Json("TenantCreation")).refuses(&[(409, "`slug_taken`"), (422, "`policy_refused`")])),
+        ("GET", "/admin/v1/tenants/{slug}", op("tenants", "getTenant", "A tenant", &[(200, Some("Tenant"), "The tenant.")])),
+        ("PATCH", "/admin/v1/tenants/{slug}", op("tenants", "changeTenant", "Change a tenant's name or policy", &[(200, Some("Tenant"), "The tenant as it is now.")])
+            .takes(Json("TenantChange")).refuses(&[(422, "`policy_refused`")])),
+        ("DELETE", "/admin/v1/tenants/{slug}", op("tenants", "deleteTenant", "Delete a tenant and everything in it", &[(204, None, "Deleted."), (202, None, "Deleted for everybody; its rows are being erased, and its slug is free when they are gone.")])
+            .asks(&["confirm"]).with(&["Location"]).refuses(&[(409, "`not_confirmed`")])),
+        ("GET", "/admin/v1/deletions/{tenant}", op("tenants", "getDeletionCertificate", "The signed certificate of a tenant's deletion", &[(200, Some("Deletion"), "The certificate.")])),
+        ("POST", "/admin/v1/tenants/{slug}/suspend", op("tenants", "suspendTenant", "Suspend a tenant: nobody logs in or refreshes", &[(200, Some("Tenant"), "The tenant as it is now.")])),
+        ("POST", "/admin/v1/tenants/{slug}/resume", op("tenants", "resumeTenant", "Resume a suspended tenant", &[(200, Some("Tenant"), "The tenant as it is now.")])),
+        ("GET", "/admin/v1/tenants/{slug}/events", op("tenants", "listEvents", "The audit log, newest first", &[(200, Some("EventPage"), "A page.")]).asks(PAGED)),
+
+        ("GET", "/admin/v1/tenants/{slug}/users", op("users", "listUsers", "All users, by id", &[(200, Some("UserPage"), "A page.")]).asks(PAGED)),
+        ("POST", "/admin/v1/tenants/{slug}/users", op("users", "createUser", "Create a user", &[(201, Some("User"), "The user.")])
+            .takes(Json("UserCreation")).refuses(&[(409, "`name_taken`"), PASSWORD_REFUSED, BUSY])),
+        ("GET", "/admin/v1/tenants/{slug}/users/{user}", op("users", "getUser", "A user", &[(200, Some("User"), "The user.")])),
+        ("PATCH", "/admin/v1/tenants/{slug}/users/{user}", op("users", "changeUser", "Change a user's names, roles or claims", &[(200, Some("User"), "The user as it is now.")])
+            .takes(Json("UserChange")).refuses(&[(409, "`name_taken`")])),
+        ("DELETE", "/admin/v1/tenants/{slug}/users/{user}", op("users", "deleteUser", "Delete a user with all sessions", &[(204, None, "Deleted.")])),
+        ("POST", "/admin/v1/tenants/{slug}/users/{user}/disable", op("users", "disableUser", "Disable a user: all sessions end at once", &[(200, Some("User"), "The user as it is now.")])),
+        ("POST", "/admin/v1/tenants/{slug}/users/{user}/enable", op("users", "enableUser", "Enable a disabled user", &[(200, Some("User"), "The user as it is now.")])),
+        ("PUT", "/admin/v1/tenants/{slug}/users/{user}/password", op("users", "setPassword", "Set a new password: all sessions end", &[(204, None, "Set.")])
+            .takes(Json("NewPassword")).refuses(&[PASSWORD_REFUSED, BUSY])),
+        ("GET", "/admin/v1/tenants/{slug}/users/{user}/sessions", op("users", "listSessions", "A user's sessions", &[(200, Some("Sessions"), "The sessions.")])),
+        ("DELETE", "/admin/v1/tenants/{slug}/users/{user}/sessions", op("users", "endSessions", "End all of a user's sessions", &[(200, Some("SessionsEnded"), "How many there were.")])),
+        ("DELETE", "/admin/v1/tenants/{slug}/users/{user}/sessions/{session}", op("users", "endSession", "End one of a user's sessions", &[(204, None, "Ended.")])),
+
+        ("GET", "/admin/v1/tenants/{slug}/keys", op("keys", "getKeys", "The key ring", &[(200, Some("KeyRing"), "The ring.")])),
+        ("POST", "/admin/v1/tenants/{slug}/keys/rotate", op("keys", "rotateKeys", "Publish new keys that sign later; or replace all at once", &[(202, Some("KeyRing"), "The ring as it is now.")])
+            .takes(Json("Rotation")).refuses(&[UNSAFE_ROTATION, (422, "`unknown_alg`")])),
+        ("POST", "/admin/v1/tenants/{slug}/keys/token-secret/rotate", op("keys", "rotateTokenSecret", "Use a new secret for refresh tokens; those that are out stay good", &[(200, Some("KeyRing"), "The ring as it is now.")])
+            .refuses(&[(409, "`too_many_token_secrets`: `earliest` says when the oldest is destroyed")])),
+        ("GET", "/admin/v1/tenants/{slug}/keys/policy", op("keys", "getRotationPolicy", "The rotation policy", &[(200, Some("RotationPolicy"), "The policy.")])),
+        ("PUT", "/admin/v1/tenants/{slug}/keys/policy", op("keys", "setRotationPolicy", "Replace the rotation policy", &[(200, Some("KeyRing"), "The ring as it is now.")])
+            .takes(Json("RotationPolicyChange")).refuses(&[UNSAFE_ROTATION, (422, "`unsafe_policy`")])),
+        ("POST", "/admin/v1/tenants/{slug}/keys/{kid}/revoke", op("keys", "revokeKey", "Revoke one key at once", &[(200, Some("KeyRing"), "The ring as it is now.")])
+            .takes(Json("KeyRevocation")).refuses(&[(409, "`already_ended`")])),
+    ]
+}

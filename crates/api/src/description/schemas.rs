@@ -1,0 +1,296 @@
+//! The words on the wire, as JSON Schema 2020-12.
+//!
+//! An object says which members there are. Those of answers are all there unless it says otherwise (`required`); the
+//! end-to-end tests take every member that is not named here for a mistake.
+
+use domain::keys::ring::Alg;
+use serde_json::{Map, Value, json};
+
+/// Points at one of [`schemas`].
+pub(super) fn reference(name: &str) -> Value {
+    json!({ "$ref": format!("#/components/schemas/{name}") })
+}
+
+/// An object of an answer: these members, all of them always.
+fn answer(description: &str, members: Value) -> Value {
+    let names: Vec<_> = members.as_object().map(|members| members.keys().cloned().collect()).unwrap_or_default();
+    json!({ "type": "object", "description": description, "required": names, "properties": members })
+}
+
+/// An object of an answer of whose members some may be absent.
+fn answer_with(description: &str, members: Value, optional: Value) -> Value {
+    let mut object = answer(description, members);
+    if let (Some(members), Value::Object(optional)) = (object["properties"].as_object_mut(), optional) {
+        members.extend(optional);
+    }
+    object
+}
+
+/// An object of a request: other members are refused.
+fn request(description: &str, required: &[&str], members: Value) -> Value {
+    json!({ "type": "object", "description": description, "required": required, "properties": members, "additionalProperties": false })
+}
+
+fn text() -> Value {
+    json!({ "type": "string" })
+}
+
+fn said(description: &str) -> Value {
+    json!({ "type": "string", "description": description })
+}
+
+fn optional(schema: &str) -> Value {
+    json!({ "anyOf": [reference(schema), { "type": "null" }] })
+}
+
+fn text_or_null() -> Value {
+    json!({ "type": ["string", "null"] })
+}
+
+fn one_of(words: &[&str]) -> Value {
+    json!({ "type": "string", "enum": words })
+}
+
+fn list(schema: &str) -> Value {
+    json!({ "type": "array", "items": reference(schema) })
+}
+
+fn page(of: &str) -> Value {
+    answer(
+        "One page of a list.",
+        json!({ "items": list(of), "next": { "type": ["string", "null"], "description": "What `after` takes for the next page; null on the last." } }),
+    )
+}
+
+fn id(prefix: &str, what: &str) -> Value {
+    json!({ "type": "string", "description": what, "pattern": format!("^{prefix}_[0-9a-hjkmnp-tv-z]{{26}}$") })
+}
+
+/// Seconds from `least` to `most`.
+fn seconds(least: u32, most: u32, description: &str) -> Value {
+    json!({ "type": "integer", "minimum": least, "maximum": most, "description": description })
+}
+
+fn flag() -> Value {
+    json!({ "type": "boolean" })
+}
+
+fn count() -> Value {
+    json!({ "type": "integer", "minimum": 0 })
+}
+
+/// The members of a tenant's policy, whose nested objects are made by `object`.
+fn policy_members(object: impl Fn(&str, Value) -> Value) -> Value {
+    const DAY: u32 = 86_400;
+    json!({
+        "access_ttl_seconds": seconds(60, 3_600, "Life of an access token."),
+        "refresh_idle_ttl_seconds": seconds(300, 400 * DAY, "A session ends when it was not refreshed for this long."),
+        "refresh_absolute_ttl_seconds": seconds(300, 400 * DAY, "A session ends after this long whatever happens."),
+        "retry_window_seconds": seconds(0, 60, "How long a refresh token that was just used may be presented again; 0 = strict."),
+        "audience": { "type": ["string", "null"], "description": "The audience of access tokens besides the issuer itself." },
+        "claims": object("Which facts about the user go into access tokens.", json!({ "roles": flag(), "username": flag(), "email": flag() })),
+        "password": object("Rules for new passwords.", json!({ "min_length": { "type": "integer", "minimum": 15, "maximum": 64 } })),
+        "argon2": object("How hard a password is hashed.", json!({ "memory_kib": count(), "iterations": count(), "parallelism": count() })),
+    })
+}
+
+fn rotation_members() -> Value {
+    json!({
+        "algs": { "type": "array", "items": reference("Alg"), "description": "Algorithms that the ring keeps a signing key for." },
+        "access_token_alg": reference("Alg"),
+        "rotate_every_seconds": { "type": ["integer", "null"], "minimum": 0, "description": "null = only by hand" },
+        "lead_seconds": seconds(0, u32::MAX, "How long a key is published before it signs."),
+        "overlap_seconds": seconds(0, u32::MAX, "How long a key stays published after it signed last."),
+        "jwks_max_age_seconds": seconds(0, u32::MAX, "How long a verifier may keep a JWKS."),
+        "token_ttl_cap_seconds": seconds(0, u32::MAX, "The longest life of a token that these keys may sign."),
+    })
+}
+
+/// Every code of a problem; docs/src/errors.md says when each comes and what to do.
+#[rustfmt::skip]
+const PROBLEMS: &[&str] = &[
+    "bad_request", "no_token", "invalid_token", "bad_credentials", "insufficient_scope", "csrf", "not_found", "method_not_allowed",
+    "too_slow", "slug_taken", "name_taken", "not_confirmed", "already_staged", "too_early", "too_many_keys", "too_many_token_secrets", "already_ended",
+    "too_large", "unsupported_media_type", "policy_refused", "unsafe_policy", "unknown_alg", "password_refused", "too_many_attempts",
+    "head_too_large", "internal", "unavailable", "busy", "took_too_long",
+];
+
+#[rustfmt::skip]
+const OAUTH_ERRORS: &[&str] = &[
+    "invalid_request", "invalid_client", "invalid_token", "insufficient_scope", "invalid_grant", "invalid_scope",
+    "unsupported_grant_type", "slow_down", "temporarily_unavailable", "server_error",
+];
+
+#[rustfmt::skip]
+pub(super) fn schemas() -> Value {
+    let algs: Vec<_> = Alg::ALL.iter().map(|alg| alg.name()).collect();
+    let ring = json!({
+        "generation": count(),
+        "signing_kid": text_or_null(),
+        "keys": list("Key"),
+        "jwks_max_age_seconds": count(),
+        "token_secrets": list("TokenSecret"),
+        "next_planned_change_at": optional("Timestamp"),
+        "earliest_sign_from": reference("Timestamp"),
+        "planned_sign_from": reference("Timestamp"),
+        "policy": reference("RotationPolicy"),
+    });
+    let wanted: Map<String, Value> = [
+        ("Timestamp", json!({ "type": "string", "format": "date-time", "description": "A moment in UTC (RFC 3339)." })),
+        ("TenantId", id("ten", "Names a tenant.")),
+        ("UserId", id("usr", "Names a user of a tenant; the `sub` of its tokens.")),
+        ("SessionId", id("ses", "Names a session; the `sid` of its tokens.")),
+        ("EventId", id("evt", "Names an entry of the audit log.")),
+        ("Alg", json!({ "type": "string", "enum": algs, "description": "A JWS algorithm (RFC 7518, RFC 8037)." })),
+        ("Slug", said("1 to 63 of `a-z`, `0-9` and `-`, not beginning or ending with `-`.")),
+        ("Roles", json!({ "type": "array", "items": text(), "maxItems": 64, "description": "Names of roles." })),
+        ("Claims", json!({ "type": "object", "additionalProperties": true, "description": "Claims of the tenant's own making that go into the user's tokens: at most 32 members, 4 KiB, depth 4; no registered names." })),
+
+        ("Problem", answer_with("An error (RFC 9457). `code` does not change; texts may.", json!({
+            "type": text(), "title": text(), "status": { "type": "integer" }, "code": one_of(PROBLEMS), "detail": text(),
+        }), json!({
+            "earliest": reference("Timestamp"),
+            "suggestions": { "type": "array", "items": text() },
+        }))),
+        ("OAuthError", answer("An error of the OAuth endpoints (RFC 6749, 5.2).", json!({
+            "error": one_of(OAUTH_ERRORS), "error_description": text(),
+        }))),
+
+        ("Login", request("A name and a password.", &["username", "password"], json!({
+            "username": said("A username or an e-mail address."),
+            "password": text(),
+            "scope": text_or_null(),
+            "session": { "type": "string", "enum": ["body", "cookie"], "default": "body", "description": "Where the refresh token comes: in the body, or in an httpOnly cookie." },
+        }))),
+        ("Logout", request("Left out by a cookie session.", &[], json!({ "refresh_token": text_or_null() }))),
+        ("TokenRequest", json!({
+            "type": "object", "description": "RFC 6749, 6. Other parameters are ignored; none may come twice.",
+            "required": ["grant_type", "client_id"], "additionalProperties": true,
+            "properties": {
+                "grant_type": one_of(&["refresh_token"]), "client_id": text(),
+                "refresh_token": said("Left out by a cookie session."), "scope": said("Less than the session has, or left out."),
+            },
+        })),
+        ("RevocationRequest", json!({
+            "type": "object", "description": "RFC 7009, 2.1.", "required": ["token", "client_id"], "additionalProperties": true,
+            "properties": { "token": text(), "client_id": text(), "token_type_hint": text() },
+        })),
+        ("IntrospectionRequest", json!({
+            "type": "object", "description": "RFC 7662, 2.1.", "required": ["token"], "additionalProperties": true,
+            "properties": { "token": text(), "token_type_hint": text() },
+        })),
+        ("Tokens", answer_with("RFC 6749, 5.1.", json!({
+            "access_token": text(), "token_type": { "const": "Bearer" }, "expires_in": count(), "scope": text(),
+        }), json!({
+            "refresh_token": said("Replaced at each use. Absent in a cookie session."),
+            "csrf_token": said("What `X-CSRF-Token` takes. Only in a cookie session."),
+        }))),
+        ("Introspection", json!({
+            "type": "object", "description": "RFC 7662, 2.2: only `active` for a token that is not alive, whatever the reason; else its claims, the tenant's own among them.",
+            "required": ["active"], "additionalProperties": true,
+            "properties": {
+                "active": flag(), "iss": text(), "sub": reference("UserId"), "sid": reference("SessionId"), "client_id": text(), "scope": text(),
+                "exp": { "type": "integer" }, "iat": { "type": "integer" }, "token_type": { "const": "Bearer" },
+            },
+        })),
+        ("Me", answer("Who is signed in.", json!({
+            "sub": reference("UserId"), "username": text_or_null(), "email": text_or_null(), "roles": reference("Roles"),
+            "session_id": reference("SessionId"), "auth_time": { "type": "integer", "description": "When they last proved who they are, in seconds since the Unix epoch." },
+        }))),
+        ("Metadata", answer("RFC 8414, 2.", json!({
+            "issuer": text(), "token_endpoint": text(), "revocation_endpoint": text(), "introspection_endpoint": text(), "jwks_uri": text(),
+            "grant_types_supported": { "type": "array", "items": text() },
+            "response_types_supported": { "type": "array", "items": text() },
+            "scopes_supported": { "type": "array", "items": text() },
+            "token_endpoint_auth_methods_supported": { "type": "array", "items": text() },
+            "revocation_endpoint_auth_methods_supported": { "type": "array", "items": text() },
+        }))),
+        ("JwkSet", answer("RFC 7517, 5.", json!({ "keys": list("Jwk") }))),
+        ("Jwk", answer_with("RFC 7517, 4; RFC 7518, 6; RFC 8037, 2.", json!({
+            "kty": one_of(&["EC", "RSA", "OKP"]), "use": { "const": "sig" }, "alg": reference("Alg"), "kid": text(),
+        }), json!({ "crv": text(), "x": text(), "y": text(), "n": text(), "e": text() }))),
+        ("Description", json!({ "type": "object", "additionalProperties": true, "description": "This very document (OpenAPI 3.1)." })),
+
+        ("Session", answer("A login that lives on by refreshing.", json!({
+            "id": reference("SessionId"), "client_id": text(), "scope": text(), "binding": one_of(&["bearer", "cookie"]),
+            "created_at": reference("Timestamp"), "last_refreshed_at": reference("Timestamp"), "expires_at": reference("Timestamp"),
+            "user_agent": text_or_null(), "source": text_or_null(), "is_current": flag(),
+        }))),
+        ("Sessions", answer("All living sessions of one user.", json!({ "items": list("Session") }))),
+        ("SessionsEnded", answer("How many sessions were ended.", json!({ "ended": count() }))),
+
+        ("Tenant", answer("A tenant.", json!({
+            "id": reference("TenantId"), "slug": reference("Slug"), "name": text(), "issuer": text(), "status": one_of(&["active", "suspended"]),
+            "suspended_at": optional("Timestamp"), "policy": reference("TenantPolicy"),
+            "created_at": reference("Timestamp"), "updated_at": reference("Timestamp"),
+        }))),
+        ("TenantPage", page("Tenant")),
+        ("Deletion", answer("What is left of a deleted tenant.", json!({
+            "tenant_id": reference("TenantId"),
+            "certificate": said("A JWS (RFC 7515) by the installation's own key: which tenant, when, and what was destroyed."),
+        }))),
+        ("TenantPolicy", answer("What a tenant decides for itself.", policy_members(answer))),
+        ("TenantCreation", request("A new tenant.", &["slug", "name"], json!({
+            "slug": reference("Slug"), "name": said("1 to 100 characters."), "policy": reference("TenantPolicyChange"),
+        }))),
+        ("TenantChange", request("What is left out stays as it is.", &[], json!({
+            "name": text_or_null(), "policy": { "anyOf": [reference("TenantPolicyChange"), { "type": "null" }] },
+        }))),
+        ("TenantPolicyChange", request("Members that are left out keep their value, or get the default in a new tenant (RFC 7396).", &[],
+            policy_members(|description, members| request(description, &[], members)))),
+
+        ("User", answer("A user of a tenant.", json!({
+            "id": reference("UserId"), "username": text_or_null(), "email": text_or_null(), "status": one_of(&["active", "disabled"]),
+            "disabled_at": optional("Timestamp"), "roles": reference("Roles"), "claims": reference("Claims"),
+            "created_at": reference("Timestamp"), "updated_at": reference("Timestamp"), "password_changed_at": optional("Timestamp"),
+        }))),
+        ("UserPage", page("User")),
+        ("UserCreation", request("A new user: a username, an e-mail address or both; a password, a hash or neither.", &[], json!({
+            "username": { "type": ["string", "null"], "description": "1 to 64 characters without `@`." },
+            "email": text_or_null(),
+            "password": text_or_null(),
+            "password_hash": { "type": ["string", "null"], "description": "A hash made by another system, instead of a password: argon2, bcrypt, scrypt or PBKDF2." },
+            "roles": reference("Roles"), "claims": reference("Claims"),
+        }))),
+        ("UserChange", request("What is left out stays; null takes a name away.", &[], json!({
+            "username": text_or_null(), "email": text_or_null(), "roles": optional("Roles"), "claims": optional("Claims"),
+        }))),
+        ("NewPassword", request("A new password.", &["password"], json!({ "password": text() }))),
+
+        ("Key", answer("A signing key: its public side.", json!({
+            "kid": text(), "alg": reference("Alg"), "state": one_of(&["staged", "active", "retiring", "retired", "revoked"]),
+            "published_at": reference("Timestamp"), "sign_from": reference("Timestamp"), "sign_until": optional("Timestamp"),
+            "published_until": optional("Timestamp"), "ended_at": optional("Timestamp"), "reason": text_or_null(),
+        }))),
+        ("KeyRing", answer_with("A tenant's keys, the newest first.", ring, json!({ "breaks": reference("Consequences") }))),
+        ("TokenSecret", answer_with("A version of the secret that refresh tokens are authenticated with; the oldest comes first, the last makes new tokens.", json!({
+            "version": count(), "created_at": reference("Timestamp"),
+        }), json!({ "verifies_until": reference("Timestamp") }))),
+        ("Consequences", answer_with("What revoking a key breaks.", json!({
+            "revoked_kids": { "type": "array", "items": text() }, "caches_may_trust_until": reference("Timestamp"),
+        }), json!({ "new_tokens_may_be_refused_until": reference("Timestamp") }))),
+        ("RotationPolicy", answer("The numbers of key rotation.", rotation_members())),
+        ("RotationPolicyChange", request("The whole policy: what is left out gets its default.", &[], rotation_members())),
+        ("Rotation", request("A planned rotation, or an emergency.", &[], json!({
+            "algs": { "type": ["array", "null"], "items": reference("Alg"), "description": "Only these; all of the policy's when left out." },
+            "sign_from": optional("Timestamp"),
+            "emergency": { "type": "boolean", "default": false, "description": "Replace and revoke everything at once." },
+            "reason": text_or_null(),
+        }))),
+        ("KeyRevocation", request("Why a key is revoked.", &[], json!({ "reason": text_or_null() }))),
+
+        ("Event", answer("An entry of the audit log.", json!({
+            "id": reference("EventId"), "tenant_id": reference("TenantId"), "at": reference("Timestamp"), "actor": reference("Tagged"),
+            "source": text_or_null(), "request_id": text_or_null(), "event": reference("Tagged"),
+        }))),
+        ("EventPage", page("Event")),
+        ("Tagged", json!({
+            "type": "object", "required": ["type"], "properties": { "type": text() }, "additionalProperties": true,
+            "description": "A fact or an actor: `type` names its kind, the other members belong to that kind. New kinds come; pass over what you do not know.",
+        })),
+    ]
+    .into_iter()
+    .map(|(name, schema)| (name.to_owned(), schema))
+    .collect();
+    Value::Object(wanted)
+}

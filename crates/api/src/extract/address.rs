@@ -1,0 +1,40 @@
+//! Things that an address names by their id.
+
+use std::future::{Ready, ready};
+use std::str::FromStr;
+
+use actix_web::dev::Payload;
+use actix_web::{FromRequest, HttpRequest};
+use domain::ids::{FamilyId, UserId};
+use domain::keys::ring::Kid;
+
+use crate::error::problem::Problem;
+
+/// An id that has a place in addresses.
+pub(crate) trait InAddress: FromStr {
+    /// The segment of the route's pattern, without its braces.
+    const SEGMENT: &'static str;
+}
+
+impl InAddress for UserId {
+    const SEGMENT: &'static str = "user";
+}
+impl InAddress for FamilyId {
+    const SEGMENT: &'static str = "session";
+}
+impl InAddress for Kid {
+    const SEGMENT: &'static str = "kid";
+}
+
+/// The id in the address. A word that is no such id names nothing: 404, as for an unknown one.
+pub(crate) struct Named<T>(pub T);
+
+impl<T: InAddress> FromRequest for Named<T> {
+    type Error = Problem;
+    type Future = Ready<Result<Self, Problem>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let id = request.match_info().get(T::SEGMENT).and_then(|text| text.parse().ok());
+        ready(id.map(Self).ok_or_else(Problem::not_found))
+    }
+}

@@ -1,0 +1,110 @@
+//! A pool of connections that notices when its database is away.
+//!
+//! While it is, callers wait for a connection only briefly, and one task keeps trying with all patience. A busy moment is not
+//! an absence: then callers wait for their turn.
+//!
+//! Invariant: nothing but that task says that the database is back, so that one that is slow to connect to gets its chance.
+
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use sea_orm::{ConnAcquireErr, ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbErr, TransactionOptions, TransactionTrait};
+use tokio::runtime::Handle;
+
+use crate::connect::TURN_PATIENCE;
+use crate::error;
+use crate::tx::answered;
+
+/// How long a use case waits for a connection to a database that is away. One use case may ask twice, and is to be over in a second.
+const AWAY_PATIENCE: Duration = Duration::from_millis(400);
+/// The pause between two tries to reach a database that is away.
+const PAUSE: Duration = Duration::from_millis(250);
+
+#[derive(Debug, Clone)]
+pub(crate) struct Pool {
+    pub(crate) connections: DatabaseConnection,
+    /// `None`: it cannot be away, because it is a file.
+    is_away: Option<Arc<AtomicBool>>,
+}
+
+impl Pool {
+    pub(crate) const fn of_a_file(connections: DatabaseConnection) -> Self {
+        Self { connections, is_away: None }
+    }
+
+    /// `is_away` is shared with whoever looks at connections that come back: while it is true, they are not believed.
+    pub(crate) const fn of_a_server(connections: DatabaseConnection, is_away: Arc<AtomicBool>) -> Self {
+        Self { connections, is_away: Some(is_away) }
+    }
+
+    /// Begins a transaction. Connections that were cut while they lay idle, by a restart of the server, are passed over.
+    pub(crate) async fn begin(&self, options: TransactionOptions) -> Result<DatabaseTransaction, DbErr> {
+        loop {
+            let is_away = self.is_away.as_ref().is_some_and(|is_away| is_away.load(Ordering::SeqCst));
+            let patience = if is_away { AWAY_PATIENCE } else { TURN_PATIENCE };
+            match self.attempt(patience, self.connections.begin_with_options(options)).await {
+                Err(cut) if error::is_cut(&cut) => {}
+                begun => return begun,
+            }
+        }
+    }
+
+    /// Asks the database whether it is there. Cut connections are passed over.
+    pub(crate) async fn ping(&self) -> Result<(), DbErr> {
+        self.attempt(TURN_PATIENCE, ping(&self.connections)).await
+    }
+
+    /// Does `work` on one connection. When it fails, or is given up by whoever, the database is suspected to be away.
+    async fn attempt<T>(&self, patience: Duration, work: impl Future<Output = Result<T, DbErr>>) -> Result<T, DbErr> {
+        let mut work = pin!(work);
+        // Dropped before `work` is: the connection comes back when the suspicion is known.
+        let unfinished = Unfinished(self);
+        let done = answered(patience, work.as_mut()).await;
+        if done.is_ok() {
+            std::mem::forget(unfinished);
+        }
+        done
+    }
+
+    fn suspect(&self) {
+        if let Some(is_away) = &self.is_away
+            && let Ok(runtime) = Handle::try_current()
+            && !is_away.swap(true, Ordering::SeqCst)
+        {
+            runtime.spawn(wait_for(self.connections.clone(), Arc::clone(is_away)));
+        }
+    }
+}
+
+/// Work on a connection that has not come to a good end.
+struct Unfinished<'a>(&'a Pool);
+
+impl Drop for Unfinished<'_> {
+    fn drop(&mut self) {
+        self.0.suspect();
+    }
+}
+
+async fn ping(connections: &DatabaseConnection) -> Result<(), DbErr> {
+    loop {
+        match connections.execute_unprepared("SELECT 1").await {
+            Err(cut) if error::is_cut(&cut) => {}
+            answer => return answer.map(|_| ()),
+        }
+    }
+}
+
+/// Tries until the database answers or nobody wants it any more.
+async fn wait_for(connections: DatabaseConnection, is_away: Arc<AtomicBool>) {
+    loop {
+        match answered(TURN_PATIENCE, ping(&connections)).await {
+            Err(DbErr::ConnectionAcquire(ConnAcquireErr::ConnectionClosed)) => return,
+            Err(error) => tracing::debug!(%error, "the database is still away"),
+            Ok(_) => break,
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
+    is_away.store(false, Ordering::SeqCst);
+}

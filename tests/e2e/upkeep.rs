@@ -1,0 +1,105 @@
+//! No table grows without end: what is over is swept, and what is kept is kept for a reason.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use sqlx::sqlite::SqliteConnectOptions;
+use sqlx::{AssertSqlSafe, SqlitePool};
+
+use crate::world::{World, in_world_with};
+
+/// Tables whose rows are removed when they are over.
+const SWEPT: [&str; 4] = ["audit_events", "guess_counters", "known_sources", "refresh_families"];
+
+/// Tables that do not grow with use. A new table must be put into one of the two lists.
+const KEPT: [&str; 7] = [
+    "installation_secrets", // one
+    "key_rings",            // one per tenant, with at most twenty ended keys in it
+    "sealed_secrets",       // those of living keys and token secrets: the others are destroyed with them
+    "seaql_migrations",     // one per step of the schema
+    "tenants",
+    "used_kids", // a kid is never used again: 43 characters per key that ever was
+    "users",
+];
+
+const DAY: u32 = 86_400;
+
+async fn rows(database: &Path) -> BTreeMap<String, i64> {
+    let pool = SqlitePool::connect_with(SqliteConnectOptions::new().filename(database).read_only(true)).await.expect("connected");
+    let tables: Vec<String> = sqlx::query_scalar("SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'")
+        .fetch_all(&pool)
+        .await
+        .expect("the tables");
+    let mut rows = BTreeMap::new();
+    for table in tables {
+        let count = sqlx::query_scalar(AssertSqlSafe(format!("SELECT count(*) FROM {table}"))).fetch_one(&pool).await.expect("counted");
+        rows.insert(table, count);
+    }
+    pool.close().await;
+    rows
+}
+
+/// Users come, fail, refresh; a tenant goes.
+async fn use_it(world: &World) {
+    for slug in ["acme", "globex"] {
+        world.tenant(slug).await;
+        let alice = world.alice(slug).await;
+        world.login(slug, "alice", "not-her-password-at-all").await.is(401);
+        world.login(slug, "nobody", "not-her-password-at-all").await.is(401);
+        world.refresh(slug, &alice.refresh_token).await.is(200);
+    }
+    world.platform_admin().delete("/admin/v1/tenants/globex?confirm=globex").await.is(204);
+}
+
+#[test]
+fn every_table_is_swept_or_does_not_grow_with_use() {
+    // The rotation clock stands still, so that only the sweep is seen.
+    in_world_with(
+        |settings| settings.keys.sweep_interval_seconds = 3_600,
+        async |world| {
+            use_it(world).await;
+            let before = rows(&world.database).await;
+            let mut known: Vec<_> = SWEPT.iter().chain(&KEPT).copied().collect();
+            known.sort_unstable();
+            assert_eq!(before.keys().collect::<Vec<_>>(), known, "each table stands in one of the lists of this test");
+            for table in SWEPT {
+                assert!(before[table] > 0, "{table} was used");
+            }
+            world.sweep().await;
+            assert_eq!(rows(&world.database).await, before, "nothing is over yet");
+
+            world.clock.forward(3 * DAY);
+            world.sweep().await;
+            let after = rows(&world.database).await;
+            assert_eq!(after["guess_counters"], 0);
+            assert_eq!(after["known_sources"], before["known_sources"], "a place is known for thirty days");
+            assert_eq!(after["refresh_families"], before["refresh_families"], "a session may be idle for two weeks");
+
+            world.clock.forward(28 * DAY);
+            world.sweep().await;
+            let after = rows(&world.database).await;
+            assert_eq!((after["known_sources"], after["refresh_families"]), (0, 0));
+            assert_eq!(after["audit_events"], before["audit_events"]);
+
+            world.clock.forward(370 * DAY);
+            world.sweep().await;
+            let after = rows(&world.database).await;
+            assert!(SWEPT.iter().all(|table| after[*table] == 0), "also of the tenant that is gone: {after:?}");
+            assert!(KEPT.iter().all(|table| after[*table] == before[*table]), "{before:?} {after:?}");
+        },
+    );
+}
+
+#[test]
+fn an_audit_log_that_is_kept_for_ever_is_kept_for_ever() {
+    in_world_with(
+        |settings| (settings.keys.sweep_interval_seconds, settings.audit.retention_days) = (3_600, 0),
+        async |world| {
+            use_it(world).await;
+            let before = rows(&world.database).await["audit_events"];
+            world.clock.forward(4_000 * DAY);
+            world.sweep().await;
+            assert_eq!(rows(&world.database).await["audit_events"], before);
+        },
+    );
+}

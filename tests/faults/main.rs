@@ -1,0 +1,17 @@
+//! What happens when the ground gives way: the real program is killed, its database goes away, its disk fills up.
+//!
+//! Enter at a file per kind of fault. [`node`] starts the program as an operator would, [`caller`] talks to it, [`proxy`] stands
+//! between it and PostgreSQL. `cargo xtask faults` runs these tests for long, `cargo xtask test` briefly.
+//!
+//! Invariant: what the program has acknowledged is all that a test relies on.
+
+mod caller;
+mod chance;
+mod crash;
+mod database;
+mod disk;
+mod ledger;
+mod node;
+mod proxy;
+mod shutdown;
+mod start;
