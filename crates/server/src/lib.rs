@@ -4,7 +4,9 @@
 //! it decides nothing about identities: it reads settings and puts parts together.
 
 mod commands;
+mod custody;
 mod descriptors;
+mod reload;
 pub mod settings;
 mod shutdown;
 mod start;
@@ -13,6 +15,7 @@ mod telemetry;
 mod wire;
 
 pub use commands::run;
+pub use custody::CustodyError;
 pub use settings::Settings;
 pub use start::{Running, StartError, install_crypto, start, start_at};
 pub use telemetry::Telemetry;

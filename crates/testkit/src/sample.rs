@@ -10,7 +10,7 @@ use app::tokens::judgement::RefreshAttempt;
 use domain::audit::{Actor, AuditEvent, AuditRecord};
 use domain::client::ClientId;
 use domain::guess::{GuessCounter, GuessScope};
-use domain::ids::{EventId, FamilyId, TenantId, UserId};
+use domain::ids::{DataKeyId, EventId, FamilyId, TenantId, UserId};
 use domain::keys::policy::RotationNumbers;
 use domain::keys::ring::{Alg, KeyRing, Kid, PublicJwk, RingKey, TokenSecretVersion};
 use domain::scope::Scope;
@@ -157,11 +157,12 @@ pub fn change(ring: KeyRing, new_secrets: Vec<SealedSecret>) -> RingChange {
 }
 
 pub fn sealed(name: &str) -> SealedSecret {
-    SealedSecret { name: name.to_owned(), sealed: next().to_be_bytes().repeat(6) }
+    SealedSecret { kind: "sample".to_owned(), name: name.to_owned(), version: 1, sealed: next().to_be_bytes().repeat(6) }
 }
 
 pub fn data_key() -> SealedDataKey {
-    SealedDataKey { kek_id: "kek-1".to_owned(), sealed: next().to_be_bytes().repeat(6) }
+    let id = DataKeyId::new(NOW, chance());
+    SealedDataKey { id, version: 1, kek_id: "kek-1".to_owned(), sealed: next().to_be_bytes().repeat(6) }
 }
 
 /// A tenant that is stored with a ring, a user `alice` and her family.

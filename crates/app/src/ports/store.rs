@@ -18,6 +18,9 @@ use domain::time::{Timestamp, Ttl};
 use domain::token::family::{RefreshFamily, Revocation};
 use domain::user::User;
 
+pub use crate::ports::custody::{
+    CustodyStore, Destroyed, FirstFormatSecret, KekUse, KeyOwner, OwnedDataKey, Retirement, SealedDataKey, SealedSecret, SecretStore,
+};
 use crate::tokens::judgement::{Judgement, RefreshAttempt};
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -54,7 +57,7 @@ pub trait Store: Send + Sync {
 
 /// All that one tenant owns, inside one transaction.
 #[async_trait]
-pub trait TenantTx: TenantStore + UserStore + FamilyStore + RingStore + GuessStore + AuditStore + Send {
+pub trait TenantTx: TenantStore + UserStore + FamilyStore + RingStore + SecretStore + GuessStore + AuditStore + Send {
     fn tenant_id(&self) -> TenantId;
     /// Makes everything durable, or nothing.
     async fn commit(self: Box<Self>) -> Stored<()>;
@@ -71,11 +74,14 @@ pub trait TenantStore: Send {
     async fn tenant_locked(&mut self) -> Stored<Option<Tenant>>;
     /// Replaces everything but the id and the slug. `Conflict` when there is no such tenant, or no more.
     async fn tenant_update(&mut self, tenant: &Tenant) -> Stored<()>;
-    /// From the commit on, nobody finds the tenant: not by id or slug, and not with a refresh token. Its keys are destroyed.
-    /// What else it owns goes by [`Self::tenant_erase`], and its slug stays taken until then. `Conflict` as for update.
-    async fn tenant_delete(&mut self, at: Timestamp) -> Stored<()>;
-    /// Removes up to `limit` rows of what a deleted tenant still owns, its own row last, but not its audit log and the kids that
-    /// must never be used again. Answers whether nothing is left. Callers take turns.
+    /// From the commit on, nobody finds the tenant: not by id or slug, and not with a refresh token. Its keys are destroyed, the
+    /// data key first: what is left of its secrets anywhere is noise from then on. What else it owns goes by
+    /// [`Self::tenant_erase`], and its slug stays taken until then. `Conflict` as for update.
+    async fn tenant_delete(&mut self, at: Timestamp) -> Stored<Destroyed>;
+    /// Keeps the certificate of this tenant's deletion for good.
+    async fn deletion_certify(&mut self, certificate: &str, at: Timestamp) -> Stored<()>;
+    /// Removes up to `limit` rows of what a deleted tenant still owns, its own row last, but not its audit log, the kids that
+    /// must never be used again and the certificate of its deletion. Answers whether nothing is left. Callers take turns.
     async fn tenant_erase(&mut self, limit: u32) -> Stored<bool>;
 }
 
@@ -119,34 +125,6 @@ pub trait FamilyStore: Send {
     async fn families_revoke(&mut self, user: UserId, revocation: Revocation) -> Stored<u64>;
 }
 
-/// A secret as it lies in the database: sealed with the tenant's data key.
-#[derive(Clone, PartialEq, Eq)]
-pub struct SealedSecret {
-    /// What it is: a kid for a signing key, `refresh-token/{version}` for a token secret.
-    pub name: String,
-    /// Nonce, ciphertext and tag.
-    pub sealed: Vec<u8>,
-}
-
-/// The tenant's data key, sealed with a key-encryption key.
-#[derive(Clone, PartialEq, Eq)]
-pub struct SealedDataKey {
-    pub kek_id: String,
-    pub sealed: Vec<u8>,
-}
-
-impl std::fmt::Debug for SealedSecret {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("SealedSecret").field("name", &self.name).finish_non_exhaustive()
-    }
-}
-
-impl std::fmt::Debug for SealedDataKey {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("SealedDataKey").field("kek_id", &self.kek_id).finish_non_exhaustive()
-    }
-}
-
 /// A change of a ring, as one write.
 #[derive(Debug, Clone)]
 pub struct RingChange {
@@ -161,14 +139,12 @@ pub struct RingChange {
 
 #[async_trait]
 pub trait RingStore: Send {
-    /// The first ring of a new tenant (`change.ring.generation` is 1). `Conflict` when a kid was ever used before.
+    /// The first ring of a new tenant (`change.ring.generation` is 1), with its data key. `Conflict` when a kid was ever used before.
     async fn ring_insert(&mut self, data_key: &SealedDataKey, change: &RingChange) -> Stored<()>;
     async fn ring(&mut self) -> Stored<Option<KeyRing>>;
     /// Writes the ring if the stored generation is still `change.ring.generation - 1`; claims the new kids for ever and
     /// leaves a notice for other nodes. `Conflict` otherwise, or when a kid was ever used before.
     async fn ring_replace(&mut self, change: &RingChange) -> Stored<()>;
-    async fn data_key(&mut self) -> Stored<Option<SealedDataKey>>;
-    async fn sealed_secrets(&mut self) -> Stored<Vec<SealedSecret>>;
 }
 
 /// A key for a counter: a keyed hash or an id, never an address or a name in clear.
@@ -231,7 +207,7 @@ impl Leftover {
 
 /// Work across tenants. Nothing here shows a user, a family or a secret of a tenant, and a deleted tenant is none.
 #[async_trait]
-pub trait PlatformTx: Send {
+pub trait PlatformTx: CustodyStore + Send {
     async fn tenant_by_slug(&mut self, slug: &Slug) -> Stored<Option<Tenant>>;
     async fn tenant_by_id(&mut self, id: TenantId) -> Stored<Option<Tenant>>;
     /// Tenants that were deleted but have not been erased yet, those that wait longest first.
@@ -245,9 +221,5 @@ pub trait PlatformTx: Send {
     async fn ring_generations(&mut self, tenants: &[TenantId]) -> Stored<Vec<RingMark>>;
     /// Removes up to `limit` of these that were over before `before`, whosever they are; answers how many.
     async fn sweep(&mut self, what: Leftover, before: Timestamp, limit: u32) -> Stored<u64>;
-    /// A secret of the whole installation, sealed with a key-encryption key; `None` when it has none of this name yet.
-    async fn installation_secret(&mut self, name: &str) -> Stored<Option<SealedDataKey>>;
-    /// Stores it unless there is one; answers the one that counts.
-    async fn installation_secret_init(&mut self, name: &str, secret: &SealedDataKey) -> Stored<SealedDataKey>;
     async fn commit(self: Box<Self>) -> Stored<()>;
 }

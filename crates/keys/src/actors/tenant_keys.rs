@@ -5,12 +5,12 @@
 //!
 //! Invariant: no transaction is open while a key is made; what is to be done is decided by [`domain::keys::plan`] alone.
 
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use actix::{Actor, ActorContext, AtomicResponse, Context, Handler, WrapFuture};
 use app::ports::keys::{KeyChange, KeyCommand, KeyCommandError, KeyFault, OrderedBy, PublishedKeys};
-use app::ports::store::{RingChange, SealedDataKey, SealedSecret, StoreError, TenantTx};
+use app::ports::store::{RingChange, SealedDataKey, StoreError, TenantTx};
 use app::ports::world::Entropy;
 use domain::audit::{AuditEvent, AuditRecord};
 use domain::ids::{EventId, TenantId};
@@ -23,8 +23,9 @@ use zeroize::Zeroizing;
 use crate::keygen::{GeneratedKey, generate};
 use crate::messages::{Execute, Passivate, Refresh, Unseal, Wake};
 use crate::node::Node;
-use crate::seal::DataKey;
-use crate::signer::{TenantSigner, token_secret_name};
+use crate::rewrap::take_over;
+use crate::seal::{DataKey, SecretName};
+use crate::signer::TenantSigner;
 use crate::snapshot::Snapshots;
 
 /// How many askers may wait before the next one is held back.
@@ -39,11 +40,13 @@ struct Work {
     tenant: TenantId,
     node: Arc<Node>,
     snapshots: Arc<Snapshots>,
+    /// The tenant's data key, opened at first use. It is wiped when the actor leaves.
+    data_key: Mutex<Option<Arc<DataKey>>>,
 }
 
 impl TenantKeys {
     pub(crate) fn new(tenant: TenantId, node: Arc<Node>, snapshots: Arc<Snapshots>) -> Self {
-        Self { work: Arc::new(Work { tenant, node, snapshots }) }
+        Self { work: Arc::new(Work { tenant, node, snapshots, data_key: Mutex::default() }) }
     }
 }
 
@@ -145,16 +148,28 @@ impl Work {
         if let Some(signer) = self.snapshots.signer(at_least) {
             return Ok(signer);
         }
-        // Where a transaction does not see one single moment, a change may fall between two reads; it falls once.
-        for _ in 0..2 {
+        let unsealed = self.read_and_open(at_least).await;
+        self.node.note(self.tenant, &unsealed);
+        unsealed
+    }
+
+    async fn read_and_open(&self, at_least: u64) -> Result<Arc<TenantSigner>, KeyFault> {
+        // Where a transaction does not see one single moment, a change may fall between two reads; it falls once. A ring of
+        // the first format is sealed anew before it is opened.
+        for _ in 0..3 {
             let mut tx = self.node.store.begin_read(self.tenant).await.map_err(KeyFault::from)?;
             let (ring, data_key) = read_sealed(&mut *tx).await?;
             let sealed = tx.sealed_secrets().await.map_err(KeyFault::from)?;
             drop(tx);
+            if data_key.version == 0 {
+                take_over(&*self.node.store, &self.node.custody, self.tenant).await?;
+                continue;
+            }
             if ring.generation < at_least {
                 return Err(KeyFault::Unavailable(format!("the ring is at generation {}, not at {at_least} yet", ring.generation)));
             }
-            if let Some(signer) = self.open(&ring, &data_key, &sealed)? {
+            let data_key = self.data_key(&data_key).await?;
+            if let Some(signer) = TenantSigner::open(self.tenant, &ring, &data_key, &sealed)? {
                 self.publish(ring)?;
                 return Ok(self.snapshots.unseal(signer));
             }
@@ -162,9 +177,19 @@ impl Work {
         Err(KeyFault::Sealed(format!("the ring of {} lacks private keys", self.tenant)))
     }
 
-    fn open(&self, ring: &KeyRing, data_key: &SealedDataKey, sealed: &[SealedSecret]) -> Result<Option<TenantSigner>, KeyFault> {
-        let data_key = DataKey::open(self.tenant, &self.node.kek, data_key)?;
-        TenantSigner::open(self.tenant, ring, &data_key, sealed)
+    /// The data key of this row, open; asks the key-encryption key only the first time.
+    async fn data_key(&self, sealed: &SealedDataKey) -> Result<Arc<DataKey>, KeyFault> {
+        let kept = || self.data_key.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(open) = kept().as_ref().filter(|open| open.id() == sealed.id) {
+            return Ok(Arc::clone(open));
+        }
+        let sealed = match sealed.version {
+            0 => &take_over(&*self.node.store, &self.node.custody, self.tenant).await?,
+            _ => sealed,
+        };
+        let open = Arc::new(self.node.custody.unwrap(self.tenant, sealed).await?);
+        *kept() = Some(Arc::clone(&open));
+        Ok(open)
     }
 
     /// Plans, makes keys, commits, publishes. A lost race is planned anew once, on what the winner left.
@@ -198,6 +223,9 @@ impl Work {
         }
 
         let made = self.make_keys(&plan, spare).await?;
+        let data_key = self.data_key(&data_key).await;
+        self.node.note(self.tenant, &data_key);
+        let data_key = data_key?;
         let committed = self.commit(&ring, &policy, &plan, &made, &data_key, by, now).await;
         let next = match committed {
             Ok(next) => next,
@@ -233,12 +261,11 @@ impl Work {
         policy: &RotationPolicy,
         plan: &Plan,
         made: &[GeneratedKey],
-        data_key: &SealedDataKey,
+        data_key: &DataKey,
         by: &OrderedBy,
         now: Timestamp,
     ) -> Result<KeyRing, Lost> {
-        let data_key = DataKey::open(self.tenant, &self.node.kek, data_key)?;
-        let change = ring_change(ring, policy, plan, made, &data_key, &*self.node.entropy)?;
+        let change = ring_change(ring, policy, plan, made, data_key, &*self.node.entropy)?;
         let mut tx = self.node.store.begin(self.tenant).await.map_err(lost)?;
         tx.ring_replace(&change).await.map_err(lost)?;
         for event in events(ring, policy, plan, made) {
@@ -280,17 +307,18 @@ pub(crate) fn ring_change(
 ) -> Result<RingChange, KeyFault> {
     let public: Vec<_> = made.iter().map(|key| NewPublicKey { kid: key.kid.clone(), public: key.public.clone() }).collect();
     let next = plan.apply(ring, policy, &public);
-    let mut new_secrets = made.iter().map(|key| data_key.seal(key.kid.as_str(), &key.private)).collect::<Result<Vec<_>, _>>()?;
+    let mut new_secrets =
+        made.iter().map(|key| data_key.seal(&SecretName::signing_key(&key.kid), &key.private)).collect::<Result<Vec<_>, _>>()?;
     if let Some(new) = plan.new_token_secret {
         let mut secret = Zeroizing::new([0; 32]);
         entropy.fill(&mut *secret);
-        new_secrets.push(data_key.seal(&token_secret_name(new.version), &*secret)?);
+        new_secrets.push(data_key.seal(&SecretName::token_secret(new.version), &*secret)?);
     }
     let ended = plan.retire.iter().chain(plan.revoke.iter().map(|(kid, _)| kid)).map(Kid::to_string);
     Ok(RingChange {
         next_due_at: plan::next_due(&next, policy, plan.at),
         new_secrets,
-        destroyed: ended.chain(plan.destroy_token_secrets.iter().map(|version| token_secret_name(*version))).collect(),
+        destroyed: ended.chain(plan.destroy_token_secrets.iter().map(|version| SecretName::token_secret(*version).name)).collect(),
         ring: next,
     })
 }

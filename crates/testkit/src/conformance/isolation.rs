@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use app::ports::store::{Store, StoreError};
+use app::ports::store::{SealedDataKey, Store, StoreError};
 use domain::guess::{GuessCounter, GuessScope};
 use domain::text::LoginName;
 use domain::time::Ttl;
@@ -51,6 +51,14 @@ pub async fn no_tenant_reaches_another(store: Arc<dyn Store>) {
     let names: Vec<_> = tx.sealed_secrets().await.expect("read").into_iter().map(|secret| secret.name).collect();
     assert_eq!(names.len(), 2);
     assert!(!names.contains(&a.ring.keys[0].kid.as_str().to_owned()));
+    let theirs = sample::data_key();
+    assert_eq!(tx.data_key_insert(&theirs).await, Err(StoreError::Conflict), "B has one");
+    drop(tx);
+    let mut tx = store.begin(b.id()).await.expect("begins");
+    let next = SealedDataKey { version: a.data_key.version + 1, ..a.data_key.clone() };
+    assert_eq!(tx.data_key_replace(&next).await, Err(StoreError::Conflict), "A's is not B's to wrap");
+    assert_eq!(tx.secret_replace(&sample::sealed(a.ring.keys[0].kid.as_str())).await, Err(StoreError::Conflict));
+    assert_eq!(tx.first_format_secret("platform-admin").await, Ok(None));
     assert_eq!(sample::counter(&mut *tx, GuessScope::Source, subject).await, Ok(GuessCounter::default()));
     tx.guess_forgive(GuessScope::Source, &subject).await.expect("forgiven");
     tx.guess_counter_clear(GuessScope::Source, &subject).await.expect("cleared");

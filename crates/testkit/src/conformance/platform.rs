@@ -115,19 +115,3 @@ pub async fn what_has_ended_is_swept(store: Arc<dyn Store>) {
     assert!(tx.source_seen(home.alice.id, &[77; 32]).await.expect("read").is_some());
     assert_eq!(tx.audit_page(None, 10).await, Ok(vec![kept]));
 }
-
-/// The first secret of a name counts, also for a node that made another one.
-pub async fn the_first_installation_secret_counts(store: Arc<dyn Store>) {
-    let (first, second) = (sample::data_key(), sample::data_key());
-    for (own, name) in [(&first, "pepper"), (&second, "pepper"), (&second, "cursor")] {
-        let mut tx = store.begin_platform().await.expect("begins");
-        let counts = if name == "pepper" { &first } else { &second };
-        assert_eq!(tx.installation_secret_init(name, own).await, Ok(counts.clone()));
-        tx.commit().await.expect("commits");
-    }
-    let mut tx = store.begin_platform().await.expect("begins");
-    assert_eq!(tx.installation_secret("pepper").await, Ok(Some(first)));
-    assert_eq!(tx.installation_secret("salt").await, Ok(None));
-    drop(tx);
-    assert_eq!(store.ping().await, Ok(()));
-}
