@@ -53,7 +53,7 @@ impl<V> Warm<V> {
 /// Readies the maps' memory reclamation. On Linux it registers with the kernel once, which costs some 20 ms in a process that has
 /// threads and nothing in one that has none yet: call it first in `main`.
 pub fn before_threads() {
-    drop(papaya::HashMap::<u8, u8>::new().pin().get(&0));
+    let _ = papaya::HashMap::<u8, u8>::new().pin().get(&0);
 }
 
 /// Who left, and under which key.

@@ -87,7 +87,7 @@ async fn row_level_security_hides_rows_from_raw_queries() {
     let mut tx = store.begin(a.id()).await.expect("begins");
     tx.audit_append(&sample::audit_record(a.id())).await.expect("appended");
     tx.source_remember(a.alice.id, &[1; 32], sample::NOW).await.expect("remembered");
-    tx.guess_counter(domain::guess::GuessScope::Source, &[1; 32]).await.expect("made");
+    sample::counter(&mut *tx, domain::guess::GuessScope::Source, [1; 32]).await.expect("made");
     tx.commit().await.expect("commits");
 
     let pool = sqlx::PgPool::connect(&url).await.expect("connected");

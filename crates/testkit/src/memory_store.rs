@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use app::ports::store::{
-    AuditStore, CustodyStore, Destroyed, FamilyStore, FirstFormatSecret, GuessStore, GuessSubject, KekUse, KeyOwner, Leftover,
+    Account, AuditStore, CustodyStore, Destroyed, FamilyStore, FirstFormatSecret, GuessStore, GuessSubject, KekUse, KeyOwner, Leftover,
     OwnedDataKey, PlatformTx, Retirement, RingChange, RingMark, RingStore, SealedDataKey, SealedSecret, SecretStore, Store, StoreError,
     Stored, TenantStore, TenantTx, UserStore,
 };
@@ -369,12 +369,20 @@ impl UserStore for Tx {
         Ok(self.state.users.get(&(self.tenant, id)).map(|(user, _)| user.clone()))
     }
 
-    async fn user_by_login(&mut self, name: &LoginName) -> Stored<Option<User>> {
+    async fn account_by_id(&mut self, id: UserId) -> Stored<Option<Account>> {
+        Ok(self.state.users.get(&(self.tenant, id)).map(|(user, phc)| Account { user: user.clone(), phc: phc.clone() }))
+    }
+
+    async fn account_by_login(&mut self, name: &LoginName) -> Stored<Option<Account>> {
         let is_named = |user: &&User| match name {
             LoginName::Username(name) => user.names.username().is_some_and(|theirs| theirs.key() == name.key()),
             LoginName::Email(mail) => user.names.email().is_some_and(|theirs| theirs.key() == mail.key()),
         };
-        Ok(self.state.users_of(self.tenant).find(is_named).cloned())
+        let found = self.state.users_of(self.tenant).find(is_named).map(|user| user.id);
+        match found {
+            Some(id) => self.account_by_id(id).await,
+            None => Ok(None),
+        }
     }
 
     async fn user_update(&mut self, user: &User) -> Stored<()> {
@@ -399,10 +407,6 @@ impl UserStore for Tx {
     async fn users_page(&mut self, after: Option<UserId>, limit: u32) -> Stored<Vec<User>> {
         let page = self.state.users_of(self.tenant).filter(|user| after.is_none_or(|after| user.id > after));
         Ok(page.take(limit as usize).cloned().collect())
-    }
-
-    async fn password_hash(&mut self, id: UserId) -> Stored<Option<Secret<String>>> {
-        Ok(self.state.users.get(&(self.tenant, id)).and_then(|(_, phc)| phc.clone()))
     }
 
     async fn password_hash_set(&mut self, id: UserId, phc: &Secret<String>) -> Stored<()> {
@@ -593,13 +597,15 @@ impl CustodyStore for Tx {
 
 #[async_trait]
 impl GuessStore for Tx {
-    async fn guess_counter(&mut self, scope: GuessScope, subject: &GuessSubject) -> Stored<GuessCounter> {
-        Ok(self.state.counters.get(&(self.tenant, scope.name(), *subject)).map(|(counter, _)| *counter).unwrap_or_default())
+    async fn guess_counters(&mut self, asked: &[(GuessScope, GuessSubject)]) -> Stored<Vec<GuessCounter>> {
+        let counter = |(scope, subject): &(GuessScope, GuessSubject)| self.state.counters.get(&(self.tenant, scope.name(), *subject));
+        Ok(asked.iter().map(|asked| counter(asked).map(|(counter, _)| *counter).unwrap_or_default()).collect())
     }
 
-    async fn guess_counter_set(&mut self, scope: GuessScope, subject: &GuessSubject, counter: GuessCounter, now: Timestamp) -> Stored<()> {
-        let key = (self.tenant, scope.name(), *subject);
-        self.writing()?.counters.insert(key, (counter, now));
+    async fn guess_counters_set(&mut self, counters: &[(GuessScope, GuessSubject, GuessCounter)], now: Timestamp) -> Stored<()> {
+        let tenant = self.tenant;
+        let rows = counters.iter().map(|(scope, subject, counter)| ((tenant, scope.name(), *subject), (*counter, now)));
+        self.writing()?.counters.extend(rows);
         Ok(())
     }
 
@@ -609,8 +615,16 @@ impl GuessStore for Tx {
         Ok(())
     }
 
-    async fn source_is_known(&mut self, user: UserId, source: &GuessSubject, since: Timestamp) -> Stored<bool> {
-        Ok(self.state.sources.get(&(self.tenant, user, *source)).is_some_and(|seen_at| *seen_at >= since))
+    async fn guess_forgive(&mut self, scope: GuessScope, subject: &GuessSubject) -> Stored<()> {
+        let key = (self.tenant, scope.name(), *subject);
+        if let Some((counter, _)) = self.writing()?.counters.get_mut(&key) {
+            counter.attempts = counter.attempts.saturating_sub(1);
+        }
+        Ok(())
+    }
+
+    async fn source_seen(&mut self, user: UserId, source: &GuessSubject) -> Stored<Option<Timestamp>> {
+        Ok(self.state.sources.get(&(self.tenant, user, *source)).copied())
     }
 
     async fn source_remember(&mut self, user: UserId, source: &GuessSubject, now: Timestamp) -> Stored<()> {

@@ -85,20 +85,28 @@ pub trait TenantStore: Send {
     async fn tenant_erase(&mut self, limit: u32) -> Stored<bool>;
 }
 
+/// A user with the password's hash, if there is one: for whoever checks passwords, and nobody else.
+#[derive(Debug, Clone)]
+pub struct Account {
+    pub user: User,
+    pub phc: Option<Secret<String>>,
+}
+
 #[async_trait]
 pub trait UserStore: Send {
     /// `Conflict` when the username or e-mail address is taken in this tenant. `phc` is the password's hash, if there is one.
     async fn user_insert(&mut self, user: &User, phc: Option<&Secret<String>>) -> Stored<()>;
     /// In a transaction that may write, the user's row stays locked until it ends.
     async fn user_by_id(&mut self, id: UserId) -> Stored<Option<User>>;
-    async fn user_by_login(&mut self, name: &LoginName) -> Stored<Option<User>>;
+    async fn account_by_login(&mut self, name: &LoginName) -> Stored<Option<Account>>;
+    /// Locks like [`Self::user_by_id`].
+    async fn account_by_id(&mut self, id: UserId) -> Stored<Option<Account>>;
     /// Replaces everything but the id and the hash. `Conflict` as for insert.
     async fn user_update(&mut self, user: &User) -> Stored<()>;
     /// Removes the user with its hash, families and known sources. Answers whether there was one.
     async fn user_delete(&mut self, id: UserId) -> Stored<bool>;
     /// Users in the order of their ids, after `after`.
     async fn users_page(&mut self, after: Option<UserId>, limit: u32) -> Stored<Vec<User>>;
-    async fn password_hash(&mut self, id: UserId) -> Stored<Option<Secret<String>>>;
     async fn password_hash_set(&mut self, id: UserId, phc: &Secret<String>) -> Stored<()>;
 }
 
@@ -144,12 +152,15 @@ pub type GuessSubject = [u8; 32];
 
 #[async_trait]
 pub trait GuessStore: Send {
-    /// The counter, locked until the transaction ends, so that parallel attempts are counted one after the other.
-    async fn guess_counter(&mut self, scope: GuessScope, subject: &GuessSubject) -> Stored<GuessCounter>;
-    async fn guess_counter_set(&mut self, scope: GuessScope, subject: &GuessSubject, counter: GuessCounter, now: Timestamp) -> Stored<()>;
+    /// The counters in the order asked for, locked until the transaction ends, so that parallel attempts are counted one after the
+    /// other. Whoever asks for the same ones asks in the same order.
+    async fn guess_counters(&mut self, asked: &[(GuessScope, GuessSubject)]) -> Stored<Vec<GuessCounter>>;
+    async fn guess_counters_set(&mut self, counters: &[(GuessScope, GuessSubject, GuessCounter)], now: Timestamp) -> Stored<()>;
     async fn guess_counter_clear(&mut self, scope: GuessScope, subject: &GuessSubject) -> Stored<()>;
-    /// Whether the user has logged in from there since `since`.
-    async fn source_is_known(&mut self, user: UserId, source: &GuessSubject, since: Timestamp) -> Stored<bool>;
+    /// One attempt less, where there is one.
+    async fn guess_forgive(&mut self, scope: GuessScope, subject: &GuessSubject) -> Stored<()>;
+    /// When the user last logged in from there, as far as that was remembered.
+    async fn source_seen(&mut self, user: UserId, source: &GuessSubject) -> Stored<Option<Timestamp>>;
     async fn source_remember(&mut self, user: UserId, source: &GuessSubject, now: Timestamp) -> Stored<()>;
 }
 

@@ -97,11 +97,11 @@ delegate! { TenantTx:
     UserStore {
         fn user_insert(user: &User, phc: Option<&Secret<String>>) -> ();
         fn user_by_id(id: UserId) -> Option<User>;
-        fn user_by_login(name: &LoginName) -> Option<User>;
+        fn account_by_login(name: &LoginName) -> Option<Account>;
+        fn account_by_id(id: UserId) -> Option<Account>;
         fn user_update(user: &User) -> ();
         fn user_delete(id: UserId) -> bool;
         fn users_page(after: Option<UserId>, limit: u32) -> Vec<User>;
-        fn password_hash(id: UserId) -> Option<Secret<String>>;
         fn password_hash_set(id: UserId, phc: &Secret<String>) -> ();
     }
     FamilyStore {
@@ -128,10 +128,11 @@ delegate! { TenantTx:
         fn first_format_secret_remove(name: &str) -> bool;
     }
     GuessStore {
-        fn guess_counter(scope: GuessScope, subject: &GuessSubject) -> GuessCounter;
-        fn guess_counter_set(scope: GuessScope, subject: &GuessSubject, counter: GuessCounter, now: Timestamp) -> ();
+        fn guess_counters(asked: &[(GuessScope, GuessSubject)]) -> Vec<GuessCounter>;
+        fn guess_counters_set(counters: &[(GuessScope, GuessSubject, GuessCounter)], now: Timestamp) -> ();
         fn guess_counter_clear(scope: GuessScope, subject: &GuessSubject) -> ();
-        fn source_is_known(user: UserId, source: &GuessSubject, since: Timestamp) -> bool;
+        fn guess_forgive(scope: GuessScope, subject: &GuessSubject) -> ();
+        fn source_seen(user: UserId, source: &GuessSubject) -> Option<Timestamp>;
         fn source_remember(user: UserId, source: &GuessSubject, now: Timestamp) -> ();
     }
     AuditStore {
