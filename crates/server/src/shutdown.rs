@@ -2,12 +2,13 @@
 //!
 //! Invariant: asking twice is not needed, and asking once loses no request in flight.
 
-/// Ends at the first SIGTERM or SIGINT (Ctrl-C).
-pub(crate) async fn asked() -> &'static str {
-    #[cfg(unix)]
-    {
-        use tokio::signal::unix::{SignalKind, signal};
-        match (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) {
+/// Listens for SIGTERM and SIGINT (Ctrl-C) from now on; what is answered ends at the first of them.
+#[cfg(unix)]
+pub(crate) fn asked() -> impl Future<Output = &'static str> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let signals = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()));
+    async move {
+        match signals {
             (Ok(mut terminate), Ok(mut interrupt)) => tokio::select! {
                 _ = terminate.recv() => "SIGTERM",
                 _ = interrupt.recv() => "SIGINT",
@@ -18,11 +19,13 @@ pub(crate) async fn asked() -> &'static str {
             }
         }
     }
-    #[cfg(not(unix))]
-    {
-        if tokio::signal::ctrl_c().await.is_err() {
-            std::future::pending::<()>().await;
-        }
-        "Ctrl-C"
+}
+
+/// Ends at the first Ctrl-C.
+#[cfg(not(unix))]
+pub(crate) async fn asked() -> &'static str {
+    if tokio::signal::ctrl_c().await.is_err() {
+        std::future::pending::<()>().await;
     }
+    "Ctrl-C"
 }

@@ -19,6 +19,8 @@ async fn serve(settings: Settings) -> Result<(), Failed> {
     let is_first = settings.database.sqlite_file().is_some_and(|file| !file.exists());
     let (database, grace) = (settings.database.shown(), settings.server.shutdown_grace_seconds);
     descriptors::raise(settings.server.max_connections);
+    // Before the first connection: whoever asks this process to end is heard from then on.
+    let asked = shutdown::asked();
     let mut running = start::start(settings).await?;
     tracing::info!("claviger {} serves {} on {}", env!("CARGO_PKG_VERSION"), running.base_url, running.public_url);
     tracing::info!("health and metrics: {}/health/ready, {0}/metrics", running.management_url);
@@ -27,7 +29,7 @@ async fn serve(settings: Settings) -> Result<(), Failed> {
         tracing::info!("this is a new installation; get an administrator's token with: claviger admin token --ttl 10m");
     }
     let outcome = tokio::select! {
-        signal = shutdown::asked() => {
+        signal = asked => {
             tracing::info!("{signal}: no new connections; requests in flight have {grace} s");
             Ok(())
         }
