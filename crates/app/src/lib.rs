@@ -9,6 +9,7 @@ pub mod access;
 pub mod audit;
 pub mod credentials;
 pub mod ctx;
+pub mod fair;
 pub mod fault;
 pub mod keys;
 pub mod login;

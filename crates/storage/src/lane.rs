@@ -1,5 +1,6 @@
 //! The lanes on which refreshes travel: whoever waits while a commit is under way shares the next one.
 //!
+//! Tenants take turns: a storm of one of them lengthens its own line, and the next commit has room for the others.
 //! A commit costs a flush of the disk, whether it holds one refresh or sixty-four. Nobody waits for company: a refresh that finds
 //! a lane empty goes alone, at once. And nobody waits for somebody else's row: a family that another transaction holds (another
 //! node's, or an administrator's) leaves the lane and waits by itself, so that transactions of many families never wait for
@@ -8,12 +9,13 @@
 //! Invariant: nobody is answered before the commit that holds their verdict, and a row that cannot be read harms only its owner.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use app::fair::Turns;
 use app::ports::store::{StoreError, Stored};
 use app::tokens::judgement::{Judgement, RefreshAttempt};
 use domain::ids::TenantId;
-use tokio::sync::{Mutex, mpsc, oneshot};
+use tokio::sync::{Notify, oneshot};
 
 use crate::connect::Database;
 use crate::dialect::Held;
@@ -29,33 +31,86 @@ const LANES_POSTGRES: usize = 2;
 
 type Reply = oneshot::Sender<Stored<Option<Judgement>>>;
 
+/// Who waits, and the bell that tells the lanes.
+struct Line {
+    /// `None`: nobody can come any more.
+    waiting: Mutex<Option<Turns<(Asked, Reply)>>>,
+    bell: Notify,
+}
+
+impl Line {
+    fn waiting(&self) -> MutexGuard<'_, Option<Turns<(Asked, Reply)>>> {
+        // Whoever panicked with it did so between two whole states.
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits until somebody does, and takes up to [`TOGETHER`] of them; none when the line has been closed.
+    async fn next(&self) -> Vec<(Asked, Reply)> {
+        loop {
+            let rung = self.bell.notified();
+            {
+                let mut waiting = self.waiting();
+                let Some(turns) = waiting.as_mut() else { return Vec::new() };
+                let batch: Vec<_> = std::iter::from_fn(|| turns.pop()).take(TOGETHER).collect();
+                if !turns.is_empty() {
+                    self.bell.notify_one();
+                }
+                if !batch.is_empty() {
+                    return batch;
+                }
+            }
+            rung.await;
+        }
+    }
+}
+
 /// A way onto the lanes. They end when the last one is gone.
-#[derive(Debug, Clone)]
-pub(crate) struct Lane(mpsc::Sender<(Asked, Reply)>);
+#[derive(Clone)]
+pub(crate) struct Lane(Arc<Door>);
+
+struct Door(Arc<Line>);
+
+impl Drop for Door {
+    fn drop(&mut self) {
+        *self.0.waiting() = None;
+        self.0.bell.notify_waiters();
+    }
+}
+
+impl std::fmt::Debug for Lane {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Lane").finish_non_exhaustive()
+    }
+}
 
 impl Lane {
     /// Starts the lanes on the current tokio runtime.
     pub(crate) fn start(db: &Database) -> Self {
-        let (sender, receiver) = mpsc::channel(WAITING);
-        let receiver = Arc::new(Mutex::new(receiver));
+        let line = Arc::new(Line { waiting: Mutex::new(Some(Turns::new(WAITING))), bell: Notify::new() });
         for _ in 0..if db.is_sqlite { LANES_SQLITE } else { LANES_POSTGRES } {
-            tokio::spawn(run(db.clone(), Arc::clone(&receiver)));
+            tokio::spawn(run(db.clone(), Arc::clone(&line)));
         }
-        Self(sender)
+        Self(Arc::new(Door(line)))
     }
 
     pub(crate) async fn refresh(&self, tenant: TenantId, attempt: RefreshAttempt) -> Stored<Option<Judgement>> {
         let (reply, answer) = oneshot::channel();
-        let full = |_| StoreError::Unavailable("too many refreshes are waiting".to_owned());
-        self.0.try_send((Asked { tenant, attempt }, reply)).map_err(full)?;
+        let Door(line) = &*self.0;
+        let is_in = line.waiting().as_mut().is_some_and(|turns| turns.push(tenant, (Asked { tenant, attempt }, reply)).is_ok());
+        if !is_in {
+            return Err(StoreError::Unavailable("too many refreshes are waiting".to_owned()));
+        }
+        line.bell.notify_one();
         answer.await.unwrap_or_else(|_| Err(StoreError::Unavailable("the refresh was interrupted".to_owned())))
     }
 }
 
-async fn run(db: Database, waiting: Arc<Mutex<mpsc::Receiver<(Asked, Reply)>>>) {
-    let mut batch = Vec::with_capacity(TOGETHER);
-    while waiting.lock().await.recv_many(&mut batch, TOGETHER).await > 0 {
-        let (asked, replies): (Vec<_>, Vec<_>) = batch.drain(..).unzip();
+async fn run(db: Database, line: Arc<Line>) {
+    loop {
+        let (asked, replies): (Vec<_>, Vec<_>) = line.next().await.into_iter().unzip();
+        if asked.is_empty() {
+            return;
+        }
         let judged = match within(PATIENCE, refresh_together(&db, &asked, Held::Skip)).await {
             // One of them cannot be read or written; by themselves, only that one is refused.
             Err(StoreError::Conflict | StoreError::Corrupt { .. }) => Ok(vec![None; asked.len()]),

@@ -4,7 +4,6 @@
 //!
 //! Invariant: hashing never runs on an async worker, and a tenant under attack fills at most half of the queue.
 
-use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -13,6 +12,8 @@ use argon2::Block;
 use domain::ids::TenantId;
 use tokio::sync::oneshot;
 use zeroize::Zeroize;
+
+use crate::fair::Turns;
 
 type Job = Box<dyn FnOnce(&mut HashMemory) + Send>;
 
@@ -61,43 +62,14 @@ pub struct Busy {
     pub retry_after_seconds: u32,
 }
 
-#[derive(Default)]
 struct Queue {
-    /// Tenants with waiting jobs, in the order of their turns.
-    turns: VecDeque<TenantId>,
-    jobs: HashMap<TenantId, VecDeque<Job>>,
-    waiting: usize,
+    jobs: Turns<Job>,
     is_closed: bool,
-}
-
-impl Queue {
-    fn push(&mut self, tenant: TenantId, job: Job) {
-        let jobs = self.jobs.entry(tenant).or_default();
-        if jobs.is_empty() {
-            self.turns.push_back(tenant);
-        }
-        jobs.push_back(job);
-        self.waiting += 1;
-    }
-
-    fn pop(&mut self) -> Option<Job> {
-        let tenant = self.turns.pop_front()?;
-        let jobs = self.jobs.get_mut(&tenant)?;
-        let job = jobs.pop_front();
-        if jobs.is_empty() {
-            self.jobs.remove(&tenant);
-        } else {
-            self.turns.push_back(tenant);
-        }
-        self.waiting -= usize::from(job.is_some());
-        job
-    }
 }
 
 struct Shared {
     queue: Mutex<Queue>,
     bell: Condvar,
-    most_waiting: usize,
     /// How long a thread without work keeps its memory.
     keep_memory: Duration,
     busy: AtomicUsize,
@@ -129,9 +101,8 @@ impl HashPool {
 
     fn start_keeping(threads: usize, most_waiting: usize, keep_memory: Duration) -> Self {
         let shared = Arc::new(Shared {
-            queue: Mutex::default(),
+            queue: Mutex::new(Queue { jobs: Turns::new(most_waiting), is_closed: false }),
             bell: Condvar::new(),
-            most_waiting: most_waiting.max(2),
             keep_memory,
             busy: AtomicUsize::new(0),
         });
@@ -147,7 +118,7 @@ impl HashPool {
 
     /// How many jobs wait for a thread.
     pub fn waiting(&self) -> usize {
-        self.shared.lock().waiting
+        self.shared.lock().jobs.len()
     }
 
     /// How many threads are at work.
@@ -167,19 +138,15 @@ impl HashPool {
         let (reply, answer) = oneshot::channel();
         {
             let mut queue = self.shared.lock();
-            let own = queue.jobs.get(&tenant).map_or(0, VecDeque::len);
-            if queue.is_closed || queue.waiting >= self.shared.most_waiting || own >= self.shared.most_waiting / 2 {
+            let job: Job = Box::new(move |memory| {
+                if !reply.is_closed() {
+                    // Nobody may be waiting any more; then the result is of no use.
+                    let _ = reply.send(job(memory));
+                }
+            });
+            if queue.is_closed || queue.jobs.push(tenant, job).is_err() {
                 return Err(Busy { retry_after_seconds: 1 });
             }
-            queue.push(
-                tenant,
-                Box::new(move |memory| {
-                    if !reply.is_closed() {
-                        // Nobody may be waiting any more; then the result is of no use.
-                        let _ = reply.send(job(memory));
-                    }
-                }),
-            );
         }
         self.shared.bell.notify_one();
         answer.await.map_err(|_| Busy { retry_after_seconds: 1 })
@@ -199,7 +166,7 @@ fn work(shared: &Shared) {
         let job = {
             let mut queue = shared.lock();
             loop {
-                if let Some(job) = queue.pop() {
+                if let Some(job) = queue.jobs.pop() {
                     shared.busy.fetch_add(1, Ordering::Relaxed);
                     break job;
                 }
@@ -212,7 +179,7 @@ fn work(shared: &Shared) {
                 }
                 let (again, waited) = shared.bell.wait_timeout(queue, shared.keep_memory).unwrap_or_else(PoisonError::into_inner);
                 queue = again;
-                if waited.timed_out() && queue.waiting == 0 {
+                if waited.timed_out() && queue.jobs.is_empty() {
                     drop(queue);
                     memory.give_back();
                     queue = shared.lock();
@@ -234,23 +201,6 @@ mod tests {
 
     fn tenant(number: u8) -> TenantId {
         TenantId::new(Timestamp::EPOCH, [number; 10])
-    }
-
-    #[test]
-    fn tenants_take_turns_however_much_one_of_them_asks() {
-        let mut queue = Queue::default();
-        let order = Arc::new(Mutex::new(Vec::new()));
-        for (who, times) in [(1, 5), (2, 1), (3, 2)] {
-            for _ in 0..times {
-                let order = Arc::clone(&order);
-                queue.push(tenant(who), Box::new(move |_| order.lock().expect("not poisoned").push(who)));
-            }
-        }
-        while let Some(job) = queue.pop() {
-            job(&mut HashMemory::default());
-        }
-        assert_eq!(*order.lock().expect("not poisoned"), [1, 2, 3, 1, 3, 1, 1, 1]);
-        assert_eq!(queue.waiting, 0);
     }
 
     #[tokio::test]

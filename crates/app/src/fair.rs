@@ -1,0 +1,100 @@
+//! A queue in which tenants take turns: however much one of them asks, the next one waits for one of its jobs, not for all.
+//!
+//! Invariant: bounded, and one tenant never has more than half of the places.
+
+use std::collections::{HashMap, VecDeque};
+
+use domain::ids::TenantId;
+
+/// See the module.
+#[derive(Debug)]
+pub struct Turns<T> {
+    /// Tenants with something waiting, in the order of their turns.
+    order: VecDeque<TenantId>,
+    waiting: HashMap<TenantId, VecDeque<T>>,
+    count: usize,
+    most: usize,
+}
+
+/// There is no room for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Full;
+
+impl<T> Turns<T> {
+    /// A queue of `most` places, at least two.
+    pub fn new(most: usize) -> Self {
+        Self { order: VecDeque::new(), waiting: HashMap::new(), count: 0, most: most.max(2) }
+    }
+
+    /// How many wait.
+    pub const fn len(&self) -> usize {
+        self.count
+    }
+
+    pub const fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+
+    /// Puts `item` at the end of its tenant's line.
+    ///
+    /// # Errors
+    /// [`Full`] when no place is left, or the tenant has half of them.
+    pub fn push(&mut self, tenant: TenantId, item: T) -> Result<(), Full> {
+        let own = self.waiting.get(&tenant).map_or(0, VecDeque::len);
+        if self.count >= self.most || own >= self.most / 2 {
+            return Err(Full);
+        }
+        if own == 0 {
+            self.order.push_back(tenant);
+        }
+        self.waiting.entry(tenant).or_default().push_back(item);
+        self.count += 1;
+        Ok(())
+    }
+
+    /// Takes the first of the tenant whose turn it is.
+    pub fn pop(&mut self) -> Option<T> {
+        let tenant = self.order.pop_front()?;
+        let line = self.waiting.get_mut(&tenant)?;
+        let item = line.pop_front();
+        if line.is_empty() {
+            self.waiting.remove(&tenant);
+        } else {
+            self.order.push_back(tenant);
+        }
+        self.count -= usize::from(item.is_some());
+        item
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use domain::time::Timestamp;
+
+    fn tenant(number: u8) -> TenantId {
+        TenantId::new(Timestamp::EPOCH, [number; 10])
+    }
+
+    #[test]
+    fn tenants_take_turns_however_much_one_of_them_asks() {
+        let mut turns = Turns::new(100);
+        for (who, times) in [(1, 5), (2, 1), (3, 2)] {
+            for _ in 0..times {
+                turns.push(tenant(who), who).expect("there is room");
+            }
+        }
+        assert_eq!(turns.len(), 8);
+        assert_eq!(std::iter::from_fn(|| turns.pop()).collect::<Vec<_>>(), [1, 2, 3, 1, 3, 1, 1, 1]);
+        assert!(turns.is_empty());
+    }
+
+    #[test]
+    fn one_tenant_has_at_most_half_of_the_places() {
+        let mut turns = Turns::new(4);
+        assert_eq!([turns.push(tenant(1), 1), turns.push(tenant(1), 2), turns.push(tenant(1), 3)], [Ok(()), Ok(()), Err(Full)]);
+        assert_eq!([turns.push(tenant(2), 4), turns.push(tenant(3), 5), turns.push(tenant(4), 6)], [Ok(()), Ok(()), Err(Full)]);
+        assert_eq!(turns.pop(), Some(1));
+        assert_eq!(turns.push(tenant(4), 6), Ok(()));
+    }
+}
