@@ -12,8 +12,11 @@ use crate::world::{World, in_world_with};
 const SWEPT: [&str; 4] = ["audit_events", "guess_counters", "known_sources", "refresh_families"];
 
 /// Tables that do not grow with use. A new table must be put into one of the two lists.
-const KEPT: [&str; 7] = [
+const KEPT: [&str; 10] = [
     "installation_secrets", // one
+    "key_log_entries",      // one per change of a key, for as long as the tenant lives: an append-only log is never cut
+    "key_log_hashes",       // one per entry, and one for each 256 of them
+    "key_logs",             // one per tenant
     "key_rings",            // one per tenant, with at most twenty ended keys in it
     "sealed_secrets",       // those of living keys and token secrets: the others are destroyed with them
     "seaql_migrations",     // one per step of the schema

@@ -10,6 +10,7 @@ mod actors;
 mod directory;
 mod jwks;
 mod kek;
+mod key_log;
 mod keygen;
 mod messages;
 mod node;

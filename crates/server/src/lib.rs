@@ -5,6 +5,7 @@
 
 mod commands;
 mod descriptors;
+pub mod key_log_check;
 pub mod settings;
 mod shutdown;
 mod start;

@@ -114,7 +114,7 @@ async fn start_on(
     let kek = wire::kek_or_new(&settings, &store).await?;
     let shared: Arc<dyn app::ports::store::Store> = Arc::new(store.clone());
     let directory = KeyDirectory::start(
-        wire::key_settings(&settings, kek, settings.keys.rsa_pool),
+        wire::key_settings(&settings, kek, base_url.clone(), settings.keys.rsa_pool),
         Arc::clone(&shared),
         Arc::clone(&clock),
         Arc::new(SystemEntropy),

@@ -220,13 +220,14 @@ fn write_new(path: &Path, kek: &Kek) -> Result<(), WireError> {
 }
 
 /// The keys' own settings out of ours.
-pub(crate) fn key_settings(settings: &Settings, kek: Kek, rsa_pool: usize) -> keys::KeySettings {
+pub(crate) fn key_settings(settings: &Settings, kek: Kek, base_url: String, rsa_pool: usize) -> keys::KeySettings {
     let timing = domain::keys::policy::NodeTiming {
         sweep_interval: domain::time::Ttl::seconds(settings.keys.sweep_interval_seconds),
         clock_skew: domain::time::Ttl::seconds(settings.keys.clock_skew_seconds),
     };
     keys::KeySettings {
         kek,
+        base_url,
         timing,
         rsa_pool,
         arbiters: ARBITERS,
@@ -240,7 +241,12 @@ const ARBITERS: usize = 1;
 
 /// A key directory for a short visit: no pool, no clock.
 pub(crate) fn visit(settings: &Settings, kek: Kek, store: Arc<dyn Store>) -> Arc<keys::KeyDirectory> {
-    keys::KeyDirectory::start(key_settings(settings, kek, 0), store, Arc::new(SystemClock), Arc::new(SystemEntropy))
+    keys::KeyDirectory::start(
+        key_settings(settings, kek, settings.server.base_url.clone(), 0),
+        store,
+        Arc::new(SystemClock),
+        Arc::new(SystemEntropy),
+    )
 }
 
 /// What the parts count, for the metrics.

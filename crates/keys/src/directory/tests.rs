@@ -44,6 +44,7 @@ impl World {
     fn start(&self, kek: &str, most_awake: usize) -> Arc<KeyDirectory> {
         let settings = KeySettings {
             kek: Kek::from_file_text(kek).unwrap(),
+            base_url: "https://id.example".to_owned(),
             timing: NodeTiming::default(),
             rsa_pool: 0,
             arbiters: 2,
@@ -58,9 +59,10 @@ impl World {
     }
 
     async fn create(&self, node: &KeyDirectory, tenant: TenantId) {
-        let new = node.prepare(tenant, NOW).unwrap();
+        let row = Tenant { id: tenant, created_at: NOW, ..sample::tenant() };
+        let new = node.prepare(&row, &audit::Actor::PlatformAdmin).unwrap();
         let mut tx = self.store.begin(tenant).await.unwrap();
-        tx.tenant_insert(&Tenant { id: tenant, ..sample::tenant() }).await.unwrap();
+        tx.tenant_insert(&row).await.unwrap();
         tx.ring_insert(&new.data_key, &new.change).await.unwrap();
         tx.commit().await.unwrap();
     }

@@ -6,6 +6,9 @@
 pub(crate) mod audit_events;
 pub(crate) mod guess_counters;
 pub(crate) mod installation_secrets;
+pub(crate) mod key_log_entries;
+pub(crate) mod key_log_hashes;
+pub(crate) mod key_logs;
 pub(crate) mod key_rings;
 pub(crate) mod known_sources;
 pub(crate) mod refresh_families;

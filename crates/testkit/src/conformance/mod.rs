@@ -7,6 +7,7 @@ pub mod contention;
 pub mod families;
 pub mod guesses;
 pub mod isolation;
+pub mod key_log;
 pub mod platform;
 pub mod rings;
 pub mod tenants;
