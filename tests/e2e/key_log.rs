@@ -311,9 +311,43 @@ fn a_log_that_was_set_back_or_forked_is_found_by_whoever_has_seen_more() {
 #[test]
 fn a_log_that_was_tampered_with_is_not_signed_on() {
     in_world(async |world| {
-        world.tenant("acme").await;
-        behind_the_back(world, &["UPDATE key_logs SET frontier = zeroblob(length(frontier))"]).await;
-        world.platform_admin().post("/admin/v1/tenants/acme/keys/rotate", json!({ "algs": ["ES256"] })).await.refused(500, "internal");
+        for slug in ["acme", "globex"] {
+            world.tenant(slug).await;
+        }
+        let young = checkpoint(world).await;
+        rotate(world, json!({ "algs": ["ES256"] })).await;
+        let good_tip =
+            "UPDATE key_logs SET (size, frontier, checkpoint) = (SELECT size, frontier, checkpoint FROM good) WHERE vkey LIKE '%/t/acme/%'";
+        let of_acme = "(SELECT tenant_id FROM key_logs WHERE vkey LIKE '%/t/acme/%')";
+        let keys = format!("name = 'key-log' AND tenant_id = {of_acme}");
+        let pool = SqlitePool::connect_with(SqliteConnectOptions::new().filename(&world.database)).await.expect("connected");
+        let run = async |sql: &str| {
+            sqlx::query(sqlx::AssertSqlSafe(sql.to_owned())).bind(&young).execute(&pool).await.expect("written");
+        };
+        run("CREATE TABLE good AS SELECT * FROM key_logs WHERE vkey LIKE '%/t/acme/%' AND ?1 != ''").await;
+        run(&format!("CREATE TABLE good_key AS SELECT * FROM sealed_secrets WHERE {keys} AND ?1 != ''")).await;
+        for (tampering, mended) in [
+            ("UPDATE key_logs SET frontier = zeroblob(length(frontier)) WHERE ?1 != ''", good_tip),
+            ("UPDATE key_logs SET size = size + 1 WHERE ?1 != ''", good_tip),
+            ("UPDATE key_logs SET size = size * 2 WHERE ?1 != ''", good_tip),
+            // Genuine, but not the latest.
+            ("UPDATE key_logs SET checkpoint = ?1", good_tip),
+            ("UPDATE key_logs SET checkpoint = 'x' WHERE ?1 != ''", good_tip),
+            (
+                &*format!(
+                    "UPDATE sealed_secrets SET sealed = (SELECT o.sealed FROM sealed_secrets o WHERE o.name = 'key-log' AND o.tenant_id != {of_acme}) WHERE {keys} AND ?1 != ''"
+                ),
+                "UPDATE sealed_secrets SET sealed = (SELECT sealed FROM good_key) WHERE name = 'key-log' AND tenant_id = (SELECT tenant_id FROM good_key)",
+            ),
+        ] {
+            run(tampering).await;
+            let emergency = json!({ "emergency": true });
+            world.platform_admin().post("/admin/v1/tenants/acme/keys/rotate", emergency).await.refused(500, "internal");
+            sqlx::query(sqlx::AssertSqlSafe(mended.to_owned())).execute(&pool).await.expect("mended");
+        }
+        rotate(world, json!({ "emergency": true })).await;
+        good(check(world, None).await);
+        pool.close().await;
     });
 }
 

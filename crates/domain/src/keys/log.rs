@@ -198,7 +198,8 @@ impl Replay {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::keys::policy::RotationNumbers;
+    use crate::keys::plan::Plan;
+    use crate::keys::policy::{NodeTiming, RotationNumbers, RotationPolicy};
     use crate::keys::ring::SupersededKey;
 
     const NOW: Timestamp = Timestamp::from_seconds(1_795_000_000);
@@ -266,6 +267,19 @@ mod tests {
         let retired = |n| KeyFact::KeyRetired { kid: kid(n) };
         assert_eq!(found, [KeyFact::KeyResumed { kid: kid(1) }, retired(3), retired(4)], "a forgotten living key is not passed over");
         assert_eq!(facts(Some(&later), &later), []);
+    }
+
+    #[test]
+    fn an_old_key_that_ends_among_many_is_remembered_and_told_as_what_it_was() {
+        let mut keys: Vec<_> = (1..=21).map(key).collect();
+        for key in &mut keys[1..] {
+            key.end = Some(KeyEnd::Retired { at: NOW });
+        }
+        let policy = RotationPolicy::new(RotationNumbers::default(), NodeTiming::default()).unwrap();
+        let revoke = vec![(kid(1), "superseded".to_owned())];
+        let before = ring(keys);
+        let after = Plan { revoke, at: NOW.plus(Ttl::hours(1)), ..Plan::default() }.apply(&before, &policy, &[]);
+        assert_eq!(facts(Some(&before), &after), [KeyFact::KeyRevoked { kid: kid(1), reason: RevocationReason::Superseded }]);
     }
 
     #[test]
