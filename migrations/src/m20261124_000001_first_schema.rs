@@ -133,7 +133,7 @@ pub(crate) const OWNED: &[(&str, &str, bool)] = &[
 
 /// PostgreSQL only: without a tenant set in the transaction there are no rows, not even for the tables' owner.
 /// A setting made with `set_config(…, true)` becomes an empty string when its transaction ends, hence `NULLIF`.
-fn row_level_security(table: &str, owner: &str, is_for_platform: bool) -> [String; 3] {
+pub(crate) fn row_level_security(table: &str, owner: &str, is_for_platform: bool) -> [String; 3] {
     let platform = if is_for_platform { " OR current_setting('claviger.scope', true) = 'platform'" } else { "" };
     [
         format!("ALTER TABLE {table} ENABLE ROW LEVEL SECURITY"),

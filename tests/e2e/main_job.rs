@@ -248,6 +248,38 @@ fn a_deleted_tenant_is_gone_everywhere_but_only_after_its_slug_was_repeated() {
 }
 
 #[test]
+fn a_deletion_is_certified_in_a_way_that_anybody_can_verify_offline() {
+    in_world(async |world| {
+        let tenant = world.tenant("acme").await;
+        let id = tenant["id"].as_str().expect("an id");
+        world.alice("acme").await;
+        let admin = world.platform_admin();
+        let deletion = format!("/admin/v1/deletions/{id}");
+        admin.get(&deletion).await.refused(404, "not_found");
+        let deleted = admin.delete("/admin/v1/tenants/acme?confirm=acme").await.is(204);
+        assert_eq!(deleted.header("location"), deletion);
+        let certificate = admin.get(&deletion).await.is(200).word("certificate");
+        world.anon().get(&deletion).await.is(401);
+
+        let jwks = world.anon().get("/.well-known/installation-jwks.json").await.is(200).text;
+        let jwks: jsonwebtoken::jwk::JwkSet = serde_json::from_str(&jwks).expect("a JWK Set");
+        let header = jsonwebtoken::decode_header(&certificate).expect("a JWS");
+        assert_eq!(header.typ.as_deref(), Some("deletion-certificate+jwt"));
+        let key = jwks.find(header.kid.as_deref().expect("a kid")).expect("the installation's key");
+        let key = jsonwebtoken::DecodingKey::from_jwk(key).expect("a key");
+        let mut rules = jsonwebtoken::Validation::new(jsonwebtoken::Algorithm::EdDSA);
+        rules.required_spec_claims.clear();
+        rules.set_issuer(&[&world.base_url]);
+        let said = jsonwebtoken::decode::<serde_json::Value>(&certificate, &key, &rules).expect("verifies").claims;
+        assert_eq!((said["sub"].as_str(), said["slug"].as_str()), (Some(id), Some("acme")));
+        assert!(said["data_key"].as_str().expect("a data key").starts_with("dek_"), "{said}");
+        // A signing key and a token secret.
+        assert_eq!(said["destroyed"], json!({ "data_keys": 1, "secrets": 2 }), "{said}");
+        assert_eq!(said["erasing"], json!({ "users": 1, "sessions": 1 }), "{said}");
+    });
+}
+
+#[test]
 fn one_username_in_two_tenants_is_two_people_whose_tokens_do_not_cross() {
     in_world(async |world| {
         world.tenant("acme").await;

@@ -13,6 +13,7 @@ mod faults;
 mod postgres;
 mod rules;
 mod run_tests;
+mod softhsm;
 mod tidy;
 mod verifiers;
 

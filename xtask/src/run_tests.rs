@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process::{Command, ExitCode};
 use std::time::Instant;
 
-use crate::{cargo, postgres, verifiers};
+use crate::{cargo, postgres, softhsm, verifiers};
 
 /// Runs `cargo test --workspace --locked` with `cargo_args` behind it.
 pub(crate) fn run(cargo_args: &[String]) -> ExitCode {
@@ -19,6 +19,11 @@ pub(crate) fn run(cargo_args: &[String]) -> ExitCode {
     }
     println!("==> Python and Node.js, for the verifiers that others wrote");
     if let Err(missing) = verifiers::ensure() {
+        eprintln!("error: {missing}");
+        return ExitCode::FAILURE;
+    }
+    println!("==> SoftHSM, for the keys in an HSM");
+    if let Err(missing) = softhsm::ensure() {
         eprintln!("error: {missing}");
         return ExitCode::FAILURE;
     }

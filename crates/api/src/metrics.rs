@@ -38,6 +38,8 @@ pub struct KeyReadings {
     pub resting: u64,
     pub failures: u64,
     pub rsa_ready: u64,
+    /// Tenants whose secrets did not open when they were last needed.
+    pub sealed_away: u64,
 }
 
 /// About one pool of database connections.
@@ -85,6 +87,7 @@ struct KeyMetrics {
     resting: IntGauge,
     failures: IntCounter,
     rsa_ready: IntGauge,
+    sealed_away: IntGauge,
 }
 
 /// Makes metrics and registers them. Names and labels are constants, distinct and well-formed, so neither can fail; if
@@ -137,6 +140,7 @@ impl Metrics {
             resting: make.gauge("claviger_key_rings_resting", "Rings that could not be advanced and are left alone for a while."),
             failures: make.counter("claviger_key_ring_failures_total", "Times a ring that was due could not be advanced."),
             rsa_ready: make.gauge("claviger_rsa_keys_ready", "RSA keys made in advance."),
+            sealed_away: make.gauge("claviger_key_sealed_away_tenants", "Tenants whose secrets did not open when they were last needed."),
         };
         let this = Self {
             requests: make.counters(
@@ -224,6 +228,7 @@ impl KeyMetrics {
         self.resting.set(number(keys.resting));
         catch_up(&self.failures, keys.failures);
         self.rsa_ready.set(number(keys.rsa_ready));
+        self.sealed_away.set(number(keys.sealed_away));
     }
 }
 

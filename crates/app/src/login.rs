@@ -5,7 +5,7 @@
 
 use domain::audit::{Actor, AuditEvent, LoginFailure};
 use domain::client::ClientId;
-use domain::guess::{GuessCounter, GuessScope};
+use domain::guess::GuessScope;
 use domain::ids::{FamilyId, UserId};
 use domain::password::Password;
 use domain::scope::Scope;
@@ -22,7 +22,7 @@ use crate::credentials::password::{self, Checked};
 use crate::ctx::{Ctx, Origin};
 use crate::fault::Fault;
 use crate::ports::keys::TokenSigner;
-use crate::ports::store::{GuessSubject, StoreError, TenantTx};
+use crate::ports::store::{Account, GuessSubject, StoreError, TenantTx};
 use crate::tokens::issue::{IssuedTokens, issue};
 
 #[derive(Debug, Clone)]
@@ -54,11 +54,16 @@ impl<E: Into<Fault>> From<E> for LoginDenied {
 /// A place counts as known for this long after the last login from it.
 pub const KNOWN_SOURCE: Ttl = Ttl::days(30);
 
+/// A known place is written down again after this long: not at each login.
+const REMEMBER_AGAIN: Ttl = Ttl::days(1);
+
 /// The counters one attempt is counted by.
 struct Counters {
     account: (GuessScope, GuessSubject),
     source: (GuessScope, GuessSubject),
     place: GuessSubject,
+    /// When the user was last remembered to have logged in from there, if that is not too long ago.
+    seen_at: Option<Timestamp>,
 }
 
 /// Logs a user in.
@@ -76,13 +81,11 @@ pub async fn login(ctx: &Ctx, tenant: &Tenant, command: LoginCommand, origin: &O
     let name = command.name.parse::<LoginName>().ok();
 
     let mut tx = ctx.store.begin(tenant.id).await?;
-    let user = match &name {
-        Some(name) => tx.user_by_login(name).await?,
+    let account = match &name {
+        Some(name) => tx.account_by_login(name).await?,
         None => None,
     };
-    // Nobody has this id: an unknown name costs the same statements as a known one.
-    let asked_id = user.as_ref().map_or(UserId::from_uuid(uuid::Uuid::nil()), |user| user.id);
-    let phc = tx.password_hash(asked_id).await?;
+    let (user, phc) = account.map_or((None, None), |account| (Some(account.user), account.phc));
     let counters = counters(tx.as_mut(), signer.as_ref(), user.as_ref(), name.as_ref(), &command.name, origin, ctx.now()).await?;
     count_attempt(tx.as_mut(), &counters, ctx.now()).await?;
     tx.commit().await?;
@@ -131,25 +134,27 @@ async fn counters(
         (None, Some(name)) => name.key().to_owned(),
         (None, None) => typed.chars().take(256).collect(),
     };
+    // Nobody has this id: an unknown name costs the same statements as a known one.
     let asked_id = user.map_or(UserId::from_uuid(uuid::Uuid::nil()), |user| user.id);
-    let is_known = tx.source_is_known(asked_id, &place, now.minus(KNOWN_SOURCE)).await?;
-    let account = if is_known {
+    let seen_at = tx.source_seen(asked_id, &place).await?.filter(|seen_at| *seen_at >= now.minus(KNOWN_SOURCE));
+    let account = if seen_at.is_some() {
         let both = [who.as_bytes(), &place].concat();
         (GuessScope::AccountFromKnownSource, signer.blind("account-from-known-source", &both))
     } else {
         (GuessScope::AccountFromElsewhere, signer.blind("account", who.as_bytes()))
     };
-    Ok(Counters { account, source: (GuessScope::Source, place), place })
+    Ok(Counters { account, source: (GuessScope::Source, place), place, seen_at })
 }
 
 /// Counts before looking, so that parallel guesses cannot outrun the count (R41).
 async fn count_attempt(tx: &mut dyn TenantTx, counters: &Counters, now: Timestamp) -> Result<(), LoginDenied> {
-    for (scope, subject) in [&counters.source, &counters.account] {
-        let counter = tx.guess_counter(*scope, subject).await?;
-        let counted = counter.attempt(*scope, now).map_err(|denied| LoginDenied::TooManyAttempts { retry_at: denied.retry_at })?;
-        tx.guess_counter_set(*scope, subject, counted, now).await?;
+    let asked = [counters.source, counters.account];
+    let mut counted = Vec::with_capacity(asked.len());
+    for ((scope, subject), counter) in asked.into_iter().zip(tx.guess_counters(&asked).await?) {
+        let counter = counter.attempt(scope, now).map_err(|denied| LoginDenied::TooManyAttempts { retry_at: denied.retry_at })?;
+        counted.push((scope, subject, counter));
     }
-    Ok(())
+    Ok(tx.guess_counters_set(&counted, now).await?)
 }
 
 async fn failed(ctx: &Ctx, tenant: &Tenant, user_id: Option<UserId>, reason: LoginFailure, origin: &Origin) -> LoginDenied {
@@ -177,21 +182,20 @@ async fn open_session(
     let now = ctx.now();
     let mut tx = ctx.store.begin(tenant.id).await?;
     let Some(tenant) = tx.tenant().await?.filter(Tenant::is_active) else { return Err(LoginDenied::TenantSuspended) };
-    let user = tx.user_by_id(user_id).await?;
-    let phc = tx.password_hash(user_id).await?;
-    let is_unchanged = phc.is_some_and(|phc| phc.expose() == checked_phc.expose());
-    let Some(user) = user.filter(|user| is_unchanged && user.may_log_in().is_ok()) else {
+    let is_unchanged = |account: &Account| account.phc.as_ref().is_some_and(|phc| phc.expose() == checked_phc.expose());
+    let account = tx.account_by_id(user_id).await?.filter(is_unchanged);
+    let Some(user) = account.map(|account| account.user).filter(|user| user.may_log_in().is_ok()) else {
         drop(tx);
         return Err(failed(ctx, &tenant, Some(user_id), LoginFailure::UserDisabled, origin).await);
     };
     let ring = tx.ring().await?.ok_or_else(|| Fault::Broken("the tenant has no key ring".to_owned()))?;
 
     tx.guess_counter_clear(counters.account.0, &counters.account.1).await?;
-    let source = tx.guess_counter(counters.source.0, &counters.source.1).await?;
     // Only this attempt is forgiven: a place that guesses at many accounts is not cleared by owning one of them.
-    let forgiven = GuessCounter { attempts: source.attempts.saturating_sub(1), ..source };
-    tx.guess_counter_set(counters.source.0, &counters.source.1, forgiven, now).await?;
-    tx.source_remember(user.id, &counters.place, now).await?;
+    tx.guess_forgive(counters.source.0, &counters.source.1).await?;
+    if counters.seen_at.is_none_or(|seen_at| seen_at < now.minus(REMEMBER_AGAIN)) {
+        tx.source_remember(user.id, &counters.place, now).await?;
+    }
     if let Some(phc) = upgraded {
         tx.password_hash_set(user.id, &phc).await?;
         let event = AuditEvent::PasswordRehashed { user_id: user.id };

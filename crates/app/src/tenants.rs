@@ -2,16 +2,16 @@
 
 use std::sync::Arc;
 
-use domain::audit::{Actor, AuditEvent};
+use domain::audit::{Actor, AuditEvent, AuditRecord};
 use domain::ids::TenantId;
 use domain::tenant::{Tenant, TenantPolicy, TenantStatus};
 use domain::text::{BadText, DisplayName, Slug};
 use domain::time::{Timestamp, Ttl};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use crate::ctx::{Ctx, Origin};
 use crate::fault::Fault;
-use crate::ports::store::StoreError;
+use crate::ports::store::{Destroyed, StoreError};
 use crate::warm::WarmMap;
 
 /// Tenants that were looked up lately, by slug.
@@ -163,7 +163,7 @@ pub async fn create(ctx: &Ctx, command: CreateTenant, actor: Actor, origin: &Ori
         created_at: now,
         updated_at: now,
     };
-    let ring = ctx.keys.prepare(&tenant, &actor).map_err(Fault::from)?;
+    let ring = ctx.keys.prepare(&tenant, &actor).await.map_err(Fault::from)?;
     let mut tx = ctx.store.begin(tenant.id).await?;
     tx.tenant_insert(&tenant).await.map_err(|error| match error {
         StoreError::Conflict => TenantDenied::SlugTaken,
@@ -267,10 +267,13 @@ pub async fn change(ctx: &Ctx, tenant: TenantId, command: ChangeTenant, actor: A
     Ok(row)
 }
 
+/// The `typ` of a certificate of deletion.
+pub const DELETION_TYPE: &str = "deletion-certificate+jwt";
+
 /// How far a deletion has come. Either way nobody finds the tenant any more and its keys are destroyed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Deletion {
-    /// Nothing is left but the audit log and the kids, and the slug is free.
+    /// Nothing is left but the audit log, the kids and the certificate, and the slug is free.
     Complete,
     /// Rows are left for [`erase_deleted`], which the sweep calls; the slug is free when they are gone.
     Continuing,
@@ -279,7 +282,8 @@ pub enum Deletion {
 /// The most rows of a deleted tenant that one transaction removes.
 const ERASED_TOGETHER: u32 = 500;
 
-/// Deletes a tenant and all it owns. What remains are its audit log and its kids, which are never used again.
+/// Deletes a tenant and all it owns, its data key first. What remains are its audit log, its kids, which are never used again,
+/// and a signed certificate of what was destroyed.
 ///
 /// # Errors
 /// When `confirmation` is not the tenant's slug.
@@ -287,13 +291,18 @@ pub async fn delete(ctx: &Ctx, tenant: &Tenant, confirmation: &str, actor: Actor
     if confirmation != tenant.slug.as_str() {
         return Err(TenantDenied::NotConfirmed);
     }
+    // Before the transaction: it may have to be made, or be fetched from afar.
+    let notary = ctx.keys.notary().await.map_err(Fault::from)?;
     let mut tx = ctx.store.begin(tenant.id).await?;
-    tx.tenant_delete(ctx.now()).await.map_err(|error| match error {
+    let destroyed = tx.tenant_delete(ctx.now()).await.map_err(|error| match error {
         StoreError::Conflict => TenantDenied::Unknown,
         other => other.into(),
     })?;
     let event = AuditEvent::TenantDeleted { slug: tenant.slug.to_string() };
-    tx.audit_append(&ctx.record(tenant.id, actor, origin, event)).await?;
+    let record = ctx.record(tenant.id, actor, origin, event);
+    let certificate = notary.certify(DELETION_TYPE, &deletion(&ctx.base_url, tenant, &destroyed, &record)).map_err(Fault::from)?;
+    tx.deletion_certify(&certificate, record.at).await?;
+    tx.audit_append(&record).await?;
     tx.commit().await?;
     ctx.tenants.forget(&tenant.slug);
     ctx.keys.forget(tenant.id);
@@ -332,4 +341,29 @@ pub async fn erase_deleted(ctx: &Ctx) -> Result<u64, StoreError> {
             return Ok(transactions);
         }
     }
+}
+
+/// What a certificate of deletion says.
+fn deletion(issuer: &str, tenant: &Tenant, destroyed: &Destroyed, record: &AuditRecord) -> Value {
+    let Destroyed { data_key, secrets, users, sessions } = destroyed;
+    json!({
+        "iss": issuer,
+        "iat": record.at.as_seconds(),
+        "sub": tenant.id,
+        "jti": record.id,
+        "slug": tenant.slug,
+        "deleted_at": record.at,
+        "data_key": data_key,
+        "destroyed": { "data_keys": u64::from(data_key.is_some()), "secrets": secrets },
+        "erasing": { "users": users, "sessions": sessions },
+    })
+}
+
+/// The certificate of a tenant's deletion, a JWS by the installation's own key.
+///
+/// # Errors
+/// [`NoTenant::Unknown`] when no tenant of this id was deleted.
+pub async fn deletion_certificate(ctx: &Ctx, tenant: TenantId) -> Result<String, NoTenant> {
+    let mut tx = ctx.store.begin_platform().await.map_err(Fault::from)?;
+    tx.deletion_certificate(tenant).await.map_err(Fault::from)?.ok_or(NoTenant::Unknown)
 }

@@ -114,6 +114,15 @@ id!(
     TenantId,
     "ten"
 );
+impl TenantId {
+    /// The installation itself, where it owns secrets as a tenant does. No tenant has this id: theirs are made from a time.
+    pub const INSTALLATION: Self = Self(Uuid::nil());
+}
+id!(
+    /// Names a data key, the key that an owner's secrets are sealed with: `dek_…`.
+    DataKeyId,
+    "dek"
+);
 id!(
     /// Names a user inside a tenant, and is the `sub` of its tokens: `usr_…`.
     UserId,

@@ -11,12 +11,11 @@ use std::time::Duration;
 
 use actix::{Actor, Addr, Arbiter, Handler, MailboxError, Message};
 use app::ports::changes::ListenForChanges;
-use app::ports::keys::{KeyChange, KeyCommand, KeyCommandError, KeyFault, Keys, NewRing, OrderedBy, PublishedKeys, TokenSigner};
+use app::ports::keys::{KeyChange, KeyCommand, KeyCommandError, KeyFault, Keys, NewRing, Notary, OrderedBy, PublishedKeys, TokenSigner};
 use app::ports::store::{RingMark, Store};
 use app::ports::world::{Clock, Entropy};
 use app::warm::{Warm, WarmMap};
 use async_trait::async_trait;
-use aws_lc_rs::hmac;
 use domain::audit;
 use domain::ids::TenantId;
 use domain::keys::plan::{self, Intent};
@@ -26,19 +25,18 @@ use domain::tenant::Tenant;
 use domain::time::{Timestamp, Ttl};
 use futures_util::{StreamExt, stream};
 use tokio::sync::OnceCell;
-use zeroize::Zeroizing;
 
 use crate::actors::change_feed::{ChangeFeed, FIRST_PAUSE};
 use crate::actors::rotation_clock::{RotationClock, Stop};
 use crate::actors::tenant_keys::{TenantKeys, ring_change};
-use crate::kek::Kek;
+use crate::custody::Custody;
+use crate::installation::Installation;
 use crate::key_log::{KeyLog, origin};
 use crate::keygen::generate;
 use crate::messages::{Begun, Execute, Passivate, Refresh, Unseal, Wake};
 use crate::node::Node;
 use crate::resting::Resting;
 use crate::rsa_pool::RsaPool;
-use crate::seal::{DataKey, open_with_kek, seal_with_kek};
 use crate::signer::mac;
 use crate::snapshot::Snapshots;
 
@@ -55,13 +53,13 @@ const AT_ONCE: usize = 4;
 /// Tenants asked about in one statement.
 const MARKS_BATCH: usize = 500;
 
-/// The name that the installation's own secret is stored under.
-pub const INSTALLATION_SECRET: &str = "platform-admin";
+/// The most tenants that are named when their secrets do not open.
+const MOST_NAMED: usize = 10;
 
 /// What the keeper of keys needs to know.
 #[derive(Debug)]
 pub struct KeySettings {
-    pub kek: Kek,
+    pub custody: Arc<Custody>,
     /// Scheme and authority of every issuer, without a slash at the end: key logs are named by it.
     pub base_url: String,
     pub timing: NodeTiming,
@@ -96,6 +94,8 @@ pub struct KeyStats {
     pub failures: u64,
     /// RSA keys ready in the pool.
     pub rsa_ready: usize,
+    /// Tenants whose secrets did not open when they were last asked for.
+    pub sealed_away: usize,
 }
 
 /// The keys of all tenants, as this node sees them. Enter by [`KeyDirectory::start`].
@@ -123,7 +123,7 @@ pub(crate) struct Directory {
     awake: WarmMap<TenantId, Awake>,
     arbiters: Vec<Arbiter>,
     idle_after: Ttl,
-    installation: OnceCell<hmac::Key>,
+    installation: OnceCell<Installation>,
     resting: Resting,
     due: AtomicUsize,
     failures: AtomicU64,
@@ -132,10 +132,10 @@ pub(crate) struct Directory {
 impl KeyDirectory {
     /// Starts the threads for actors and the RSA pool. Must be called inside a running actix `System`; panics elsewhere.
     pub fn start(settings: KeySettings, store: Arc<dyn Store>, clock: Arc<dyn Clock>, entropy: Arc<dyn Entropy>) -> Arc<Self> {
-        let KeySettings { kek, base_url, timing, rsa_pool, arbiters, idle_after, most_awake } = settings;
+        let KeySettings { custody, base_url, timing, rsa_pool, arbiters, idle_after, most_awake } = settings;
         let pool = RsaPool::start(rsa_pool);
         let node = Arc::new(Node {
-            kek,
+            custody,
             base_url,
             timing,
             store,
@@ -145,6 +145,7 @@ impl KeyDirectory {
             activations: 0.into(),
             restarts: 0.into(),
             passivations: 0.into(),
+            sealed_away: papaya::HashSet::new(),
         });
         let arbiters = (0..arbiters.max(1)).map(|_| Arbiter::new()).collect();
         let directory = Directory {
@@ -196,6 +197,7 @@ impl KeyDirectory {
             activations: node.activations.load(Ordering::Relaxed),
             restarts: node.restarts.load(Ordering::Relaxed),
             rsa_ready: node.pool.ready(),
+            sealed_away: node.sealed_away.len(),
             passivations: node.passivations.load(Ordering::Relaxed),
             due: due.load(Ordering::Relaxed),
             resting: resting.count(),
@@ -263,6 +265,7 @@ impl Directory {
     }
 
     fn forget(&self, tenant: TenantId) {
+        self.node.sealed_away.pin().remove(&tenant);
         if let Some(awake) = self.awake.remove(&tenant) {
             self.put_to_sleep(&[(tenant, awake)]);
         }
@@ -435,21 +438,8 @@ impl Directory {
         self.put_to_sleep(&self.awake.take_idle(self.now().minus(self.idle_after)));
     }
 
-    async fn installation_key(&self) -> Result<hmac::Key, KeyFault> {
-        let context = format!("claviger/installation/1|{INSTALLATION_SECRET}").into_bytes();
-        let mut tx = self.node.store.begin_platform().await.map_err(KeyFault::from)?;
-        let sealed = match tx.installation_secret(INSTALLATION_SECRET).await.map_err(KeyFault::from)? {
-            Some(sealed) => sealed,
-            None => {
-                let mut secret = Zeroizing::new([0; 32]);
-                self.node.entropy.fill(&mut *secret);
-                let mine = seal_with_kek(&self.node.kek, &context, &secret)?;
-                let counts = tx.installation_secret_init(INSTALLATION_SECRET, &mine).await.map_err(KeyFault::from)?;
-                tx.commit().await.map_err(KeyFault::from)?;
-                counts
-            }
-        };
-        Ok(hmac::Key::new(hmac::HMAC_SHA256, &*open_with_kek(&self.node.kek, &context, &sealed)?))
+    async fn installation(&self) -> Result<&Installation, KeyFault> {
+        self.installation.get_or_try_init(|| Installation::open(&self.node)).await
     }
 }
 
@@ -487,9 +477,9 @@ impl Keys for KeyDirectory {
         task.await.unwrap_or_else(|error| Err(KeyFault::Unavailable(format!("a key change was interrupted: {error}")).into()))
     }
 
-    fn prepare(&self, tenant: &Tenant, by: &audit::Actor) -> Result<NewRing, KeyFault> {
+    async fn prepare(&self, tenant: &Tenant, by: &audit::Actor) -> Result<NewRing, KeyFault> {
         let now = tenant.created_at;
-        let Node { kek, timing, entropy, pool, base_url, .. } = &*self.directory.node;
+        let Node { custody, timing, entropy, pool, base_url, .. } = &*self.directory.node;
         let policy = RotationPolicy::raised(RotationNumbers::default(), *timing);
         let mut algs = Vec::new();
         let mut made = Vec::new();
@@ -501,7 +491,7 @@ impl Keys for KeyDirectory {
                 made.push(key);
             }
         }
-        let (open, data_key) = DataKey::generate(tenant.id, kek, &**entropy)?;
+        let (open, data_key) = custody.generate(tenant.id, now, &**entropy).await?;
         let numbers = policy.numbers().clone();
         let nothing = KeyRing { generation: 0, numbers, keys: Vec::new(), token_secrets: Vec::new(), older_caches_until: None };
         let mut change = ring_change(&nothing, &policy, &plan::first(&policy, &algs, now), &made, &open, &**entropy)?;
@@ -515,8 +505,15 @@ impl Keys for KeyDirectory {
     }
 
     async fn installation_mac(&self, message: &[u8]) -> Result<[u8; 32], KeyFault> {
-        let key = self.directory.installation.get_or_try_init(|| self.directory.installation_key()).await?;
-        Ok(mac(key, message))
+        Ok(mac(&self.directory.installation().await?.mac, message))
+    }
+
+    async fn notary(&self) -> Result<Arc<dyn Notary>, KeyFault> {
+        Ok(Arc::clone(&self.directory.installation().await?.notary) as Arc<dyn Notary>)
+    }
+
+    fn sealed_away(&self) -> Vec<TenantId> {
+        self.directory.node.sealed_away.pin().iter().take(MOST_NAMED).copied().collect()
     }
 }
 

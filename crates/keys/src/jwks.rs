@@ -32,12 +32,15 @@ struct Jwk<'a> {
     kid: &'a Kid,
 }
 
+/// The bytes of a set of signing keys.
+pub(crate) fn written<'a>(keys: impl Iterator<Item = (&'a PublicJwk, Alg, &'a Kid)>) -> Result<Vec<u8>, KeyFault> {
+    let keys = keys.map(|(public, alg, kid)| Jwk { public, purpose: "sig", alg, kid }).collect();
+    serde_json::to_vec(&Set { keys }).map_err(|error| KeyFault::Unavailable(format!("the JWK Set cannot be written: {error}")))
+}
+
 impl JwkSet {
     pub(crate) fn of(ring: &KeyRing) -> Result<Self, KeyFault> {
-        let keys =
-            ring.published().into_iter().map(|key| Jwk { public: &key.public, purpose: "sig", alg: key.alg, kid: &key.kid }).collect();
-        let bytes =
-            serde_json::to_vec(&Set { keys }).map_err(|error| KeyFault::Unavailable(format!("the JWK Set cannot be written: {error}")))?;
+        let bytes = written(ring.published().into_iter().map(|key| (&key.public, key.alg, &key.kid)))?;
         let hash = URL_SAFE_NO_PAD.encode(digest(&SHA256, &bytes));
         // 132 bits tell sets apart well enough.
         Ok(Self { etag: format!("\"{}\"", &hash[..22]), bytes: bytes.into() })

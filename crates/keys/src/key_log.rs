@@ -18,10 +18,7 @@ use domain::time::Timestamp;
 use transparency::note::{self, Head, Vkey};
 use transparency::tree::{Frontier, leaf_hash};
 
-use crate::seal::DataKey;
-
-/// The name under which the log's key is sealed.
-const KEY_NAME: &str = "key-log";
+use crate::seal::{DataKey, SecretName};
 
 /// What the log is called: where it is served, without the scheme.
 ///
@@ -43,7 +40,7 @@ pub(crate) struct KeyLog<'a> {
 impl<'a> KeyLog<'a> {
     /// The log's key among a tenant's secrets.
     pub(crate) fn key_of(secrets: &'a [SealedSecret]) -> Option<&'a SealedSecret> {
-        secrets.iter().find(|secret| secret.name == KEY_NAME)
+        secrets.iter().find(|secret| secret.name == SecretName::log_key().name)
     }
 
     /// Adds to `change` what the log is to say of it: the difference to `before`, which is told in full when there is no log yet.
@@ -77,11 +74,11 @@ impl<'a> KeyLog<'a> {
     fn key(&self, change: &mut RingChange) -> Result<Ed25519KeyPair, KeyFault> {
         let unusable = |_| KeyFault::Sealed("the key of the key log is no Ed25519 key".to_owned());
         match self.sealed {
-            Some(sealed) => Ed25519KeyPair::from_pkcs8(&self.open.open_secret(sealed)?).map_err(unusable),
+            Some(sealed) => Ed25519KeyPair::from_pkcs8(&self.open.open(&SecretName::log_key(), sealed)?).map_err(unusable),
             None => {
                 let failed = |_| KeyFault::Unavailable("no key could be made for the key log".to_owned());
                 let document = Ed25519KeyPair::generate_pkcs8(&SystemRandom::new()).map_err(failed)?;
-                change.new_secrets.push(self.open.seal(KEY_NAME, document.as_ref())?);
+                change.new_secrets.push(self.open.seal(&SecretName::log_key(), document.as_ref())?);
                 Ed25519KeyPair::from_pkcs8(document.as_ref()).map_err(unusable)
             }
         }

@@ -7,19 +7,24 @@
 //! Invariant: no actix type and no private key leaves this crate.
 
 mod actors;
+mod aead;
+mod custody;
 mod directory;
+mod installation;
 mod jwks;
-mod kek;
+pub mod kek;
 mod key_log;
 mod keygen;
 mod messages;
 mod node;
 mod resting;
+mod rewrap;
 mod rsa_pool;
 mod seal;
 mod signer;
 mod snapshot;
 mod verifier;
 
-pub use directory::{INSTALLATION_SECRET, KeyDirectory, KeySettings, KeyStats};
-pub use kek::{BadKek, Kek};
+pub use custody::Custody;
+pub use directory::{KeyDirectory, KeySettings, KeyStats};
+pub use rewrap::{Rewrapped, rewrap_all};

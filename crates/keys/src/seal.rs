@@ -1,124 +1,177 @@
-//! Envelope encryption: a tenant's secrets are sealed with the tenant's data key, the data key with the key-encryption key.
+//! Envelope encryption, the inner half: a data key, open, and the secrets that it seals.
 //!
-//! Invariant: tenant and name are authenticated with every seal, so a row that was moved to another tenant or another name
-//! does not open.
+//! Invariant: owner, kind, name and version are authenticated with every seal, and who opens says which of them it wants; what
+//! was moved to another owner or name, or is of another version, does not open.
 
+use app::ports::custody::{KeyOwner, SealedSecret};
 use app::ports::keys::KeyFault;
-use app::ports::store::{SealedDataKey, SealedSecret};
-use app::ports::world::Entropy;
-use domain::ids::TenantId;
+use domain::ids::DataKeyId;
+use domain::keys::ring::Kid;
 use zeroize::Zeroizing;
 
-use crate::kek::{self, Kek};
+use crate::aead;
 
-/// A tenant's data key, open.
+/// What a secret is: everything that is bound into its ciphertext besides its owner.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct SecretName {
+    pub(crate) kind: &'static str,
+    pub(crate) name: String,
+    pub(crate) version: u32,
+}
+
+impl SecretName {
+    /// The private half of a signing key. A kid is used once, so there is one version.
+    pub(crate) fn signing_key(kid: &Kid) -> Self {
+        Self { kind: "signing-key", name: kid.as_str().to_owned(), version: 1 }
+    }
+
+    /// A version of the tenant's token secret. Several live side by side, each under a name of its own.
+    pub(crate) fn token_secret(version: u16) -> Self {
+        Self { kind: "token-secret", name: format!("refresh-token/{version}"), version: version.into() }
+    }
+
+    /// The key that the tenant's key log is signed with.
+    pub(crate) fn log_key() -> Self {
+        Self { kind: "log-key", name: "key-log".to_owned(), version: 1 }
+    }
+
+    /// What a secret of the first format is called today. Its kind could be told by its name.
+    pub(crate) fn of_first_format(name: &str) -> Option<Self> {
+        match name.strip_prefix("refresh-token/") {
+            Some(version) => version.parse().ok().map(Self::token_secret),
+            None => name.parse().ok().map(|kid| Self::signing_key(&kid)),
+        }
+    }
+}
+
+/// The associated data of everything that is sealed or wrapped: four fields, each with its length before it, so that no two
+/// different things have the same.
+pub(crate) fn associated_data(owner: KeyOwner, kind: &str, name: &str, version: u32) -> Vec<u8> {
+    let mut data = Vec::new();
+    for field in [b"claviger/2".as_slice(), owner.as_bytes(), kind.as_bytes(), name.as_bytes(), &version.to_be_bytes()] {
+        data.extend_from_slice(&u32::try_from(field.len()).unwrap_or(u32::MAX).to_be_bytes());
+        data.extend_from_slice(field);
+    }
+    data
+}
+
+/// A data key, open.
 pub(crate) struct DataKey {
-    tenant: TenantId,
+    owner: KeyOwner,
+    id: DataKeyId,
+    /// Of the first schema, whose secrets know no kind and no version.
+    is_first_format: bool,
     bytes: Zeroizing<[u8; 32]>,
 }
 
 impl DataKey {
-    /// A new data key, and how it is to be stored.
-    pub(crate) fn generate(tenant: TenantId, kek: &Kek, entropy: &dyn Entropy) -> Result<(Self, SealedDataKey), KeyFault> {
-        let mut bytes = Zeroizing::new([0; 32]);
-        entropy.fill(&mut *bytes);
-        let sealed = seal_with_kek(kek, &data_key_context(tenant), &bytes)?;
-        Ok((Self { tenant, bytes }, sealed))
+    pub(crate) const fn new(owner: KeyOwner, id: DataKeyId, is_first_format: bool, bytes: Zeroizing<[u8; 32]>) -> Self {
+        Self { owner, id, is_first_format, bytes }
     }
 
-    pub(crate) fn open(tenant: TenantId, kek: &Kek, sealed: &SealedDataKey) -> Result<Self, KeyFault> {
-        let bytes = open_with_kek(kek, &data_key_context(tenant), sealed)?;
-        Ok(Self { tenant, bytes })
+    pub(crate) const fn id(&self) -> DataKeyId {
+        self.id
     }
 
-    pub(crate) fn seal(&self, name: &str, plain: &[u8]) -> Result<SealedSecret, KeyFault> {
-        let sealed = kek::seal(&self.bytes, &self.context(name), plain).map_err(|_| KeyFault::Unavailable("sealing failed".to_owned()))?;
-        Ok(SealedSecret { name: name.to_owned(), sealed })
+    pub(crate) fn bytes(&self) -> &[u8; 32] {
+        &self.bytes
     }
 
-    pub(crate) fn open_secret(&self, secret: &SealedSecret) -> Result<Zeroizing<Vec<u8>>, KeyFault> {
-        kek::open(&self.bytes, &self.context(&secret.name), &secret.sealed).map_err(|_| {
+    /// Seals a secret, always in today's format.
+    pub(crate) fn seal(&self, secret: &SecretName, plain: &[u8]) -> Result<SealedSecret, KeyFault> {
+        let SecretName { kind, name, version } = secret.clone();
+        let context = associated_data(self.owner, kind, &name, version);
+        let sealed = aead::seal(&self.bytes, &context, plain).map_err(|_| KeyFault::Unavailable("sealing failed".to_owned()))?;
+        Ok(SealedSecret { kind: kind.to_owned(), name, version, sealed })
+    }
+
+    /// Opens the secret that `wanted` names.
+    ///
+    /// # Errors
+    /// [`KeyFault::Sealed`] when the row is another secret, another version, or was changed.
+    pub(crate) fn open(&self, wanted: &SecretName, row: &SealedSecret) -> Result<Zeroizing<Vec<u8>>, KeyFault> {
+        let SecretName { kind, name, version } = wanted;
+        let context = if self.is_first_format {
+            format!("claviger/secret/1|{}|{name}", self.owner).into_bytes()
+        } else {
+            associated_data(self.owner, kind, name, *version)
+        };
+        let is_wanted =
+            row.name == *name && if self.is_first_format { row.version == 0 } else { row.kind == *kind && row.version == *version };
+        let opened = if is_wanted { aead::open(&self.bytes, &context, &row.sealed) } else { Err(aead::NotOpened) };
+        opened.map_err(|_| {
             KeyFault::Sealed(format!(
-                "secret {} of {} does not open with the tenant's data key: the row was changed",
-                secret.name, self.tenant
+                "the {kind} {name}, version {version}, of {} does not open with its owner's data key: the row was changed, moved or replaced by an older one",
+                self.owner
             ))
         })
     }
-
-    fn context(&self, name: &str) -> Vec<u8> {
-        format!("claviger/secret/1|{}|{name}", self.tenant).into_bytes()
-    }
-}
-
-fn data_key_context(tenant: TenantId) -> Vec<u8> {
-    format!("claviger/data-key/1|{tenant}").into_bytes()
-}
-
-/// Seals 32 bytes with the key-encryption key.
-pub(crate) fn seal_with_kek(kek: &Kek, context: &[u8], plain: &[u8; 32]) -> Result<SealedDataKey, KeyFault> {
-    let sealed = kek.seal(context, plain).map_err(|_| KeyFault::Unavailable("sealing failed".to_owned()))?;
-    Ok(SealedDataKey { kek_id: kek.id().to_owned(), sealed })
-}
-
-/// Opens 32 bytes with the key-encryption key.
-///
-/// # Errors
-/// [`KeyFault::Sealed`], telling the operator which key-encryption key is wanted and which is configured.
-pub(crate) fn open_with_kek(kek: &Kek, context: &[u8], sealed: &SealedDataKey) -> Result<Zeroizing<[u8; 32]>, KeyFault> {
-    if sealed.kek_id != kek.id() {
-        return Err(KeyFault::Sealed(format!(
-            "check the key-encryption key: the data was sealed with {}, the configured one is {}",
-            sealed.kek_id,
-            kek.id()
-        )));
-    }
-    let wrong = || {
-        KeyFault::Sealed(format!(
-            "check the key-encryption key: the data was sealed with {}, and the configured key of that id does not open it; either the key file or the row was changed",
-            sealed.kek_id
-        ))
-    };
-    let plain = kek.open(context, &sealed.sealed).map_err(|_| wrong())?;
-    let bytes: [u8; 32] = plain.as_slice().try_into().map_err(|_| wrong())?;
-    Ok(Zeroizing::new(bytes))
 }
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
-    use crate::node::fakes::{OsEntropy, tenant};
+    use crate::node::fakes::tenant;
 
-    #[test]
-    fn a_secret_opens_for_its_tenant_and_name_only() {
-        let kek = Kek::generate(&OsEntropy);
-        let (mine, sealed_mine) = DataKey::generate(tenant(1), &kek, &OsEntropy).unwrap();
-        let secret = mine.seal("refresh-token/1", b"hush").unwrap();
-        let mine = DataKey::open(tenant(1), &kek, &sealed_mine).unwrap();
-        assert_eq!(&**mine.open_secret(&secret).unwrap(), b"hush");
+    fn key(owner: u8) -> DataKey {
+        DataKey::new(tenant(owner), DataKeyId::new(crate::node::fakes::NOW, [1; 10]), false, Zeroizing::new([9; 32]))
+    }
 
-        let renamed = SealedSecret { name: "refresh-token/2".to_owned(), ..secret.clone() };
-        assert!(matches!(mine.open_secret(&renamed), Err(KeyFault::Sealed(_))));
-        let (theirs, _) = DataKey::generate(tenant(2), &kek, &OsEntropy).unwrap();
-        assert!(matches!(theirs.open_secret(&secret), Err(KeyFault::Sealed(_))));
-        // The same data key under another tenant's name is as useless.
-        let moved = DataKey { tenant: tenant(2), bytes: mine.bytes.clone() };
-        assert!(matches!(moved.open_secret(&secret), Err(KeyFault::Sealed(_))));
+    fn name(kind: u8, name: String, version: u32) -> SecretName {
+        SecretName { kind: ["signing-key", "token-secret", "totp"][usize::from(kind % 3)], name, version }
+    }
+
+    proptest! {
+        #[test]
+        fn a_secret_opens_as_what_it_was_sealed_and_as_nothing_else(
+            plain in proptest::collection::vec(any::<u8>(), 0..100),
+            (owner, kind, text, version) in (0_u8..4, 0_u8..3, "[a-c/]{0,3}", 0_u32..4),
+            (other_owner, other_kind, other_text, other_version) in (0_u8..4, 0_u8..3, "[a-c/]{0,3}", 0_u32..4),
+            bit in any::<prop::sample::Index>(),
+        ) {
+            let sealed_as = name(kind, text.clone(), version);
+            let row = key(owner).seal(&sealed_as, &plain).unwrap();
+            prop_assert_eq!(&**key(owner).open(&sealed_as, &row).unwrap(), &plain[..]);
+
+            let wanted = name(other_kind, other_text, other_version);
+            let is_same = owner == other_owner && wanted == sealed_as;
+            prop_assert_eq!(key(other_owner).open(&wanted, &row).is_ok(), is_same);
+            // The row may claim to be what is wanted: the ciphertext knows better.
+            let claiming = SealedSecret { kind: wanted.kind.to_owned(), name: wanted.name.clone(), version: wanted.version, ..row.clone() };
+            prop_assert_eq!(key(other_owner).open(&wanted, &claiming).is_ok(), is_same);
+
+            let mut changed = row;
+            let bit = bit.index(changed.sealed.len() * 8);
+            changed.sealed[bit / 8] ^= 1 << (bit % 8);
+            prop_assert!(matches!(key(owner).open(&sealed_as, &changed), Err(KeyFault::Sealed(_))));
+        }
+
+        #[test]
+        fn different_things_have_different_associated_data(
+            a in (0_u8..3, "[a-b]{0,3}", "[a-b]{0,3}", 0_u32..3), b in (0_u8..3, "[a-b]{0,3}", "[a-b]{0,3}", 0_u32..3),
+        ) {
+            let data = |(owner, kind, name, version): &(u8, String, String, u32)| associated_data(tenant(*owner), kind, name, *version);
+            prop_assert_eq!(data(&a) == data(&b), a == b);
+        }
     }
 
     #[test]
-    fn a_data_key_does_not_open_for_another_tenant() {
-        let kek = Kek::generate(&OsEntropy);
-        let (_, sealed) = DataKey::generate(tenant(1), &kek, &OsEntropy).unwrap();
-        assert!(matches!(DataKey::open(tenant(2), &kek, &sealed), Err(KeyFault::Sealed(_))));
+    fn a_newer_format_does_not_open_as_the_first() {
+        let old = DataKey::new(tenant(1), key(1).id(), true, Zeroizing::new([9; 32]));
+        let name = SecretName::token_secret(1);
+        let row = key(1).seal(&name, b"hush").unwrap();
+        assert!(old.open(&name, &row).is_err());
+        assert!(old.open(&name, &SealedSecret { kind: String::new(), version: 0, ..row }).is_err());
     }
 
     #[test]
-    fn a_wrong_key_encryption_key_is_named() {
-        let (kek, other) = (Kek::generate(&OsEntropy), Kek::generate(&OsEntropy));
-        let (_, sealed) = DataKey::generate(tenant(1), &kek, &OsEntropy).unwrap();
-        let Err(KeyFault::Sealed(why)) = DataKey::open(tenant(1), &other, &sealed) else { panic!("opened") };
-        assert!(why.contains(kek.id()) && why.contains(other.id()) && why.contains("check the key-encryption key"), "{why}");
-        let same_id = Kek::from_file_text(&other.to_file_text().expose().replace(other.id(), kek.id())).unwrap();
-        assert!(matches!(DataKey::open(tenant(1), &same_id, &sealed), Err(KeyFault::Sealed(_))));
+    fn names_of_the_first_format_are_understood() {
+        let kid: Kid = "NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs".parse().unwrap();
+        assert_eq!(SecretName::of_first_format(kid.as_str()), Some(SecretName::signing_key(&kid)));
+        assert_eq!(SecretName::of_first_format("refresh-token/7"), Some(SecretName::token_secret(7)));
+        assert_eq!(SecretName::of_first_format("refresh-token/x"), None);
+        assert_eq!(SecretName::of_first_format("other"), None);
     }
 }

@@ -21,12 +21,7 @@ use domain::token::claims::{ACCESS_TOKEN_TYPE, AccessClaims};
 use domain::token::family::Generation;
 use domain::token::refresh_token;
 
-use crate::seal::DataKey;
-
-/// The name under which a version of the token secret is sealed.
-pub(crate) fn token_secret_name(version: u16) -> String {
-    format!("refresh-token/{version}")
-}
+use crate::seal::{DataKey, SecretName};
 
 /// One signing key, parsed, with its JWS header ready.
 struct KeySigner {
@@ -105,16 +100,18 @@ impl TenantSigner {
     /// # Errors
     /// [`KeyFault::Sealed`] when something does not open.
     pub(crate) fn open(tenant: TenantId, ring: &KeyRing, data_key: &DataKey, sealed: &[SealedSecret]) -> Result<Option<Self>, KeyFault> {
-        let find = |name: &str| sealed.iter().find(|secret| secret.name == name);
+        let find = |name: &SecretName| sealed.iter().find(|secret| secret.name == name.name);
         let mut signers = HashMap::new();
         for key in ring.keys.iter().filter(|key| key.is_live()) {
-            let Some(secret) = find(key.kid.as_str()) else { return Ok(None) };
-            signers.insert(key.kid.clone(), KeySigner::parse(&key.kid, key.alg, &data_key.open_secret(secret)?)?);
+            let name = SecretName::signing_key(&key.kid);
+            let Some(secret) = find(&name) else { return Ok(None) };
+            signers.insert(key.kid.clone(), KeySigner::parse(&key.kid, key.alg, &data_key.open(&name, secret)?)?);
         }
         let mut secrets = Vec::new();
         for version in ring.token_secrets.iter().map(|secret| secret.version) {
-            let Some(secret) = find(&token_secret_name(version)) else { return Ok(None) };
-            secrets.push((version, hmac::Key::new(hmac::HMAC_SHA256, &data_key.open_secret(secret)?)));
+            let name = SecretName::token_secret(version);
+            let Some(secret) = find(&name) else { return Ok(None) };
+            secrets.push((version, hmac::Key::new(hmac::HMAC_SHA256, &data_key.open(&name, secret)?)));
         }
         let (Some((_, oldest)), Some(newest)) = (secrets.first().cloned(), secrets.last().cloned()) else {
             return Err(KeyFault::Sealed(format!("the ring of {tenant} has no token secret")));
@@ -287,7 +284,7 @@ mod tests {
         assert!(TenantSigner::open(tenant(1), &ring, &data_key, &sealed).unwrap().is_none(), "its secret is missing");
         let mut secret = [0; 32];
         app::ports::world::Entropy::fill(&OsEntropy, &mut secret);
-        sealed.push(data_key.seal(&token_secret_name(2), &secret).unwrap());
+        sealed.push(data_key.seal(&SecretName::token_secret(2), &secret).unwrap());
         let after = TenantSigner::open(tenant(1), &ring, &data_key, &sealed).unwrap().unwrap();
         let new = after.mint_refresh(family, Generation::FIRST);
         assert_ne!(new, old);

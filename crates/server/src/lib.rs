@@ -4,8 +4,10 @@
 //! it decides nothing about identities: it reads settings and puts parts together.
 
 mod commands;
+mod custody;
 mod descriptors;
 pub mod key_log_check;
+mod reload;
 pub mod settings;
 mod shutdown;
 mod start;
@@ -14,6 +16,7 @@ mod telemetry;
 mod wire;
 
 pub use commands::run;
+pub use custody::CustodyError;
 pub use settings::Settings;
 pub use start::{Running, StartError, install_crypto, start, start_at};
 pub use telemetry::Telemetry;

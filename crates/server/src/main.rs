@@ -2,6 +2,7 @@
 
 fn main() -> std::process::ExitCode {
     give_memory_back();
+    app::warm::before_threads();
     server::run()
 }
 

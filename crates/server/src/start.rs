@@ -26,6 +26,7 @@ use crate::settings::Settings;
 use crate::sweep::Sweep;
 use crate::telemetry;
 use crate::wire::{self, SystemClock, SystemEntropy, WireError};
+use crate::{custody, reload};
 
 /// Connections that the system holds for us while all threads are busy.
 const BACKLOG: u32 = 1_024;
@@ -38,8 +39,8 @@ pub enum StartError {
     #[error("cannot listen on {addr}: {source}. Is another server running there? Set {setting} to a free address")]
     Bind { addr: SocketAddr, setting: &'static str, source: std::io::Error },
     #[error(
-        "the keys cannot be opened: {0}. Set keys.kek_file (CLAVIGER__KEYS__KEK_FILE) to the key-encryption key that this database was \
-         sealed with; `claviger doctor` says more"
+        "the keys cannot be opened: {0}. Set keys.kek_file (CLAVIGER__KEYS__KEK_FILE) or keys.keks to the key-encryption keys that this \
+         database was sealed with; `claviger doctor` says more"
     )]
     Keys(Fault),
 }
@@ -93,7 +94,7 @@ pub async fn start_at(settings: Settings, clock: Arc<dyn Clock>) -> Result<Runni
     let base_url = if settings.server.base_url.is_empty() { url_of(&public.1) } else { settings.server.base_url.clone() };
 
     // Before anything is made or changed.
-    wire::kek_given(&settings)?;
+    custody::given(&settings).map_err(WireError::from)?;
     let store = SqlStore::new(wire::open_or_make(&settings).await?);
     let started = start_on(store.clone(), settings, clock, [public, management], base_url).await;
     if started.is_err() {
@@ -111,10 +112,11 @@ async fn start_on(
     [public, management]: [(TcpListener, SocketAddr); 2],
     base_url: String,
 ) -> Result<Running, StartError> {
-    let kek = wire::kek_or_new(&settings, &store).await?;
+    let custody = Arc::new(custody::open_or_new(&settings, &store).await.map_err(WireError::from)?);
+    custody::check_primary(&custody, &store).await.map_err(WireError::from)?;
     let shared: Arc<dyn app::ports::store::Store> = Arc::new(store.clone());
     let directory = KeyDirectory::start(
-        wire::key_settings(&settings, kek, base_url.clone(), settings.keys.rsa_pool),
+        wire::key_settings(&settings, Arc::clone(&custody), base_url.clone(), settings.keys.rsa_pool),
         Arc::clone(&shared),
         Arc::clone(&clock),
         Arc::new(SystemEntropy),
@@ -162,7 +164,7 @@ async fn start_on(
         serving(management.0, &settings, 1, state.on_connect("management", patience), move |config| api::management(state.clone())(config))
             .map_err(|source| StartError::Bind { addr: management.1, setting: "server.management_addr", source })?;
 
-    let background = vec![actix_web::rt::spawn(Arc::clone(&sweep).forever())];
+    let background = vec![actix_web::rt::spawn(Arc::clone(&sweep).forever()), actix_web::rt::spawn(reload::on_hangup(custody))];
     Ok(Running {
         base_url,
         public_url: url_of(&public.1),

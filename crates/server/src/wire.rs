@@ -1,10 +1,8 @@
-//! Puts the parts together: the clock, the randomness, the database, the key-encryption key, the keys.
+//! Puts the parts together: the clock, the randomness, the database, the keys.
 //!
-//! Invariant: a key-encryption key is made only for a database that has sealed nothing yet; a lost one is never replaced by
-//! a new one in silence.
+//! Invariant: decides nothing; what is made here is used by everything else.
 
 use std::fs;
-use std::io::Write;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -12,9 +10,10 @@ use api::metrics::{KeyReadings, PoolReading, Readings};
 use app::ports::store::{Store, StoreError};
 use app::ports::world::{Clock, Entropy};
 use domain::time::Timestamp;
-use keys::Kek;
-use storage::{Database, PoolSize, SqlStore};
+use keys::Custody;
+use storage::{Database, PoolSize};
 
+use crate::custody::CustodyError;
 use crate::settings::Settings;
 use crate::sweep::Sweep;
 
@@ -55,44 +54,25 @@ pub enum WireError {
         "{0} cannot be made: {1}. Set database.url (CLAVIGER__DATABASE__URL) and keys.kek_file (CLAVIGER__KEYS__KEK_FILE) to where this user may write"
     )]
     Folder(String, std::io::Error),
-    #[error(
-        "the key-encryption key {path} is missing, but the database already holds keys sealed with it. Bring the file back from where \
-         you keep its copy; without it those keys can never be opened again. (keys.kek_file, CLAVIGER__KEYS__KEK_FILE)"
-    )]
-    KekLost { path: String },
-    #[error(
-        "the key-encryption key {path} is missing. With PostgreSQL every node needs the same one: make it once with \
-         `printf 'claviger-kek-1:%s:%s\\n' \"$(openssl rand -hex 6)\" \"$(openssl rand -base64 32 | tr '+/' '-_' | tr -d '=')\"`, \
-         keep a copy in a safe place, mount it with mode 0400 and set keys.kek_file (CLAVIGER__KEYS__KEK_FILE)"
-    )]
-    KekNotGiven { path: String },
-    #[error(
-        "the key-encryption key {path} can be read by others (mode {mode:04o}): run `chmod 600 {path}`, and think about who may have read it. \
-         (keys.kek_file, CLAVIGER__KEYS__KEK_FILE)"
-    )]
-    KekOpen { path: String, mode: u32 },
-    #[error(
-        "the key-encryption key {path} cannot be read or made: {source}. Set keys.kek_file (CLAVIGER__KEYS__KEK_FILE) to a file that this user may read"
-    )]
-    KekUnreadable { path: String, source: std::io::Error },
-    #[error(
-        "the key-encryption key {path} is {source}. Bring the right file back, or set keys.kek_file (CLAVIGER__KEYS__KEK_FILE) to where it is"
-    )]
-    KekBad { path: String, source: keys::BadKek },
+    #[error(transparent)]
+    Custody(#[from] CustodyError),
 }
 
 /// Makes the folder and the file of a SQLite database, for nobody else to look into. SQLite gives the files beside it
 /// (`-wal`, `-shm`) the mode of the database's.
 fn make_private(file: &Path) -> Result<(), WireError> {
-    file.parent().map_or(Ok(()), private_folder)?;
+    let unmade = |at: &Path, error| WireError::Folder(at.display().to_string(), error);
+    if let Some(folder) = file.parent() {
+        private_folder(folder).map_err(|error| unmade(folder, error))?;
+    }
     match create_private(file) {
-        Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => Err(WireError::Folder(file.display().to_string(), error)),
+        Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => Err(unmade(file, error)),
         _ => Ok(()),
     }
 }
 
 /// A new file that only this user may read.
-fn create_private(file: &Path) -> std::io::Result<fs::File> {
+pub(crate) fn create_private(file: &Path) -> std::io::Result<fs::File> {
     let mut options = fs::OpenOptions::new();
     options.write(true).create_new(true);
     #[cfg(unix)]
@@ -100,7 +80,8 @@ fn create_private(file: &Path) -> std::io::Result<fs::File> {
     options.open(file)
 }
 
-fn private_folder(folder: &Path) -> Result<(), WireError> {
+/// Makes a folder that nobody else may look into, unless it is there.
+pub(crate) fn private_folder(folder: &Path) -> std::io::Result<()> {
     if folder.as_os_str().is_empty() || folder.is_dir() {
         return Ok(());
     }
@@ -108,7 +89,7 @@ fn private_folder(folder: &Path) -> Result<(), WireError> {
     builder.recursive(true);
     #[cfg(unix)]
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(folder).map_err(|error| WireError::Folder(folder.display().to_string(), error))
+    builder.create(folder)
 }
 
 fn database_error(settings: &Settings) -> impl Fn(StoreError) -> WireError {
@@ -145,88 +126,14 @@ pub(crate) async fn open(settings: &Settings) -> Result<Database, WireError> {
     storage::connect(&settings.database.url, settings.database.max_connections).await.map_err(database_error(settings))
 }
 
-/// The key-encryption key from its file. `None`: there is no such file, and whether one may be made is up to the database.
-pub(crate) fn kek_given(settings: &Settings) -> Result<Option<Kek>, WireError> {
-    let path = &settings.keys.kek_file;
-    if path.exists() {
-        return kek(path).map(Some);
-    }
-    if settings.database.sqlite_file().is_none() {
-        return Err(WireError::KekNotGiven { path: path.display().to_string() });
-    }
-    Ok(None)
-}
-
-/// The key-encryption key from its file, or a new one for a SQLite database that has sealed nothing yet.
-pub(crate) async fn kek_or_new(settings: &Settings, store: &SqlStore) -> Result<Kek, WireError> {
-    if let Some(kek) = kek_given(settings)? {
-        return Ok(kek);
-    }
-    let path = &settings.keys.kek_file;
-    let shown = path.display().to_string();
-    if has_sealed_anything(store).await.map_err(database_error(settings))? {
-        return Err(WireError::KekLost { path: shown });
-    }
-    write_new(path, &Kek::generate(&SystemEntropy))?;
-    tracing::warn!(
-        file = %shown,
-        "a new key-encryption key was made and lies beside the database. That is for trying out: production brings its own, from a \
-         place that the database's backups do not reach, and keeps a copy of it"
-    );
-    kek(path)
-}
-
-pub(crate) async fn has_sealed_anything(store: &SqlStore) -> Result<bool, StoreError> {
-    let mut tx = store.begin_platform().await?;
-    let has_tenants = !tx.tenants_page(None, 1).await?.is_empty();
-    Ok(has_tenants || tx.installation_secret(keys::INSTALLATION_SECRET).await?.is_some())
-}
-
-/// Reads the key-encryption key. Refuses a file that others can read.
-pub(crate) fn kek(path: &Path) -> Result<Kek, WireError> {
-    let shown = path.display().to_string();
-    let unreadable = |source| WireError::KekUnreadable { path: shown.clone(), source };
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::PermissionsExt;
-        let mode = fs::metadata(path).map_err(unreadable)?.permissions().mode() & 0o777;
-        if mode & 0o077 != 0 {
-            return Err(WireError::KekOpen { path: shown, mode });
-        }
-    }
-    let text = zeroize::Zeroizing::new(fs::read_to_string(path).map_err(unreadable)?);
-    Kek::from_file_text(&text).map_err(|source| WireError::KekBad { path: shown.clone(), source })
-}
-
-/// Writes a new key so that its file appears whole or not at all, and never over another one: whoever comes second uses the
-/// first one's.
-fn write_new(path: &Path, kek: &Kek) -> Result<(), WireError> {
-    let unwritable = |source| WireError::KekUnreadable { path: path.display().to_string(), source };
-    if let Some(folder) = path.parent() {
-        private_folder(folder)?;
-    }
-    let draft = path.with_extension(format!("{}.draft", kek.id()));
-    let written = create_private(&draft).and_then(|mut file| {
-        file.write_all(kek.to_file_text().expose().as_bytes())?;
-        file.sync_all()
-    });
-    let linked = written.and_then(|()| fs::hard_link(&draft, path));
-    // The draft is of no use any more, whatever came of it.
-    let _ = fs::remove_file(&draft);
-    match linked {
-        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
-        other => other.map_err(unwritable),
-    }
-}
-
 /// The keys' own settings out of ours.
-pub(crate) fn key_settings(settings: &Settings, kek: Kek, base_url: String, rsa_pool: usize) -> keys::KeySettings {
+pub(crate) fn key_settings(settings: &Settings, custody: Arc<Custody>, base_url: String, rsa_pool: usize) -> keys::KeySettings {
     let timing = domain::keys::policy::NodeTiming {
         sweep_interval: domain::time::Ttl::seconds(settings.keys.sweep_interval_seconds),
         clock_skew: domain::time::Ttl::seconds(settings.keys.clock_skew_seconds),
     };
     keys::KeySettings {
-        kek,
+        custody,
         base_url,
         timing,
         rsa_pool,
@@ -240,13 +147,9 @@ pub(crate) fn key_settings(settings: &Settings, kek: Kek, base_url: String, rsa_
 const ARBITERS: usize = 1;
 
 /// A key directory for a short visit: no pool, no clock.
-pub(crate) fn visit(settings: &Settings, kek: Kek, store: Arc<dyn Store>) -> Arc<keys::KeyDirectory> {
-    keys::KeyDirectory::start(
-        key_settings(settings, kek, settings.server.base_url.clone(), 0),
-        store,
-        Arc::new(SystemClock),
-        Arc::new(SystemEntropy),
-    )
+pub(crate) fn visit(settings: &Settings, custody: Arc<Custody>, store: Arc<dyn Store>) -> Arc<keys::KeyDirectory> {
+    let base_url = settings.server.base_url.clone();
+    keys::KeyDirectory::start(key_settings(settings, custody, base_url, 0), store, Arc::new(SystemClock), Arc::new(SystemEntropy))
 }
 
 /// What the parts count, for the metrics.
@@ -267,6 +170,7 @@ pub(crate) fn readings(keys: &keys::KeyDirectory, database: &Database, sweep: &S
             resting: stats.resting as u64,
             failures: stats.failures,
             rsa_ready: stats.rsa_ready as u64,
+            sealed_away: stats.sealed_away as u64,
         },
         pools: database.pools().into_iter().map(pool).collect(),
         refresh_commits,

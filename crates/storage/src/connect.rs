@@ -66,6 +66,14 @@ pub async fn connect(url: &str, max_connections: u32) -> Stored<Database> {
 /// # Errors
 /// `Unavailable` when the database is, or when it does not let this role change the schema.
 pub async fn migrate(url: &str) -> Stored<()> {
+    migrate_steps(url, None).await
+}
+
+/// Like [`migrate`], but takes at most so many steps: how the database of an older program is made in a test.
+///
+/// # Errors
+/// As for [`migrate`].
+pub async fn migrate_steps(url: &str, steps: Option<u32>) -> Stored<()> {
     let is_sqlite = is_sqlite(url)?;
     let db = open(if is_sqlite { sqlite(url, 1, Purpose::Write) } else { postgres(url, 1, Arc::default()) }).await?;
     let migrated = async {
@@ -73,7 +81,7 @@ pub async fn migrate(url: &str) -> Stored<()> {
             // Of the session: it goes when the connection does.
             db.execute_unprepared("SELECT pg_advisory_lock(4702111234474983745)").await?;
         }
-        Migrator::up(&db, None).await
+        Migrator::up(&db, steps).await
     }
     .await;
     let closed = db.close().await;
@@ -174,7 +182,8 @@ fn sqlite(url: &str, connections: u32, purpose: Purpose) -> ConnectOptions {
             .foreign_keys(true)
             .busy_timeout(Duration::from_secs(5));
         match purpose {
-            Purpose::Write => sqlite.journal_mode(SqliteJournalMode::Wal),
+            // What is deleted from a page is overwritten with zeros: destroyed keys do not linger in the file.
+            Purpose::Write => sqlite.journal_mode(SqliteJournalMode::Wal).pragma("secure_delete", "fast"),
             Purpose::Read => sqlite.pragma("query_only", "on"),
         }
     });

@@ -105,14 +105,22 @@ pub(crate) fn lock_rows(db: &impl ConnectionTrait, table: &str, held: Held) -> S
     }
 }
 
-/// Reads a guess counter and locks it until the transaction ends. On PostgreSQL a row is made where there was none, for
-/// there would be nothing to lock; on SQLite the transaction has the write lock already.
-pub(crate) fn guess_counter_locked(db: &impl ConnectionTrait) -> &'static str {
+/// Reads `count` guess counters of the tenant `$1`, each told by its scope and subject (`$2`, `$3`, …), and locks them until the
+/// transaction ends. On PostgreSQL a row is made where there was none, for there would be nothing to lock; on SQLite the
+/// transaction has the write lock already.
+pub(crate) fn guess_counters_locked(db: &impl ConnectionTrait, count: usize) -> String {
+    const READ: &str = "scope, subject, attempts, blocked_until";
+    let places = (0..count).map(|at| (2 * at + 2, 2 * at + 3));
     if is_postgres(db) {
-        "INSERT INTO guess_counters (tenant_id, scope, subject, attempts, blocked_until, touched_at) VALUES ($1, $2, $3, 0, NULL, 0) \
-         ON CONFLICT (tenant_id, scope, subject) DO UPDATE SET attempts = guess_counters.attempts RETURNING attempts, blocked_until"
+        let rows: Vec<_> = places.map(|(scope, subject)| format!("($1, ${scope}, ${subject}, 0, NULL, 0)")).collect();
+        format!(
+            "INSERT INTO guess_counters (tenant_id, scope, subject, attempts, blocked_until, touched_at) VALUES {} \
+             ON CONFLICT (tenant_id, scope, subject) DO UPDATE SET attempts = guess_counters.attempts RETURNING {READ}",
+            rows.join(", ")
+        )
     } else {
-        "SELECT attempts, blocked_until FROM guess_counters WHERE tenant_id = $1 AND scope = $2 AND subject = $3"
+        let rows: Vec<_> = places.map(|(scope, subject)| format!("(scope = ${scope} AND subject = ${subject})")).collect();
+        format!("SELECT {READ} FROM guess_counters WHERE tenant_id = $1 AND ({})", rows.join(" OR "))
     }
 }
 

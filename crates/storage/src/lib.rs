@@ -2,10 +2,12 @@
 //!
 //! One file per port; where the backends differ is `dialect.rs`; what a database error means is `error.rs`.
 //!
-//! Invariant: every statement on what a tenant owns names the tenant; the only ones across tenants are in `platform.rs`.
+//! Invariant: every statement on what a tenant owns names the tenant; the only ones across tenants are in `platform.rs`
+//! and the second half of `custody.rs`.
 
 mod audit;
 mod connect;
+mod custody;
 mod dialect;
 mod entities;
 mod error;
@@ -24,7 +26,7 @@ mod tenants;
 mod tx;
 mod users;
 
-pub use connect::{Database, connect, migrate};
+pub use connect::{Database, connect, migrate, migrate_steps};
 pub use gauges::PoolSize;
 pub use notices::RingNotices;
 pub use store::SqlStore;

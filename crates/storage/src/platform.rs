@@ -5,19 +5,18 @@
 //!
 //! Invariant: nothing here reads a user, a family's content or a tenant's secret.
 
-use app::ports::store::{Leftover, PlatformTx, RingMark, SealedDataKey, Stored};
+use app::ports::store::{Leftover, PlatformTx, RingMark, Stored};
 use async_trait::async_trait;
 use domain::ids::TenantId;
 use domain::tenant::Tenant;
 use domain::text::Slug;
 use domain::time::{Timestamp, Ttl};
-use sea_orm::sea_query::OnConflict;
-use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder, QuerySelect, Select};
+use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Select};
 use uuid::Uuid;
 
 use crate::connect::Database;
 use crate::dialect::{self, Purpose, Scope, statement};
-use crate::entities::{installation_secrets, key_rings, tenants};
+use crate::entities::{key_rings, tenants};
 use crate::error::{self, Cell};
 use crate::families;
 use crate::tenants::{self as tenants_rows, from_row};
@@ -28,7 +27,7 @@ const CHUNK: usize = 500;
 
 pub(crate) struct SqlPlatformTx {
     db: Database,
-    tx: BoundedTx,
+    pub(crate) tx: BoundedTx,
     is_writing: bool,
 }
 
@@ -40,7 +39,8 @@ impl SqlPlatformTx {
         Ok(Self { db: db.clone(), tx, is_writing: !db.is_sqlite })
     }
 
-    async fn writing(&mut self) -> Stored<&BoundedTx> {
+    /// The transaction, made one that may write.
+    pub(crate) async fn writing(&mut self) -> Stored<&BoundedTx> {
         if !self.is_writing {
             self.tx = BoundedTx::begin(&self.db.writer, None, Purpose::Write).await?;
             self.is_writing = true;
@@ -150,26 +150,6 @@ impl PlatformTx for SqlPlatformTx {
         let removed = tenants_rows::delete_some(tx, what.table(), key, is_over, before, u64::from(limit), lock).await?;
         dialect::set_scope(tx, Scope::Platform).await?;
         Ok(removed)
-    }
-
-    async fn installation_secret(&mut self, name: &str) -> Stored<Option<SealedDataKey>> {
-        let row = installation_secrets::Entity::find_by_id(name.to_owned()).one(&self.tx).await;
-        let row = row.map_err(error::of("installation_secrets"))?;
-        Ok(row.map(|row| SealedDataKey { kek_id: row.kek_id, sealed: row.sealed }))
-    }
-
-    async fn installation_secret_init(&mut self, name: &str, secret: &SealedDataKey) -> Stored<SealedDataKey> {
-        use installation_secrets::{Column, Entity, Model};
-        let row = Model { name: name.to_owned(), kek_id: secret.kek_id.clone(), sealed: secret.sealed.clone() };
-        let tx = self.writing().await?;
-        Entity::insert(row.into_active_model())
-            .on_conflict(OnConflict::column(Column::Name).do_nothing().to_owned())
-            .try_insert()
-            .exec_without_returning(tx)
-            .await
-            .map_err(error::of("installation_secrets"))?;
-        let stored = self.installation_secret(name).await?;
-        stored.ok_or_else(|| error::corrupt("installation_secrets", "name", name))
     }
 
     async fn commit(self: Box<Self>) -> Stored<()> {

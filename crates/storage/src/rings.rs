@@ -1,10 +1,10 @@
-//! Key rings, their sealed secrets, and the kids that are taken for ever.
+//! Key rings, and the kids that are taken for ever.
 //!
 //! Invariant: of two changes of one generation exactly one is written, and a kid is never written twice, by anybody.
 
 use std::collections::BTreeSet;
 
-use app::ports::store::{RingChange, RingStore, SealedDataKey, SealedSecret, StoreError, Stored};
+use app::ports::store::{RingChange, RingStore, SealedDataKey, SecretStore, StoreError, Stored};
 use async_trait::async_trait;
 use domain::ids::TenantId;
 use domain::keys::ring::{KeyRing, Kid};
@@ -50,17 +50,6 @@ impl SqlTenantTx {
         }
         Ok(())
     }
-
-    async fn secrets_insert(&self, secrets: &[SealedSecret]) -> Stored<()> {
-        let row = |secret: &SealedSecret| {
-            sealed_secrets::Model { tenant_id: self.owner(), name: secret.name.clone(), sealed: secret.sealed.clone() }.into_active_model()
-        };
-        if !secrets.is_empty() {
-            let insert = sealed_secrets::Entity::insert_many(secrets.iter().map(row));
-            insert.exec_without_returning(&self.tx).await.map_err(error::of("sealed_secrets"))?;
-        }
-        Ok(())
-    }
 }
 
 #[async_trait]
@@ -71,13 +60,12 @@ impl RingStore for SqlTenantTx {
             generation: generation_column(change.ring.generation)?,
             ring: error::written(TABLE, "ring", serde_json::to_string(&change.ring))?,
             next_due_at: change.next_due_at.map(|at| at.as_micros()),
-            kek_id: data_key.kek_id.clone(),
-            data_key: data_key.sealed.clone(),
             updated_at: changed_at(&change.ring),
             claimed_until: None,
         };
         key_rings::Entity::insert(row.into_active_model()).exec_without_returning(&self.tx).await.map_err(error::of(TABLE))?;
         self.kids_claim(kids(&change.ring).iter()).await?;
+        self.data_key_insert(data_key).await?;
         self.secrets_insert(&change.new_secrets).await?;
         self.key_log_grow(change.log.as_ref()).await
     }
@@ -120,18 +108,5 @@ impl RingStore for SqlTenantTx {
                 .map_err(error::of("sealed_secrets"))?;
         }
         dialect::notify_ring(&self.tx, TenantId::from_uuid(self.owner()), change.ring.generation).await
-    }
-
-    async fn data_key(&mut self) -> Stored<Option<SealedDataKey>> {
-        Ok(self.ring_row().await?.map(|row| SealedDataKey { kek_id: row.kek_id, sealed: row.data_key }))
-    }
-
-    async fn sealed_secrets(&mut self) -> Stored<Vec<SealedSecret>> {
-        let rows = sealed_secrets::Entity::find()
-            .filter(sealed_secrets::Column::TenantId.eq(self.owner()))
-            .all(&self.tx)
-            .await
-            .map_err(error::of("sealed_secrets"))?;
-        Ok(rows.into_iter().map(|row| SealedSecret { name: row.name, sealed: row.sealed }).collect())
     }
 }

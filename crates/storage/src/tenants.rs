@@ -3,18 +3,21 @@
 //! A tenant is deleted in two steps: its row is marked, which hides it from everybody at once, and then all it owns goes in
 //! portions, so that no transaction is as large as the tenant. The row goes last; until then the sweep finds what is left.
 //!
-//! Invariant: an erased tenant leaves its audit log and its used kids, and nothing else.
+//! Invariant: an erased tenant leaves its audit log, its used kids and the certificate of its deletion, and nothing else.
 
-use app::ports::store::{StoreError, Stored, TenantStore};
+use app::ports::store::{Destroyed, SecretStore, StoreError, Stored, TenantStore};
 use async_trait::async_trait;
 use domain::ids::TenantId;
 use domain::tenant::{Tenant, TenantStatus};
 use domain::time::Timestamp;
 use sea_orm::sea_query::{Expr, LockType};
-use sea_orm::{ActiveModelTrait, ActiveValue, ColumnTrait, ConnectionTrait, EntityTrait, IntoActiveModel, QueryFilter, QuerySelect, Value};
+use sea_orm::{
+    ActiveModelTrait, ActiveValue, ColumnTrait, ConnectionTrait, EntityTrait, IntoActiveModel, PaginatorTrait, QueryFilter, QuerySelect,
+    Value,
+};
 
 use crate::dialect::statement;
-use crate::entities::{key_rings, sealed_secrets, tenants};
+use crate::entities::{data_keys, deletion_certificates, key_rings, refresh_families, sealed_secrets, tenants, users};
 use crate::error::{self, Cell};
 use crate::tx::SqlTenantTx;
 
@@ -130,8 +133,11 @@ impl TenantStore for SqlTenantTx {
         if updated.rows_affected == 1 { Ok(()) } else { Err(StoreError::Conflict) }
     }
 
-    async fn tenant_delete(&mut self, at: Timestamp) -> Stored<()> {
+    async fn tenant_delete(&mut self, at: Timestamp) -> Stored<Destroyed> {
         self.tenant_locked().await?.ok_or(StoreError::Conflict)?;
+        let data_key = self.data_key().await?.map(|key| key.id);
+        // First of all: if anything below should be left behind anywhere, it is unreadable.
+        data_keys::Entity::delete_by_id(self.owner()).exec(&self.tx).await.map_err(error::of("data_keys"))?;
         tenants::Entity::update_many()
             .col_expr(tenants::Column::DeletedAt, Expr::value(at.as_micros()))
             .filter(tenants::Column::Id.eq(self.owner()))
@@ -140,9 +146,19 @@ impl TenantStore for SqlTenantTx {
             .map_err(error::of(TABLE))?;
         // Few rows, and what must not wait: from here on nothing can be signed or opened for this tenant.
         let secrets = sealed_secrets::Entity::delete_many().filter(sealed_secrets::Column::TenantId.eq(self.owner()));
-        secrets.exec(&self.tx).await.map_err(error::of("sealed_secrets"))?;
+        let secrets = secrets.exec(&self.tx).await.map_err(error::of("sealed_secrets"))?.rows_affected;
         key_rings::Entity::delete_by_id(self.owner()).exec(&self.tx).await.map_err(error::of("key_rings"))?;
-        Ok(())
+        let users = users::Entity::find().filter(users::Column::TenantId.eq(self.owner())).count(&self.tx);
+        let users = users.await.map_err(error::of("users"))?;
+        let sessions = refresh_families::Entity::find().filter(refresh_families::Column::TenantId.eq(self.owner())).count(&self.tx);
+        let sessions = sessions.await.map_err(error::of("refresh_families"))?;
+        Ok(Destroyed { data_key, secrets, users, sessions })
+    }
+
+    async fn deletion_certify(&mut self, certificate: &str, at: Timestamp) -> Stored<()> {
+        let row = deletion_certificates::Model { tenant_id: self.owner(), at: at.as_micros(), certificate: certificate.to_owned() };
+        let insert = deletion_certificates::Entity::insert(row.into_active_model()).exec_without_returning(&self.tx).await;
+        insert.map(|_| ()).map_err(error::of("deletion_certificates"))
     }
 
     async fn tenant_erase(&mut self, limit: u32) -> Stored<bool> {

@@ -1,16 +1,18 @@
 //! Users and their password hashes.
 //!
-//! Invariant: a hash is read and written only by [`UserStore::password_hash`] and its neighbours, never with the user.
+//! Invariant: a hash is read and written only by [`Account`]s, never with a user alone.
 
-use app::ports::store::{StoreError, Stored, UserStore};
+use app::ports::store::{Account, StoreError, Stored, UserStore};
 use async_trait::async_trait;
 use domain::ids::UserId;
 use domain::secret::Secret;
 use domain::text::LoginName;
 use domain::time::Timestamp;
 use domain::user::{User, UserNames, UserStatus};
+use sea_orm::sea_query::Expr;
 use sea_orm::{
-    ActiveModelTrait, ActiveValue, ColumnTrait, ConnectionTrait, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder, QuerySelect,
+    ActiveModelTrait, ActiveValue, ColumnTrait, ConnectionTrait, DbErr, EntityTrait, FromQueryResult, IntoActiveModel, QueryFilter,
+    QueryOrder, QuerySelect, Select,
 };
 use uuid::Uuid;
 
@@ -66,6 +68,29 @@ pub(crate) fn from_row(row: users::Model) -> Stored<User> {
     })
 }
 
+/// The column of the hash, which the entity leaves out.
+const PHC: &str = "phc";
+
+#[derive(FromQueryResult)]
+struct WithHash {
+    #[sea_orm(nested)]
+    user: users::Model,
+    phc: Option<String>,
+}
+
+fn account(found: Result<Option<WithHash>, DbErr>) -> Stored<Option<Account>> {
+    let account = |row: WithHash| Ok(Account { user: from_row(row.user)?, phc: row.phc.map(Secret::new) });
+    found.map_err(error::of(TABLE))?.map(account).transpose()
+}
+
+impl SqlTenantTx {
+    fn find(&self, id: UserId) -> Select<users::Entity> {
+        let find = users::Entity::find_by_id((self.owner(), id.as_uuid()));
+        // PostgreSQL locks the row, so that a login and a change of the password take turns; SQLite has the write lock.
+        if self.may_write() { find.lock_exclusive() } else { find }
+    }
+}
+
 #[async_trait]
 impl UserStore for SqlTenantTx {
     async fn user_insert(&mut self, user: &User, phc: Option<&Secret<String>>) -> Stored<()> {
@@ -78,21 +103,20 @@ impl UserStore for SqlTenantTx {
     }
 
     async fn user_by_id(&mut self, id: UserId) -> Stored<Option<User>> {
-        let mut find = users::Entity::find_by_id((self.owner(), id.as_uuid()));
-        if self.may_write() {
-            // PostgreSQL locks the row, so that a login and a change of the password take turns; SQLite has the write lock.
-            find = find.lock_exclusive();
-        }
-        find.one(&self.tx).await.map_err(error::of(TABLE))?.map(from_row).transpose()
+        self.find(id).one(&self.tx).await.map_err(error::of(TABLE))?.map(from_row).transpose()
     }
 
-    async fn user_by_login(&mut self, name: &LoginName) -> Stored<Option<User>> {
+    async fn account_by_id(&mut self, id: UserId) -> Stored<Option<Account>> {
+        account(self.find(id).expr_as(Expr::col((users::Entity, PHC)), PHC).into_model::<WithHash>().one(&self.tx).await)
+    }
+
+    async fn account_by_login(&mut self, name: &LoginName) -> Stored<Option<Account>> {
         let is_named = match name {
             LoginName::Username(username) => users::Column::UsernameKey.eq(username.key()),
             LoginName::Email(email) => users::Column::EmailKey.eq(email.key()),
         };
         let found = users::Entity::find().filter(users::Column::TenantId.eq(self.owner())).filter(is_named);
-        found.one(&self.tx).await.map_err(error::of(TABLE))?.map(from_row).transpose()
+        account(found.expr_as(Expr::col((users::Entity, PHC)), PHC).into_model::<WithHash>().one(&self.tx).await)
     }
 
     async fn user_update(&mut self, user: &User) -> Stored<()> {
@@ -133,14 +157,6 @@ impl UserStore for SqlTenantTx {
         }
         let rows = page.order_by_asc(users::Column::Id).limit(u64::from(limit)).all(&self.tx).await.map_err(error::of(TABLE))?;
         rows.into_iter().map(from_row).collect()
-    }
-
-    async fn password_hash(&mut self, id: UserId) -> Stored<Option<Secret<String>>> {
-        let values = [self.owner().into(), id.as_uuid().into()];
-        let select = statement(&self.tx, "SELECT phc FROM users WHERE tenant_id = $1 AND id = $2", values);
-        let row = self.tx.query_one_raw(select).await.map_err(error::of(TABLE))?;
-        let phc: Option<Option<String>> = row.map(|row| row.try_get("", "phc")).transpose().map_err(error::of(TABLE))?;
-        Ok(phc.flatten().map(Secret::new))
     }
 
     async fn password_hash_set(&mut self, id: UserId, phc: &Secret<String>) -> Stored<()> {

@@ -12,8 +12,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use app::ports::store::{
-    AuditStore, FamilyStore, GuessStore, GuessSubject, KeyLogStore, Leftover, LogTip, PlatformTx, RingChange, RingMark, RingStore,
-    SealedDataKey, SealedSecret, Store, StoreError, Stored, TenantStore, TenantTx, UserStore,
+    Account, AuditStore, CustodyStore, Destroyed, FamilyStore, FirstFormatSecret, GuessStore, GuessSubject, KekUse, KeyLogStore, KeyOwner,
+    Leftover, LogTip, OwnedDataKey, PlatformTx, Retirement, RingChange, RingMark, RingStore, SealedDataKey, SealedSecret, SecretStore,
+    Store, StoreError, Stored, TenantStore, TenantTx, UserStore,
 };
 use app::tokens::judgement::{Judgement, RefreshAttempt, RefreshFacts, judge};
 use async_trait::async_trait;
@@ -72,7 +73,12 @@ struct State {
     users: BTreeMap<(TenantId, UserId), (User, Phc)>,
     families: BTreeMap<(TenantId, FamilyId), RefreshFamily>,
     rings: BTreeMap<TenantId, Ring>,
-    secrets: BTreeMap<(TenantId, String), Vec<u8>>,
+    /// By owner; the installation is one of them.
+    data_keys: BTreeMap<TenantId, SealedDataKey>,
+    secrets: BTreeMap<(TenantId, String), SealedSecret>,
+    /// With the time of the retirement.
+    keks: BTreeMap<String, Option<Timestamp>>,
+    certificates: BTreeMap<TenantId, String>,
     kids: BTreeSet<Kid>,
     log_tips: BTreeMap<TenantId, LogTip>,
     log_entries: BTreeMap<(TenantId, u64), Vec<u8>>,
@@ -81,13 +87,11 @@ struct State {
     sources: BTreeMap<(TenantId, UserId, GuessSubject), Timestamp>,
     /// In the order of appending.
     audit: Vec<AuditRecord>,
-    installation: BTreeMap<String, SealedDataKey>,
 }
 
 #[derive(Clone)]
 struct Ring {
     ring: KeyRing,
-    data_key: SealedDataKey,
     next_due_at: Option<Timestamp>,
     /// By the clock of whoever claimed it: this database has no time of its own.
     claimed_until: Option<Timestamp>,
@@ -111,8 +115,8 @@ impl MemoryStore {
     /// Changes a tenant's sealed data key as no use case would. Nothing happens when it has none.
     pub fn data_key_tamper(&self, tenant: TenantId, change: impl FnOnce(&mut SealedDataKey)) {
         let mut committed = self.0.committed.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(row) = Arc::make_mut(&mut committed).rings.get_mut(&tenant) {
-            change(&mut row.data_key);
+        if let Some(data_key) = Arc::make_mut(&mut committed).data_keys.get_mut(&tenant) {
+            change(data_key);
         }
     }
 
@@ -206,9 +210,24 @@ impl State {
         Ok(())
     }
 
-    fn apply_change(&mut self, tenant: TenantId, change: &RingChange, data_key: SealedDataKey) {
+    /// As the databases do: a key that was retired wraps nothing.
+    fn use_kek(&mut self, kek_id: &str) -> Stored<()> {
+        match self.keks.entry(kek_id.to_owned()).or_default() {
+            None => Ok(()),
+            Some(_) => Err(StoreError::Unavailable(format!("the key-encryption key {kek_id} was retired"))),
+        }
+    }
+
+    /// Answers whether the version before was there.
+    fn replace_data_key(&mut self, owner: TenantId, next: &SealedDataKey) -> Stored<bool> {
+        self.use_kek(&next.kek_id)?;
+        let old = self.data_keys.get_mut(&owner).filter(|old| old.id == next.id && old.version + 1 == next.version);
+        Ok(old.map(|old| *old = next.clone()).is_some())
+    }
+
+    fn apply_change(&mut self, tenant: TenantId, change: &RingChange) {
         self.kids.extend(change.ring.keys.iter().map(|key| key.kid.clone()));
-        self.secrets.extend(change.new_secrets.iter().map(|secret| ((tenant, secret.name.clone()), secret.sealed.clone())));
+        self.secrets.extend(change.new_secrets.iter().map(|secret| ((tenant, secret.name.clone()), secret.clone())));
         for name in &change.destroyed {
             self.secrets.remove(&(tenant, name.clone()));
         }
@@ -218,7 +237,7 @@ impl State {
             self.log_hashes.extend(growth.hashes.iter().map(|(node, hash)| ((tenant, *node), *hash)));
             self.log_tips.insert(tenant, growth.tip.clone());
         }
-        self.rings.insert(tenant, Ring { ring: change.ring.clone(), data_key, next_due_at: change.next_due_at, claimed_until: None });
+        self.rings.insert(tenant, Ring { ring: change.ring.clone(), next_due_at: change.next_due_at, claimed_until: None });
     }
 }
 
@@ -308,15 +327,26 @@ impl TenantStore for Tx {
         Ok(())
     }
 
-    async fn tenant_delete(&mut self, at: Timestamp) -> Stored<()> {
+    async fn tenant_delete(&mut self, at: Timestamp) -> Stored<Destroyed> {
         let tenant = self.tenant;
         let state = self.writing()?;
         match state.tenants.get_mut(&tenant) {
             Some((_, deleted_at @ None)) => *deleted_at = Some(at),
             _ => return Err(StoreError::Conflict),
         }
+        let data_key = state.data_keys.remove(&tenant).map(|key| key.id);
         state.rings.remove(&tenant);
+        let before = state.secrets.len();
         state.secrets.retain(|(owner, _), _| *owner != tenant);
+        let secrets = (before - state.secrets.len()) as u64;
+        let users = state.users_of(tenant).count() as u64;
+        let sessions = state.families.keys().filter(|(owner, _)| *owner == tenant).count() as u64;
+        Ok(Destroyed { data_key, secrets, users, sessions })
+    }
+
+    async fn deletion_certify(&mut self, certificate: &str, _: Timestamp) -> Stored<()> {
+        let tenant = self.tenant;
+        self.writing()?.certificates.insert(tenant, certificate.to_owned());
         Ok(())
     }
 
@@ -357,12 +387,20 @@ impl UserStore for Tx {
         Ok(self.state.users.get(&(self.tenant, id)).map(|(user, _)| user.clone()))
     }
 
-    async fn user_by_login(&mut self, name: &LoginName) -> Stored<Option<User>> {
+    async fn account_by_id(&mut self, id: UserId) -> Stored<Option<Account>> {
+        Ok(self.state.users.get(&(self.tenant, id)).map(|(user, phc)| Account { user: user.clone(), phc: phc.clone() }))
+    }
+
+    async fn account_by_login(&mut self, name: &LoginName) -> Stored<Option<Account>> {
         let is_named = |user: &&User| match name {
             LoginName::Username(name) => user.names.username().is_some_and(|theirs| theirs.key() == name.key()),
             LoginName::Email(mail) => user.names.email().is_some_and(|theirs| theirs.key() == mail.key()),
         };
-        Ok(self.state.users_of(self.tenant).find(is_named).cloned())
+        let found = self.state.users_of(self.tenant).find(is_named).map(|user| user.id);
+        match found {
+            Some(id) => self.account_by_id(id).await,
+            None => Ok(None),
+        }
     }
 
     async fn user_update(&mut self, user: &User) -> Stored<()> {
@@ -387,10 +425,6 @@ impl UserStore for Tx {
     async fn users_page(&mut self, after: Option<UserId>, limit: u32) -> Stored<Vec<User>> {
         let page = self.state.users_of(self.tenant).filter(|user| after.is_none_or(|after| user.id > after));
         Ok(page.take(limit as usize).cloned().collect())
-    }
-
-    async fn password_hash(&mut self, id: UserId) -> Stored<Option<Secret<String>>> {
-        Ok(self.state.users.get(&(self.tenant, id)).and_then(|(_, phc)| phc.clone()))
     }
 
     async fn password_hash_set(&mut self, id: UserId, phc: &Secret<String>) -> Stored<()> {
@@ -458,8 +492,8 @@ impl RingStore for Tx {
             return Err(StoreError::Conflict);
         }
         state.check_change(tenant, change, &[])?;
-        state.apply_change(tenant, change, data_key.clone());
-        Ok(())
+        state.apply_change(tenant, change);
+        self.data_key_insert(data_key).await
     }
 
     async fn ring(&mut self) -> Stored<Option<KeyRing>> {
@@ -474,20 +508,108 @@ impl RingStore for Tx {
         let tenant = self.tenant;
         let state = self.writing()?;
         let old = state.rings.get(&tenant).filter(|old| old.ring.generation + 1 == change.ring.generation);
-        let old = old.ok_or(StoreError::Conflict)?.clone();
-        let known: Vec<Kid> = old.ring.keys.into_iter().map(|key| key.kid).collect();
+        let old = old.ok_or(StoreError::Conflict)?;
+        let known: Vec<Kid> = old.ring.keys.iter().map(|key| key.kid.clone()).collect();
         state.check_change(tenant, change, &known)?;
-        state.apply_change(tenant, change, old.data_key);
+        state.apply_change(tenant, change);
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl SecretStore for Tx {
+    async fn data_key(&mut self) -> Stored<Option<SealedDataKey>> {
+        Ok(self.state.data_keys.get(&self.tenant).cloned())
+    }
+
+    async fn data_key_insert(&mut self, data_key: &SealedDataKey) -> Stored<()> {
+        let tenant = self.tenant;
+        let state = self.writing()?;
+        if state.data_keys.contains_key(&tenant) {
+            return Err(StoreError::Conflict);
+        }
+        state.use_kek(&data_key.kek_id)?;
+        state.data_keys.insert(tenant, data_key.clone());
         Ok(())
     }
 
-    async fn data_key(&mut self) -> Stored<Option<SealedDataKey>> {
-        Ok(self.state.rings.get(&self.tenant).map(|row| row.data_key.clone()))
+    async fn data_key_replace(&mut self, data_key: &SealedDataKey) -> Stored<()> {
+        let tenant = self.tenant;
+        if self.writing()?.replace_data_key(tenant, data_key)? { Ok(()) } else { Err(StoreError::Conflict) }
     }
 
     async fn sealed_secrets(&mut self) -> Stored<Vec<SealedSecret>> {
         let mine = self.state.secrets.iter().filter(|((owner, _), _)| *owner == self.tenant);
-        Ok(mine.map(|((_, name), sealed)| SealedSecret { name: name.clone(), sealed: sealed.clone() }).collect())
+        Ok(mine.map(|(_, secret)| secret.clone()).collect())
+    }
+
+    async fn secret_insert(&mut self, secret: &SealedSecret) -> Stored<()> {
+        let key = (self.tenant, secret.name.clone());
+        let state = self.writing()?;
+        if state.secrets.contains_key(&key) {
+            return Err(StoreError::Conflict);
+        }
+        state.secrets.insert(key, secret.clone());
+        Ok(())
+    }
+
+    async fn secret_replace(&mut self, secret: &SealedSecret) -> Stored<()> {
+        let key = (self.tenant, secret.name.clone());
+        let row = self.writing()?.secrets.get_mut(&key).ok_or(StoreError::Conflict)?;
+        *row = secret.clone();
+        Ok(())
+    }
+
+    /// This store was never of the first format.
+    async fn first_format_secret(&mut self, _: &str) -> Stored<Option<FirstFormatSecret>> {
+        Ok(None)
+    }
+
+    async fn first_format_secret_remove(&mut self, _: &str) -> Stored<bool> {
+        Ok(false)
+    }
+}
+
+#[async_trait]
+impl CustodyStore for Tx {
+    async fn data_keys_page(&mut self, unless_under: Option<&str>, after: Option<KeyOwner>, limit: u32) -> Stored<Vec<OwnedDataKey>> {
+        let wanted = |(owner, key): &(&TenantId, &SealedDataKey)| {
+            unless_under.is_none_or(|kek_id| key.kek_id != kek_id || key.version == 0) && after.is_none_or(|after| **owner > after)
+        };
+        let page = self.state.data_keys.iter().filter(wanted).take(limit as usize);
+        Ok(page.map(|(owner, data_key)| OwnedDataKey { owner: *owner, data_key: data_key.clone() }).collect())
+    }
+
+    async fn data_key_rewrap(&mut self, next: &OwnedDataKey) -> Stored<bool> {
+        self.platform_writing().await?.replace_data_key(next.owner, &next.data_key)
+    }
+
+    async fn kek_uses(&mut self) -> Stored<Vec<KekUse>> {
+        let uses = self.state.keks.iter().map(|(kek_id, retired_at)| {
+            let under: Vec<_> = self.state.data_keys.values().filter(|key| key.kek_id == *kek_id).collect();
+            let first_format = under.iter().filter(|key| key.version == 0).count() as u64;
+            KekUse { kek_id: kek_id.clone(), data_keys: under.len() as u64, first_format, retired_at: *retired_at }
+        });
+        Ok(uses.collect())
+    }
+
+    async fn kek_retire(&mut self, kek_id: &str, now: Timestamp) -> Stored<Retirement> {
+        let state = self.platform_writing().await?;
+        let uses = state.data_keys.values().filter(|key| key.kek_id == kek_id).count() as u64;
+        if uses > 0 {
+            return Ok(Retirement::InUse(uses));
+        }
+        Ok(match state.keks.get_mut(kek_id) {
+            Some(retired_at) => {
+                retired_at.get_or_insert(now);
+                Retirement::Retired
+            }
+            None => Retirement::Unknown,
+        })
+    }
+
+    async fn deletion_certificate(&mut self, tenant: TenantId) -> Stored<Option<String>> {
+        Ok(self.state.certificates.get(&tenant).cloned())
     }
 }
 
@@ -509,13 +631,15 @@ impl KeyLogStore for Tx {
 
 #[async_trait]
 impl GuessStore for Tx {
-    async fn guess_counter(&mut self, scope: GuessScope, subject: &GuessSubject) -> Stored<GuessCounter> {
-        Ok(self.state.counters.get(&(self.tenant, scope.name(), *subject)).map(|(counter, _)| *counter).unwrap_or_default())
+    async fn guess_counters(&mut self, asked: &[(GuessScope, GuessSubject)]) -> Stored<Vec<GuessCounter>> {
+        let counter = |(scope, subject): &(GuessScope, GuessSubject)| self.state.counters.get(&(self.tenant, scope.name(), *subject));
+        Ok(asked.iter().map(|asked| counter(asked).map(|(counter, _)| *counter).unwrap_or_default()).collect())
     }
 
-    async fn guess_counter_set(&mut self, scope: GuessScope, subject: &GuessSubject, counter: GuessCounter, now: Timestamp) -> Stored<()> {
-        let key = (self.tenant, scope.name(), *subject);
-        self.writing()?.counters.insert(key, (counter, now));
+    async fn guess_counters_set(&mut self, counters: &[(GuessScope, GuessSubject, GuessCounter)], now: Timestamp) -> Stored<()> {
+        let tenant = self.tenant;
+        let rows = counters.iter().map(|(scope, subject, counter)| ((tenant, scope.name(), *subject), (*counter, now)));
+        self.writing()?.counters.extend(rows);
         Ok(())
     }
 
@@ -525,8 +649,16 @@ impl GuessStore for Tx {
         Ok(())
     }
 
-    async fn source_is_known(&mut self, user: UserId, source: &GuessSubject, since: Timestamp) -> Stored<bool> {
-        Ok(self.state.sources.get(&(self.tenant, user, *source)).is_some_and(|seen_at| *seen_at >= since))
+    async fn guess_forgive(&mut self, scope: GuessScope, subject: &GuessSubject) -> Stored<()> {
+        let key = (self.tenant, scope.name(), *subject);
+        if let Some((counter, _)) = self.writing()?.counters.get_mut(&key) {
+            counter.attempts = counter.attempts.saturating_sub(1);
+        }
+        Ok(())
+    }
+
+    async fn source_seen(&mut self, user: UserId, source: &GuessSubject) -> Stored<Option<Timestamp>> {
+        Ok(self.state.sources.get(&(self.tenant, user, *source)).copied())
     }
 
     async fn source_remember(&mut self, user: UserId, source: &GuessSubject, now: Timestamp) -> Stored<()> {
@@ -608,15 +740,6 @@ impl PlatformTx for Tx {
             }),
         }
         Ok(u64::from(limit) - left as u64)
-    }
-
-    async fn installation_secret(&mut self, name: &str) -> Stored<Option<SealedDataKey>> {
-        Ok(self.state.installation.get(name).cloned())
-    }
-
-    async fn installation_secret_init(&mut self, name: &str, secret: &SealedDataKey) -> Stored<SealedDataKey> {
-        let state = self.platform_writing().await?;
-        Ok(state.installation.entry(name.to_owned()).or_insert_with(|| secret.clone()).clone())
     }
 
     async fn commit(self: Box<Self>) -> Stored<()> {

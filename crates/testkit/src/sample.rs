@@ -5,16 +5,18 @@
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use app::ports::store::{LogGrowth, LogTip, RingChange, SealedDataKey, SealedSecret, Store, Stored};
+use app::ports::store::{GuessSubject, LogGrowth, LogTip, RingChange, SealedDataKey, SealedSecret, Store, Stored, TenantTx};
 use app::tokens::judgement::RefreshAttempt;
 use domain::audit::{Actor, AuditEvent, AuditRecord};
 use domain::client::ClientId;
-use domain::ids::{EventId, FamilyId, TenantId, UserId};
+use domain::guess::{GuessCounter, GuessScope};
+use domain::ids::{DataKeyId, EventId, FamilyId, TenantId, UserId};
 use domain::keys::policy::RotationNumbers;
 use domain::keys::ring::{Alg, KeyRing, Kid, PublicJwk, RingKey, TokenSecretVersion};
 use domain::scope::Scope;
 use domain::secret::Secret;
 use domain::tenant::{Tenant, TenantPolicy, TenantStatus};
+use domain::text::LoginName;
 use domain::time::{Timestamp, Ttl};
 use domain::token::family::{Binding, Generation, Head, RefreshFamily};
 use domain::user::{CustomClaims, Roles, User, UserNames, UserStatus};
@@ -169,11 +171,12 @@ pub fn growth(frontier: &mut Frontier, count: usize) -> LogGrowth {
 }
 
 pub fn sealed(name: &str) -> SealedSecret {
-    SealedSecret { name: name.to_owned(), sealed: next().to_be_bytes().repeat(6) }
+    SealedSecret { kind: "sample".to_owned(), name: name.to_owned(), version: 1, sealed: next().to_be_bytes().repeat(6) }
 }
 
 pub fn data_key() -> SealedDataKey {
-    SealedDataKey { kek_id: "kek-1".to_owned(), sealed: next().to_be_bytes().repeat(6) }
+    let id = DataKeyId::new(NOW, chance());
+    SealedDataKey { id, version: 1, kek_id: "kek-1".to_owned(), sealed: next().to_be_bytes().repeat(6) }
 }
 
 /// A tenant that is stored with a ring, a user `alice` and her family.
@@ -225,4 +228,29 @@ pub async fn home(store: &dyn Store) -> Stored<Home> {
     tx.family_insert(&home.family).await?;
     tx.commit().await?;
     Ok(home)
+}
+
+/// One guess counter.
+///
+/// # Errors
+/// Those of the store.
+pub async fn counter(tx: &mut dyn TenantTx, scope: GuessScope, subject: GuessSubject) -> Stored<GuessCounter> {
+    Ok(tx.guess_counters(&[(scope, subject)]).await?.pop().unwrap_or_default())
+}
+
+/// The user of a name, without the hash.
+///
+/// # Errors
+/// Those of the store.
+pub async fn user_by_login(tx: &mut dyn TenantTx, name: &LoginName) -> Stored<Option<User>> {
+    Ok(tx.account_by_login(name).await?.map(|account| account.user))
+}
+
+/// The text of a user's hash; `None` also when there is no such user.
+///
+/// # Panics
+/// When it cannot be read.
+pub async fn phc_of(tx: &mut dyn TenantTx, user: UserId) -> Option<String> {
+    let account = tx.account_by_id(user).await.expect("read");
+    account.and_then(|account| account.phc).map(|phc| phc.expose().clone())
 }

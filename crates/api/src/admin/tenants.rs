@@ -123,9 +123,18 @@ pub(crate) async fn delete(
     query: web::Query<DeleteQuery>,
 ) -> Result<HttpResponse, Problem> {
     let tenant = tenants::find(&state.ctx, &slug).await?;
-    match tenants::delete(&state.ctx, &tenant, query.confirm.as_deref().unwrap_or_default(), admin.actor(), &from.0).await? {
-        Deletion::Complete => Ok(HttpResponse::NoContent().finish()),
+    let deletion = tenants::delete(&state.ctx, &tenant, query.confirm.as_deref().unwrap_or_default(), admin.actor(), &from.0).await?;
+    let mut response = match deletion {
+        Deletion::Complete => HttpResponse::NoContent(),
         // Gone for everybody, but its rows take a while; its slug is free when they are gone.
-        Deletion::Continuing => Ok(HttpResponse::Accepted().finish()),
-    }
+        Deletion::Continuing => HttpResponse::Accepted(),
+    };
+    Ok(response.insert_header((LOCATION, format!("/admin/v1/deletions/{}", tenant.id))).finish())
+}
+
+/// The certificate of a deletion: the tenant is gone, so it is asked for by id.
+pub(crate) async fn deletion(state: web::Data<ApiState>, tenant: web::Path<String>) -> Result<HttpResponse, Problem> {
+    let tenant = tenant.parse().map_err(|_| Problem::not_found())?;
+    let certificate = tenants::deletion_certificate(&state.ctx, tenant).await?;
+    Ok(HttpResponse::Ok().json(json!({ "tenant_id": tenant, "certificate": certificate })))
 }

@@ -214,6 +214,7 @@ fn parameters() -> Value {
     json!({
         "slug": in_path("slug", text(), "The tenant's slug; under `/admin` its id will do as well."),
         "user": in_path("user", schemas::reference("UserId"), "The user's id."),
+        "tenant": in_path("tenant", schemas::reference("TenantId"), "The id of a tenant that was deleted."),
         "session": in_path("session", schemas::reference("SessionId"), "The session's id."),
         "kid": in_path("kid", text(), "The key's id."),
         "level": in_path("level", text(), "`entries`, or the level of the hashes."),
@@ -235,7 +236,7 @@ fn headers() -> Value {
     let text = || json!({ "type": "string" });
     json!({
         "X-Request-Id": header(text(), "The id of this request in logs and in the audit log: the sender's own, or a new one."),
-        "Location": header(text(), "The address of what was created."),
+        "Location": header(text(), "The address of what was created, or of the certificate of what was deleted."),
         "ETag": header(text(), "Changes with the keys; send it as `If-None-Match`."),
         "Cache-Control": header(text(), "How long the answer may be kept."),
         "Set-Cookie": header(text(), "The session's refresh token, for a login that asked for a cookie session and for what follows from it."),

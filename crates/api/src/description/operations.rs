@@ -113,6 +113,8 @@ pub(super) fn operations() -> Vec<(&'static str, &'static str, Operation)> {
             &[(200, Some("Metadata"), "The metadata.")]).with(&["Cache-Control"])),
         ("GET", "/.well-known/oauth-authorization-server/t/{slug}", op("issuer", "getAuthorizationServerMetadata", "The issuer's metadata, where RFC 8414 looks for it",
             &[(200, Some("Metadata"), "The metadata.")]).with(&["Cache-Control"])),
+        ("GET", "/.well-known/installation-jwks.json", Operation { media_type: "application/jwk-set+json",
+            ..op("issuer", "getInstallationJwks", "The public key that certificates of deletion are verified with", &[(200, Some("JwkSet"), "The key.")]).with(&["Cache-Control"]) }),
 
         ("POST", "/t/{slug}/login", op("tokens", "logIn", "Log in with a name and a password", &[(200, Some("Tokens"), "Logged in.")])
             .takes(Json("Login")).with(&["Set-Cookie", "Cache-Control"])
@@ -138,7 +140,8 @@ pub(super) fn operations() -> Vec<(&'static str, &'static str, Operation)> {
         ("PATCH", "/admin/v1/tenants/{slug}", op("tenants", "changeTenant", "Change a tenant's name or policy", &[(200, Some("Tenant"), "The tenant as it is now.")])
             .takes(Json("TenantChange")).refuses(&[(422, "`policy_refused`")])),
         ("DELETE", "/admin/v1/tenants/{slug}", op("tenants", "deleteTenant", "Delete a tenant and everything in it", &[(204, None, "Deleted."), (202, None, "Deleted for everybody; its rows are being erased, and its slug is free when they are gone.")])
-            .asks(&["confirm"]).refuses(&[(409, "`not_confirmed`")])),
+            .asks(&["confirm"]).with(&["Location"]).refuses(&[(409, "`not_confirmed`")])),
+        ("GET", "/admin/v1/deletions/{tenant}", op("tenants", "getDeletionCertificate", "The signed certificate of a tenant's deletion", &[(200, Some("Deletion"), "The certificate.")])),
         ("POST", "/admin/v1/tenants/{slug}/suspend", op("tenants", "suspendTenant", "Suspend a tenant: nobody logs in or refreshes", &[(200, Some("Tenant"), "The tenant as it is now.")])),
         ("POST", "/admin/v1/tenants/{slug}/resume", op("tenants", "resumeTenant", "Resume a suspended tenant", &[(200, Some("Tenant"), "The tenant as it is now.")])),
         ("GET", "/admin/v1/tenants/{slug}/events", op("tenants", "listEvents", "The audit log, newest first", &[(200, Some("EventPage"), "A page.")]).asks(PAGED)),

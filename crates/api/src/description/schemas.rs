@@ -232,6 +232,10 @@ pub(super) fn schemas() -> Value {
             "created_at": reference("Timestamp"), "updated_at": reference("Timestamp"),
         }))),
         ("TenantPage", page("Tenant")),
+        ("Deletion", answer("What is left of a deleted tenant.", json!({
+            "tenant_id": reference("TenantId"),
+            "certificate": said("A JWS (RFC 7515) by the installation's own key: which tenant, when, and what was destroyed."),
+        }))),
         ("TenantPolicy", answer("What a tenant decides for itself.", policy_members(answer))),
         ("TenantCreation", request("A new tenant.", &["slug", "name"], json!({
             "slug": reference("Slug"), "name": said("1 to 100 characters."), "policy": reference("TenantPolicyChange"),

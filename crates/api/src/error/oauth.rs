@@ -95,7 +95,7 @@ impl From<Fault> for OAuthError {
             let error = Self::new(
                 StatusCode::SERVICE_UNAVAILABLE,
                 "temporarily_unavailable",
-                "a part of this server is away; nothing was changed; try again",
+                "a part of this server is away; nothing was confirmed; try again",
             );
             return Self { retry_after: Some(1), ..error };
         }

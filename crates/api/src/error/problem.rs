@@ -112,8 +112,11 @@ impl ResponseError for Problem {
 impl From<Fault> for Problem {
     fn from(fault: Fault) -> Self {
         if super::log_fault(&fault) {
-            let problem =
-                Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", "A part of this server is away. Nothing was changed; try again.");
+            let problem = Self::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "unavailable",
+                "A part of this server is away. Nothing was confirmed: try again, and expect that what you asked for may have happened.",
+            );
             return Self { retry_after: Some(1), ..problem };
         }
         Self::new(

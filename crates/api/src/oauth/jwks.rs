@@ -27,3 +27,13 @@ pub(crate) async fn get(state: web::Data<ApiState>, slug: web::Path<String>, req
     }
     Ok(response.content_type("application/jwk-set+json").body(web::Bytes::copy_from_slice(&keys.jwks)))
 }
+
+/// `GET /.well-known/installation-jwks.json`: what certificates of deletion are verified with, also by whoever stored it long ago.
+pub(crate) async fn installation(state: web::Data<ApiState>) -> Result<HttpResponse, Problem> {
+    let notary = state.ctx.keys.notary().await.map_err(app::fault::Fault::from)?;
+    Ok(HttpResponse::Ok()
+        .insert_header((CACHE_CONTROL, "public, max-age=3600"))
+        .insert_header((header::ACCESS_CONTROL_ALLOW_ORIGIN, "*"))
+        .content_type("application/jwk-set+json")
+        .body(web::Bytes::copy_from_slice(&notary.jwks())))
+}

@@ -143,6 +143,17 @@ pub struct OrderedBy {
     pub request_id: Option<String>,
 }
 
+/// Signs what the installation itself vouches for, with a key that no tenant has.
+pub trait Notary: Send + Sync {
+    /// A JWS (RFC 7515, 7.1) of this payload, EdDSA (RFC 8037), with this `typ`.
+    ///
+    /// # Errors
+    /// When the library cannot sign.
+    fn certify(&self, typ: &str, payload: &serde_json::Value) -> Result<String, KeyFault>;
+    /// The installation's JWK Set (RFC 7517, 5), ready to be sent.
+    fn jwks(&self) -> Arc<[u8]>;
+}
+
 #[async_trait]
 pub trait Keys: Send + Sync {
     /// The public side; wakes the tenant when it sleeps. Opens no private key.
@@ -154,9 +165,13 @@ pub trait Keys: Send + Sync {
     async fn execute(&self, tenant: TenantId, command: KeyCommand, by: OrderedBy) -> Result<KeyChange, KeyCommandError>;
     /// Makes the first ring of a tenant by the default policy, as of the tenant's `created_at`, and begins its key log.
     /// Algorithms whose keys take long and are not in the pool are left to the rotation clock.
-    fn prepare(&self, tenant: &Tenant, by: &Actor) -> Result<NewRing, KeyFault>;
+    async fn prepare(&self, tenant: &Tenant, by: &Actor) -> Result<NewRing, KeyFault>;
     /// Forgets a tenant that was deleted.
     fn forget(&self, tenant: TenantId);
     /// HMAC-SHA-256 by the installation's own secret, for the platform admin's tokens.
     async fn installation_mac(&self, message: &[u8]) -> Result<[u8; 32], KeyFault>;
+    /// Who signs for the installation itself.
+    async fn notary(&self) -> Result<Arc<dyn Notary>, KeyFault>;
+    /// Tenants whose secrets did not open when they were last asked for, at most ten.
+    fn sealed_away(&self) -> Vec<TenantId>;
 }

@@ -2,6 +2,7 @@
 //! who says what other nodes changed ([`changes`]), and the time and chance of day ([`world`]).
 
 pub mod changes;
+pub mod custody;
 pub mod keys;
 pub mod store;
 pub mod world;

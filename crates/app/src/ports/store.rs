@@ -21,6 +21,9 @@ use domain::token::family::{RefreshFamily, Revocation};
 use domain::user::User;
 use transparency::tree::{Hash, Node};
 
+pub use crate::ports::custody::{
+    CustodyStore, Destroyed, FirstFormatSecret, KekUse, KeyOwner, OwnedDataKey, Retirement, SealedDataKey, SealedSecret, SecretStore,
+};
 use crate::tokens::judgement::{Judgement, RefreshAttempt};
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -57,7 +60,7 @@ pub trait Store: Send + Sync {
 
 /// All that one tenant owns, inside one transaction.
 #[async_trait]
-pub trait TenantTx: TenantStore + UserStore + FamilyStore + RingStore + KeyLogStore + GuessStore + AuditStore + Send {
+pub trait TenantTx: TenantStore + UserStore + FamilyStore + RingStore + KeyLogStore + SecretStore + GuessStore + AuditStore + Send {
     fn tenant_id(&self) -> TenantId;
     /// Makes everything durable, or nothing.
     async fn commit(self: Box<Self>) -> Stored<()>;
@@ -74,12 +77,22 @@ pub trait TenantStore: Send {
     async fn tenant_locked(&mut self) -> Stored<Option<Tenant>>;
     /// Replaces everything but the id and the slug. `Conflict` when there is no such tenant, or no more.
     async fn tenant_update(&mut self, tenant: &Tenant) -> Stored<()>;
-    /// From the commit on, nobody finds the tenant: not by id or slug, and not with a refresh token. Its keys are destroyed.
-    /// What else it owns goes by [`Self::tenant_erase`], and its slug stays taken until then. `Conflict` as for update.
-    async fn tenant_delete(&mut self, at: Timestamp) -> Stored<()>;
-    /// Removes up to `limit` rows of what a deleted tenant still owns, its own row last, but not its audit log and the kids that
-    /// must never be used again. Answers whether nothing is left. Callers take turns.
+    /// From the commit on, nobody finds the tenant: not by id or slug, and not with a refresh token. Its keys are destroyed, the
+    /// data key first: what is left of its secrets anywhere is noise from then on. What else it owns goes by
+    /// [`Self::tenant_erase`], and its slug stays taken until then. `Conflict` as for update.
+    async fn tenant_delete(&mut self, at: Timestamp) -> Stored<Destroyed>;
+    /// Keeps the certificate of this tenant's deletion for good.
+    async fn deletion_certify(&mut self, certificate: &str, at: Timestamp) -> Stored<()>;
+    /// Removes up to `limit` rows of what a deleted tenant still owns, its own row last, but not its audit log, the kids that
+    /// must never be used again and the certificate of its deletion. Answers whether nothing is left. Callers take turns.
     async fn tenant_erase(&mut self, limit: u32) -> Stored<bool>;
+}
+
+/// A user with the password's hash, if there is one: for whoever checks passwords, and nobody else.
+#[derive(Debug, Clone)]
+pub struct Account {
+    pub user: User,
+    pub phc: Option<Secret<String>>,
 }
 
 #[async_trait]
@@ -88,14 +101,15 @@ pub trait UserStore: Send {
     async fn user_insert(&mut self, user: &User, phc: Option<&Secret<String>>) -> Stored<()>;
     /// In a transaction that may write, the user's row stays locked until it ends.
     async fn user_by_id(&mut self, id: UserId) -> Stored<Option<User>>;
-    async fn user_by_login(&mut self, name: &LoginName) -> Stored<Option<User>>;
+    async fn account_by_login(&mut self, name: &LoginName) -> Stored<Option<Account>>;
+    /// Locks like [`Self::user_by_id`].
+    async fn account_by_id(&mut self, id: UserId) -> Stored<Option<Account>>;
     /// Replaces everything but the id and the hash. `Conflict` as for insert.
     async fn user_update(&mut self, user: &User) -> Stored<()>;
     /// Removes the user with its hash, families and known sources. Answers whether there was one.
     async fn user_delete(&mut self, id: UserId) -> Stored<bool>;
     /// Users in the order of their ids, after `after`.
     async fn users_page(&mut self, after: Option<UserId>, limit: u32) -> Stored<Vec<User>>;
-    async fn password_hash(&mut self, id: UserId) -> Stored<Option<Secret<String>>>;
     async fn password_hash_set(&mut self, id: UserId, phc: &Secret<String>) -> Stored<()>;
 }
 
@@ -112,35 +126,6 @@ pub trait FamilyStore: Send {
     async fn families_last_end(&mut self) -> Stored<Option<Timestamp>>;
     /// Revokes all that are not revoked yet; answers how many.
     async fn families_revoke(&mut self, user: UserId, revocation: Revocation) -> Stored<u64>;
-}
-
-/// A secret as it lies in the database: sealed with the tenant's data key.
-#[derive(Clone, PartialEq, Eq)]
-pub struct SealedSecret {
-    /// What it is: a kid for a signing key, `refresh-token/{version}` for a token secret,
-    /// `key-log` for the key that the key log is signed with.
-    pub name: String,
-    /// Nonce, ciphertext and tag.
-    pub sealed: Vec<u8>,
-}
-
-/// The tenant's data key, sealed with a key-encryption key.
-#[derive(Clone, PartialEq, Eq)]
-pub struct SealedDataKey {
-    pub kek_id: String,
-    pub sealed: Vec<u8>,
-}
-
-impl std::fmt::Debug for SealedSecret {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("SealedSecret").field("name", &self.name).finish_non_exhaustive()
-    }
-}
-
-impl std::fmt::Debug for SealedDataKey {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("SealedDataKey").field("kek_id", &self.kek_id).finish_non_exhaustive()
-    }
 }
 
 /// A change of a ring, as one write.
@@ -188,15 +173,13 @@ impl LogGrowth {
 
 #[async_trait]
 pub trait RingStore: Send {
-    /// The first ring of a new tenant (`change.ring.generation` is 1), with its log. `Conflict` when a kid was ever used before.
+    /// The first ring of a new tenant (`change.ring.generation` is 1), with its data key and its log. `Conflict` when a kid was ever used before.
     async fn ring_insert(&mut self, data_key: &SealedDataKey, change: &RingChange) -> Stored<()>;
     async fn ring(&mut self) -> Stored<Option<KeyRing>>;
     /// Writes the ring if the stored generation is still `change.ring.generation - 1`; claims the new kids for ever, appends to
     /// the key log and leaves a notice for other nodes. `Conflict` otherwise, when a kid was ever used before, or when the log
     /// has another size than the one that `change.log` begins at.
     async fn ring_replace(&mut self, change: &RingChange) -> Stored<()>;
-    async fn data_key(&mut self) -> Stored<Option<SealedDataKey>>;
-    async fn sealed_secrets(&mut self) -> Stored<Vec<SealedSecret>>;
 }
 
 /// The public log of a tenant's keys. It grows with the ring alone: [`RingStore::ring_insert`] and [`RingStore::ring_replace`].
@@ -215,12 +198,15 @@ pub type GuessSubject = [u8; 32];
 
 #[async_trait]
 pub trait GuessStore: Send {
-    /// The counter, locked until the transaction ends, so that parallel attempts are counted one after the other.
-    async fn guess_counter(&mut self, scope: GuessScope, subject: &GuessSubject) -> Stored<GuessCounter>;
-    async fn guess_counter_set(&mut self, scope: GuessScope, subject: &GuessSubject, counter: GuessCounter, now: Timestamp) -> Stored<()>;
+    /// The counters in the order asked for, locked until the transaction ends, so that parallel attempts are counted one after the
+    /// other. Whoever asks for the same ones asks in the same order.
+    async fn guess_counters(&mut self, asked: &[(GuessScope, GuessSubject)]) -> Stored<Vec<GuessCounter>>;
+    async fn guess_counters_set(&mut self, counters: &[(GuessScope, GuessSubject, GuessCounter)], now: Timestamp) -> Stored<()>;
     async fn guess_counter_clear(&mut self, scope: GuessScope, subject: &GuessSubject) -> Stored<()>;
-    /// Whether the user has logged in from there since `since`.
-    async fn source_is_known(&mut self, user: UserId, source: &GuessSubject, since: Timestamp) -> Stored<bool>;
+    /// One attempt less, where there is one.
+    async fn guess_forgive(&mut self, scope: GuessScope, subject: &GuessSubject) -> Stored<()>;
+    /// When the user last logged in from there, as far as that was remembered.
+    async fn source_seen(&mut self, user: UserId, source: &GuessSubject) -> Stored<Option<Timestamp>>;
     async fn source_remember(&mut self, user: UserId, source: &GuessSubject, now: Timestamp) -> Stored<()>;
 }
 
@@ -267,7 +253,7 @@ impl Leftover {
 
 /// Work across tenants. Nothing here shows a user, a family or a secret of a tenant, and a deleted tenant is none.
 #[async_trait]
-pub trait PlatformTx: Send {
+pub trait PlatformTx: CustodyStore + Send {
     async fn tenant_by_slug(&mut self, slug: &Slug) -> Stored<Option<Tenant>>;
     async fn tenant_by_id(&mut self, id: TenantId) -> Stored<Option<Tenant>>;
     /// Tenants that were deleted but have not been erased yet, those that wait longest first.
@@ -281,9 +267,5 @@ pub trait PlatformTx: Send {
     async fn ring_generations(&mut self, tenants: &[TenantId]) -> Stored<Vec<RingMark>>;
     /// Removes up to `limit` of these that were over before `before`, whosever they are; answers how many.
     async fn sweep(&mut self, what: Leftover, before: Timestamp, limit: u32) -> Stored<u64>;
-    /// A secret of the whole installation, sealed with a key-encryption key; `None` when it has none of this name yet.
-    async fn installation_secret(&mut self, name: &str) -> Stored<Option<SealedDataKey>>;
-    /// Stores it unless there is one; answers the one that counts.
-    async fn installation_secret_init(&mut self, name: &str, secret: &SealedDataKey) -> Stored<SealedDataKey>;
     async fn commit(self: Box<Self>) -> Stored<()>;
 }

@@ -5,8 +5,8 @@
 //!
 //! Invariant: no transaction is open while a key is made; what is to be done is decided by [`domain::keys::plan`] alone.
 
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use actix::{Actor, ActorContext, AtomicResponse, Context, Handler, WrapFuture};
 use app::ports::keys::{KeyChange, KeyCommand, KeyCommandError, KeyFault, OrderedBy, PublishedKeys};
@@ -25,8 +25,9 @@ use crate::key_log::{KeyLog, origin};
 use crate::keygen::{GeneratedKey, generate};
 use crate::messages::{Execute, Passivate, Refresh, Unseal, Wake};
 use crate::node::Node;
-use crate::seal::DataKey;
-use crate::signer::{TenantSigner, token_secret_name};
+use crate::rewrap::take_over;
+use crate::seal::{DataKey, SecretName};
+use crate::signer::TenantSigner;
 use crate::snapshot::Snapshots;
 
 /// How many askers may wait before the next one is held back.
@@ -41,11 +42,13 @@ struct Work {
     tenant: TenantId,
     node: Arc<Node>,
     snapshots: Arc<Snapshots>,
+    /// The tenant's data key, opened at first use. It is wiped when the actor leaves.
+    data_key: Mutex<Option<Arc<DataKey>>>,
 }
 
 impl TenantKeys {
     pub(crate) fn new(tenant: TenantId, node: Arc<Node>, snapshots: Arc<Snapshots>) -> Self {
-        Self { work: Arc::new(Work { tenant, node, snapshots }) }
+        Self { work: Arc::new(Work { tenant, node, snapshots, data_key: Mutex::default() }) }
     }
 }
 
@@ -147,16 +150,28 @@ impl Work {
         if let Some(signer) = self.snapshots.signer(at_least) {
             return Ok(signer);
         }
-        // Where a transaction does not see one single moment, a change may fall between two reads; it falls once.
-        for _ in 0..2 {
+        let unsealed = self.read_and_open(at_least).await;
+        self.node.note(self.tenant, &unsealed);
+        unsealed
+    }
+
+    async fn read_and_open(&self, at_least: u64) -> Result<Arc<TenantSigner>, KeyFault> {
+        // Where a transaction does not see one single moment, a change may fall between two reads; it falls once. A ring of
+        // the first format is sealed anew before it is opened.
+        for _ in 0..3 {
             let mut tx = self.node.store.begin_read(self.tenant).await.map_err(KeyFault::from)?;
             let (ring, data_key) = read_sealed(&mut *tx).await?;
             let sealed = tx.sealed_secrets().await.map_err(KeyFault::from)?;
             drop(tx);
+            if data_key.version == 0 {
+                take_over(&*self.node.store, &self.node.custody, self.tenant).await?;
+                continue;
+            }
             if ring.generation < at_least {
                 return Err(KeyFault::Unavailable(format!("the ring is at generation {}, not at {at_least} yet", ring.generation)));
             }
-            if let Some(signer) = self.open(&ring, &data_key, &sealed)? {
+            let data_key = self.data_key(&data_key).await?;
+            if let Some(signer) = TenantSigner::open(self.tenant, &ring, &data_key, &sealed)? {
                 self.publish(ring)?;
                 return Ok(self.snapshots.unseal(signer));
             }
@@ -164,9 +179,19 @@ impl Work {
         Err(KeyFault::Sealed(format!("the ring of {} lacks private keys", self.tenant)))
     }
 
-    fn open(&self, ring: &KeyRing, data_key: &SealedDataKey, sealed: &[SealedSecret]) -> Result<Option<TenantSigner>, KeyFault> {
-        let data_key = DataKey::open(self.tenant, &self.node.kek, data_key)?;
-        TenantSigner::open(self.tenant, ring, &data_key, sealed)
+    /// The data key of this row, open; asks the key-encryption key only the first time.
+    async fn data_key(&self, sealed: &SealedDataKey) -> Result<Arc<DataKey>, KeyFault> {
+        let kept = || self.data_key.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(open) = kept().as_ref().filter(|open| open.id() == sealed.id) {
+            return Ok(Arc::clone(open));
+        }
+        let sealed = match sealed.version {
+            0 => &take_over(&*self.node.store, &self.node.custody, self.tenant).await?,
+            _ => sealed,
+        };
+        let open = Arc::new(self.node.custody.unwrap(self.tenant, sealed).await?);
+        *kept() = Some(Arc::clone(&open));
+        Ok(open)
     }
 
     /// Plans, makes keys, commits, publishes. A lost race is planned anew once, on what the winner left.
@@ -201,7 +226,10 @@ impl Work {
         }
 
         let made = self.make_keys(&plan, spare).await?;
-        let committed = self.commit(&before, &policy, &plan, &made, by).await;
+        let data_key = self.data_key(&before.data_key).await;
+        self.node.note(self.tenant, &data_key);
+        let data_key = data_key?;
+        let committed = self.commit(&before, &policy, &plan, &made, &data_key, by).await;
         let next = match committed {
             Ok(next) => next,
             Err(lost) => {
@@ -235,13 +263,13 @@ impl Work {
         policy: &RotationPolicy,
         plan: &Plan,
         made: &[GeneratedKey],
+        data_key: &DataKey,
         by: &OrderedBy,
     ) -> Result<KeyRing, Lost> {
-        let Before { ring, data_key, secrets, tenant, log_tip } = before;
-        let open = DataKey::open(self.tenant, &self.node.kek, data_key)?;
-        let mut change = ring_change(ring, policy, plan, made, &open, &*self.node.entropy)?;
+        let Before { ring, secrets, tenant, log_tip, .. } = before;
+        let mut change = ring_change(ring, policy, plan, made, data_key, &*self.node.entropy)?;
         let origin = origin(tenant, &self.node.base_url);
-        let log = KeyLog { origin, open: &open, sealed: KeyLog::key_of(secrets), tip: log_tip.as_ref() };
+        let log = KeyLog { origin, open: data_key, sealed: KeyLog::key_of(secrets), tip: log_tip.as_ref() };
         log.tell(Some(ring), &mut change, &by.actor, plan.at)?;
         let mut tx = self.node.store.begin(self.tenant).await.map_err(lost)?;
         tx.ring_replace(&change).await.map_err(lost)?;
@@ -305,17 +333,18 @@ pub(crate) fn ring_change(
 ) -> Result<RingChange, KeyFault> {
     let public: Vec<_> = made.iter().map(|key| NewPublicKey { kid: key.kid.clone(), public: key.public.clone() }).collect();
     let next = plan.apply(ring, policy, &public);
-    let mut new_secrets = made.iter().map(|key| data_key.seal(key.kid.as_str(), &key.private)).collect::<Result<Vec<_>, _>>()?;
+    let mut new_secrets =
+        made.iter().map(|key| data_key.seal(&SecretName::signing_key(&key.kid), &key.private)).collect::<Result<Vec<_>, _>>()?;
     if let Some(new) = plan.new_token_secret {
         let mut secret = Zeroizing::new([0; 32]);
         entropy.fill(&mut *secret);
-        new_secrets.push(data_key.seal(&token_secret_name(new.version), &*secret)?);
+        new_secrets.push(data_key.seal(&SecretName::token_secret(new.version), &*secret)?);
     }
     let ended = plan.retire.iter().chain(plan.revoke.iter().map(|(kid, _)| kid)).map(Kid::to_string);
     Ok(RingChange {
         next_due_at: plan::next_due(&next, policy, plan.at),
         new_secrets,
-        destroyed: ended.chain(plan.destroy_token_secrets.iter().map(|version| token_secret_name(*version))).collect(),
+        destroyed: ended.chain(plan.destroy_token_secrets.iter().map(|version| SecretName::token_secret(*version).name)).collect(),
         ring: next,
         log: None,
     })

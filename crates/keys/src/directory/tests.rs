@@ -22,36 +22,39 @@ use testkit::sample;
 use transparency::note::{self, Head};
 use transparency::tree::{Frontier, leaf_hash};
 
+use zeroize::Zeroizing;
+
 use super::*;
+use crate::kek::{Kek, KekFault, Keks, LocalKek};
 use crate::node::fakes::{ISSUER, NOW, OsEntropy, claims, tenant};
 
 struct World {
-    kek: String,
+    kek: Keks,
     store: MemoryStore,
     clock: Arc<TestClock>,
 }
 
 impl World {
     fn new() -> Self {
-        let kek = Kek::generate(&OsEntropy).to_file_text().expose().clone();
-        Self { kek, store: MemoryStore::default(), clock: Arc::new(TestClock::new(NOW)) }
+        Self { kek: any_kek(), store: MemoryStore::default(), clock: Arc::new(TestClock::new(NOW)) }
     }
 
-    fn node_with(&self, kek: &str) -> Arc<KeyDirectory> {
+    fn node_with(&self, kek: Keks) -> Arc<KeyDirectory> {
         self.start(kek, "https://id.example", 10_000)
     }
 
     fn node_keeping(&self, most_awake: usize) -> Arc<KeyDirectory> {
-        self.start(&self.kek, "https://id.example", most_awake)
+        self.start(self.kek.clone(), "https://id.example", most_awake)
     }
 
     fn node_at(&self, base_url: &str) -> Arc<KeyDirectory> {
-        self.start(&self.kek, base_url, 10_000)
+        self.start(self.kek.clone(), base_url, 10_000)
     }
 
-    fn start(&self, kek: &str, base_url: &str, most_awake: usize) -> Arc<KeyDirectory> {
+    fn start(&self, kek: Keks, base_url: &str, most_awake: usize) -> Arc<KeyDirectory> {
+        let custody = futures_util::FutureExt::now_or_never(Custody::open(Arc::new(kek))).unwrap().unwrap();
         let settings = KeySettings {
-            kek: Kek::from_file_text(kek).unwrap(),
+            custody: Arc::new(custody),
             base_url: base_url.to_owned(),
             timing: NodeTiming::default(),
             rsa_pool: 0,
@@ -63,12 +66,12 @@ impl World {
     }
 
     fn node(&self) -> Arc<KeyDirectory> {
-        self.node_with(&self.kek)
+        self.node_with(self.kek.clone())
     }
 
     async fn create(&self, node: &KeyDirectory, tenant: TenantId) {
         let row = Tenant { id: tenant, created_at: NOW, ..sample::tenant() };
-        let new = node.prepare(&row, &audit::Actor::PlatformAdmin).unwrap();
+        let new = node.prepare(&row, &audit::Actor::PlatformAdmin).await.unwrap();
         let mut tx = self.store.begin(tenant).await.unwrap();
         tx.tenant_insert(&row).await.unwrap();
         tx.ring_insert(&new.data_key, &new.change).await.unwrap();
@@ -106,6 +109,10 @@ impl World {
     fn events(&self) -> Vec<AuditEvent> {
         self.store.audit_log().into_iter().map(|record| record.event).collect()
     }
+}
+
+fn any_kek() -> Keks {
+    Keks::new(vec![Arc::new(LocalKek::generate(&OsEntropy))], None).unwrap()
 }
 
 fn run<F: Future<Output = ()>>(test: impl FnOnce(World) -> F) {
@@ -431,11 +438,12 @@ fn a_tenant_without_a_ring_is_forgotten() {
 fn a_wrong_key_encryption_key_hides_private_keys_only() {
     run(|world| async move {
         world.create(&world.node(), tenant(1)).await;
-        let other = Kek::generate(&OsEntropy);
-        let node = world.node_with(other.to_file_text().expose());
+        let other = any_kek();
+        let node = world.node_with(other.clone());
         assert!(node.published(tenant(1)).await.is_ok());
         let Err(KeyFault::Sealed(why)) = node.signer(tenant(1), 0).await.map(|_| ()) else { panic!("opened") };
-        assert!(why.contains(other.id()), "{why}");
+        assert!(why.contains(other.primary().id()), "{why}");
+        assert_eq!((node.sealed_away(), node.stats().sealed_away), (vec![tenant(1)], 1), "it is named");
         assert!(node.execute(tenant(1), rotate(), by()).await.is_err());
         assert_eq!(node.published(tenant(1)).await.unwrap().ring.generation, 1);
     });
@@ -566,7 +574,7 @@ fn the_installation_has_one_secret_for_all_nodes() {
         let mac = here.installation_mac(b"token").await.unwrap();
         assert_eq!(there.installation_mac(b"token").await, Ok(mac));
         assert_ne!(there.installation_mac(b"other").await, Ok(mac));
-        let stranger = world.node_with(Kek::generate(&OsEntropy).to_file_text().expose());
+        let stranger = world.node_with(any_kek());
         assert!(matches!(stranger.installation_mac(b"token").await, Err(KeyFault::Sealed(_))));
     });
 }
@@ -609,5 +617,85 @@ fn under_another_address_the_log_goes_on_under_another_name_and_the_same_key() {
         assert_eq!(after.origin, before.origin.replace("id.example", "login.example:8080"));
         assert_eq!(entries[..told.len()], told);
         world.check_log(tenant(1)).await;
+    });
+}
+
+/// Counts how often it is asked, and opens nothing once it is told so.
+struct Counting {
+    inner: LocalKek,
+    unwraps: std::sync::atomic::AtomicU32,
+}
+
+#[async_trait]
+impl Kek for Counting {
+    fn id(&self) -> &str {
+        self.inner.id()
+    }
+    fn provider(&self) -> &'static str {
+        "counting"
+    }
+    async fn wrap(&self, context: &[u8], key: &[u8; 32]) -> Result<Vec<u8>, KekFault> {
+        self.inner.wrap(context, key).await
+    }
+    async fn unwrap(&self, context: &[u8], wrapped: &[u8]) -> Result<Zeroizing<Vec<u8>>, KekFault> {
+        self.unwraps.fetch_add(1, Ordering::SeqCst);
+        self.inner.unwrap(context, wrapped).await
+    }
+}
+
+#[test]
+fn the_key_encryption_key_is_asked_once_while_a_tenant_is_awake() {
+    run(|world| async move {
+        let kek = Arc::new(Counting { inner: LocalKek::generate(&OsEntropy), unwraps: 0.into() });
+        let node = world.node_with(Keks::new(vec![Arc::clone(&kek) as Arc<dyn Kek>], None).unwrap());
+        world.create(&node, tenant(1)).await;
+        node.published(tenant(1)).await.unwrap();
+        assert_eq!(kek.unwraps.load(Ordering::SeqCst), 0, "the JWKS needs no key");
+        for _ in 0..5 {
+            node.signer(tenant(1), 0).await.unwrap().sign(&mut claims(), NOW).unwrap();
+        }
+        node.execute(tenant(1), rotate(), by()).await.unwrap();
+        node.signer(tenant(1), 2).await.unwrap();
+        assert_eq!(kek.unwraps.load(Ordering::SeqCst), 1);
+        node.forget(tenant(1));
+        node.signer(tenant(1), 2).await.unwrap();
+        assert_eq!(kek.unwraps.load(Ordering::SeqCst), 2, "what was open went with the actor");
+    });
+}
+
+#[test]
+fn a_data_key_of_another_tenant_or_of_an_older_version_harms_only_its_row() {
+    run(|world| async move {
+        let node = world.node();
+        world.create(&node, tenant(1)).await;
+        world.create(&node, tenant(2)).await;
+        let sealed_of = async |tenant| world.store.begin_read(tenant).await.unwrap().data_key().await.unwrap().unwrap().sealed;
+        let (whole, stolen) = (sealed_of(tenant(1)).await, sealed_of(tenant(2)).await);
+        world.store.data_key_tamper(tenant(1), |key| key.sealed = stolen);
+        assert!(matches!(node.signer(tenant(1), 0).await, Err(KeyFault::Sealed(_))));
+        assert!(node.signer(tenant(2), 0).await.is_ok());
+        assert_eq!(node.sealed_away(), [tenant(1)]);
+        world.store.data_key_tamper(tenant(1), |key| key.sealed = whole);
+        assert!(node.signer(tenant(1), 0).await.is_ok());
+        assert_eq!(node.sealed_away(), [], "mended, and forgotten");
+    });
+}
+
+#[test]
+fn the_installation_certifies_what_its_published_key_verifies() {
+    run(|world| async move {
+        let (here, there) = (world.node(), world.node());
+        let certificate = here.notary().await.unwrap().certify("note+jwt", &serde_json::json!({ "said": "so" })).unwrap();
+        let jwks: jsonwebtoken::jwk::JwkSet = serde_json::from_slice(&there.notary().await.unwrap().jwks()).unwrap();
+        let header = jsonwebtoken::decode_header(&certificate).unwrap();
+        assert_eq!(header.typ.as_deref(), Some("note+jwt"));
+        let key = jsonwebtoken::DecodingKey::from_jwk(jwks.find(header.kid.as_deref().unwrap()).unwrap()).unwrap();
+        let mut rules = jsonwebtoken::Validation::new(jsonwebtoken::Algorithm::EdDSA);
+        rules.required_spec_claims.clear();
+        rules.validate_exp = false;
+        let said = jsonwebtoken::decode::<serde_json::Value>(&certificate, &key, &rules).unwrap();
+        assert_eq!(said.claims, serde_json::json!({ "said": "so" }));
+        let forged = certificate.replacen('.', ".e", 1);
+        assert!(jsonwebtoken::decode::<serde_json::Value>(&forged, &key, &rules).is_err());
     });
 }

@@ -10,6 +10,7 @@ use domain::time::Ttl;
 use storage::SqlStore;
 
 use super::{Failed, say};
+use crate::custody;
 use crate::settings::Settings;
 use crate::wire::{self, SystemClock, SystemEntropy};
 
@@ -18,8 +19,8 @@ pub(super) async fn run(settings: &Settings, ttl: Ttl) -> Result<(), Failed> {
     if !store.database().pending_migrations().await?.is_empty() {
         return Err("the database's schema is not up to date: run `claviger migrate`, or start `claviger serve`".into());
     }
-    let kek = wire::kek_or_new(settings, &store).await?;
-    let directory = wire::visit(settings, kek, Arc::new(store.clone()));
+    let custody = Arc::new(custody::open_or_new(settings, &store).await?);
+    let directory = wire::visit(settings, custody, Arc::new(store.clone()));
     let mut entropy = [0; 10];
     SystemEntropy.fill(&mut entropy);
     let token = PlatformToken::issue(directory.as_ref(), entropy, ttl, SystemClock.now()).await;

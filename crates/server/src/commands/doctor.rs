@@ -1,17 +1,20 @@
 //! `claviger doctor`: looks at everything a server needs, changes nothing, and says what to do.
 //!
-//! Invariant: makes no file, no table and no key; a check that could not be made is said to be so.
+//! Invariant: makes no file, no table and no key-encryption key (what the first format sealed is sealed anew when it is opened, here
+//! as everywhere); a check that could not be made is said to be so.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use app::ports::keys::Keys;
+use app::ports::keys::{KeyFault, Keys};
 use app::ports::store::Store;
 use app::ports::world::Clock;
-use keys::Kek;
+use domain::ids::TenantId;
+use keys::Custody;
 use storage::SqlStore;
 
 use super::{Failed, say};
+use crate::custody;
 use crate::settings::{BadSettings, Settings};
 use crate::wire::{self, SystemClock};
 
@@ -47,24 +50,21 @@ pub(super) async fn run(settings: Result<Settings, BadSettings>) -> Result<(), F
     report.line("clock", clock());
     if let Some(settings) = settings {
         report.line("traces", collector(&settings.telemetry.otlp_endpoint).await);
-        let kek = match wire::kek_given(&settings) {
+        let custody = match custody::given(&settings) {
             Ok(None) if is_new(&settings) => {
                 skipped("kek", format_args!("{}: the first `claviger serve` makes it", settings.keys.kek_file.display()));
                 None
             }
-            Ok(None) => report.line("kek", Err::<(Kek, _), _>(kek_lost(&settings))),
-            Ok(Some(kek)) => {
-                let detail = format!("{} holds key {}", settings.keys.kek_file.display(), kek.id());
-                report.line("kek", Ok::<_, String>((kek, detail)))
-            }
+            Ok(None) => report.line("kek", Err::<(Arc<Custody>, _), _>(kek_lost(&settings))),
+            Ok(Some(_)) => report.line("kek", kek(&settings).await),
             Err(error) => report.line("kek", Err(error)),
         };
         if is_new(&settings) {
             skipped("database", format_args!("{}: the first `claviger serve` makes it", settings.database.shown()));
         } else if let Some(store) = report.line("database", database(&settings).await) {
             let is_migrated = report.line("schema", schema(&store).await).is_some();
-            if let (Some(kek), true) = (kek, is_migrated) {
-                report.line("keys", sealed(&settings, kek, &store).await);
+            if let (Some(custody), true) = (custody, is_migrated) {
+                report.line("keys", sealed(&settings, custody, &store).await);
             } else {
                 skipped("keys", "not looked at: needs the kek, the database and its schema");
             }
@@ -134,21 +134,57 @@ async fn schema(store: &SqlStore) -> Result<((), String), String> {
     }
 }
 
-/// Whether the key-encryption key opens what lies in this database.
-async fn sealed(settings: &Settings, kek: Kek, store: &SqlStore) -> Result<((), String), String> {
-    let is_there = wire::has_sealed_anything(store).await.map_err(|error| error.to_string())?;
+/// Whether the key-encryption keys are there and work.
+async fn kek(settings: &Settings) -> Result<(Arc<Custody>, String), String> {
+    let custody = custody::open(settings).await.map_err(|error| error.to_string())?;
+    let keks = custody.keks();
+    let mut said = Vec::new();
+    for kek in keks.iter() {
+        keys::kek::check(&**kek).await.map_err(|fault| format!("{} ({}) does not work: {fault}", kek.id(), kek.provider()))?;
+        said.push(format!("{} ({})", kek.id(), kek.provider()));
+    }
+    Ok((Arc::new(custody), format!("{} work; the primary one is {}", said.join(", "), keks.primary().id())))
+}
+
+/// Whether the key-encryption keys open what lies in this database: the data key and the secrets of every tenant.
+async fn sealed(settings: &Settings, custody: Arc<Custody>, store: &SqlStore) -> Result<((), String), String> {
+    let is_there = custody::has_sealed_anything(store).await.map_err(|error| error.to_string())?;
     if !is_there {
         return Ok(((), "nothing is sealed yet".to_owned()));
     }
-    let id = kek.id().to_owned();
-    let directory = wire::visit(settings, kek, Arc::new(store.clone()));
-    let opened = directory.installation_mac(b"doctor").await;
+    let shared: Arc<dyn Store> = Arc::new(store.clone());
+    let directory = wire::visit(settings, custody, Arc::clone(&shared));
+    let outcome = all_open(&*shared, directory.as_ref()).await;
     directory.shutdown().await;
-    match opened {
-        Ok(_) => Ok(((), format!("key {id} opens what this database holds"))),
-        Err(fault) => Err(format!(
-            "key {id} does not open what this database holds ({fault}): set keys.kek_file (CLAVIGER__KEYS__KEK_FILE) to the key it was \
-             sealed with"
-        )),
+    outcome.map(|count| ((), format!("the secrets of {count} tenants and of the installation open")))
+}
+
+/// Opens everything, one tenant after the other; the first ten that do not open are named.
+async fn all_open(store: &dyn Store, keys: &dyn Keys) -> Result<u64, String> {
+    const PAGE: u32 = 500;
+    let look = |what: String| move |error: &dyn std::fmt::Display| format!("{what}: {error}");
+    let wanted = "the installation's own secrets do not open: set keys.kek_file (CLAVIGER__KEYS__KEK_FILE) or keys.keks to the keys they were \
+                  sealed with";
+    keys.installation_mac(b"doctor").await.map_err(|fault| look(wanted.to_owned())(&fault))?;
+    let (mut opened, mut shut, mut after) = (0, Vec::new(), None);
+    loop {
+        let page = async { store.begin_platform().await?.data_keys_page(None, after, PAGE).await }.await;
+        let page = page.map_err(|error| look("the data keys cannot be read".to_owned())(&error))?;
+        let Some(last) = page.last() else { break };
+        after = Some(last.owner);
+        for tenant in page.iter().map(|key| key.owner).filter(|owner| *owner != TenantId::INSTALLATION) {
+            match keys.signer(tenant, 0).await {
+                Ok(_) => opened += 1,
+                // Deleted in between.
+                Err(KeyFault::NoRing) => {}
+                Err(fault) => shut.push(format!("{tenant} ({fault})")),
+            }
+            keys.forget(tenant);
+        }
     }
+    if shut.is_empty() {
+        return Ok(opened);
+    }
+    let (count, first) = (shut.len(), shut.iter().take(10).cloned().collect::<Vec<_>>().join("; "));
+    Err(format!("{opened} tenants open, {count} do not: {first}. Bring the keys they were sealed with, or restore their rows"))
 }

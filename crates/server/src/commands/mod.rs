@@ -6,6 +6,7 @@ mod admin_token;
 mod audit_log;
 mod demo;
 mod doctor;
+mod kek;
 mod migrate;
 mod serve;
 
@@ -45,6 +46,11 @@ enum Command {
         #[command(subcommand)]
         command: AdminCommand,
     },
+    /// The key-encryption keys: what lies under each, wrapping everything anew, retiring one. Servers may be running.
+    Kek {
+        #[command(subcommand)]
+        command: KekCommand,
+    },
     /// What everybody may check about an issuer's keys.
     Keys {
         #[command(subcommand)]
@@ -52,6 +58,23 @@ enum Command {
     },
     /// Play the whole story over real HTTP on a free port, and check every step.
     Demo,
+}
+
+#[derive(Debug, Subcommand)]
+enum KekCommand {
+    /// List them, say which work, and how many data keys need each.
+    Status,
+    /// Wrap every data key with the primary key. It can be stopped and run again at any time.
+    Rotate {
+        /// Make a new key first, as the primary one in keys.kek_file; for one node with SQLite.
+        #[arg(long)]
+        new: bool,
+    },
+    /// Have the database refuse a key from now on, if nothing needs it any more.
+    Retire {
+        /// The key's id.
+        id: String,
+    },
 }
 
 #[derive(Debug, Subcommand)]
@@ -103,6 +126,9 @@ pub fn run() -> ExitCode {
                     Command::Serve => serve::run(settings).await,
                     Command::Migrate => migrate::run(&settings).await,
                     Command::Admin { command: AdminCommand::Token { ttl } } => admin_token::run(&settings, ttl).await,
+                    Command::Kek { command: KekCommand::Status } => kek::status(&settings).await,
+                    Command::Kek { command: KekCommand::Rotate { new } } => kek::rotate(&settings, new).await,
+                    Command::Kek { command: KekCommand::Retire { id } } => kek::retire(&settings, &id).await,
                     Command::Demo | Command::Doctor | Command::Keys { .. } => Ok(()),
                 }
             }

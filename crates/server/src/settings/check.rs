@@ -2,8 +2,8 @@
 //!
 //! Invariant: only looks at the settings; nothing is opened, bound or resolved here.
 
-use super::Settings;
 use super::load::BadSettings;
+use super::{KekSettings, Settings};
 
 impl Settings {
     /// Checks bounds and forms.
@@ -31,8 +31,24 @@ impl Settings {
             return bad("database.url", "must be sqlite:PATH or postgres://USER:PASSWORD@HOST/NAME");
         }
         bounded("database.max_connections", self.database.max_connections, 1, 1_000)?;
-        if self.keys.kek_file.as_os_str().is_empty() {
-            return bad("keys.kek_file", "must be the path of the key-encryption key");
+        if self.keys.kek_file.as_os_str().is_empty() && self.keys.keks.is_empty() {
+            return bad("keys.kek_file", "must be the path of the key-encryption key, or keys.keks must name others");
+        }
+        if let Some(id) = self.keys.keks.keys().find(|id| !keys::kek::is_kek_id(id)) {
+            return bad(&format!("keys.keks.{id}"), "is no id for a key-encryption key: 1 to 40 of a-z, 0-9 and -");
+        }
+        for (id, kek) in &self.keys.keks {
+            match kek {
+                KekSettings::Command { timeout_seconds, .. } | KekSettings::Vault { timeout_seconds, .. } => {
+                    bounded(&format!("keys.keks.{id}.timeout_seconds"), *timeout_seconds, 1, 60)?;
+                }
+                KekSettings::File { .. } | KekSettings::Env { .. } | KekSettings::Pkcs11 { .. } => {}
+            }
+            if let KekSettings::Vault { address, .. } = kek
+                && !["https://", "http://127.0.0.1:", "http://[::1]:"].iter().any(|start| address.starts_with(start))
+            {
+                return bad(&format!("keys.keks.{id}.address"), "must begin with https://, or be on this very machine: data keys go there");
+            }
         }
         bounded("keys.sweep_interval_seconds", self.keys.sweep_interval_seconds, 1, 3_600)?;
         bounded("keys.clock_skew_seconds", self.keys.clock_skew_seconds, 0, 600)?;

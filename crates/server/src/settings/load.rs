@@ -45,7 +45,8 @@ impl Settings {
             .try_parsing(true)
             .list_separator(",")
             .with_list_parse_key("server.trusted_proxies");
-        Self::of(file, Some(environment))
+        let settings = Self::of(file, Some(environment))?;
+        Ok(Self { config_file: file.map(Path::to_owned), ..settings })
     }
 
     fn of(file: Option<&Path>, environment: Option<Environment>) -> Result<Self, BadSettings> {
@@ -133,6 +134,22 @@ mod tests {
     }
 
     #[test]
+    fn key_encryption_keys_are_named_by_their_ids() {
+        let settings = from_env(&[
+            ("CLAVIGER__KEYS__KEK_FILE", ""),
+            ("CLAVIGER__KEYS__KEKS__P2__PROVIDER", "vault"),
+            ("CLAVIGER__KEYS__KEKS__P2__ADDRESS", "https://vault.internal:8200"),
+            ("CLAVIGER__KEYS__KEKS__P2__KEY", "claviger"),
+            ("CLAVIGER__KEYS__KEKS__P2__TOKEN_FILE", "/run/token"),
+        ])
+        .expect("good");
+        let vault = &settings.keys.keks["p2"];
+        assert!(
+            matches!(vault, crate::settings::KekSettings::Vault { mount, ca_file: None, timeout_seconds: 10, .. } if mount == "transit")
+        );
+    }
+
+    #[test]
     fn an_unknown_or_senseless_setting_is_named_with_the_fix() {
         for (name, value, expected) in [
             ("CLAVIGER__SERVER__PUBLIC_ADRR", "127.0.0.1:1", "server.public_adrr"),
@@ -144,6 +161,9 @@ mod tests {
             ("CLAVIGER__SERVER__BASE_URL", "https://id.example.com/x?y", "server.base_url"),
             ("CLAVIGER__DATABASE__URL", "mysql://x", "database.url"),
             ("CLAVIGER__KEYS__SWEEP_INTERVAL_SECONDS", "0", "keys.sweep_interval_seconds"),
+            ("CLAVIGER__KEYS__KEK_FILE", "", "keys.kek_file"),
+            ("CLAVIGER__KEYS__KEKS__P2__PROVIDER", "cloud", "cloud"),
+            ("CLAVIGER__KEYS__KEKS__P2__PROVIDER", "env", "variable"),
             ("CLAVIGER__LOG__FORMAT", "xml", "log.format"),
             ("CLAVIGER__LOG__LEVEL", "a=b=c", "log.level"),
             ("CLAVIGER__AUDIT__RETENTION_DAYS", "40000", "audit.retention_days"),
@@ -156,6 +176,24 @@ mod tests {
             let error = from_env(&[(name, value)]).expect_err(name).to_string();
             assert!(error.contains(expected), "{name}={value}: {error}");
             assert!(!error.contains("hush") && !error.contains(":word@"), "a secret is not repeated: {error}");
+        }
+        let vault = |address: &str, id: &str, more: &str| {
+            let text =
+                format!("[keys.keks.\"{id}\"]\nprovider = \"vault\"\naddress = \"{address}\"\nkey = \"k\"\ntoken_file = \"t\"\n{more}");
+            let folder = tempfile::tempdir().expect("a folder");
+            let file = folder.path().join("claviger.toml");
+            std::fs::write(&file, text).expect("written");
+            Settings::of(Some(&file), None).map(|_| ()).map_err(|error| error.to_string())
+        };
+        assert_eq!(vault("https://vault:8200", "p2", ""), Ok(()));
+        for (refused, expected) in [
+            (vault("http://vault:8200", "p2", ""), "keys.keks.p2.address"),
+            (vault("https://vault:8200", "P 2", ""), "1 to 40"),
+            (vault("https://vault:8200", "p2", "timeout_seconds = 0"), "keys.keks.p2.timeout_seconds"),
+            (vault("https://vault:8200", "p2", "tokn = 1"), "tokn"),
+        ] {
+            let error = refused.expect_err(expected);
+            assert!(error.contains(expected), "{error}");
         }
     }
 

@@ -6,7 +6,7 @@
 mod check;
 mod load;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
@@ -27,6 +27,9 @@ pub struct Settings {
     pub audit: AuditSettings,
     pub log: LogSettings,
     pub telemetry: TelemetrySettings,
+    /// The file they came from, to be read again when somebody asks for it.
+    #[serde(skip)]
+    pub config_file: Option<PathBuf>,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -83,13 +86,60 @@ impl DatabaseSettings {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct KeySettings {
+    /// Local key-encryption keys, one a line, the first the primary one. Empty: there is no such file.
     pub kek_file: PathBuf,
+    /// The id of the key that wraps; empty: the first of `kek_file`, or else of `keks` in the order of their ids.
+    pub primary_kek: String,
+    /// Further key-encryption keys, by id.
+    pub keks: BTreeMap<String, KekSettings>,
     pub sweep_interval_seconds: u32,
     pub clock_skew_seconds: u32,
     pub rsa_pool: usize,
     pub idle_after_seconds: u32,
     /// About how many tenants are kept in memory at most.
     pub most_awake: usize,
+}
+
+/// Where a key-encryption key lives.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(tag = "provider", rename_all = "lowercase", deny_unknown_fields)]
+pub enum KekSettings {
+    /// A file of keys; the one of this id is taken.
+    File { path: PathBuf },
+    /// An environment variable that holds the line of a key file.
+    Env { variable: String },
+    /// A program that wraps and unwraps.
+    Command {
+        program: PathBuf,
+        #[serde(default)]
+        args: Vec<String>,
+        /// Names of environment variables that it gets, besides `PATH` and `HOME`.
+        #[serde(default)]
+        env: Vec<String>,
+        #[serde(default = "ten")]
+        timeout_seconds: u64,
+    },
+    /// A key of the transit engine of HashiCorp Vault or OpenBao.
+    Vault {
+        address: String,
+        #[serde(default = "transit")]
+        mount: String,
+        key: String,
+        token_file: PathBuf,
+        ca_file: Option<PathBuf>,
+        #[serde(default = "ten")]
+        timeout_seconds: u64,
+    },
+    /// An AES key of an HSM.
+    Pkcs11 { module: PathBuf, token_label: String, key_label: String, pin_file: PathBuf },
+}
+
+const fn ten() -> u64 {
+    10
+}
+
+fn transit() -> String {
+    "transit".to_owned()
 }
 
 #[derive(Debug, Clone, Deserialize)]

@@ -1,4 +1,4 @@
-//! Secrets of the whole installation, sealed.
+//! Secrets of the installation in the first format, until they are taken over.
 //!
 //! Invariant: the columns are those of the newest migration.
 

@@ -1,4 +1,4 @@
-//! Key rings with their tenants' sealed data keys.
+//! Key rings.
 //!
 //! Invariant: the columns are those of the newest migration.
 
@@ -13,8 +13,6 @@ pub struct Model {
     pub generation: i64,
     pub ring: String,
     pub next_due_at: Option<i64>,
-    pub kek_id: String,
-    pub data_key: Vec<u8>,
     pub updated_at: i64,
     pub claimed_until: Option<i64>,
 }

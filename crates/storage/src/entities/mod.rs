@@ -4,6 +4,8 @@
 #![allow(unreachable_pub, missing_debug_implementations, reason = "SeaORM's macros write `pub` items, some of them without Debug")]
 
 pub(crate) mod audit_events;
+pub(crate) mod data_keys;
+pub(crate) mod deletion_certificates;
 pub(crate) mod guess_counters;
 pub(crate) mod installation_secrets;
 pub(crate) mod key_log_entries;

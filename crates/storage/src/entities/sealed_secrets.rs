@@ -1,4 +1,4 @@
-//! Sealed private keys and token secrets.
+//! Sealed private keys, token secrets, and the installation's own.
 //!
 //! Invariant: the columns are those of the newest migration.
 
@@ -12,6 +12,8 @@ pub struct Model {
     pub tenant_id: Uuid,
     #[sea_orm(primary_key, auto_increment = false)]
     pub name: String,
+    pub kind: String,
+    pub version: i64,
     pub sealed: Vec<u8>,
 }
 

@@ -26,7 +26,7 @@ pub async fn the_audit_log_survives_its_tenant(store: Arc<dyn Store>) {
     assert_eq!(tx.family_by_id(home.family.id).await, Ok(None));
     assert_eq!(tx.ring().await, Ok(None));
     assert!(tx.sealed_secrets().await.expect("read").is_empty());
-    assert_eq!(tx.source_is_known(home.alice.id, &[1; 32], sample::NOW).await, Ok(false));
+    assert_eq!(tx.source_seen(home.alice.id, &[1; 32]).await, Ok(None));
 
     let first = tx.audit_page(None, 2).await.expect("read");
     assert_eq!(first, [records[2].clone(), records[1].clone()]);

@@ -182,9 +182,9 @@ pub async fn no_parallel_guess_goes_uncounted(store: Arc<dyn Store>) {
         let (store, tenant) = (Arc::clone(&store), home.id());
         tokio::spawn(async move {
             let mut tx = store.begin(tenant).await?;
-            let counter = tx.guess_counter(GuessScope::Source, &[7; 32]).await?;
+            let counter = sample::counter(&mut *tx, GuessScope::Source, [7; 32]).await?;
             let counter = counter.attempt(GuessScope::Source, sample::NOW).expect("nobody waits yet");
-            tx.guess_counter_set(GuessScope::Source, &[7; 32], counter, sample::NOW).await?;
+            tx.guess_counters_set(&[(GuessScope::Source, [7; 32], counter)], sample::NOW).await?;
             tx.commit().await
         })
     });
@@ -192,5 +192,5 @@ pub async fn no_parallel_guess_goes_uncounted(store: Arc<dyn Store>) {
         outcome.expect("no panic").expect("counted");
     }
     let mut tx = store.begin(home.id()).await.expect("begins");
-    assert_eq!(tx.guess_counter(GuessScope::Source, &[7; 32]).await.expect("read").attempts, 9);
+    assert_eq!(sample::counter(&mut *tx, GuessScope::Source, [7; 32]).await.expect("read").attempts, 9);
 }

@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use app::ports::store::{Store, StoreError};
+use app::ports::store::{SealedDataKey, Store, StoreError};
 use domain::guess::{GuessCounter, GuessScope};
 use domain::text::LoginName;
 use domain::time::Ttl;
@@ -26,7 +26,7 @@ pub async fn no_tenant_reaches_another(store: Arc<dyn Store>) {
     later.revoked = Some(Revocation { at: NOW, cause: RevocationCause::AdminRequest });
     let mut tx = store.begin(a.id()).await.expect("begins");
     tx.family_insert(&later).await.expect("stored");
-    tx.guess_counter_set(GuessScope::Source, &subject, counter, NOW).await.expect("set");
+    tx.guess_counters_set(&[(GuessScope::Source, subject, counter)], NOW).await.expect("set");
     tx.source_remember(a.alice.id, &subject, NOW).await.expect("remembered");
     tx.audit_append(&record).await.expect("appended");
     let mut change = sample::ring_with(&a.ring, sample::kid());
@@ -40,11 +40,11 @@ pub async fn no_tenant_reaches_another(store: Arc<dyn Store>) {
     assert_eq!(tx.tenant_id(), b.id());
     assert_eq!(tx.tenant().await, Ok(Some(b.tenant.clone())));
     assert_eq!(tx.user_by_id(a.alice.id).await, Ok(None));
-    assert_eq!(tx.user_by_login(&name).await, Ok(Some(b.alice.clone())), "the same name in both");
+    assert_eq!(sample::user_by_login(&mut *tx, &name).await, Ok(Some(b.alice.clone())), "the same name in both");
     assert_eq!(tx.users_page(None, 10).await, Ok(vec![b.alice.clone()]));
     assert_eq!(tx.user_update(&a.alice).await, Err(StoreError::Conflict));
     assert_eq!(tx.user_delete(a.alice.id).await, Ok(false));
-    assert!(tx.password_hash(a.alice.id).await.expect("read").is_none());
+    assert!(sample::phc_of(&mut *tx, a.alice.id).await.is_none());
     assert_eq!(tx.password_hash_set(a.alice.id, &b.phc).await, Err(StoreError::Conflict));
     assert_eq!(tx.family_by_id(a.family.id).await, Ok(None));
     assert_eq!(tx.families_live(a.alice.id, NOW).await, Ok(vec![]));
@@ -59,9 +59,18 @@ pub async fn no_tenant_reaches_another(store: Arc<dyn Store>) {
     assert_eq!(tx.key_log_tip().await, Ok(None));
     assert_eq!(tx.key_log_entries(0..9).await, Ok(vec![]));
     assert_eq!(tx.key_log_hashes(0, 0..9).await, Ok(vec![]));
-    assert_eq!(tx.guess_counter(GuessScope::Source, &subject).await, Ok(GuessCounter::default()));
+    let theirs = sample::data_key();
+    assert_eq!(tx.data_key_insert(&theirs).await, Err(StoreError::Conflict), "B has one");
+    drop(tx);
+    let mut tx = store.begin(b.id()).await.expect("begins");
+    let next = SealedDataKey { version: a.data_key.version + 1, ..a.data_key.clone() };
+    assert_eq!(tx.data_key_replace(&next).await, Err(StoreError::Conflict), "A's is not B's to wrap");
+    assert_eq!(tx.secret_replace(&sample::sealed(a.ring.keys[0].kid.as_str())).await, Err(StoreError::Conflict));
+    assert_eq!(tx.first_format_secret("platform-admin").await, Ok(None));
+    assert_eq!(sample::counter(&mut *tx, GuessScope::Source, subject).await, Ok(GuessCounter::default()));
+    tx.guess_forgive(GuessScope::Source, &subject).await.expect("forgiven");
     tx.guess_counter_clear(GuessScope::Source, &subject).await.expect("cleared");
-    assert_eq!(tx.source_is_known(a.alice.id, &subject, NOW).await, Ok(false));
+    assert_eq!(tx.source_seen(a.alice.id, &subject).await, Ok(None));
     assert_eq!(tx.audit_page(None, 10).await, Ok(vec![]));
     assert_eq!(tx.audit_append(&record).await, Err(StoreError::Conflict), "a record of A is not B's to write");
     assert_eq!(tx.tenant_insert(&a.tenant).await, Err(StoreError::Conflict));
@@ -84,16 +93,16 @@ pub async fn no_tenant_reaches_another(store: Arc<dyn Store>) {
     let mut tx = store.begin(a.id()).await.expect("begins");
     assert_eq!(tx.tenant().await, Ok(Some(a.tenant.clone())));
     assert_eq!(tx.user_by_id(a.alice.id).await, Ok(Some(a.alice.clone())));
-    assert_eq!(tx.password_hash(a.alice.id).await.expect("read").map(|phc| phc.expose().clone()), Some(a.phc.expose().clone()));
+    assert_eq!(sample::phc_of(&mut *tx, a.alice.id).await, Some(a.phc.expose().clone()));
     assert_eq!(tx.families_live(a.alice.id, NOW).await, Ok(vec![a.family.clone()]));
     assert_eq!(tx.families_last_end().await, Ok(Some(a.family.absolute_expires_at)));
     assert_eq!(tx.ring().await, Ok(Some(change.ring)));
     assert_eq!(tx.data_key().await, Ok(Some(a.data_key.clone())));
     assert_eq!(tx.sealed_secrets().await.expect("read").len(), 3);
+    assert_eq!(sample::counter(&mut *tx, GuessScope::Source, subject).await, Ok(counter));
+    assert!(tx.source_seen(a.alice.id, &subject).await.expect("read").is_some());
     assert_eq!(tx.key_log_tip().await, Ok(Some(growth.tip)));
     assert_eq!(tx.key_log_entries(0..9).await, Ok(growth.entries));
     assert_eq!(tx.key_log_hashes(0, 0..9).await.map(|hashes| hashes.len()), Ok(3));
-    assert_eq!(tx.guess_counter(GuessScope::Source, &subject).await, Ok(counter));
-    assert_eq!(tx.source_is_known(a.alice.id, &subject, NOW).await, Ok(true));
     assert_eq!(tx.audit_page(None, 10).await, Ok(vec![record]));
 }

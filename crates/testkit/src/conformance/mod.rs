@@ -4,6 +4,7 @@
 
 pub mod audit;
 pub mod contention;
+pub mod custody;
 pub mod families;
 pub mod guesses;
 pub mod isolation;

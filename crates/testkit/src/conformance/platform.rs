@@ -93,7 +93,7 @@ pub async fn what_has_ended_is_swept(store: Arc<dyn Store>) {
         let mut ended = sample::family(home.alice.id);
         ended.idle_expires_at = NOW;
         tx.family_insert(&ended).await.expect("stored");
-        tx.guess_counter_set(GuessScope::Source, &[n; 32], GuessCounter { attempts: 1, blocked_until: None }, NOW).await.expect("set");
+        tx.guess_counters_set(&[(GuessScope::Source, [n; 32], GuessCounter { attempts: 1, blocked_until: None })], NOW).await.expect("set");
         tx.source_remember(home.alice.id, &[n; 32], NOW).await.expect("remembered");
         tx.audit_append(&sample::audit_record(home.id())).await.expect("appended");
     }
@@ -112,22 +112,6 @@ pub async fn what_has_ended_is_swept(store: Arc<dyn Store>) {
     tx.commit().await.expect("commits");
     let mut tx = store.begin_read(home.id()).await.expect("begins");
     assert_eq!(tx.families_live(home.alice.id, NOW).await, Ok(vec![home.family]));
-    assert_eq!(tx.source_is_known(home.alice.id, &[77; 32], NOW).await, Ok(true));
+    assert!(tx.source_seen(home.alice.id, &[77; 32]).await.expect("read").is_some());
     assert_eq!(tx.audit_page(None, 10).await, Ok(vec![kept]));
-}
-
-/// The first secret of a name counts, also for a node that made another one.
-pub async fn the_first_installation_secret_counts(store: Arc<dyn Store>) {
-    let (first, second) = (sample::data_key(), sample::data_key());
-    for (own, name) in [(&first, "pepper"), (&second, "pepper"), (&second, "cursor")] {
-        let mut tx = store.begin_platform().await.expect("begins");
-        let counts = if name == "pepper" { &first } else { &second };
-        assert_eq!(tx.installation_secret_init(name, own).await, Ok(counts.clone()));
-        tx.commit().await.expect("commits");
-    }
-    let mut tx = store.begin_platform().await.expect("begins");
-    assert_eq!(tx.installation_secret("pepper").await, Ok(Some(first)));
-    assert_eq!(tx.installation_secret("salt").await, Ok(None));
-    drop(tx);
-    assert_eq!(store.ping().await, Ok(()));
 }

@@ -23,7 +23,7 @@ pub async fn a_deleted_tenant_is_gone_at_once_and_erased_in_portions(store: Arc<
         tx.family_insert(&sample::family(home.alice.id)).await.expect("stored");
         tx.user_insert(&sample::user(&format!("user{n}")), None).await.expect("stored");
         tx.source_remember(home.alice.id, &[n; 32], NOW).await.expect("remembered");
-        tx.guess_counter_set(GuessScope::Source, &[n; 32], GuessCounter { attempts: 1, blocked_until: None }, NOW).await.expect("set");
+        tx.guess_counters_set(&[(GuessScope::Source, [n; 32], GuessCounter { attempts: 1, blocked_until: None })], NOW).await.expect("set");
     }
     tx.audit_append(&sample::audit_record(home.id())).await.expect("appended");
     tx.commit().await.expect("commits");
@@ -81,8 +81,8 @@ pub async fn a_deleted_tenant_is_gone_at_once_and_erased_in_portions(store: Arc<
     let mut tx = store.begin(home.id()).await.expect("begins");
     assert_eq!(tx.users_page(None, 10).await, Ok(vec![]));
     assert_eq!(tx.family_by_id(home.family.id).await, Ok(None));
-    assert_eq!(tx.source_is_known(home.alice.id, &[1; 32], NOW).await, Ok(false));
-    assert_eq!(tx.guess_counter(GuessScope::Source, &[1; 32]).await, Ok(GuessCounter::default()));
+    assert_eq!(tx.source_seen(home.alice.id, &[1; 32]).await, Ok(None));
+    assert_eq!(sample::counter(&mut *tx, GuessScope::Source, [1; 32]).await, Ok(GuessCounter::default()));
     assert_eq!(tx.audit_page(None, 10).await.expect("read").len(), 1, "the log remains");
     drop(tx);
     let mut tx = store.begin(heir.id).await.expect("begins");

@@ -19,17 +19,17 @@ pub async fn a_user_comes_and_goes(store: Arc<dyn Store>) {
     tx.user_insert(&bob, None).await.expect("stored");
     for spelling in ["bob", "BOB", "bob@example.com", "BOB@EXAMPLE.COM"] {
         let name = spelling.parse().expect("a name");
-        assert_eq!(tx.user_by_login(&name).await, Ok(Some(bob.clone())), "{spelling}");
+        assert_eq!(sample::user_by_login(&mut *tx, &name).await, Ok(Some(bob.clone())), "{spelling}");
     }
     assert_eq!(tx.users_page(None, 1).await, Ok(vec![home.alice.clone()]));
     assert_eq!(tx.users_page(Some(home.alice.id), 5).await, Ok(vec![bob.clone()]));
 
-    assert!(tx.password_hash(bob.id).await.expect("read").is_none());
+    assert!(sample::phc_of(&mut *tx, bob.id).await.is_none());
     tx.password_hash_set(bob.id, &Secret::new("$x$".to_owned())).await.expect("set");
     (bob.status, bob.updated_at) = (UserStatus::Disabled { at: NOW }, NOW.plus(Ttl::seconds(1)));
     tx.user_update(&bob).await.expect("updated");
     assert_eq!(tx.user_by_id(bob.id).await, Ok(Some(bob.clone())));
-    let phc = tx.password_hash(bob.id).await.expect("read").map(|phc| phc.expose().clone());
+    let phc = sample::phc_of(&mut *tx, bob.id).await;
     assert_eq!(phc.as_deref(), Some("$x$"), "an update leaves the hash");
 
     tx.source_remember(home.alice.id, &[1; 32], NOW).await.expect("remembered");
@@ -37,7 +37,7 @@ pub async fn a_user_comes_and_goes(store: Arc<dyn Store>) {
     assert_eq!(tx.user_delete(home.alice.id).await, Ok(false));
     assert_eq!(tx.user_by_id(home.alice.id).await, Ok(None));
     assert_eq!(tx.family_by_id(home.family.id).await, Ok(None));
-    assert_eq!(tx.source_is_known(home.alice.id, &[1; 32], NOW).await, Ok(false));
+    assert_eq!(tx.source_seen(home.alice.id, &[1; 32]).await, Ok(None));
     tx.commit().await.expect("commits");
 }
 

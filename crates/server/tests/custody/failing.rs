@@ -1,0 +1,205 @@
+//! A store that dies at its n-th call: what a killed process looks like to the database.
+//!
+//! Invariant: a call that was counted out has not reached the database, except a commit that is told to have.
+
+use std::ops::Range;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use app::ports::store::*;
+use app::tokens::judgement::{Judgement, RefreshAttempt};
+use async_trait::async_trait;
+use domain::audit::AuditRecord;
+use domain::guess::{GuessCounter, GuessScope};
+use domain::ids::{EventId, FamilyId, TenantId, UserId};
+use domain::keys::ring::KeyRing;
+use domain::secret::Secret;
+use domain::tenant::Tenant;
+use domain::text::{LoginName, Slug};
+use domain::time::{Timestamp, Ttl};
+use domain::token::family::{RefreshFamily, Revocation};
+use domain::user::User;
+use transparency::tree::Hash;
+
+/// How often it may be called.
+#[derive(Debug)]
+pub(crate) struct Lives {
+    left: AtomicU32,
+    /// Whether the commit at which it dies is done before.
+    dies_after_commit: bool,
+}
+
+impl Lives {
+    pub(crate) fn new(calls: u32, dies_after_commit: bool) -> Arc<Self> {
+        Arc::new(Self { left: AtomicU32::new(calls), dies_after_commit })
+    }
+
+    /// Whether it died.
+    pub(crate) fn are_over(&self) -> bool {
+        self.left.load(Ordering::SeqCst) == 0
+    }
+
+    fn spend(&self) -> Stored<()> {
+        let dead = || StoreError::Unavailable("killed by the test".to_owned());
+        let left = self.left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1)).map_err(|_| dead())?;
+        if left == 1 { Err(dead()) } else { Ok(()) }
+    }
+}
+
+pub(crate) struct Failing<S> {
+    pub(crate) inner: S,
+    pub(crate) lives: Arc<Lives>,
+}
+
+#[async_trait]
+impl<S: Store> Store for Failing<S> {
+    async fn begin(&self, tenant: TenantId) -> Stored<Box<dyn TenantTx>> {
+        self.lives.spend()?;
+        Ok(Box::new(Failing { inner: self.inner.begin(tenant).await?, lives: Arc::clone(&self.lives) }))
+    }
+    async fn begin_read(&self, tenant: TenantId) -> Stored<Box<dyn TenantTx>> {
+        self.lives.spend()?;
+        Ok(Box::new(Failing { inner: self.inner.begin_read(tenant).await?, lives: Arc::clone(&self.lives) }))
+    }
+    async fn begin_platform(&self) -> Stored<Box<dyn PlatformTx>> {
+        self.lives.spend()?;
+        Ok(Box::new(Failing { inner: self.inner.begin_platform().await?, lives: Arc::clone(&self.lives) }))
+    }
+    async fn refresh(&self, tenant: TenantId, attempt: RefreshAttempt) -> Stored<Option<Judgement>> {
+        self.lives.spend()?;
+        self.inner.refresh(tenant, attempt).await
+    }
+    async fn ping(&self) -> Stored<()> {
+        self.inner.ping().await
+    }
+}
+
+macro_rules! delegate {
+    ($tx:ident: $($trait:ident { $(fn $name:ident($($arg:ident: $ty:ty),*) -> $ret:ty;)* })+) => {
+        $(#[async_trait]
+        impl $trait for Failing<Box<dyn $tx>> {
+            $(async fn $name(&mut self, $($arg: $ty),*) -> Stored<$ret> {
+                self.lives.spend()?;
+                self.inner.$name($($arg),*).await
+            })*
+        })+
+    };
+}
+
+delegate! { TenantTx:
+    TenantStore {
+        fn tenant_insert(tenant: &Tenant) -> ();
+        fn tenant() -> Option<Tenant>;
+        fn tenant_update(tenant: &Tenant) -> ();
+        fn tenant_locked() -> Option<Tenant>;
+        fn tenant_delete(at: Timestamp) -> Destroyed;
+        fn tenant_erase(limit: u32) -> bool;
+        fn deletion_certify(certificate: &str, at: Timestamp) -> ();
+    }
+    UserStore {
+        fn user_insert(user: &User, phc: Option<&Secret<String>>) -> ();
+        fn user_by_id(id: UserId) -> Option<User>;
+        fn account_by_login(name: &LoginName) -> Option<Account>;
+        fn account_by_id(id: UserId) -> Option<Account>;
+        fn user_update(user: &User) -> ();
+        fn user_delete(id: UserId) -> bool;
+        fn users_page(after: Option<UserId>, limit: u32) -> Vec<User>;
+        fn password_hash_set(id: UserId, phc: &Secret<String>) -> ();
+    }
+    FamilyStore {
+        fn family_insert(family: &RefreshFamily) -> ();
+        fn family_by_id(id: FamilyId) -> Option<RefreshFamily>;
+        fn families_live(user: UserId, now: Timestamp) -> Vec<RefreshFamily>;
+        fn families_last_end() -> Option<Timestamp>;
+        fn family_revoke(id: FamilyId, revocation: Revocation) -> bool;
+        fn families_revoke(user: UserId, revocation: Revocation) -> u64;
+    }
+    RingStore {
+        fn ring_insert(data_key: &SealedDataKey, change: &RingChange) -> ();
+        fn ring() -> Option<KeyRing>;
+        fn ring_replace(change: &RingChange) -> ();
+    }
+    KeyLogStore {
+        fn key_log_tip() -> Option<LogTip>;
+        fn key_log_entries(range: Range<u64>) -> Vec<Vec<u8>>;
+        fn key_log_hashes(level: u8, range: Range<u64>) -> Vec<Hash>;
+    }
+    SecretStore {
+        fn data_key() -> Option<SealedDataKey>;
+        fn data_key_insert(data_key: &SealedDataKey) -> ();
+        fn data_key_replace(data_key: &SealedDataKey) -> ();
+        fn sealed_secrets() -> Vec<SealedSecret>;
+        fn secret_insert(secret: &SealedSecret) -> ();
+        fn secret_replace(secret: &SealedSecret) -> ();
+        fn first_format_secret(name: &str) -> Option<FirstFormatSecret>;
+        fn first_format_secret_remove(name: &str) -> bool;
+    }
+    GuessStore {
+        fn guess_counters(asked: &[(GuessScope, GuessSubject)]) -> Vec<GuessCounter>;
+        fn guess_counters_set(counters: &[(GuessScope, GuessSubject, GuessCounter)], now: Timestamp) -> ();
+        fn guess_counter_clear(scope: GuessScope, subject: &GuessSubject) -> ();
+        fn guess_forgive(scope: GuessScope, subject: &GuessSubject) -> ();
+        fn source_seen(user: UserId, source: &GuessSubject) -> Option<Timestamp>;
+        fn source_remember(user: UserId, source: &GuessSubject, now: Timestamp) -> ();
+    }
+    AuditStore {
+        fn audit_append(record: &AuditRecord) -> ();
+        fn audit_page(before: Option<EventId>, limit: u32) -> Vec<AuditRecord>;
+    }
+}
+
+delegate! { PlatformTx:
+    CustodyStore {
+        fn data_keys_page(unless_under: Option<&str>, after: Option<KeyOwner>, limit: u32) -> Vec<OwnedDataKey>;
+        fn data_key_rewrap(next: &OwnedDataKey) -> bool;
+        fn kek_uses() -> Vec<KekUse>;
+        fn kek_retire(kek_id: &str, now: Timestamp) -> Retirement;
+        fn deletion_certificate(tenant: TenantId) -> Option<String>;
+    }
+}
+
+#[async_trait]
+impl TenantTx for Failing<Box<dyn TenantTx>> {
+    fn tenant_id(&self) -> TenantId {
+        self.inner.tenant_id()
+    }
+    async fn commit(self: Box<Self>) -> Stored<()> {
+        let outcome = self.lives.spend();
+        if outcome.is_ok() || self.lives.dies_after_commit {
+            self.inner.commit().await?;
+        }
+        outcome
+    }
+}
+
+#[async_trait]
+impl PlatformTx for Failing<Box<dyn PlatformTx>> {
+    async fn tenant_by_slug(&mut self, slug: &Slug) -> Stored<Option<Tenant>> {
+        self.inner.tenant_by_slug(slug).await
+    }
+    async fn tenant_by_id(&mut self, id: TenantId) -> Stored<Option<Tenant>> {
+        self.inner.tenant_by_id(id).await
+    }
+    async fn tenants_page(&mut self, after: Option<&Slug>, limit: u32) -> Stored<Vec<Tenant>> {
+        self.inner.tenants_page(after, limit).await
+    }
+    async fn tenants_deleted(&mut self, limit: u32) -> Stored<Vec<TenantId>> {
+        self.inner.tenants_deleted(limit).await
+    }
+    async fn rings_claim(&mut self, now: Timestamp, lease: Ttl, limit: u32) -> Stored<Vec<RingMark>> {
+        self.inner.rings_claim(now, lease, limit).await
+    }
+    async fn ring_generations(&mut self, tenants: &[TenantId]) -> Stored<Vec<RingMark>> {
+        self.inner.ring_generations(tenants).await
+    }
+    async fn sweep(&mut self, what: Leftover, before: Timestamp, limit: u32) -> Stored<u64> {
+        self.inner.sweep(what, before, limit).await
+    }
+    async fn commit(self: Box<Self>) -> Stored<()> {
+        let outcome = self.lives.spend();
+        if outcome.is_ok() || self.lives.dies_after_commit {
+            self.inner.commit().await?;
+        }
+        outcome
+    }
+}
