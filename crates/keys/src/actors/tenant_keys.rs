@@ -227,7 +227,10 @@ impl Work {
 
         let made = self.make_keys(&plan, spare).await?;
         let data_key = self.data_key(&before.data_key).await;
-        self.node.note(self.tenant, &data_key);
+        if data_key.is_err() {
+            // That it opens does not say that the secrets under it do: only who opens those may take the note back.
+            self.node.note(self.tenant, &data_key);
+        }
         let data_key = data_key?;
         let committed = self.commit(&before, &policy, &plan, &made, &data_key, by).await;
         let next = match committed {
