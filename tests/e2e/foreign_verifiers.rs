@@ -21,8 +21,12 @@ struct Verifier {
 
 impl Verifier {
     async fn judges(&self, jwks_url: &str, issuer: &str, token: &str) -> Output {
+        self.run(&[jwks_url, issuer, token]).await
+    }
+
+    async fn run(&self, arguments: &[&str]) -> Output {
         let mut command = Command::new(&self.program);
-        command.arg(&self.script).args([jwks_url, issuer, token]).env("NO_PROXY", "127.0.0.1").env("no_proxy", "127.0.0.1");
+        command.arg(&self.script).args(arguments).env("NO_PROXY", "127.0.0.1").env("no_proxy", "127.0.0.1");
         command.output().await.expect("the verifier runs")
     }
 }
@@ -54,6 +58,11 @@ async fn pyjwt() -> Verifier {
         std::fs::write(&ready, "").expect("a writable folder");
     }
     Verifier { program: folder.join("bin/python"), script: script("verify.py") }
+}
+
+/// Runs one of the Python programs in `foreign`, with a library for cryptography at hand.
+pub(crate) async fn python(program: &str, arguments: &[&str]) -> Output {
+    Verifier { script: script(program), ..pyjwt().await }.run(arguments).await
 }
 
 async fn jose() -> Verifier {

@@ -7,6 +7,7 @@ mod cookie;
 mod description;
 mod foreign_verifiers;
 mod junk;
+mod key_log;
 mod keys;
 mod limits;
 mod login_limits;

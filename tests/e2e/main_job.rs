@@ -273,8 +273,8 @@ fn a_deletion_is_certified_in_a_way_that_anybody_can_verify_offline() {
         let said = jsonwebtoken::decode::<serde_json::Value>(&certificate, &key, &rules).expect("verifies").claims;
         assert_eq!((said["sub"].as_str(), said["slug"].as_str()), (Some(id), Some("acme")));
         assert!(said["data_key"].as_str().expect("a data key").starts_with("dek_"), "{said}");
-        // A signing key and a token secret.
-        assert_eq!(said["destroyed"], json!({ "data_keys": 1, "secrets": 2 }), "{said}");
+        // A signing key, a token secret and the key of the key log.
+        assert_eq!(said["destroyed"], json!({ "data_keys": 1, "secrets": 3 }), "{said}");
         assert_eq!(said["erasing"], json!({ "users": 1, "sessions": 1 }), "{said}");
     });
 }

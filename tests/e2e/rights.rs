@@ -43,6 +43,13 @@ const NO_ID: &str = "01890000-0000-7000-8000-000000000000";
 const KNOWN: &[Row] = &[
     row("GET", "/openapi.json", Public, Body::None),
     row("GET", "/t/{slug}/.well-known/jwks.json", Public, Body::None),
+    row("GET", "/t/{slug}/.well-known/key-log/checkpoint", Public, Body::None),
+    row("GET", "/t/{slug}/.well-known/key-log/vkey", Public, Body::None),
+    row("GET", "/t/{slug}/.well-known/key-log/tile/{level}/{tile}", Public, Body::None),
+    row("GET", "/t/{slug}/.well-known/key-log/tile/{level}/{tile}/{tile2}", Public, Body::None),
+    row("GET", "/t/{slug}/.well-known/key-log/tile/{level}/{tile}/{tile2}/{width}", Public, Body::None),
+    row("GET", "/t/{slug}/.well-known/key-log/proof/inclusion", Public, Body::None),
+    row("GET", "/t/{slug}/.well-known/key-log/proof/consistency", Public, Body::None),
     row("GET", "/t/{slug}/.well-known/openid-configuration", Public, Body::None),
     row("GET", "/.well-known/oauth-authorization-server/t/{slug}", Public, Body::None),
     row("GET", "/.well-known/installation-jwks.json", Public, Body::None),

@@ -12,11 +12,14 @@ use crate::world::{World, in_world_with};
 const SWEPT: [&str; 4] = ["audit_events", "guess_counters", "known_sources", "refresh_families"];
 
 /// Tables that do not grow with use. A new table must be put into one of the two lists.
-const KEPT: [&str; 10] = [
+const KEPT: [&str; 13] = [
     "data_keys",             // one per tenant, and the installation's
     "deletion_certificates", // one per tenant that ever was: the proof that it is gone
     "installation_secrets",  // none but what the first format left
     "keks",                  // one per key-encryption key that ever was
+    "key_log_entries",       // one per change of a key, for as long as the tenant lives: an append-only log is never cut
+    "key_log_hashes",        // one per entry, and one for each 256 of them
+    "key_logs",              // one per tenant
     "key_rings",             // one per tenant, with at most twenty ended keys in it
     "sealed_secrets",        // those of living keys and token secrets: the others are destroyed with them
     "seaql_migrations",      // one per step of the schema

@@ -14,7 +14,7 @@ use crate::error::problem::Problem;
 use crate::extract::json;
 use crate::health;
 use crate::limits::limited;
-use crate::oauth::{discovery, introspect, jwks, login, logout, me, revoke, token};
+use crate::oauth::{discovery, introspect, jwks, key_log, login, logout, me, revoke, token};
 use crate::observe::observe;
 use crate::state::ApiState;
 
@@ -51,6 +51,14 @@ fn routes() -> Vec<Entry> {
     vec![
         ("/openapi.json", vec![("GET", Public, web::to(description::get))]),
         ("/t/{slug}/.well-known/jwks.json", vec![("GET", Public, web::to(jwks::get))]),
+        ("/t/{slug}/.well-known/key-log/checkpoint", vec![("GET", Public, web::to(key_log::checkpoint))]),
+        ("/t/{slug}/.well-known/key-log/vkey", vec![("GET", Public, web::to(key_log::vkey))]),
+        // A tile's number grows by a folder for each three digits; this is room for 256 million entries.
+        ("/t/{slug}/.well-known/key-log/tile/{level}/{tile}", vec![("GET", Public, web::to(key_log::tile))]),
+        ("/t/{slug}/.well-known/key-log/tile/{level}/{tile}/{tile2}", vec![("GET", Public, web::to(key_log::tile))]),
+        ("/t/{slug}/.well-known/key-log/tile/{level}/{tile}/{tile2}/{width}", vec![("GET", Public, web::to(key_log::tile))]),
+        ("/t/{slug}/.well-known/key-log/proof/inclusion", vec![("GET", Public, web::to(key_log::inclusion))]),
+        ("/t/{slug}/.well-known/key-log/proof/consistency", vec![("GET", Public, web::to(key_log::consistency))]),
         ("/t/{slug}/.well-known/openid-configuration", vec![("GET", Public, web::to(discovery::get))]),
         ("/.well-known/oauth-authorization-server/t/{slug}", vec![("GET", Public, web::to(discovery::get))]),
         ("/.well-known/installation-jwks.json", vec![("GET", Public, web::to(jwks::installation))]),

@@ -163,7 +163,7 @@ pub async fn create(ctx: &Ctx, command: CreateTenant, actor: Actor, origin: &Ori
         created_at: now,
         updated_at: now,
     };
-    let ring = ctx.keys.prepare(tenant.id, now).await.map_err(Fault::from)?;
+    let ring = ctx.keys.prepare(&tenant, &actor).await.map_err(Fault::from)?;
     let mut tx = ctx.store.begin(tenant.id).await?;
     tx.tenant_insert(&tenant).await.map_err(|error| match error {
         StoreError::Conflict => TenantDenied::SlugTaken,

@@ -4,8 +4,9 @@
 //! Caches are not sampled: of every version of a ring the longest time for which anybody can hold it is computed, from the
 //! sweep interval, the clock skew and [`KeyRing::max_age_at`], so that each history is checked at its worst.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 
+use domain::keys::log::{LogEntry, OrderedBy, Replay, facts};
 use domain::keys::plan::{Intent, NewPublicKey, Plan, RotationDenied, first, next_change, next_due, plan};
 use domain::keys::policy::{NodeTiming, RotationNumbers, RotationPolicy, UnsafePolicy};
 use domain::keys::ring::{Alg, KeyRing, KeyState, Kid, PublicJwk, RingKey};
@@ -123,6 +124,8 @@ struct Story {
     made: u32,
     signed: Vec<Signed>,
     revoked: HashSet<Kid>,
+    /// What a reader of the key log knows.
+    log: Replay,
     /// Versions of the token secret, and until when (true time) tokens of theirs may be alive.
     needed: Vec<(u16, Timestamp)>,
 }
@@ -136,8 +139,16 @@ impl Story {
         let policy = RotationPolicy::new(numbers.clone(), timing).expect("the strategy makes safe numbers");
         let now = Timestamp::from_seconds(1_000_000);
         let empty = KeyRing { generation: 0, numbers, keys: Vec::new(), token_secrets: Vec::new(), older_caches_until: None };
-        let mut story =
-            Self { policy, now, versions: vec![(now, empty)], made: 0, signed: Vec::new(), revoked: HashSet::new(), needed: Vec::new() };
+        let mut story = Self {
+            policy,
+            now,
+            versions: vec![(now, empty)],
+            made: 0,
+            signed: Vec::new(),
+            revoked: HashSet::new(),
+            log: Replay::default(),
+            needed: Vec::new(),
+        };
         let first = first(&story.policy, story.policy.algs(), now);
         story.commit(&first);
         // Nobody could fetch a ring of a tenant that did not exist.
@@ -160,6 +171,10 @@ impl Story {
             })
             .collect();
         let next = plan.apply(self.ring(), &self.policy, &made);
+        for fact in facts(Some(self.ring()).filter(|ring| ring.generation > 0), &next) {
+            let entry = LogEntry { v: LogEntry::VERSION, at: plan.at, generation: next.generation, ordered_by: OrderedBy::Schedule, fact };
+            self.log.add(&entry).expect("the log never contradicts itself");
+        }
         self.versions.push((self.now, next));
     }
 
@@ -300,6 +315,13 @@ impl Story {
                 prop_assert!(ring.signer_at(at).is_some(), "no signer at {at}");
             }
         }
+        let told: BTreeSet<_> = self.log.keys.iter().filter(|(_, key)| key.ended.is_none()).map(|(kid, _)| kid).collect();
+        prop_assert_eq!(told, ring.published().iter().map(|key| &key.kid).collect(), "what the log says is published");
+        for key in &ring.keys {
+            let told = self.log.keys.get(&key.kid).and_then(|told| told.ended);
+            prop_assert_eq!(told, key.end.as_ref().map(|end| (key.state_at(clock), end.at())), "how {} ended", key.kid);
+        }
+        prop_assert!(self.log.jwks_max_age >= self.policy.jwks_max_age());
         for kid in &self.revoked {
             prop_assert!(ring.published().iter().all(|key| key.kid != *kid), "a revoked key is published");
             prop_assert!(ring.key(kid).is_none_or(|key| key.state_at(clock) == KeyState::Revoked));

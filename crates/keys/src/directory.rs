@@ -21,6 +21,7 @@ use domain::ids::TenantId;
 use domain::keys::plan::{self, Intent};
 use domain::keys::policy::{NodeTiming, RotationNumbers, RotationPolicy};
 use domain::keys::ring::{KeyRing, KeyState};
+use domain::tenant::Tenant;
 use domain::time::{Timestamp, Ttl};
 use futures_util::{StreamExt, stream};
 use tokio::sync::OnceCell;
@@ -30,6 +31,7 @@ use crate::actors::rotation_clock::{RotationClock, Stop};
 use crate::actors::tenant_keys::{TenantKeys, ring_change};
 use crate::custody::Custody;
 use crate::installation::Installation;
+use crate::key_log::{KeyLog, origin};
 use crate::keygen::generate;
 use crate::messages::{Begun, Execute, Passivate, Refresh, Unseal, Wake};
 use crate::node::Node;
@@ -58,6 +60,8 @@ const MOST_NAMED: usize = 10;
 #[derive(Debug)]
 pub struct KeySettings {
     pub custody: Arc<Custody>,
+    /// Scheme and authority of every issuer, without a slash at the end: key logs are named by it.
+    pub base_url: String,
     pub timing: NodeTiming,
     /// RSA keys held ready; 0 = none, each is made when it is needed.
     pub rsa_pool: usize,
@@ -128,10 +132,11 @@ pub(crate) struct Directory {
 impl KeyDirectory {
     /// Starts the threads for actors and the RSA pool. Must be called inside a running actix `System`; panics elsewhere.
     pub fn start(settings: KeySettings, store: Arc<dyn Store>, clock: Arc<dyn Clock>, entropy: Arc<dyn Entropy>) -> Arc<Self> {
-        let KeySettings { custody, timing, rsa_pool, arbiters, idle_after, most_awake } = settings;
+        let KeySettings { custody, base_url, timing, rsa_pool, arbiters, idle_after, most_awake } = settings;
         let pool = RsaPool::start(rsa_pool);
         let node = Arc::new(Node {
             custody,
+            base_url,
             timing,
             store,
             clock,
@@ -472,8 +477,9 @@ impl Keys for KeyDirectory {
         task.await.unwrap_or_else(|error| Err(KeyFault::Unavailable(format!("a key change was interrupted: {error}")).into()))
     }
 
-    async fn prepare(&self, tenant: TenantId, now: Timestamp) -> Result<NewRing, KeyFault> {
-        let Node { custody, timing, entropy, pool, .. } = &*self.directory.node;
+    async fn prepare(&self, tenant: &Tenant, by: &audit::Actor) -> Result<NewRing, KeyFault> {
+        let now = tenant.created_at;
+        let Node { custody, timing, entropy, pool, base_url, .. } = &*self.directory.node;
         let policy = RotationPolicy::raised(RotationNumbers::default(), *timing);
         let mut algs = Vec::new();
         let mut made = Vec::new();
@@ -485,10 +491,12 @@ impl Keys for KeyDirectory {
                 made.push(key);
             }
         }
-        let (open, data_key) = custody.generate(tenant, now, &**entropy).await?;
+        let (open, data_key) = custody.generate(tenant.id, now, &**entropy).await?;
         let numbers = policy.numbers().clone();
         let nothing = KeyRing { generation: 0, numbers, keys: Vec::new(), token_secrets: Vec::new(), older_caches_until: None };
-        let change = ring_change(&nothing, &policy, &plan::first(&policy, &algs, now), &made, &open, &**entropy)?;
+        let mut change = ring_change(&nothing, &policy, &plan::first(&policy, &algs, now), &made, &open, &**entropy)?;
+        let origin = origin(tenant, base_url);
+        KeyLog { origin, open: &open, sealed: None, tip: None }.tell(None, &mut change, by, now)?;
         Ok(NewRing { data_key, change })
     }
 

@@ -13,6 +13,7 @@ mod directory;
 mod installation;
 mod jwks;
 pub mod kek;
+mod key_log;
 mod keygen;
 mod messages;
 mod node;

@@ -16,6 +16,8 @@ use crate::rsa_pool::RsaPool;
 
 pub(crate) struct Node {
     pub(crate) custody: Arc<Custody>,
+    /// Scheme and authority of every issuer.
+    pub(crate) base_url: String,
     pub(crate) timing: NodeTiming,
     pub(crate) store: Arc<dyn Store>,
     pub(crate) clock: Arc<dyn Clock>,

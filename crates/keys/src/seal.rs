@@ -30,6 +30,11 @@ impl SecretName {
         Self { kind: "token-secret", name: format!("refresh-token/{version}"), version: version.into() }
     }
 
+    /// The key that the tenant's key log is signed with.
+    pub(crate) fn log_key() -> Self {
+        Self { kind: "log-key", name: "key-log".to_owned(), version: 1 }
+    }
+
     /// What a secret of the first format is called today. Its kind could be told by its name.
     pub(crate) fn of_first_format(name: &str) -> Option<Self> {
         match name.strip_prefix("refresh-token/") {

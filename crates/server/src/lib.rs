@@ -6,6 +6,7 @@
 mod commands;
 mod custody;
 mod descriptors;
+pub mod key_log_check;
 mod reload;
 pub mod settings;
 mod shutdown;

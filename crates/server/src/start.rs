@@ -116,7 +116,7 @@ async fn start_on(
     custody::check_primary(&custody, &store).await.map_err(WireError::from)?;
     let shared: Arc<dyn app::ports::store::Store> = Arc::new(store.clone());
     let directory = KeyDirectory::start(
-        wire::key_settings(&settings, Arc::clone(&custody), settings.keys.rsa_pool),
+        wire::key_settings(&settings, Arc::clone(&custody), base_url.clone(), settings.keys.rsa_pool),
         Arc::clone(&shared),
         Arc::clone(&clock),
         Arc::new(SystemEntropy),

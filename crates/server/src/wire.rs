@@ -127,13 +127,14 @@ pub(crate) async fn open(settings: &Settings) -> Result<Database, WireError> {
 }
 
 /// The keys' own settings out of ours.
-pub(crate) fn key_settings(settings: &Settings, custody: Arc<Custody>, rsa_pool: usize) -> keys::KeySettings {
+pub(crate) fn key_settings(settings: &Settings, custody: Arc<Custody>, base_url: String, rsa_pool: usize) -> keys::KeySettings {
     let timing = domain::keys::policy::NodeTiming {
         sweep_interval: domain::time::Ttl::seconds(settings.keys.sweep_interval_seconds),
         clock_skew: domain::time::Ttl::seconds(settings.keys.clock_skew_seconds),
     };
     keys::KeySettings {
         custody,
+        base_url,
         timing,
         rsa_pool,
         arbiters: ARBITERS,
@@ -147,7 +148,8 @@ const ARBITERS: usize = 1;
 
 /// A key directory for a short visit: no pool, no clock.
 pub(crate) fn visit(settings: &Settings, custody: Arc<Custody>, store: Arc<dyn Store>) -> Arc<keys::KeyDirectory> {
-    keys::KeyDirectory::start(key_settings(settings, custody, 0), store, Arc::new(SystemClock), Arc::new(SystemEntropy))
+    let base_url = settings.server.base_url.clone();
+    keys::KeyDirectory::start(key_settings(settings, custody, base_url, 0), store, Arc::new(SystemClock), Arc::new(SystemEntropy))
 }
 
 /// What the parts count, for the metrics.

@@ -14,6 +14,7 @@ mod error;
 mod families;
 mod gauges;
 mod guesses;
+mod key_log;
 mod lane;
 mod notices;
 mod platform;

@@ -66,7 +66,8 @@ impl RingStore for SqlTenantTx {
         key_rings::Entity::insert(row.into_active_model()).exec_without_returning(&self.tx).await.map_err(error::of(TABLE))?;
         self.kids_claim(kids(&change.ring).iter()).await?;
         self.data_key_insert(data_key).await?;
-        self.secrets_insert(&change.new_secrets).await
+        self.secrets_insert(&change.new_secrets).await?;
+        self.key_log_grow(change.log.as_ref()).await
     }
 
     async fn ring(&mut self) -> Stored<Option<KeyRing>> {
@@ -97,6 +98,7 @@ impl RingStore for SqlTenantTx {
         let old = from_row(&old)?;
         self.kids_claim(kids(&change.ring).difference(&kids(&old))).await?;
         self.secrets_insert(&change.new_secrets).await?;
+        self.key_log_grow(change.log.as_ref()).await?;
         if !change.destroyed.is_empty() {
             sealed_secrets::Entity::delete_many()
                 .filter(sealed_secrets::Column::TenantId.eq(self.owner()))

@@ -24,11 +24,14 @@ use crate::tx::SqlTenantTx;
 const TABLE: &str = "tenants";
 
 /// What a tenant owns in any number, with its primary key.
-const OWNED: [(&str, &str); 4] = [
+const OWNED: [(&str, &str); 7] = [
     ("refresh_families", "tenant_id, id"),
     ("known_sources", "tenant_id, user_id, source"),
     ("guess_counters", "tenant_id, scope, subject"),
     ("users", "tenant_id, id"),
+    ("key_log_entries", "tenant_id, number"),
+    ("key_log_hashes", "tenant_id, level, number"),
+    ("key_logs", "tenant_id"),
 ];
 
 pub(crate) fn to_row(tenant: &Tenant) -> Stored<tenants::Model> {

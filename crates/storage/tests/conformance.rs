@@ -64,6 +64,8 @@ on_every_backend! {
     families::a_refresh_sees_its_user_and_tenant,
     guesses::guesses_are_counted_and_forgotten,
     isolation::no_tenant_reaches_another,
+    key_log::a_log_grows_at_its_end_and_with_its_ring,
+    key_log::of_many_ring_changes_exactly_one_is_logged,
     platform::tenants_are_found,
     platform::due_rings_are_found,
     platform::a_due_ring_is_claimed_once,
@@ -88,6 +90,9 @@ async fn row_level_security_hides_rows_from_raw_queries() {
     tx.audit_append(&sample::audit_record(a.id())).await.expect("appended");
     tx.source_remember(a.alice.id, &[1; 32], sample::NOW).await.expect("remembered");
     sample::counter(&mut *tx, domain::guess::GuessScope::Source, [1; 32]).await.expect("made");
+    let mut change = sample::ring_with(&a.ring, sample::kid());
+    change.log = Some(sample::growth(&mut transparency::tree::Frontier::default(), 2));
+    tx.ring_replace(&change).await.expect("replaced");
     tx.commit().await.expect("commits");
 
     let pool = sqlx::PgPool::connect(&url).await.expect("connected");
@@ -102,15 +107,18 @@ async fn row_level_security_hides_rows_from_raw_queries() {
         "known_sources",
         "audit_events",
         "data_keys",
+        "key_logs",
+        "key_log_entries",
+        "key_log_hashes",
     ];
     let setting = |name: &str, value: &str| sqlx::AssertSqlSafe(format!("SELECT set_config('{name}', '{value}', true)"));
     let tenant = a.id().as_uuid().to_string();
     for (name, value, is_seen) in [
-        ("claviger.tenant", "", [0; 9]),
-        ("claviger.tenant", &tenant, [1, 1, 1, 1, 2, 1, 1, 1, 1]),
-        ("claviger.tenant", "", [0; 9]),
-        ("claviger.scope", "platform", [2, 0, 2, 2, 0, 1, 1, 0, 2]),
-        ("claviger.scope", "audit-sweep", [0, 0, 0, 0, 0, 0, 0, 1, 0]),
+        ("claviger.tenant", "", [0; 12]),
+        ("claviger.tenant", &tenant, [1, 1, 1, 1, 3, 1, 1, 1, 1, 1, 2, 2]),
+        ("claviger.tenant", "", [0; 12]),
+        ("claviger.scope", "platform", [2, 0, 2, 2, 0, 1, 1, 0, 2, 0, 0, 0]),
+        ("claviger.scope", "audit-sweep", [0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0]),
     ] {
         sqlx::query(setting(name, value)).execute(&mut *tx).await.expect("set");
         for (table, expected) in tables.iter().zip(is_seen) {

@@ -6,14 +6,15 @@
 //! Invariant: it passes the conformance suite, like every other store.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use app::ports::store::{
-    Account, AuditStore, CustodyStore, Destroyed, FamilyStore, FirstFormatSecret, GuessStore, GuessSubject, KekUse, KeyOwner, Leftover,
-    OwnedDataKey, PlatformTx, Retirement, RingChange, RingMark, RingStore, SealedDataKey, SealedSecret, SecretStore, Store, StoreError,
-    Stored, TenantStore, TenantTx, UserStore,
+    Account, AuditStore, CustodyStore, Destroyed, FamilyStore, FirstFormatSecret, GuessStore, GuessSubject, KekUse, KeyLogStore, KeyOwner,
+    Leftover, LogTip, OwnedDataKey, PlatformTx, Retirement, RingChange, RingMark, RingStore, SealedDataKey, SealedSecret, SecretStore,
+    Store, StoreError, Stored, TenantStore, TenantTx, UserStore,
 };
 use app::tokens::judgement::{Judgement, RefreshAttempt, RefreshFacts, judge};
 use async_trait::async_trait;
@@ -28,6 +29,7 @@ use domain::time::{Timestamp, Ttl};
 use domain::token::family::{RefreshFamily, Revocation};
 use domain::user::{User, UserNames};
 use tokio::sync::OwnedMutexGuard;
+use transparency::tree::{Hash, Node};
 
 /// How long a writer waits for the one before it, like those of SQLite.
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -78,6 +80,9 @@ struct State {
     keks: BTreeMap<String, Option<Timestamp>>,
     certificates: BTreeMap<TenantId, String>,
     kids: BTreeSet<Kid>,
+    log_tips: BTreeMap<TenantId, LogTip>,
+    log_entries: BTreeMap<(TenantId, u64), Vec<u8>>,
+    log_hashes: BTreeMap<(TenantId, Node), Hash>,
     counters: BTreeMap<(TenantId, &'static str, GuessSubject), (GuessCounter, Timestamp)>,
     sources: BTreeMap<(TenantId, UserId, GuessSubject), Timestamp>,
     /// In the order of appending.
@@ -195,6 +200,10 @@ impl State {
     fn check_change(&self, tenant: TenantId, change: &RingChange, known: &[Kid]) -> Stored<()> {
         let new = change.ring.keys.iter().map(|key| &key.kid).filter(|kid| !known.contains(kid));
         let mut names = change.new_secrets.iter().map(|secret| (tenant, secret.name.clone()));
+        let log_size = self.log_tips.get(&tenant).map_or(0, |tip| tip.size);
+        if change.log.as_ref().is_some_and(|growth| growth.begins_at() != log_size) {
+            return Err(StoreError::Conflict);
+        }
         if new.into_iter().any(|kid| self.kids.contains(kid)) || names.any(|name| self.secrets.contains_key(&name)) {
             return Err(StoreError::Conflict);
         }
@@ -221,6 +230,12 @@ impl State {
         self.secrets.extend(change.new_secrets.iter().map(|secret| ((tenant, secret.name.clone()), secret.clone())));
         for name in &change.destroyed {
             self.secrets.remove(&(tenant, name.clone()));
+        }
+        if let Some(growth) = &change.log {
+            let entries = (growth.begins_at()..).zip(growth.entries.iter().cloned());
+            self.log_entries.extend(entries.map(|(number, entry)| ((tenant, number), entry)));
+            self.log_hashes.extend(growth.hashes.iter().map(|(node, hash)| ((tenant, *node), *hash)));
+            self.log_tips.insert(tenant, growth.tip.clone());
         }
         self.rings.insert(tenant, Ring { ring: change.ring.clone(), next_due_at: change.next_due_at, claimed_until: None });
     }
@@ -346,6 +361,9 @@ impl TenantStore for Tx {
         remove_some(&mut state.sources, &mut left, |(owner, ..), _| *owner == tenant);
         remove_some(&mut state.counters, &mut left, |(owner, ..), _| *owner == tenant);
         remove_some(&mut state.users, &mut left, |(owner, _), _| *owner == tenant);
+        remove_some(&mut state.log_entries, &mut left, |(owner, _), _| *owner == tenant);
+        remove_some(&mut state.log_hashes, &mut left, |(owner, _), _| *owner == tenant);
+        remove_some(&mut state.log_tips, &mut left, |owner, _| *owner == tenant);
         if left > 0 {
             state.tenants.remove(&tenant);
         }
@@ -592,6 +610,22 @@ impl CustodyStore for Tx {
 
     async fn deletion_certificate(&mut self, tenant: TenantId) -> Stored<Option<String>> {
         Ok(self.state.certificates.get(&tenant).cloned())
+    }
+}
+
+#[async_trait]
+impl KeyLogStore for Tx {
+    async fn key_log_tip(&mut self) -> Stored<Option<LogTip>> {
+        Ok(self.state.log_tips.get(&self.tenant).cloned())
+    }
+
+    async fn key_log_entries(&mut self, range: Range<u64>) -> Stored<Vec<Vec<u8>>> {
+        Ok(self.state.log_entries.range((self.tenant, range.start)..(self.tenant, range.end)).map(|(_, entry)| entry.clone()).collect())
+    }
+
+    async fn key_log_hashes(&mut self, level: u8, range: Range<u64>) -> Stored<Vec<Hash>> {
+        let at = |index| (self.tenant, Node { level, index });
+        Ok(self.state.log_hashes.range(at(range.start)..at(range.end)).map(|(_, hash)| *hash).collect())
     }
 }
 

@@ -5,7 +5,7 @@
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use app::ports::store::{GuessSubject, RingChange, SealedDataKey, SealedSecret, Store, Stored, TenantTx};
+use app::ports::store::{GuessSubject, LogGrowth, LogTip, RingChange, SealedDataKey, SealedSecret, Store, Stored, TenantTx};
 use app::tokens::judgement::RefreshAttempt;
 use domain::audit::{Actor, AuditEvent, AuditRecord};
 use domain::client::ClientId;
@@ -20,6 +20,7 @@ use domain::text::LoginName;
 use domain::time::{Timestamp, Ttl};
 use domain::token::family::{Binding, Generation, Head, RefreshFamily};
 use domain::user::{CustomClaims, Roles, User, UserNames, UserStatus};
+use transparency::tree::{Frontier, leaf_hash};
 
 /// When all samples were made.
 pub const NOW: Timestamp = Timestamp::from_micros(1_795_000_000_123_456);
@@ -153,7 +154,20 @@ pub fn ring_with(ring: &KeyRing, kid: Kid) -> RingChange {
 }
 
 pub fn change(ring: KeyRing, new_secrets: Vec<SealedSecret>) -> RingChange {
-    RingChange { ring, next_due_at: Some(NOW.plus(Ttl::days(1))), new_secrets, destroyed: Vec::new() }
+    RingChange { ring, next_due_at: Some(NOW.plus(Ttl::days(1))), new_secrets, destroyed: Vec::new(), log: None }
+}
+
+/// So many entries more for a log that ends at `frontier`, which moves on.
+pub fn growth(frontier: &mut Frontier, count: usize) -> LogGrowth {
+    let entries: Vec<_> = (0..count).map(|_| next().to_be_bytes().to_vec()).collect();
+    let hashes = entries.iter().flat_map(|entry| frontier.push(leaf_hash(entry))).collect();
+    let tip = LogTip {
+        size: frontier.size(),
+        frontier: frontier.to_bytes(),
+        vkey: "sample.example/log+00000000+AQ==".to_owned(),
+        checkpoint: format!("sample.example/log\n{}\n", frontier.size()),
+    };
+    LogGrowth { tip, entries, hashes }
 }
 
 pub fn sealed(name: &str) -> SealedSecret {

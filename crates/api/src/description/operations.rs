@@ -67,9 +67,15 @@ const fn op(tag: &'static str, id: &'static str, summary: &'static str, answers:
     }
 }
 
+const fn tile(id: &'static str) -> Operation {
+    let tile = op("key log", id, "A tile of hashes, or a bundle of entries (C2SP tlog-tiles)", &[(200, Some("Text"), "The bytes.")]);
+    Operation { media_type: "application/octet-stream", ..tile }.with(&["Cache-Control"])
+}
+
 pub(super) fn tags() -> Value {
     json!([
         { "name": "issuer", "description": "What everybody may know of a tenant: its keys and its metadata." },
+        { "name": "key log", "description": "The public, append-only log of a tenant's keys." },
         { "name": "tokens", "description": "Getting, refreshing, ending and inspecting tokens." },
         { "name": "me", "description": "What a signed-in user may see and end of their own." },
         { "name": "tenants", "description": "Tenants and their audit log." },
@@ -92,6 +98,17 @@ pub(super) fn operations() -> Vec<(&'static str, &'static str, Operation)> {
             ..op("issuer", "getJwks", "The public keys that tokens are verified with", &[
                 (200, Some("JwkSet"), "The keys."), (304, None, "The keys that `If-None-Match` names are still the ones."),
             ]).with(&["ETag", "Cache-Control"]) }),
+        ("GET", "/t/{slug}/.well-known/key-log/checkpoint", Operation { media_type: "text/plain; charset=utf-8",
+            ..op("key log", "getKeyLogCheckpoint", "The signed head of the log of the tenant's keys (C2SP tlog-checkpoint)", &[(200, Some("Text"), "The checkpoint.")]).with(&["Cache-Control"]) }),
+        ("GET", "/t/{slug}/.well-known/key-log/vkey", Operation { media_type: "text/plain; charset=utf-8",
+            ..op("key log", "getKeyLogVkey", "The key that checkpoints are signed with (C2SP signed-note)", &[(200, Some("Text"), "The key.")]).with(&["Cache-Control"]) }),
+        ("GET", "/t/{slug}/.well-known/key-log/tile/{level}/{tile}", tile("getKeyLogTile")),
+        ("GET", "/t/{slug}/.well-known/key-log/tile/{level}/{tile}/{tile2}", tile("getKeyLogTile2")),
+        ("GET", "/t/{slug}/.well-known/key-log/tile/{level}/{tile}/{tile2}/{width}", tile("getKeyLogTile3")),
+        ("GET", "/t/{slug}/.well-known/key-log/proof/inclusion", op("key log", "getKeyLogInclusion", "The proof that an entry is in the log (RFC 9162, 2.1.3)", &[(200, Some("InclusionProof"), "The proof.")])
+            .asks(&["index", "size"]).with(&["Cache-Control"])),
+        ("GET", "/t/{slug}/.well-known/key-log/proof/consistency", op("key log", "getKeyLogConsistency", "The proof that a longer log begins with a shorter one (RFC 9162, 2.1.4)", &[(200, Some("ConsistencyProof"), "The proof.")])
+            .asks(&["from", "to"]).with(&["Cache-Control"])),
         ("GET", "/t/{slug}/.well-known/openid-configuration", op("issuer", "getOpenIdConfiguration", "The issuer's metadata, where OpenID Connect looks for it",
             &[(200, Some("Metadata"), "The metadata.")]).with(&["Cache-Control"])),
         ("GET", "/.well-known/oauth-authorization-server/t/{slug}", op("issuer", "getAuthorizationServerMetadata", "The issuer's metadata, where RFC 8414 looks for it",

@@ -209,6 +209,13 @@ pub(super) fn schemas() -> Value {
         ("Jwk", answer_with("RFC 7517, 4; RFC 7518, 6; RFC 8037, 2.", json!({
             "kty": one_of(&["EC", "RSA", "OKP"]), "use": { "const": "sig" }, "alg": reference("Alg"), "kid": text(),
         }), json!({ "crv": text(), "x": text(), "y": text(), "n": text(), "e": text() }))),
+        ("Text", json!({ "type": "string", "description": "Bytes as they are." })),
+        ("InclusionProof", answer("RFC 9162, 2.1.3; hashes in base64.", json!({
+            "index": count(), "size": count(), "leaf_hash": text(), "hashes": { "type": "array", "items": text() },
+        }))),
+        ("ConsistencyProof", answer("RFC 9162, 2.1.4; hashes in base64.", json!({
+            "from": count(), "to": count(), "hashes": { "type": "array", "items": text() },
+        }))),
         ("Description", json!({ "type": "object", "additionalProperties": true, "description": "This very document (OpenAPI 3.1)." })),
 
         ("Session", answer("A login that lives on by refreshing.", json!({

@@ -8,6 +8,7 @@ use actix_web::{HttpResponse, ResponseError};
 use app::access::AccessDenied;
 use app::credentials::hash_pool::Busy;
 use app::fault::Fault;
+use app::key_log::NotLogged;
 use app::ports::keys::KeyCommandError;
 use app::tenants::{NoTenant, TenantDenied};
 use app::users::UserDenied;
@@ -144,6 +145,15 @@ impl From<NoTenant> for Problem {
         match denied {
             NoTenant::Unknown => Self::not_found(),
             NoTenant::Fault(fault) => fault.into(),
+        }
+    }
+}
+
+impl From<NotLogged> for Problem {
+    fn from(denied: NotLogged) -> Self {
+        match denied {
+            NotLogged::Unknown => Self::not_found(),
+            NotLogged::Fault(fault) => fault.into(),
         }
     }
 }

@@ -4,6 +4,7 @@ pub(crate) mod cookie;
 pub(crate) mod discovery;
 pub(crate) mod introspect;
 pub(crate) mod jwks;
+pub(crate) mod key_log;
 pub(crate) mod login;
 pub(crate) mod logout;
 pub(crate) mod me;

@@ -19,7 +19,8 @@ pub type KeyOwner = TenantId;
 pub struct SealedSecret {
     /// What it is for, such as `signing-key`.
     pub kind: String,
-    /// Which one it is, unique among the owner's: a kid for a signing key, `refresh-token/{version}` for a token secret.
+    /// Which one it is, unique among the owner's: a kid for a signing key, `refresh-token/{version}` for a token secret,
+    /// `key-log` for the key that the key log is signed with.
     pub name: String,
     /// From 1; counts up when the secret behind a name is replaced. 0 = sealed in the first format, without kind and version.
     pub version: u32,

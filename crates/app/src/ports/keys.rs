@@ -5,10 +5,12 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use domain::audit::Actor;
 use domain::ids::{FamilyId, TenantId};
 use domain::keys::plan::{Consequences, Intent, RotationDenied};
 use domain::keys::policy::{RotationNumbers, RotationPolicy, UnsafePolicy};
 use domain::keys::ring::KeyRing;
+use domain::tenant::Tenant;
 use domain::time::{Timestamp, Ttl};
 use domain::token::claims::AccessClaims;
 use domain::token::family::Generation;
@@ -136,7 +138,7 @@ pub struct NewRing {
 /// Who orders a key change, for the audit log that is written with it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OrderedBy {
-    pub actor: domain::audit::Actor,
+    pub actor: Actor,
     pub source: Option<String>,
     pub request_id: Option<String>,
 }
@@ -159,11 +161,11 @@ pub trait Keys: Send + Sync {
     /// The private side, of generation `at_least` or later. Opens the keys at first use.
     async fn signer(&self, tenant: TenantId, at_least: u64) -> Result<Arc<dyn TokenSigner>, KeyFault>;
     /// Carries a change out, one at a time per tenant, and answers after its commit. Writes the audit events (key staged,
-    /// revoked, retired, policy changed) in the same transaction. The change happens even if the caller goes away.
+    /// revoked, retired, policy changed) and the key log in the same transaction. The change happens even if the caller goes away.
     async fn execute(&self, tenant: TenantId, command: KeyCommand, by: OrderedBy) -> Result<KeyChange, KeyCommandError>;
-    /// Makes the first ring of a tenant by the default policy. Algorithms whose keys take long and are not in the pool are
-    /// left to the rotation clock.
-    async fn prepare(&self, tenant: TenantId, now: Timestamp) -> Result<NewRing, KeyFault>;
+    /// Makes the first ring of a tenant by the default policy, as of the tenant's `created_at`, and begins its key log.
+    /// Algorithms whose keys take long and are not in the pool are left to the rotation clock.
+    async fn prepare(&self, tenant: &Tenant, by: &Actor) -> Result<NewRing, KeyFault>;
     /// Forgets a tenant that was deleted.
     fn forget(&self, tenant: TenantId);
     /// HMAC-SHA-256 by the installation's own secret, for the platform admin's tokens.

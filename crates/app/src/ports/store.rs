@@ -6,6 +6,8 @@
 //! To add a method: put it into the narrow trait it belongs to, implement it in `storage`,
 //! and add its two-tenant case to `testkit::conformance`.
 
+use std::ops::Range;
+
 use async_trait::async_trait;
 use domain::audit::AuditRecord;
 use domain::guess::{GuessCounter, GuessScope};
@@ -17,6 +19,7 @@ use domain::text::{LoginName, Slug};
 use domain::time::{Timestamp, Ttl};
 use domain::token::family::{RefreshFamily, Revocation};
 use domain::user::User;
+use transparency::tree::{Hash, Node};
 
 pub use crate::ports::custody::{
     CustodyStore, Destroyed, FirstFormatSecret, KekUse, KeyOwner, OwnedDataKey, Retirement, SealedDataKey, SealedSecret, SecretStore,
@@ -57,7 +60,7 @@ pub trait Store: Send + Sync {
 
 /// All that one tenant owns, inside one transaction.
 #[async_trait]
-pub trait TenantTx: TenantStore + UserStore + FamilyStore + RingStore + SecretStore + GuessStore + AuditStore + Send {
+pub trait TenantTx: TenantStore + UserStore + FamilyStore + RingStore + KeyLogStore + SecretStore + GuessStore + AuditStore + Send {
     fn tenant_id(&self) -> TenantId;
     /// Makes everything durable, or nothing.
     async fn commit(self: Box<Self>) -> Stored<()>;
@@ -135,16 +138,59 @@ pub struct RingChange {
     pub new_secrets: Vec<SealedSecret>,
     /// Names of secrets that are destroyed.
     pub destroyed: Vec<String>,
+    /// What the key log grows by.
+    pub log: Option<LogGrowth>,
+}
+
+/// A tenant's key log at its end: all that is needed to append to it, and what is shown of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogTip {
+    pub size: u64,
+    /// The bytes of a [`transparency::tree::Frontier`] of that size.
+    pub frontier: Vec<u8>,
+    /// Whose signature the checkpoint carries: a [`transparency::note::Vkey`].
+    pub vkey: String,
+    /// The signed checkpoint, as it is served.
+    pub checkpoint: String,
+}
+
+/// Entries that come to a tenant's key log, with everything that follows from them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogGrowth {
+    /// The log after it.
+    pub tip: LogTip,
+    /// The last `entries.len()` of `tip.size` entries, each of at most 65,535 bytes.
+    pub entries: Vec<Vec<u8>>,
+    pub hashes: Vec<(Node, Hash)>,
+}
+
+impl LogGrowth {
+    /// The size of the log before it.
+    pub fn begins_at(&self) -> u64 {
+        self.tip.size - self.entries.len() as u64
+    }
 }
 
 #[async_trait]
 pub trait RingStore: Send {
-    /// The first ring of a new tenant (`change.ring.generation` is 1), with its data key. `Conflict` when a kid was ever used before.
+    /// The first ring of a new tenant (`change.ring.generation` is 1), with its data key and its log. `Conflict` when a kid was ever used before.
     async fn ring_insert(&mut self, data_key: &SealedDataKey, change: &RingChange) -> Stored<()>;
     async fn ring(&mut self) -> Stored<Option<KeyRing>>;
-    /// Writes the ring if the stored generation is still `change.ring.generation - 1`; claims the new kids for ever and
-    /// leaves a notice for other nodes. `Conflict` otherwise, or when a kid was ever used before.
+    /// Writes the ring if the stored generation is still `change.ring.generation - 1`; claims the new kids for ever, appends to
+    /// the key log and leaves a notice for other nodes. `Conflict` otherwise, when a kid was ever used before, or when the log
+    /// has another size than the one that `change.log` begins at.
     async fn ring_replace(&mut self, change: &RingChange) -> Stored<()>;
+}
+
+/// The public log of a tenant's keys. It grows with the ring alone: [`RingStore::ring_insert`] and [`RingStore::ring_replace`].
+#[async_trait]
+pub trait KeyLogStore: Send {
+    /// `None` when the tenant has no log yet.
+    async fn key_log_tip(&mut self) -> Stored<Option<LogTip>>;
+    /// Entries of this range, in order, as far as they are there.
+    async fn key_log_entries(&mut self, range: Range<u64>) -> Stored<Vec<Vec<u8>>>;
+    /// Stored hashes of one level, in order, as far as they are there.
+    async fn key_log_hashes(&mut self, level: u8, range: Range<u64>) -> Stored<Vec<Hash>>;
 }
 
 /// A key for a counter: a keyed hash or an id, never an address or a name in clear.

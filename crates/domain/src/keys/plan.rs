@@ -162,13 +162,13 @@ impl Plan {
             }
             next.token_secrets.push(TokenSecretVersion { version, created_at: now, verifies_until: None });
         }
-        let ended = next.keys.iter().filter(|key| !key.is_live()).count();
-        let mut to_forget = ended.saturating_sub(KeyRing::HISTORY);
-        next.keys.retain(|key| {
-            let forget = to_forget > 0 && !key.is_live();
-            to_forget -= usize::from(forget);
-            !forget
-        });
+        let mut ends: Vec<_> = next.keys.iter().filter_map(|key| key.end.as_ref().map(KeyEnd::at)).collect();
+        if ends.len() > KeyRing::HISTORY {
+            // Those that ended first: what ends now is remembered, however old the key is.
+            ends.sort_unstable();
+            let forgotten_until = ends[ends.len() - KeyRing::HISTORY];
+            next.keys.retain(|key| key.end.as_ref().is_none_or(|end| end.at() >= forgotten_until));
+        }
         next
     }
 

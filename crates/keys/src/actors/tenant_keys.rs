@@ -10,16 +10,18 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use actix::{Actor, ActorContext, AtomicResponse, Context, Handler, WrapFuture};
 use app::ports::keys::{KeyChange, KeyCommand, KeyCommandError, KeyFault, OrderedBy, PublishedKeys};
-use app::ports::store::{RingChange, SealedDataKey, StoreError, TenantTx};
+use app::ports::store::{LogTip, RingChange, SealedDataKey, SealedSecret, StoreError, TenantTx};
 use app::ports::world::Entropy;
 use domain::audit::{AuditEvent, AuditRecord};
 use domain::ids::{EventId, TenantId};
 use domain::keys::plan::{self, Intent, NewPublicKey, Plan};
 use domain::keys::policy::{RotationNumbers, RotationPolicy};
 use domain::keys::ring::{Alg, KeyRing, Kid};
+use domain::tenant::Tenant;
 use domain::time::Timestamp;
 use zeroize::Zeroizing;
 
+use crate::key_log::{KeyLog, origin};
 use crate::keygen::{GeneratedKey, generate};
 use crate::messages::{Execute, Passivate, Refresh, Unseal, Wake};
 use crate::node::Node;
@@ -208,25 +210,29 @@ impl Work {
 
     async fn attempt(&self, command: &KeyCommand, by: &OrderedBy, spare: &mut Vec<(Alg, GeneratedKey)>) -> Result<KeyChange, Lost> {
         let mut tx = self.node.store.begin_read(self.tenant).await.map_err(KeyFault::from)?;
-        let (ring, data_key) = read_sealed(&mut *tx).await?;
+        let before = Before::read(&mut *tx).await?;
         drop(tx);
 
+        let ring = &before.ring;
         let now = self.node.clock.now();
         let timing = self.node.timing;
         let (policy, intent) = match command {
             KeyCommand::Plan(intent) => (RotationPolicy::raised(ring.numbers.clone(), timing), intent),
             KeyCommand::ChangePolicy(numbers) => (RotationPolicy::new(numbers.clone(), timing)?, &Intent::AdoptPolicy),
         };
-        let plan = plan::plan(&ring, &policy, intent, now)?;
+        let plan = plan::plan(ring, &policy, intent, now)?;
         if plan.is_empty() {
-            return Ok(KeyChange { changed: false, keys: self.publish(ring)?, consequences: None });
+            return Ok(KeyChange { changed: false, keys: self.publish(before.ring)?, consequences: None });
         }
 
         let made = self.make_keys(&plan, spare).await?;
-        let data_key = self.data_key(&data_key).await;
-        self.node.note(self.tenant, &data_key);
+        let data_key = self.data_key(&before.data_key).await;
+        if data_key.is_err() {
+            // That it opens does not say that the secrets under it do: only who opens those may take the note back.
+            self.node.note(self.tenant, &data_key);
+        }
         let data_key = data_key?;
-        let committed = self.commit(&ring, &policy, &plan, &made, &data_key, by, now).await;
+        let committed = self.commit(&before, &policy, &plan, &made, &data_key, by).await;
         let next = match committed {
             Ok(next) => next,
             Err(lost) => {
@@ -234,7 +240,7 @@ impl Work {
                 return Err(lost);
             }
         };
-        let consequences = plan.consequences(&ring, &policy);
+        let consequences = plan.consequences(ring, &policy);
         Ok(KeyChange { changed: true, keys: self.publish(next)?, consequences })
     }
 
@@ -254,22 +260,24 @@ impl Work {
         Ok(made)
     }
 
-    #[expect(clippy::too_many_arguments, reason = "the parts of one change, each read once")]
     async fn commit(
         &self,
-        ring: &KeyRing,
+        before: &Before,
         policy: &RotationPolicy,
         plan: &Plan,
         made: &[GeneratedKey],
         data_key: &DataKey,
         by: &OrderedBy,
-        now: Timestamp,
     ) -> Result<KeyRing, Lost> {
-        let change = ring_change(ring, policy, plan, made, data_key, &*self.node.entropy)?;
+        let Before { ring, secrets, tenant, log_tip, .. } = before;
+        let mut change = ring_change(ring, policy, plan, made, data_key, &*self.node.entropy)?;
+        let origin = origin(tenant, &self.node.base_url);
+        let log = KeyLog { origin, open: data_key, sealed: KeyLog::key_of(secrets), tip: log_tip.as_ref() };
+        log.tell(Some(ring), &mut change, &by.actor, plan.at)?;
         let mut tx = self.node.store.begin(self.tenant).await.map_err(lost)?;
         tx.ring_replace(&change).await.map_err(lost)?;
         for event in events(ring, policy, plan, made) {
-            tx.audit_append(&self.record(event, by, now)).await.map_err(lost)?;
+            tx.audit_append(&self.record(event, by, plan.at)).await.map_err(lost)?;
         }
         tx.commit().await.map_err(lost)?;
         Ok(change.ring)
@@ -296,7 +304,28 @@ async fn read_sealed(tx: &mut dyn TenantTx) -> Result<(KeyRing, SealedDataKey), 
     Ok((ring, data_key))
 }
 
-/// What a plan means for the store: the ring after it, the new secrets, and those to be destroyed.
+/// All that a change starts from.
+struct Before {
+    ring: KeyRing,
+    data_key: SealedDataKey,
+    secrets: Vec<SealedSecret>,
+    tenant: Tenant,
+    log_tip: Option<LogTip>,
+}
+
+impl Before {
+    /// Where a transaction does not see one single moment, a change between two reads is one that the write will lose to.
+    async fn read(tx: &mut dyn TenantTx) -> Result<Self, KeyFault> {
+        let (ring, data_key) = read_sealed(tx).await?;
+        let secrets = tx.sealed_secrets().await.map_err(KeyFault::from)?;
+        let tenant = tx.tenant().await.map_err(KeyFault::from)?.ok_or(KeyFault::NoRing)?;
+        let log_tip = tx.key_log_tip().await.map_err(KeyFault::from)?;
+        Ok(Self { ring, data_key, secrets, tenant, log_tip })
+    }
+}
+
+/// What a plan means for the store: the ring after it, the new secrets, and those to be destroyed. What the key log says of it is
+/// added by [`KeyLog::tell`].
 pub(crate) fn ring_change(
     ring: &KeyRing,
     policy: &RotationPolicy,
@@ -320,6 +349,7 @@ pub(crate) fn ring_change(
         new_secrets,
         destroyed: ended.chain(plan.destroy_token_secrets.iter().map(|version| SecretName::token_secret(*version).name)).collect(),
         ring: next,
+        log: None,
     })
 }
 

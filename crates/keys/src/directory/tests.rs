@@ -2,12 +2,14 @@
 //!
 //! Invariant: no test waits for time to pass; the clock is set.
 
+use std::collections::BTreeMap;
 use std::future::Future;
 
 use app::ports::changes::RingChanges;
 use app::ports::store::{StoreError, Stored};
 use domain::audit::AuditEvent;
 use domain::ids::FamilyId;
+use domain::keys::log::{KeyFact, LogEntry, OrderedBy as LoggedOrder, Replay};
 use domain::keys::plan::RotationDenied;
 use domain::keys::ring::{Alg, KeyState};
 use domain::tenant::Tenant;
@@ -17,6 +19,8 @@ use tokio::sync::mpsc::{self, UnboundedReceiver, unbounded_channel};
 use testkit::clock::TestClock;
 use testkit::memory_store::MemoryStore;
 use testkit::sample;
+use transparency::note::{self, Head};
+use transparency::tree::{Frontier, leaf_hash};
 
 use zeroize::Zeroizing;
 
@@ -36,17 +40,22 @@ impl World {
     }
 
     fn node_with(&self, kek: Keks) -> Arc<KeyDirectory> {
-        self.start(kek, 10_000)
+        self.start(kek, "https://id.example", 10_000)
     }
 
     fn node_keeping(&self, most_awake: usize) -> Arc<KeyDirectory> {
-        self.start(self.kek.clone(), most_awake)
+        self.start(self.kek.clone(), "https://id.example", most_awake)
     }
 
-    fn start(&self, kek: Keks, most_awake: usize) -> Arc<KeyDirectory> {
+    fn node_at(&self, base_url: &str) -> Arc<KeyDirectory> {
+        self.start(self.kek.clone(), base_url, 10_000)
+    }
+
+    fn start(&self, kek: Keks, base_url: &str, most_awake: usize) -> Arc<KeyDirectory> {
         let custody = futures_util::FutureExt::now_or_never(Custody::open(Arc::new(kek))).unwrap().unwrap();
         let settings = KeySettings {
             custody: Arc::new(custody),
+            base_url: base_url.to_owned(),
             timing: NodeTiming::default(),
             rsa_pool: 0,
             arbiters: 2,
@@ -61,15 +70,40 @@ impl World {
     }
 
     async fn create(&self, node: &KeyDirectory, tenant: TenantId) {
-        let new = node.prepare(tenant, NOW).await.unwrap();
+        let row = Tenant { id: tenant, created_at: NOW, ..sample::tenant() };
+        let new = node.prepare(&row, &audit::Actor::PlatformAdmin).await.unwrap();
         let mut tx = self.store.begin(tenant).await.unwrap();
-        tx.tenant_insert(&Tenant { id: tenant, ..sample::tenant() }).await.unwrap();
+        tx.tenant_insert(&row).await.unwrap();
         tx.ring_insert(&new.data_key, &new.change).await.unwrap();
         tx.commit().await.unwrap();
     }
 
     fn pass(&self, ttl: Ttl) {
         self.clock.advance(ttl);
+    }
+
+    /// The tenant's log as its readers find it: its signed head, which is that of its entries, and the entries.
+    async fn log(&self, tenant: TenantId) -> (Head, Vec<LogEntry>) {
+        let mut tx = self.store.begin_read(tenant).await.unwrap();
+        let tip = tx.key_log_tip().await.unwrap().unwrap();
+        let head = note::open(&tip.checkpoint, &tip.vkey.parse().unwrap()).unwrap();
+        let entries = tx.key_log_entries(0..head.size).await.unwrap();
+        let mut frontier = Frontier::default();
+        entries.iter().for_each(|entry| drop(frontier.push(leaf_hash(entry))));
+        assert_eq!((head.size, head.root), (frontier.size(), frontier.root()));
+        (head, entries.iter().map(|entry| serde_json::from_slice(entry).unwrap()).collect())
+    }
+
+    /// The log hangs together and tells what the ring says.
+    async fn check_log(&self, tenant: TenantId) {
+        let mut replay = Replay::default();
+        let (_, entries) = self.log(tenant).await;
+        assert!(entries.is_sorted_by_key(|entry| entry.generation));
+        entries.iter().for_each(|entry| replay.add(entry).unwrap());
+        let told: BTreeMap<_, _> =
+            replay.keys.into_iter().filter(|(_, key)| key.ended.is_none()).map(|(kid, key)| (kid, key.jwk)).collect();
+        let ring = self.store.ring_of(tenant).unwrap();
+        assert_eq!(told, ring.published().into_iter().map(|key| (key.kid.clone(), key.public.clone())).collect());
     }
 
     fn events(&self) -> Vec<AuditEvent> {
@@ -542,6 +576,47 @@ fn the_installation_has_one_secret_for_all_nodes() {
         assert_ne!(there.installation_mac(b"other").await, Ok(mac));
         let stranger = world.node_with(any_kek());
         assert!(matches!(stranger.installation_mac(b"token").await, Err(KeyFault::Sealed(_))));
+    });
+}
+
+#[test]
+fn the_log_tells_what_the_ring_says_whoever_changed_it() {
+    run(|world| async move {
+        let nodes = [world.node(), world.node(), world.node()];
+        world.create(&nodes[0], tenant(1)).await;
+        world.check_log(tenant(1)).await;
+        nodes[0].directory.sweep().await;
+        for round in 0..4 {
+            // All at once: one wins, the others are refused or come after it.
+            let command = if round == 1 { emergency() } else { rotate() };
+            futures_util::future::join_all(nodes.iter().map(|node| node.execute(tenant(1), command.clone(), by()))).await;
+            world.check_log(tenant(1)).await;
+            let staged = world.log(tenant(1)).await.1.into_iter().filter(|entry| matches!(entry.fact, KeyFact::KeyStaged { .. })).count();
+            assert_eq!(staged, world.store.ring_of(tenant(1)).unwrap().keys.len(), "each key is told of once");
+            world.pass(Ttl::days(1));
+            futures_util::future::join_all(nodes.iter().map(|node| node.directory.sweep())).await;
+            world.check_log(tenant(1)).await;
+            world.pass(Ttl::days(1));
+        }
+        let (_, entries) = world.log(tenant(1)).await;
+        let by = |who| entries.iter().filter(|entry| entry.ordered_by == who).count();
+        assert!(by(LoggedOrder::Schedule) > 0 && by(LoggedOrder::PlatformAdmin) > 0 && by(LoggedOrder::TenantAdmin) == 0);
+    });
+}
+
+#[test]
+fn under_another_address_the_log_goes_on_under_another_name_and_the_same_key() {
+    run(|world| async move {
+        world.create(&world.node(), tenant(1)).await;
+        let (before, told) = world.log(tenant(1)).await;
+        assert!(before.origin.starts_with("id.example/t/") && before.origin.ends_with("/.well-known/key-log"), "{}", before.origin);
+        let moved = world.node_at("http://login.example:8080");
+        moved.execute(tenant(1), emergency(), by()).await.unwrap();
+        moved.execute(tenant(1), rotate(), by()).await.unwrap();
+        let (after, entries) = world.log(tenant(1)).await;
+        assert_eq!(after.origin, before.origin.replace("id.example", "login.example:8080"));
+        assert_eq!(entries[..told.len()], told);
+        world.check_log(tenant(1)).await;
     });
 }
 

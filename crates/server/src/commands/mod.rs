@@ -3,6 +3,7 @@
 //! Invariant: standard output holds a command's answer and nothing else; what goes wrong goes to standard error, with the fix.
 
 mod admin_token;
+mod audit_log;
 mod demo;
 mod doctor;
 mod kek;
@@ -50,6 +51,11 @@ enum Command {
         #[command(subcommand)]
         command: KekCommand,
     },
+    /// What everybody may check about an issuer's keys.
+    Keys {
+        #[command(subcommand)]
+        command: KeysCommand,
+    },
     /// Play the whole story over real HTTP on a free port, and check every step.
     Demo,
 }
@@ -72,6 +78,27 @@ enum KekCommand {
 }
 
 #[derive(Debug, Subcommand)]
+enum KeysCommand {
+    /// The public log of an issuer's keys.
+    AuditLog {
+        #[command(subcommand)]
+        command: AuditLogCommand,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+enum AuditLogCommand {
+    /// Check over HTTP that the log is what it was, and that the published keys are those it tells of. Ends with 2 on an alarm,
+    /// and with 1 when it could not check.
+    Verify(audit_log::Verify),
+}
+
+/// A check found something that must not be.
+#[derive(Debug, thiserror::Error)]
+#[error("{0} alarms: do not trust this issuer's keys before they are explained")]
+struct Alarmed(usize);
+
+#[derive(Debug, Subcommand)]
 enum AdminCommand {
     /// Print a bearer token for the admin API. Needs the database and the key-encryption key; the server may be running.
     Token {
@@ -88,6 +115,7 @@ pub fn run() -> ExitCode {
     let outcome = actix_web::rt::System::new().block_on(async move {
         match line.command {
             Command::Demo => demo::run().await,
+            Command::Keys { command: KeysCommand::AuditLog { command: AuditLogCommand::Verify(verify) } } => audit_log::run(verify).await,
             Command::Doctor => doctor::run(Settings::load(line.config.as_deref())).await,
             other => {
                 let settings = Settings::load(line.config.as_deref())?;
@@ -101,7 +129,7 @@ pub fn run() -> ExitCode {
                     Command::Kek { command: KekCommand::Status } => kek::status(&settings).await,
                     Command::Kek { command: KekCommand::Rotate { new } } => kek::rotate(&settings, new).await,
                     Command::Kek { command: KekCommand::Retire { id } } => kek::retire(&settings, &id).await,
-                    Command::Demo | Command::Doctor => Ok(()),
+                    Command::Demo | Command::Doctor | Command::Keys { .. } => Ok(()),
                 }
             }
         }
@@ -111,7 +139,7 @@ pub fn run() -> ExitCode {
         Err(error) => {
             // Nobody reads it if this fails.
             let _ = writeln!(std::io::stderr(), "claviger: {error}");
-            ExitCode::FAILURE
+            if error.is::<Alarmed>() { ExitCode::from(2) } else { ExitCode::FAILURE }
         }
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! Invariant: a call that was counted out has not reached the database, except a commit that is told to have.
 
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -18,6 +19,7 @@ use domain::text::{LoginName, Slug};
 use domain::time::{Timestamp, Ttl};
 use domain::token::family::{RefreshFamily, Revocation};
 use domain::user::User;
+use transparency::tree::Hash;
 
 /// How often it may be called.
 #[derive(Debug)]
@@ -116,6 +118,11 @@ delegate! { TenantTx:
         fn ring_insert(data_key: &SealedDataKey, change: &RingChange) -> ();
         fn ring() -> Option<KeyRing>;
         fn ring_replace(change: &RingChange) -> ();
+    }
+    KeyLogStore {
+        fn key_log_tip() -> Option<LogTip>;
+        fn key_log_entries(range: Range<u64>) -> Vec<Vec<u8>>;
+        fn key_log_hashes(level: u8, range: Range<u64>) -> Vec<Hash>;
     }
     SecretStore {
         fn data_key() -> Option<SealedDataKey>;

@@ -95,14 +95,15 @@ pub(crate) async fn custody(keks: &[&Arc<dyn Kek>]) -> Arc<Custody> {
 pub(crate) fn node(store: Arc<dyn Store>, custody: &Arc<Custody>) -> Arc<KeyDirectory> {
     let timing = NodeTiming::default();
     let (custody, idle_after) = (Arc::clone(custody), Ttl::minutes(30));
-    let settings = KeySettings { custody, timing, rsa_pool: 0, arbiters: 1, idle_after, most_awake: 1_000 };
+    let base_url = "https://id.example".to_owned();
+    let settings = KeySettings { custody, base_url, timing, rsa_pool: 0, arbiters: 1, idle_after, most_awake: 1_000 };
     KeyDirectory::start(settings, store, Arc::new(SystemClock), Arc::new(SystemEntropy))
 }
 
 /// Stores a tenant with keys as this node makes them.
 pub(crate) async fn tenant(store: &dyn Store, node: &KeyDirectory) -> TenantId {
     let tenant = sample::tenant();
-    let ring = node.prepare(tenant.id, sample::NOW).await.expect("a ring");
+    let ring = node.prepare(&tenant, &Actor::System).await.expect("a ring");
     let mut tx = store.begin(tenant.id).await.expect("begins");
     tx.tenant_insert(&tenant).await.expect("stored");
     tx.ring_insert(&ring.data_key, &ring.change).await.expect("stored");

@@ -9,6 +9,7 @@ use domain::guess::{GuessCounter, GuessScope};
 use domain::text::LoginName;
 use domain::time::Ttl;
 use domain::token::family::{Generation, Revocation, RevocationCause};
+use transparency::tree::Frontier;
 
 use crate::sample::{self, NOW};
 
@@ -28,6 +29,10 @@ pub async fn no_tenant_reaches_another(store: Arc<dyn Store>) {
     tx.guess_counters_set(&[(GuessScope::Source, subject, counter)], NOW).await.expect("set");
     tx.source_remember(a.alice.id, &subject, NOW).await.expect("remembered");
     tx.audit_append(&record).await.expect("appended");
+    let mut change = sample::ring_with(&a.ring, sample::kid());
+    let growth = sample::growth(&mut Frontier::default(), 3);
+    change.log = Some(growth.clone());
+    tx.ring_replace(&change).await.expect("replaced");
     tx.commit().await.expect("commits");
 
     let revocation = Revocation { at: NOW, cause: RevocationCause::AdminRequest };
@@ -51,6 +56,9 @@ pub async fn no_tenant_reaches_another(store: Arc<dyn Store>) {
     let names: Vec<_> = tx.sealed_secrets().await.expect("read").into_iter().map(|secret| secret.name).collect();
     assert_eq!(names.len(), 2);
     assert!(!names.contains(&a.ring.keys[0].kid.as_str().to_owned()));
+    assert_eq!(tx.key_log_tip().await, Ok(None));
+    assert_eq!(tx.key_log_entries(0..9).await, Ok(vec![]));
+    assert_eq!(tx.key_log_hashes(0, 0..9).await, Ok(vec![]));
     let theirs = sample::data_key();
     assert_eq!(tx.data_key_insert(&theirs).await, Err(StoreError::Conflict), "B has one");
     drop(tx);
@@ -73,7 +81,9 @@ pub async fn no_tenant_reaches_another(store: Arc<dyn Store>) {
     let mut twin = sample::user("twin");
     twin.id = a.alice.id;
     tx.user_insert(&twin, Some(&b.phc)).await.expect("B may have it too");
-    tx.ring_replace(&sample::ring_with(&b.ring, sample::kid())).await.expect("replaced");
+    let mut replaced = sample::ring_with(&b.ring, sample::kid());
+    replaced.log = Some(sample::growth(&mut Frontier::default(), 2));
+    tx.ring_replace(&replaced).await.expect("replaced");
     tx.commit().await.expect("commits");
     let attempt = sample::attempt(a.family.id, Generation::FIRST, NOW);
     assert!(store.refresh(b.id(), attempt).await.expect("answered").is_none());
@@ -86,10 +96,13 @@ pub async fn no_tenant_reaches_another(store: Arc<dyn Store>) {
     assert_eq!(sample::phc_of(&mut *tx, a.alice.id).await, Some(a.phc.expose().clone()));
     assert_eq!(tx.families_live(a.alice.id, NOW).await, Ok(vec![a.family.clone()]));
     assert_eq!(tx.families_last_end().await, Ok(Some(a.family.absolute_expires_at)));
-    assert_eq!(tx.ring().await, Ok(Some(a.ring.clone())));
+    assert_eq!(tx.ring().await, Ok(Some(change.ring)));
     assert_eq!(tx.data_key().await, Ok(Some(a.data_key.clone())));
-    assert_eq!(tx.sealed_secrets().await.expect("read").len(), 2);
+    assert_eq!(tx.sealed_secrets().await.expect("read").len(), 3);
     assert_eq!(sample::counter(&mut *tx, GuessScope::Source, subject).await, Ok(counter));
     assert!(tx.source_seen(a.alice.id, &subject).await.expect("read").is_some());
+    assert_eq!(tx.key_log_tip().await, Ok(Some(growth.tip)));
+    assert_eq!(tx.key_log_entries(0..9).await, Ok(growth.entries));
+    assert_eq!(tx.key_log_hashes(0, 0..9).await.map(|hashes| hashes.len()), Ok(3));
     assert_eq!(tx.audit_page(None, 10).await, Ok(vec![record]));
 }

@@ -8,6 +8,7 @@ pub mod custody;
 pub mod families;
 pub mod guesses;
 pub mod isolation;
+pub mod key_log;
 pub mod platform;
 pub mod rings;
 pub mod tenants;
