@@ -7,3 +7,4 @@ pub mod forecast;
 pub mod plan;
 pub mod policy;
 pub mod ring;
+pub mod verifier;
