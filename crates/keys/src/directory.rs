@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use actix::{Actor, Addr, Arbiter, Handler, MailboxError, Message};
 use app::ports::changes::ListenForChanges;
-use app::ports::keys::{KeyChange, KeyCommand, KeyCommandError, KeyFault, Keys, NewRing, OrderedBy, PublishedKeys, TokenSigner};
+use app::ports::keys::{KeyChange, KeyCommand, KeyCommandError, KeyFault, Keys, NewRing, OrderedBy, PublishedKeys, Rehearsal, TokenSigner};
 use app::ports::store::{RingMark, Store};
 use app::ports::world::{Clock, Entropy};
 use app::warm::{Warm, WarmMap};
@@ -24,7 +24,7 @@ use domain::keys::policy::{NodeTiming, RotationNumbers, RotationPolicy};
 use domain::keys::ring::{KeyRing, KeyState};
 use domain::time::{Timestamp, Ttl};
 use futures_util::{StreamExt, stream};
-use tokio::sync::OnceCell;
+use tokio::sync::{OnceCell, Semaphore};
 use zeroize::Zeroizing;
 
 use crate::actors::change_feed::{ChangeFeed, FIRST_PAUSE};
@@ -34,6 +34,7 @@ use crate::kek::Kek;
 use crate::keygen::generate;
 use crate::messages::{Begun, Execute, Passivate, Refresh, Unseal, Wake};
 use crate::node::Node;
+use crate::rehearsal::rehearse;
 use crate::resting::Resting;
 use crate::rsa_pool::RsaPool;
 use crate::seal::{DataKey, open_with_kek, seal_with_kek};
@@ -121,6 +122,8 @@ pub(crate) struct Directory {
     idle_after: Ttl,
     installation: OnceCell<hmac::Key>,
     resting: Resting,
+    /// One drill at a time.
+    drills: Semaphore,
     due: AtomicUsize,
     failures: AtomicU64,
 }
@@ -140,6 +143,7 @@ impl KeyDirectory {
             idle_after,
             installation: OnceCell::new(),
             resting: Resting::default(),
+            drills: Semaphore::new(1),
             due: 0.into(),
             failures: 0.into(),
         };
@@ -471,6 +475,12 @@ impl Keys for KeyDirectory {
         let directory = Arc::clone(&self.directory);
         let task = tokio::spawn(async move { directory.execute(tenant, command, by).await });
         task.await.unwrap_or_else(|error| Err(KeyFault::Unavailable(format!("a key change was interrupted: {error}")).into()))
+    }
+
+    async fn rehearse(&self, tenant: TenantId) -> Result<Rehearsal, KeyFault> {
+        // Making keys takes the processor: logins shall get between, however many drill at once.
+        let _turn = self.directory.drills.acquire().await;
+        rehearse(&self.directory.node, tenant).await
     }
 
     fn prepare(&self, tenant: TenantId, now: Timestamp) -> Result<NewRing, KeyFault> {

@@ -13,6 +13,7 @@ mod kek;
 mod keygen;
 mod messages;
 mod node;
+mod rehearsal;
 mod resting;
 mod rsa_pool;
 mod seal;

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use api::metrics::{KeyReadings, PoolReading, Readings};
 use app::ports::store::{Store, StoreError};
 use app::ports::world::{Clock, Entropy};
+use app::verifiers::VerifierTally;
 use domain::time::Timestamp;
 use keys::Kek;
 use storage::{Database, PoolSize, SqlStore};
@@ -244,7 +245,7 @@ pub(crate) fn visit(settings: &Settings, kek: Kek, store: Arc<dyn Store>) -> Arc
 }
 
 /// What the parts count, for the metrics.
-pub(crate) fn readings(keys: &keys::KeyDirectory, database: &Database, sweep: &Sweep) -> Readings {
+pub(crate) fn readings(keys: &keys::KeyDirectory, database: &Database, sweep: &Sweep, verifiers: &VerifierTally) -> Readings {
     let stats = keys.stats();
     let states = keys.key_states().iter().map(|(state, count)| (state.name(), *count as u64)).collect();
     let pool = |pool: PoolSize| PoolReading { name: pool.name, idle: pool.idle as u64, busy: pool.busy as u64, most: pool.most as u64 };
@@ -267,6 +268,7 @@ pub(crate) fn readings(keys: &keys::KeyDirectory, database: &Database, sweep: &S
         committed_refreshes,
         swept: sweep.removed(),
         sweep_failures: sweep.failures(),
+        untold_fetches: verifiers.untold(),
     }
 }
 

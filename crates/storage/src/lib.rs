@@ -22,6 +22,7 @@ mod store;
 mod tenants;
 mod tx;
 mod users;
+mod verifiers;
 
 pub use connect::{Database, connect, migrate};
 pub use gauges::PoolSize;

@@ -54,6 +54,7 @@ on_every_backend! {
     contention::of_many_ring_changes_exactly_one_is_written,
     contention::no_parallel_guess_goes_uncounted,
     families::a_family_is_revoked_once,
+    families::families_are_counted_by_their_last_move,
     families::a_reused_token_kills_its_family,
     families::a_refresh_sees_its_user_and_tenant,
     guesses::guesses_are_counted_and_forgotten,
@@ -72,6 +73,9 @@ on_every_backend! {
     users::a_user_comes_and_goes,
     users::a_name_is_taken_once,
     users::a_reader_does_not_write,
+    verifiers::sightings_of_all_nodes_are_one,
+    verifiers::beyond_the_most_new_verifiers_are_others,
+    verifiers::a_deleted_tenant_has_no_verifiers,
 }
 
 #[tokio::test]
@@ -85,17 +89,31 @@ async fn row_level_security_hides_rows_from_raw_queries() {
     tx.guess_counter(domain::guess::GuessScope::Source, &[1; 32]).await.expect("made");
     tx.commit().await.expect("commits");
 
+    let mut tx = store.begin_platform().await.expect("begins");
+    tx.verifiers_merge(&[(a.id(), sample::sighting(sample::NOW))], 9).await.expect("merged");
+    tx.commit().await.expect("commits");
+
     let pool = sqlx::PgPool::connect(&url).await.expect("connected");
     let mut tx = pool.begin().await.expect("begins");
-    let tables = ["tenants", "users", "refresh_families", "key_rings", "sealed_secrets", "guess_counters", "known_sources", "audit_events"];
+    let tables = [
+        "tenants",
+        "users",
+        "refresh_families",
+        "key_rings",
+        "sealed_secrets",
+        "guess_counters",
+        "known_sources",
+        "audit_events",
+        "jwks_verifiers",
+    ];
     let setting = |name: &str, value: &str| sqlx::AssertSqlSafe(format!("SELECT set_config('{name}', '{value}', true)"));
     let tenant = a.id().as_uuid().to_string();
     for (name, value, is_seen) in [
-        ("claviger.tenant", "", [0; 8]),
-        ("claviger.tenant", &tenant, [1, 1, 1, 1, 2, 1, 1, 1]),
-        ("claviger.tenant", "", [0; 8]),
-        ("claviger.scope", "platform", [2, 0, 2, 2, 0, 1, 1, 0]),
-        ("claviger.scope", "audit-sweep", [0, 0, 0, 0, 0, 0, 0, 1]),
+        ("claviger.tenant", "", [0; 9]),
+        ("claviger.tenant", &tenant, [1, 1, 1, 1, 2, 1, 1, 1, 1]),
+        ("claviger.tenant", "", [0; 9]),
+        ("claviger.scope", "platform", [2, 0, 2, 2, 0, 1, 1, 0, 1]),
+        ("claviger.scope", "audit-sweep", [0, 0, 0, 0, 0, 0, 0, 1, 0]),
     ] {
         sqlx::query(setting(name, value)).execute(&mut *tx).await.expect("set");
         for (table, expected) in tables.iter().zip(is_seen) {

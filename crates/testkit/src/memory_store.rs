@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use app::ports::store::{
     AuditStore, FamilyStore, GuessStore, GuessSubject, Leftover, PlatformTx, RingChange, RingMark, RingStore, SealedDataKey, SealedSecret,
-    Store, StoreError, Stored, TenantStore, TenantTx, UserStore,
+    Store, StoreError, Stored, TenantStore, TenantTx, UserStore, VerifierStore,
 };
 use app::tokens::judgement::{Judgement, RefreshAttempt, RefreshFacts, judge};
 use async_trait::async_trait;
@@ -20,6 +20,7 @@ use domain::audit::AuditRecord;
 use domain::guess::{GuessCounter, GuessScope};
 use domain::ids::{EventId, FamilyId, TenantId, UserId};
 use domain::keys::ring::{KeyRing, Kid};
+use domain::keys::verifier::{Sighting, VerifierName};
 use domain::secret::Secret;
 use domain::tenant::Tenant;
 use domain::text::{LoginName, Slug};
@@ -74,6 +75,7 @@ struct State {
     kids: BTreeSet<Kid>,
     counters: BTreeMap<(TenantId, &'static str, GuessSubject), (GuessCounter, Timestamp)>,
     sources: BTreeMap<(TenantId, UserId, GuessSubject), Timestamp>,
+    verifiers: BTreeMap<(TenantId, VerifierName), Sighting>,
     /// In the order of appending.
     audit: Vec<AuditRecord>,
     installation: BTreeMap<String, SealedDataKey>,
@@ -312,6 +314,7 @@ impl TenantStore for Tx {
             return Ok(true);
         }
         let mut left = limit as usize;
+        remove_some(&mut state.verifiers, &mut left, |(owner, _), _| *owner == tenant);
         remove_some(&mut state.families, &mut left, |(owner, _), _| *owner == tenant);
         remove_some(&mut state.sources, &mut left, |(owner, ..), _| *owner == tenant);
         remove_some(&mut state.counters, &mut left, |(owner, ..), _| *owner == tenant);
@@ -418,6 +421,12 @@ impl FamilyStore for Tx {
         Ok(revocation.at < family.ends_at())
     }
 
+    async fn families_moved(&mut self, after: Timestamp, until: Timestamp) -> Stored<u64> {
+        let families = self.state.families.iter().filter(|((owner, _), _)| *owner == self.tenant).map(|(_, family)| family);
+        let moved = families.filter(|family| family.revoked.is_none() && after < family.head.rotated_at && family.head.rotated_at <= until);
+        Ok(moved.count() as u64)
+    }
+
     async fn families_revoke(&mut self, user: UserId, revocation: Revocation) -> Stored<u64> {
         let tenant = self.tenant;
         let mut revoked = 0;
@@ -470,6 +479,16 @@ impl RingStore for Tx {
     async fn sealed_secrets(&mut self) -> Stored<Vec<SealedSecret>> {
         let mine = self.state.secrets.iter().filter(|((owner, _), _)| *owner == self.tenant);
         Ok(mine.map(|((_, name), sealed)| SealedSecret { name: name.clone(), sealed: sealed.clone() }).collect())
+    }
+}
+
+#[async_trait]
+impl VerifierStore for Tx {
+    async fn verifiers(&mut self) -> Stored<Vec<Sighting>> {
+        let of_tenant = self.state.verifiers.iter().filter(|((owner, _), _)| *owner == self.tenant);
+        let mut seen: Vec<_> = of_tenant.map(|(_, sighting)| sighting.clone()).collect();
+        seen.sort_by_key(|sighting| (std::cmp::Reverse(sighting.last.at), sighting.verifier.to_string()));
+        Ok(seen)
     }
 }
 
@@ -567,6 +586,7 @@ impl PlatformTx for Tx {
             Leftover::Families => remove_some(&mut state.families, &mut left, |_, family| family.ends_at() < before),
             Leftover::GuessCounters => remove_some(&mut state.counters, &mut left, |_, (_, touched_at)| *touched_at < before),
             Leftover::KnownSources => remove_some(&mut state.sources, &mut left, |_, seen_at| *seen_at < before),
+            Leftover::Verifiers => remove_some(&mut state.verifiers, &mut left, |_, seen| seen.last.at < before),
             Leftover::AuditEvents => state.audit.retain(|record| {
                 let goes = record.at < before && left > 0;
                 left -= usize::from(goes);
@@ -574,6 +594,23 @@ impl PlatformTx for Tx {
             }),
         }
         Ok(u64::from(limit) - left as u64)
+    }
+
+    async fn verifiers_merge(&mut self, seen: &[(TenantId, Sighting)], most: u32) -> Stored<()> {
+        let state = self.platform_writing().await?;
+        for (tenant, sighting) in seen.iter().filter(|(tenant, _)| state.living().any(|living| living.id == *tenant)).collect::<Vec<_>>() {
+            let known = state.verifiers.keys().filter(|(owner, _)| owner == tenant);
+            let mut key = (*tenant, sighting.verifier.clone());
+            if known.count() >= most as usize && !state.verifiers.contains_key(&key) {
+                key.1 = VerifierName::Others;
+            }
+            let verifier = key.1.clone();
+            match state.verifiers.get_mut(&key) {
+                Some(known) => known.merge(sighting),
+                None => drop(state.verifiers.insert(key, Sighting { verifier, ..sighting.clone() })),
+            }
+        }
+        Ok(())
     }
 
     async fn installation_secret(&mut self, name: &str) -> Stored<Option<SealedDataKey>> {

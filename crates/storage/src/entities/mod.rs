@@ -6,6 +6,7 @@
 pub(crate) mod audit_events;
 pub(crate) mod guess_counters;
 pub(crate) mod installation_secrets;
+pub(crate) mod jwks_verifiers;
 pub(crate) mod key_rings;
 pub(crate) mod known_sources;
 pub(crate) mod refresh_families;

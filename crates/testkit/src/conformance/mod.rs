@@ -11,3 +11,4 @@ pub mod platform;
 pub mod rings;
 pub mod tenants;
 pub mod users;
+pub mod verifiers;
