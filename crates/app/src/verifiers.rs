@@ -7,10 +7,10 @@
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
-use std::hash::Hasher;
+use std::hash::{BuildHasherDefault, Hasher};
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use domain::ids::TenantId;
 use domain::keys::policy::NodeTiming;
@@ -54,12 +54,30 @@ pub struct VerifierTally {
 
 #[derive(Default)]
 struct Shard {
-    tenants: HashMap<TenantId, HashMap<u128, Sighting>>,
-    verifiers: usize,
+    /// By a hash that knows the tenant, so that one look finds a verifier.
+    verifiers: HashMap<u128, (TenantId, Sighting), BuildHasherDefault<Uniform>>,
+    /// How many there are of each tenant, for whoever is new.
+    of_tenants: HashMap<TenantId, usize>,
 }
 
-/// Where [`VerifierName::Others`] stand: as likely as any other value of the hash.
-const OTHERS: u128 = 0;
+/// Hashes what is a keyed hash already: it is as good as any other.
+#[derive(Default)]
+struct Uniform(u64);
+
+impl Hasher for Uniform {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        bytes.iter().for_each(|byte| self.0 = self.0.rotate_left(8) ^ u64::from(*byte));
+    }
+
+    fn write_u128(&mut self, hash: u128) {
+        // The other half has chosen the shard.
+        self.0 = (hash >> 64) as u64;
+    }
+}
 
 impl std::fmt::Debug for VerifierTally {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -82,14 +100,17 @@ impl VerifierTally {
     /// Counts a fetch. Takes well under a microsecond. A label that is none is passed over: keys are for everybody.
     pub fn count(&self, tenant: TenantId, by: FetchedBy<'_>, fetch: Fetch) {
         let hash = self.hash(tenant, by);
-        let mut shard = self.shards[(hash as usize) % SHARDS].lock().unwrap_or_else(PoisonError::into_inner);
-        let name = || match by {
+        let mut shard = self.shard(hash);
+        if let Some((_, known)) = shard.verifiers.get_mut(&hash) {
+            known.merge(&Sighting { verifier: VerifierName::Others, first_seen: fetch.at, last: fetch, fetches: 1 });
+            return;
+        }
+        drop(shard);
+        let verifier = match by {
             FetchedBy::Label(label) => label.parse().map_or(VerifierName::Others, VerifierName::Labelled),
             FetchedBy::Client { .. } => VerifierName::Hashed(hash),
         };
-        if !shard.take_in(tenant, hash, name, fetch.at, fetch, 1) {
-            self.untold.fetch_add(1, Ordering::Relaxed);
-        }
+        self.take_in(tenant, Sighting { verifier, first_seen: fetch.at, last: fetch, fetches: 1 });
     }
 
     /// Fetches that could be counted for nobody, because too many tenants were asked for at once.
@@ -129,66 +150,61 @@ impl VerifierTally {
         let mut all = Vec::new();
         for shard in &self.shards {
             let shard = std::mem::take(&mut *shard.lock().unwrap_or_else(PoisonError::into_inner));
-            all.extend(shard.tenants.into_iter().flat_map(|(tenant, seen)| seen.into_values().map(move |sighting| (tenant, sighting))));
+            all.extend(shard.verifiers.into_values());
         }
         // Nodes that write the same rows do so in the same order, and do not wait for each other in a circle.
         all.sort_unstable_by(|(a, one), (b, other)| (a, &one.verifier).cmp(&(b, &other.verifier)));
-        // Others were counted in every shard.
-        all.dedup_by(|(tenant, sighting), (before, kept)| {
-            let is_same = tenant == before && sighting.verifier == kept.verifier;
-            if is_same {
-                kept.merge(sighting);
-            }
-            is_same
-        });
         all
     }
 
-    /// Puts back what could not be written.
-    fn put_back(&self, seen: Vec<(TenantId, Sighting)>) {
-        for (tenant, sighting) in seen {
-            let hash = match &sighting.verifier {
-                VerifierName::Labelled(label) => self.hash(tenant, FetchedBy::Label(label.as_str())),
-                VerifierName::Hashed(hash) => *hash,
-                VerifierName::Others => OTHERS,
-            };
-            let mut shard = self.shards[(hash as usize) % SHARDS].lock().unwrap_or_else(PoisonError::into_inner);
-            let Sighting { verifier, first_seen, last, fetches } = sighting;
-            if !shard.take_in(tenant, hash, || verifier, first_seen, last, fetches) {
-                self.untold.fetch_add(fetches, Ordering::Relaxed);
-            }
+    /// Adds what is known of a verifier that is new here, or was. Whoever finds no room is another of the tenant's others, and if
+    /// there is no room for these either, just a number.
+    fn take_in(&self, tenant: TenantId, seen: Sighting) {
+        let hash = self.hash_of(tenant, &seen.verifier);
+        let others = VerifierName::Others;
+        let fetches = seen.fetches;
+        let left = self.shard(hash).put(hash, tenant, seen);
+        let left = left.and_then(|seen| {
+            let hash = self.hash_of(tenant, &others);
+            self.shard(hash).put(hash, tenant, Sighting { verifier: others, ..seen })
+        });
+        if left.is_some() {
+            self.untold.fetch_add(fetches, Ordering::Relaxed);
         }
+    }
+
+    fn hash_of(&self, tenant: TenantId, verifier: &VerifierName) -> u128 {
+        match verifier {
+            VerifierName::Labelled(label) => self.hash(tenant, FetchedBy::Label(label.as_str())),
+            VerifierName::Hashed(hash) => *hash,
+            // No label is empty.
+            VerifierName::Others => self.hash(tenant, FetchedBy::Label("")),
+        }
+    }
+
+    fn shard(&self, hash: u128) -> MutexGuard<'_, Shard> {
+        self.shards[(hash as usize) % SHARDS].lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Shard {
-    /// Adds to what is known of a verifier; answers whether there was room for it, or for another one of "others".
-    fn take_in(
-        &mut self,
-        tenant: TenantId,
-        hash: u128,
-        name: impl FnOnce() -> VerifierName,
-        first_seen: Timestamp,
-        last: Fetch,
-        fetches: u64,
-    ) -> bool {
-        let is_full = self.verifiers >= MOST_OF_ALL;
-        let seen = match self.tenants.entry(tenant) {
-            Entry::Occupied(seen) => seen.into_mut(),
-            Entry::Vacant(_) if is_full => return false,
-            Entry::Vacant(place) => place.insert(HashMap::new()),
-        };
-        let has_room = !is_full && seen.len() < MOST_OF_ONE;
-        let hash = if has_room || seen.contains_key(&hash) { hash } else { OTHERS };
-        match seen.entry(hash) {
-            Entry::Occupied(mut known) => known.get_mut().merge(&Sighting { verifier: VerifierName::Others, first_seen, last, fetches }),
+    /// Adds a sighting, or hands it back when there is no room.
+    fn put(&mut self, hash: u128, tenant: TenantId, seen: Sighting) -> Option<Sighting> {
+        let is_full = self.verifiers.len() >= MOST_OF_ALL;
+        match self.verifiers.entry(hash) {
+            Entry::Occupied(mut known) => known.get_mut().1.merge(&seen),
+            Entry::Vacant(_) if is_full => return Some(seen),
             Entry::Vacant(place) => {
-                let verifier = if hash == OTHERS { VerifierName::Others } else { name() };
-                place.insert(Sighting { verifier, first_seen, last, fetches });
-                self.verifiers += 1;
+                let of_tenant = self.of_tenants.entry(tenant).or_default();
+                // Others always find room among their own.
+                if *of_tenant >= MOST_OF_ONE && seen.verifier != VerifierName::Others {
+                    return Some(seen);
+                }
+                *of_tenant += 1;
+                place.insert((tenant, seen));
             }
         }
-        true
+        None
     }
 }
 
@@ -202,8 +218,7 @@ pub async fn flush(store: &dyn Store, tally: &VerifierTally) -> Stored<u64> {
     while !left.is_empty() {
         let rest = left.split_off(left.len().min(BATCH));
         if let Err(error) = write(store, &left).await {
-            tally.put_back(left);
-            tally.put_back(rest);
+            left.into_iter().chain(rest).for_each(|(tenant, seen)| tally.take_in(tenant, seen));
             return Err(error);
         }
         written += left.len() as u64;
@@ -302,7 +317,7 @@ mod tests {
         assert_eq!((*owner, seen.verifier.to_string().as_str(), seen.fetches), (tenant(1), "label:gateway", 5));
         assert_eq!((seen.first_seen, seen.last.at), (NOW, NOW.plus(Ttl::seconds(4))));
         assert_eq!(tally.take(), []);
-        tally.put_back(taken.clone());
+        taken.clone().into_iter().for_each(|(tenant, seen)| tally.take_in(tenant, seen));
         tally.count(tenant(1), FetchedBy::Label("gateway"), FETCH);
         let again = tally.take();
         assert_eq!((again.len(), again[0].1.fetches, again[0].1.last.at), (1, 6, taken[0].1.last.at));
@@ -332,13 +347,17 @@ mod tests {
     #[test]
     fn a_verifier_that_fetches_all_the_time_is_one_line() {
         let tally = tally();
-        let agent = "python-requests/2.32.3 jwks-client/1.4 (linux; x86_64)";
-        let began = std::time::Instant::now();
-        let rounds = 200_000_u32;
-        for _ in 0..rounds {
-            tally.count(tenant(1), client(agent, "192.0.2.7"), FETCH);
+        let by = client("python-requests/2.32.3 jwks-client/1.4 (linux; x86_64)", "192.0.2.7");
+        let of = tenant(1);
+        let (rounds, mut fastest) = (10_000_u32, std::time::Duration::MAX);
+        for _ in 0..20 {
+            let began = std::time::Instant::now();
+            for _ in 0..rounds {
+                tally.count(of, by, FETCH);
+            }
+            fastest = fastest.min(began.elapsed());
         }
-        println!("{} ns per fetch", began.elapsed().as_nanos() / u128::from(rounds));
-        assert_eq!(tally.take()[0].1.fetches, u64::from(rounds));
+        println!("{} ns per fetch at best", fastest.as_nanos() / u128::from(rounds));
+        assert_eq!(tally.take()[0].1.fetches, 20 * u64::from(rounds));
     }
 }
