@@ -16,6 +16,9 @@ const COLUMN: usize = 160;
 const ROW: usize = 38;
 /// The least width, so that sentences find room.
 const LEAST: usize = 860;
+const LINE: usize = 20;
+/// Characters that fit into the least width.
+const MOST_CHARACTERS: usize = 112;
 /// More columns than this could not be read; the last one says how many are left out.
 const MOST_COLUMNS: usize = 16;
 
@@ -35,9 +38,10 @@ pub(super) fn svg(forecast: &Forecast, refusal: Option<&str>) -> String {
     let notes = notes(forecast, left_out);
     let column_width = ((LEAST - NAMES - 20) / steps.len().max(1)).max(COLUMN);
     let width = (NAMES + steps.len() * column_width + 20).max(LEAST);
-    let top = if refusal.is_some() { 108 } else { 86 };
+    let refused = lines(refusal.unwrap_or_default());
+    let top = 86 + refused.len() * LINE;
     let rows_end = top + forecast.keys.len() * ROW;
-    let height = rows_end + 46 + notes.len() * 18;
+    let height = rows_end + 46 + notes.len() * LINE;
 
     let mut picture = Picture(String::with_capacity(4_096));
     picture.put(format_args!(
@@ -46,8 +50,8 @@ pub(super) fn svg(forecast: &Forecast, refusal: Option<&str>) -> String {
          something changes.</desc><style>{STYLE}</style><rect class=\"b\" width=\"{width}\" height=\"{height}\"/>"
     ));
     picture.text(14, 24, "t", if refusal.is_some() { "Refused. Without it, this happens:" } else { "If this is done now" });
-    if let Some(refusal) = refusal {
-        picture.text(14, 46, "w", refusal);
+    for (line, words) in refused.iter().enumerate() {
+        picture.text(14, 46 + line * LINE, "w", words);
     }
     for (column, step) in steps.iter().enumerate() {
         let x = NAMES + column * column_width;
@@ -76,7 +80,7 @@ pub(super) fn svg(forecast: &Forecast, refusal: Option<&str>) -> String {
         }
     }
     for (line, note) in notes.iter().enumerate() {
-        picture.text(14, rows_end + 52 + line * 18, "", note);
+        picture.text(14, rows_end + 52 + line * LINE, "", note);
     }
     picture.put(format_args!("</svg>"));
     picture.0
@@ -124,7 +128,19 @@ fn notes(forecast: &Forecast, left_out: usize) -> Vec<String> {
     if left_out > 0 {
         notes.push(format!("{left_out} later step(s) are not drawn."));
     }
-    notes
+    notes.iter().flat_map(|note| lines(note)).collect()
+}
+
+/// Breaks a sentence between words into lines that fit.
+fn lines(sentence: &str) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for word in sentence.split_whitespace() {
+        match lines.last_mut().filter(|line| line.chars().count() + word.chars().count() < MOST_CHARACTERS) {
+            Some(line) => *line += &format!(" {word}"),
+            None => lines.push(word.to_owned()),
+        }
+    }
+    lines
 }
 
 fn name(key: &KeyLine) -> String {
@@ -208,6 +224,15 @@ mod tests {
         let picture = svg(&forecast(1), Some("</text><script>alert(\"1\")&\u{0}"));
         assert!(picture.contains("&lt;/text&gt;&lt;script&gt;alert(&quot;1&quot;)&amp; </text>"), "{picture}");
         assert!(!picture.contains("<script"));
+    }
+
+    #[test]
+    fn a_long_sentence_is_broken_between_words_and_loses_none() {
+        let sentence = "lead_seconds is 1, but a verifier may not have seen a new key for 360 s; ".repeat(4);
+        let broken = lines(&sentence);
+        assert!(broken.len() > 1 && broken.iter().all(|line| line.chars().count() <= MOST_CHARACTERS), "{broken:?}");
+        assert_eq!(broken.join(" "), sentence.trim());
+        assert_eq!(lines(""), Vec::<String>::new());
     }
 
     #[test]
