@@ -7,6 +7,7 @@ mod m20261124_000002_batches;
 mod m20261124_000003_ring_claims;
 mod m20261124_000004_audit_retention;
 mod m20261124_000010_custody;
+mod m20261124_000020_verifiers;
 mod m20261124_000030_key_log;
 
 pub use sea_orm_migration::MigratorTrait;
@@ -25,6 +26,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261124_000003_ring_claims::Migration),
             Box::new(m20261124_000004_audit_retention::Migration),
             Box::new(m20261124_000010_custody::Migration),
+            Box::new(m20261124_000020_verifiers::Migration),
             Box::new(m20261124_000030_key_log::Migration),
         ]
     }

@@ -9,7 +9,7 @@ use sqlx::{AssertSqlSafe, SqlitePool};
 use crate::world::{World, in_world_with};
 
 /// Tables whose rows are removed when they are over.
-const SWEPT: [&str; 4] = ["audit_events", "guess_counters", "known_sources", "refresh_families"];
+const SWEPT: [&str; 5] = ["audit_events", "guess_counters", "jwks_verifiers", "known_sources", "refresh_families"];
 
 /// Tables that do not grow with use. A new table must be put into one of the two lists.
 const KEPT: [&str; 13] = [
@@ -53,7 +53,9 @@ async fn use_it(world: &World) {
         world.login(slug, "alice", "not-her-password-at-all").await.is(401);
         world.login(slug, "nobody", "not-her-password-at-all").await.is(401);
         world.refresh(slug, &alice.refresh_token).await.is(200);
+        world.jwks(slug).await;
     }
+    world.note_verifiers().await;
     world.platform_admin().delete("/admin/v1/tenants/globex?confirm=globex").await.is(204);
 }
 
@@ -80,11 +82,12 @@ fn every_table_is_swept_or_does_not_grow_with_use() {
             assert_eq!(after["guess_counters"], 0);
             assert_eq!(after["known_sources"], before["known_sources"], "a place is known for thirty days");
             assert_eq!(after["refresh_families"], before["refresh_families"], "a session may be idle for two weeks");
+            assert_eq!(after["jwks_verifiers"], before["jwks_verifiers"], "a verifier is remembered for thirty days");
 
             world.clock.forward(28 * DAY);
             world.sweep().await;
             let after = rows(&world.database).await;
-            assert_eq!((after["known_sources"], after["refresh_families"]), (0, 0));
+            assert_eq!((after["known_sources"], after["refresh_families"], after["jwks_verifiers"]), (0, 0, 0));
             assert_eq!(after["audit_events"], before["audit_events"]);
 
             world.clock.forward(370 * DAY);

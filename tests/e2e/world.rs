@@ -283,6 +283,11 @@ impl World {
         self.running.sweep().await;
     }
 
+    /// Writes down which verifiers have fetched.
+    pub(crate) async fn note_verifiers(&self) {
+        self.running.note_verifiers().await;
+    }
+
     /// What the management listener shows to Prometheus.
     pub(crate) async fn metrics(&self) -> String {
         // Not part of the described API.

@@ -20,6 +20,8 @@ pub struct Readings {
     /// Rows removed by the sweep, by table.
     pub swept: Vec<(&'static str, u64)>,
     pub sweep_failures: u64,
+    /// Fetches of a JWKS that were counted for no verifier.
+    pub untold_fetches: u64,
 }
 
 /// About the keys of this node.
@@ -73,6 +75,7 @@ pub struct Metrics {
     committed_refreshes: IntCounter,
     swept: IntCounterVec,
     sweep_failures: IntCounter,
+    untold_fetches: IntCounter,
 }
 
 #[derive(Debug)]
@@ -171,6 +174,10 @@ impl Metrics {
             committed_refreshes: make.counter("claviger_refresh_committed_total", "Refreshes that those commits held."),
             swept: make.counters("claviger_swept_rows_total", "Rows that were over and have been removed, by table.", &["table"]),
             sweep_failures: make.counter("claviger_sweep_failures_total", "Sweeps of one table that did not finish."),
+            untold_fetches: make.counter(
+                "claviger_jwks_fetches_untold_total",
+                "Fetches of a JWKS that were counted for no verifier, because too many tenants were asked for at once.",
+            ),
             registry: registry.clone(),
         };
         make.gauges("claviger_build_info", "1, with the version that runs.", &["version"])
@@ -206,6 +213,7 @@ impl Metrics {
             catch_up(&self.swept.with_label_values(&[table]), *rows);
         }
         catch_up(&self.sweep_failures, readings.sweep_failures);
+        catch_up(&self.untold_fetches, readings.untold_fetches);
         let mut text = Vec::new();
         if let Err(error) = TextEncoder::new().encode(&self.registry.gather(), &mut text) {
             tracing::error!(%error, "the metrics could not be written");

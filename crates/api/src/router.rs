@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use actix_web::{HttpResponse, ResponseError, Route, guard, middleware, web};
 
-use crate::admin::{events, keys, tenants, users};
+use crate::admin::{events, foresight, keys, tenants, users};
 use crate::admission::admit;
 use crate::connection::moving;
 use crate::description;
@@ -103,6 +103,9 @@ fn routes() -> Vec<Entry> {
         ("/admin/v1/tenants/{slug}/users/{user}/sessions/{session}", vec![("DELETE", TenantAdmin, web::to(users::end_session))]),
         ("/admin/v1/tenants/{slug}/keys", vec![("GET", TenantAdmin, web::to(keys::get))]),
         ("/admin/v1/tenants/{slug}/keys/rotate", vec![("POST", TenantAdmin, web::to(keys::rotate))]),
+        ("/admin/v1/tenants/{slug}/keys/plan", vec![("POST", TenantAdmin, web::to(foresight::plan))]),
+        ("/admin/v1/tenants/{slug}/keys/verifiers", vec![("GET", TenantAdmin, web::to(foresight::verifiers))]),
+        ("/admin/v1/tenants/{slug}/keys/drill", vec![("POST", TenantAdmin, web::to(foresight::drill))]),
         ("/admin/v1/tenants/{slug}/keys/token-secret/rotate", vec![("POST", TenantAdmin, web::to(keys::rotate_token_secret))]),
         ("/admin/v1/tenants/{slug}/keys/policy", vec![
             ("GET", TenantAdmin, web::to(keys::policy)),

@@ -12,6 +12,7 @@ use crate::ports::keys::Keys;
 use crate::ports::store::Store;
 use crate::ports::world::{Clock, Entropy};
 use crate::tenants::TenantCache;
+use crate::verifiers::VerifierTally;
 
 /// The world as the use cases see it. One per process.
 pub struct Ctx {
@@ -21,6 +22,7 @@ pub struct Ctx {
     pub entropy: Arc<dyn Entropy>,
     pub hashing: HashPool,
     pub tenants: TenantCache,
+    pub verifiers: VerifierTally,
     /// Scheme and authority of every issuer, without a slash at the end.
     pub base_url: String,
 }

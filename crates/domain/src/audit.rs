@@ -133,6 +133,15 @@ pub enum AuditEvent {
         version: u16,
     },
 
+    /// An emergency was rehearsed; nothing was changed.
+    KeyDrill {
+        generation: u64,
+        verifiers: u64,
+        /// Absent when a verifier is overdue, so that nobody can say.
+        all_safe_from: Option<Timestamp>,
+        took_micros: u64,
+    },
+
     AccessDenied {
         what: String,
         reason: String,

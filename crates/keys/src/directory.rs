@@ -11,7 +11,9 @@ use std::time::Duration;
 
 use actix::{Actor, Addr, Arbiter, Handler, MailboxError, Message};
 use app::ports::changes::ListenForChanges;
-use app::ports::keys::{KeyChange, KeyCommand, KeyCommandError, KeyFault, Keys, NewRing, Notary, OrderedBy, PublishedKeys, TokenSigner};
+use app::ports::keys::{
+    KeyChange, KeyCommand, KeyCommandError, KeyFault, Keys, NewRing, Notary, OrderedBy, PublishedKeys, Rehearsal, TokenSigner,
+};
 use app::ports::store::{RingMark, Store};
 use app::ports::world::{Clock, Entropy};
 use app::warm::{Warm, WarmMap};
@@ -24,7 +26,7 @@ use domain::keys::ring::{KeyRing, KeyState};
 use domain::tenant::Tenant;
 use domain::time::{Timestamp, Ttl};
 use futures_util::{StreamExt, stream};
-use tokio::sync::OnceCell;
+use tokio::sync::{OnceCell, Semaphore};
 
 use crate::actors::change_feed::{ChangeFeed, FIRST_PAUSE};
 use crate::actors::rotation_clock::{RotationClock, Stop};
@@ -35,6 +37,7 @@ use crate::key_log::{KeyLog, origin};
 use crate::keygen::generate;
 use crate::messages::{Begun, Execute, Passivate, Refresh, Unseal, Wake};
 use crate::node::Node;
+use crate::rehearsal::rehearse;
 use crate::resting::Resting;
 use crate::rsa_pool::RsaPool;
 use crate::signer::mac;
@@ -125,6 +128,8 @@ pub(crate) struct Directory {
     idle_after: Ttl,
     installation: OnceCell<Installation>,
     resting: Resting,
+    /// One drill at a time.
+    drills: Semaphore,
     due: AtomicUsize,
     failures: AtomicU64,
 }
@@ -155,6 +160,7 @@ impl KeyDirectory {
             idle_after,
             installation: OnceCell::new(),
             resting: Resting::default(),
+            drills: Semaphore::new(1),
             due: 0.into(),
             failures: 0.into(),
         };
@@ -475,6 +481,12 @@ impl Keys for KeyDirectory {
         let directory = Arc::clone(&self.directory);
         let task = tokio::spawn(async move { directory.execute(tenant, command, by).await });
         task.await.unwrap_or_else(|error| Err(KeyFault::Unavailable(format!("a key change was interrupted: {error}")).into()))
+    }
+
+    async fn rehearse(&self, tenant: TenantId) -> Result<Rehearsal, KeyFault> {
+        // Making keys takes the processor: logins shall get between, however many drill at once.
+        let _turn = self.directory.drills.acquire().await;
+        rehearse(&self.directory.node, tenant).await
     }
 
     async fn prepare(&self, tenant: &Tenant, by: &audit::Actor) -> Result<NewRing, KeyFault> {

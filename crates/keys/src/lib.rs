@@ -17,6 +17,7 @@ mod key_log;
 mod keygen;
 mod messages;
 mod node;
+mod rehearsal;
 mod resting;
 mod rewrap;
 mod rsa_pool;

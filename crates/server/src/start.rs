@@ -17,9 +17,11 @@ use app::ctx::Ctx;
 use app::fault::Fault;
 use app::ports::world::Clock;
 use app::tenants::TenantCache;
+use app::verifiers::VerifierTally;
 use domain::time::Ttl;
 use keys::KeyDirectory;
 use storage::SqlStore;
+use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 use crate::settings::Settings;
@@ -59,6 +61,8 @@ pub struct Running {
     servers: [JoinHandle<std::io::Result<()>>; 2],
     sweep: Arc<Sweep>,
     background: Vec<JoinHandle<()>>,
+    /// Dropping the sender ends the task, after it has written down what is left.
+    notes: (oneshot::Sender<()>, JoinHandle<()>),
 }
 
 impl std::fmt::Debug for Running {
@@ -121,6 +125,14 @@ async fn start_on(
         Arc::clone(&clock),
         Arc::new(SystemEntropy),
     );
+    // A wrong key-encryption key shall be noticed now, not at the first login.
+    let verifiers = match VerifierTally::new(&*directory).await {
+        Ok(verifiers) => verifiers,
+        Err(fault) => {
+            directory.shutdown().await;
+            return Err(StartError::Keys(fault.into()));
+        }
+    };
     let ctx = Arc::new(Ctx {
         store: shared,
         keys: Arc::clone(&directory) as Arc<dyn app::ports::keys::Keys>,
@@ -128,13 +140,9 @@ async fn start_on(
         entropy: Arc::new(SystemEntropy),
         hashing: HashPool::start(wire::hashing_threads(&settings), settings.hashing.queue),
         tenants: TenantCache::new(settings.keys.most_awake),
+        verifiers,
         base_url: base_url.clone(),
     });
-    // A wrong key-encryption key shall be noticed now, not at the first login.
-    if let Err(fault) = ctx.keys.installation_mac(b"start").await {
-        directory.shutdown().await;
-        return Err(StartError::Keys(fault.into()));
-    }
     directory.start_clock();
     // SQLite has no other nodes to hear of.
     if store.database().kind() == "postgres" {
@@ -148,9 +156,9 @@ async fn start_on(
         max_head_bytes: settings.server.max_head_bytes,
         request_timeout: Duration::from_secs(settings.server.request_timeout_seconds),
     };
-    let (keys, database, swept) = (Arc::clone(&directory), store.database().clone(), Arc::clone(&sweep));
+    let (keys, database, swept, counted) = (Arc::clone(&directory), store.database().clone(), Arc::clone(&sweep), Arc::clone(&ctx));
     let state = ApiState::new(Arc::clone(&ctx), api_settings)
-        .with_readings(move || wire::readings(&keys, &database, &swept))
+        .with_readings(move || wire::readings(&keys, &database, &swept, &counted.verifiers))
         .with_traces(telemetry::follow);
 
     // Whoever neither begins a request nor takes an answer for as long as both may last, is not going to.
@@ -165,6 +173,8 @@ async fn start_on(
             .map_err(|source| StartError::Bind { addr: management.1, setting: "server.management_addr", source })?;
 
     let background = vec![actix_web::rt::spawn(Arc::clone(&sweep).forever()), actix_web::rt::spawn(reload::on_hangup(custody))];
+    let (end_notes, notes_end) = oneshot::channel();
+    let notes = (end_notes, actix_web::rt::spawn(note_verifiers_until(Arc::clone(&ctx), notes_end)));
     Ok(Running {
         base_url,
         public_url: url_of(&public.1),
@@ -176,6 +186,7 @@ async fn start_on(
         servers: [spawned(public_server), spawned(management_server)],
         sweep,
         background,
+        notes,
     })
 }
 
@@ -191,6 +202,11 @@ impl Running {
     /// Sweeps now what would be swept within a minute.
     pub async fn sweep(&self) {
         self.sweep.once().await;
+    }
+
+    /// Writes down now which verifiers have fetched, as is done every ten seconds.
+    pub async fn note_verifiers(&self) {
+        note_verifiers(&self.ctx).await;
     }
 
     /// Ends when one of the listeners does, which it should not before it is asked to.
@@ -210,10 +226,36 @@ impl Running {
         for task in self.background {
             task.abort();
         }
+        let (end, notes) = self.notes;
+        drop(end);
+        // An error says that it has panicked: there is nothing left to wait for.
+        let _ = notes.await;
         self.keys.shutdown().await;
         if let Err(error) = self.store.database().close().await {
             tracing::warn!(%error, "the database was not closed in order; nothing is lost");
         }
+    }
+}
+
+/// How long a fetch of the JWKS is remembered by this process alone.
+const NOTE_EVERY: Duration = Duration::from_secs(10);
+
+async fn note_verifiers_until(ctx: Arc<Ctx>, mut end: oneshot::Receiver<()>) {
+    let mut turns = tokio::time::interval(NOTE_EVERY);
+    turns.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let mut goes_on = true;
+    while goes_on {
+        tokio::select! {
+            _ = turns.tick() => {}
+            _ = &mut end => goes_on = false,
+        }
+        note_verifiers(&ctx).await;
+    }
+}
+
+async fn note_verifiers(ctx: &Ctx) {
+    if let Err(error) = app::verifiers::flush(&*ctx.store, &ctx.verifiers).await {
+        tracing::warn!(%error, "which verifiers have fetched could not be written down; it is kept for the next time");
     }
 }
 

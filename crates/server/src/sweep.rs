@@ -21,6 +21,9 @@ const MOST_BATCHES: u32 = 200;
 /// Ended families are kept this long, for who asks what became of a session.
 const KEEP_FAMILIES: Ttl = Ttl::days(1);
 
+/// Verifiers that have not fetched for so long are forgotten.
+const KEEP_VERIFIERS: Ttl = Ttl::days(30);
+
 /// The sweep of one node, and what it has removed since the start.
 #[derive(Debug)]
 pub(crate) struct Sweep {
@@ -77,6 +80,7 @@ impl Sweep {
             Leftover::GuessCounters => Some(GuessCounter::FORGET_AFTER),
             Leftover::KnownSources => Some(KNOWN_SOURCE),
             Leftover::AuditEvents => self.keep_audit,
+            Leftover::Verifiers => Some(KEEP_VERIFIERS),
         }
     }
 

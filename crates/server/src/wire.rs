@@ -9,6 +9,7 @@ use std::sync::Arc;
 use api::metrics::{KeyReadings, PoolReading, Readings};
 use app::ports::store::{Store, StoreError};
 use app::ports::world::{Clock, Entropy};
+use app::verifiers::VerifierTally;
 use domain::time::Timestamp;
 use keys::Custody;
 use storage::{Database, PoolSize};
@@ -153,7 +154,7 @@ pub(crate) fn visit(settings: &Settings, custody: Arc<Custody>, store: Arc<dyn S
 }
 
 /// What the parts count, for the metrics.
-pub(crate) fn readings(keys: &keys::KeyDirectory, database: &Database, sweep: &Sweep) -> Readings {
+pub(crate) fn readings(keys: &keys::KeyDirectory, database: &Database, sweep: &Sweep, verifiers: &VerifierTally) -> Readings {
     let stats = keys.stats();
     let states = keys.key_states().iter().map(|(state, count)| (state.name(), *count as u64)).collect();
     let pool = |pool: PoolSize| PoolReading { name: pool.name, idle: pool.idle as u64, busy: pool.busy as u64, most: pool.most as u64 };
@@ -177,6 +178,7 @@ pub(crate) fn readings(keys: &keys::KeyDirectory, database: &Database, sweep: &S
         committed_refreshes,
         swept: sweep.removed(),
         sweep_failures: sweep.failures(),
+        untold_fetches: verifiers.untold(),
     }
 }
 

@@ -105,6 +105,11 @@ pub(crate) fn lock_rows(db: &impl ConnectionTrait, table: &str, held: Held) -> S
     }
 }
 
+/// Ends a select whose rows of `table` (its alias) must not be deleted before the transaction ends.
+pub(crate) fn share_rows(db: &impl ConnectionTrait, table: &str) -> String {
+    if is_postgres(db) { format!(" FOR KEY SHARE OF {table}") } else { String::new() }
+}
+
 /// Reads `count` guess counters of the tenant `$1`, each told by its scope and subject (`$2`, `$3`, …), and locks them until the
 /// transaction ends. On PostgreSQL a row is made where there was none, for there would be nothing to lock; on SQLite the
 /// transaction has the write lock already.

@@ -9,7 +9,7 @@ use domain::ids::{FamilyId, UserId};
 use domain::time::Timestamp;
 use domain::token::family::{Binding, Generation, Head, RefreshFamily, Revocation, RevocationCause, Superseded};
 use sea_orm::sea_query::Expr;
-use sea_orm::{ColumnTrait, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder, QuerySelect};
+use sea_orm::{ColumnTrait, EntityTrait, IntoActiveModel, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect};
 use uuid::Uuid;
 
 use crate::entities::refresh_families::{Column, Entity, Model};
@@ -151,6 +151,15 @@ impl FamilyStore for SqlTenantTx {
             .await
             .map_err(error::of(TABLE))?;
         Ok(last.flatten().map(Timestamp::from_micros))
+    }
+
+    async fn families_moved(&mut self, after: Timestamp, until: Timestamp) -> Stored<u64> {
+        let moved = Entity::find()
+            .filter(Column::TenantId.eq(self.owner()))
+            .filter(Column::RevokedAt.is_null())
+            .filter(Column::RotatedAt.gt(after.as_micros()))
+            .filter(Column::RotatedAt.lte(until.as_micros()));
+        moved.count(&self.tx).await.map_err(error::of(TABLE))
     }
 
     async fn families_revoke(&mut self, user: UserId, revocation: Revocation) -> Stored<u64> {

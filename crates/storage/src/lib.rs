@@ -25,6 +25,7 @@ mod store;
 mod tenants;
 mod tx;
 mod users;
+mod verifiers;
 
 pub use connect::{Database, connect, migrate, migrate_steps};
 pub use gauges::PoolSize;

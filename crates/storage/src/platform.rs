@@ -8,6 +8,7 @@
 use app::ports::store::{Leftover, PlatformTx, RingMark, Stored};
 use async_trait::async_trait;
 use domain::ids::TenantId;
+use domain::keys::verifier::{Sighting, VerifierName};
 use domain::tenant::Tenant;
 use domain::text::Slug;
 use domain::time::{Timestamp, Ttl};
@@ -21,6 +22,7 @@ use crate::error::{self, Cell};
 use crate::families;
 use crate::tenants::{self as tenants_rows, from_row};
 use crate::tx::BoundedTx;
+use crate::verifiers;
 
 /// Values in one `IN (…)`: well below what either backend takes.
 const CHUNK: usize = 500;
@@ -141,6 +143,7 @@ impl PlatformTx for SqlPlatformTx {
             Leftover::GuessCounters => ("tenant_id, scope, subject", "touched_at < $1"),
             Leftover::KnownSources => ("tenant_id, user_id, source", "seen_at < $1"),
             Leftover::AuditEvents => ("tenant_id, id", "at < $1"),
+            Leftover::Verifiers => ("tenant_id, verifier", "last_seen < $1"),
         };
         let tx = self.writing().await?;
         if what == Leftover::AuditEvents {
@@ -150,6 +153,17 @@ impl PlatformTx for SqlPlatformTx {
         let removed = tenants_rows::delete_some(tx, what.table(), key, is_over, before, u64::from(limit), lock).await?;
         dialect::set_scope(tx, Scope::Platform).await?;
         Ok(removed)
+    }
+
+    async fn verifiers_merge(&mut self, seen: &[(TenantId, Sighting)], most: u32) -> Stored<()> {
+        let tx = self.writing().await?;
+        for (tenant, sighting) in seen {
+            if !verifiers::merge(tx, *tenant, sighting, most).await? {
+                let others = Sighting { verifier: VerifierName::Others, ..sighting.clone() };
+                verifiers::merge(tx, *tenant, &others, most).await?;
+            }
+        }
+        Ok(())
     }
 
     async fn commit(self: Box<Self>) -> Stored<()> {

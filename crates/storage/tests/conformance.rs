@@ -60,6 +60,7 @@ on_every_backend! {
     custody::retiring_and_using_a_kek_at_once_never_both_succeed,
     custody::a_deletion_counts_what_it_destroys_and_keeps_its_certificate,
     families::a_family_is_revoked_once,
+    families::families_are_counted_by_their_last_move,
     families::a_reused_token_kills_its_family,
     families::a_refresh_sees_its_user_and_tenant,
     guesses::guesses_are_counted_and_forgotten,
@@ -79,6 +80,9 @@ on_every_backend! {
     users::a_user_comes_and_goes,
     users::a_name_is_taken_once,
     users::a_reader_does_not_write,
+    verifiers::sightings_of_all_nodes_are_one,
+    verifiers::beyond_the_most_new_verifiers_are_others,
+    verifiers::a_deleted_tenant_has_no_verifiers,
 }
 
 #[tokio::test]
@@ -93,6 +97,10 @@ async fn row_level_security_hides_rows_from_raw_queries() {
     let mut change = sample::ring_with(&a.ring, sample::kid());
     change.log = Some(sample::growth(&mut transparency::tree::Frontier::default(), 2));
     tx.ring_replace(&change).await.expect("replaced");
+    tx.commit().await.expect("commits");
+
+    let mut tx = store.begin_platform().await.expect("begins");
+    tx.verifiers_merge(&[(a.id(), sample::sighting(sample::NOW))], 9).await.expect("merged");
     tx.commit().await.expect("commits");
 
     let pool = sqlx::PgPool::connect(&url).await.expect("connected");
@@ -110,15 +118,16 @@ async fn row_level_security_hides_rows_from_raw_queries() {
         "key_logs",
         "key_log_entries",
         "key_log_hashes",
+        "jwks_verifiers",
     ];
     let setting = |name: &str, value: &str| sqlx::AssertSqlSafe(format!("SELECT set_config('{name}', '{value}', true)"));
     let tenant = a.id().as_uuid().to_string();
     for (name, value, is_seen) in [
-        ("claviger.tenant", "", [0; 12]),
-        ("claviger.tenant", &tenant, [1, 1, 1, 1, 3, 1, 1, 1, 1, 1, 2, 2]),
-        ("claviger.tenant", "", [0; 12]),
-        ("claviger.scope", "platform", [2, 0, 2, 2, 0, 1, 1, 0, 2, 0, 0, 0]),
-        ("claviger.scope", "audit-sweep", [0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0]),
+        ("claviger.tenant", "", [0; 13]),
+        ("claviger.tenant", &tenant, [1, 1, 1, 1, 3, 1, 1, 1, 1, 1, 2, 2, 1]),
+        ("claviger.tenant", "", [0; 13]),
+        ("claviger.scope", "platform", [2, 0, 2, 2, 0, 1, 1, 0, 2, 0, 0, 0, 1]),
+        ("claviger.scope", "audit-sweep", [0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0]),
     ] {
         sqlx::query(setting(name, value)).execute(&mut *tx).await.expect("set");
         for (table, expected) in tables.iter().zip(is_seen) {

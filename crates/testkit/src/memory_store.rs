@@ -14,7 +14,7 @@ use std::time::Duration;
 use app::ports::store::{
     Account, AuditStore, CustodyStore, Destroyed, FamilyStore, FirstFormatSecret, GuessStore, GuessSubject, KekUse, KeyLogStore, KeyOwner,
     Leftover, LogTip, OwnedDataKey, PlatformTx, Retirement, RingChange, RingMark, RingStore, SealedDataKey, SealedSecret, SecretStore,
-    Store, StoreError, Stored, TenantStore, TenantTx, UserStore,
+    Store, StoreError, Stored, TenantStore, TenantTx, UserStore, VerifierStore,
 };
 use app::tokens::judgement::{Judgement, RefreshAttempt, RefreshFacts, judge};
 use async_trait::async_trait;
@@ -22,6 +22,7 @@ use domain::audit::AuditRecord;
 use domain::guess::{GuessCounter, GuessScope};
 use domain::ids::{EventId, FamilyId, TenantId, UserId};
 use domain::keys::ring::{KeyRing, Kid};
+use domain::keys::verifier::{Sighting, VerifierName};
 use domain::secret::Secret;
 use domain::tenant::Tenant;
 use domain::text::{LoginName, Slug};
@@ -85,6 +86,7 @@ struct State {
     log_hashes: BTreeMap<(TenantId, Node), Hash>,
     counters: BTreeMap<(TenantId, &'static str, GuessSubject), (GuessCounter, Timestamp)>,
     sources: BTreeMap<(TenantId, UserId, GuessSubject), Timestamp>,
+    verifiers: BTreeMap<(TenantId, VerifierName), Sighting>,
     /// In the order of appending.
     audit: Vec<AuditRecord>,
 }
@@ -357,6 +359,7 @@ impl TenantStore for Tx {
             return Ok(true);
         }
         let mut left = limit as usize;
+        remove_some(&mut state.verifiers, &mut left, |(owner, _), _| *owner == tenant);
         remove_some(&mut state.families, &mut left, |(owner, _), _| *owner == tenant);
         remove_some(&mut state.sources, &mut left, |(owner, ..), _| *owner == tenant);
         remove_some(&mut state.counters, &mut left, |(owner, ..), _| *owner == tenant);
@@ -468,6 +471,12 @@ impl FamilyStore for Tx {
         let Some(family) = self.writing()?.families.get_mut(&key).filter(|family| family.revoked.is_none()) else { return Ok(false) };
         family.revoked = Some(revocation);
         Ok(revocation.at < family.ends_at())
+    }
+
+    async fn families_moved(&mut self, after: Timestamp, until: Timestamp) -> Stored<u64> {
+        let families = self.state.families.iter().filter(|((owner, _), _)| *owner == self.tenant).map(|(_, family)| family);
+        let moved = families.filter(|family| family.revoked.is_none() && after < family.head.rotated_at && family.head.rotated_at <= until);
+        Ok(moved.count() as u64)
     }
 
     async fn families_revoke(&mut self, user: UserId, revocation: Revocation) -> Stored<u64> {
@@ -630,6 +639,16 @@ impl KeyLogStore for Tx {
 }
 
 #[async_trait]
+impl VerifierStore for Tx {
+    async fn verifiers(&mut self) -> Stored<Vec<Sighting>> {
+        let of_tenant = self.state.verifiers.iter().filter(|((owner, _), _)| *owner == self.tenant);
+        let mut seen: Vec<_> = of_tenant.map(|(_, sighting)| sighting.clone()).collect();
+        seen.sort_by_key(|sighting| (std::cmp::Reverse(sighting.last.at), sighting.verifier.to_string()));
+        Ok(seen)
+    }
+}
+
+#[async_trait]
 impl GuessStore for Tx {
     async fn guess_counters(&mut self, asked: &[(GuessScope, GuessSubject)]) -> Stored<Vec<GuessCounter>> {
         let counter = |(scope, subject): &(GuessScope, GuessSubject)| self.state.counters.get(&(self.tenant, scope.name(), *subject));
@@ -733,6 +752,7 @@ impl PlatformTx for Tx {
             Leftover::Families => remove_some(&mut state.families, &mut left, |_, family| family.ends_at() < before),
             Leftover::GuessCounters => remove_some(&mut state.counters, &mut left, |_, (_, touched_at)| *touched_at < before),
             Leftover::KnownSources => remove_some(&mut state.sources, &mut left, |_, seen_at| *seen_at < before),
+            Leftover::Verifiers => remove_some(&mut state.verifiers, &mut left, |_, seen| seen.last.at < before),
             Leftover::AuditEvents => state.audit.retain(|record| {
                 let goes = record.at < before && left > 0;
                 left -= usize::from(goes);
@@ -740,6 +760,23 @@ impl PlatformTx for Tx {
             }),
         }
         Ok(u64::from(limit) - left as u64)
+    }
+
+    async fn verifiers_merge(&mut self, seen: &[(TenantId, Sighting)], most: u32) -> Stored<()> {
+        let state = self.platform_writing().await?;
+        for (tenant, sighting) in seen.iter().filter(|(tenant, _)| state.living().any(|living| living.id == *tenant)).collect::<Vec<_>>() {
+            let known = state.verifiers.keys().filter(|(owner, _)| owner == tenant);
+            let mut key = (*tenant, sighting.verifier.clone());
+            if known.count() >= most as usize && !state.verifiers.contains_key(&key) {
+                key.1 = VerifierName::Others;
+            }
+            let verifier = key.1.clone();
+            match state.verifiers.get_mut(&key) {
+                Some(known) => known.merge(sighting),
+                None => drop(state.verifiers.insert(key, Sighting { verifier, ..sighting.clone() })),
+            }
+        }
+        Ok(())
     }
 
     async fn commit(self: Box<Self>) -> Stored<()> {

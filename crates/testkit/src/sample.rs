@@ -13,6 +13,7 @@ use domain::guess::{GuessCounter, GuessScope};
 use domain::ids::{DataKeyId, EventId, FamilyId, TenantId, UserId};
 use domain::keys::policy::RotationNumbers;
 use domain::keys::ring::{Alg, KeyRing, Kid, PublicJwk, RingKey, TokenSecretVersion};
+use domain::keys::verifier::{Fetch, Sighting, VerifierName};
 use domain::scope::Scope;
 use domain::secret::Secret;
 use domain::tenant::{Tenant, TenantPolicy, TenantStatus};
@@ -114,6 +115,12 @@ pub fn audit_record(tenant_id: TenantId) -> AuditRecord {
         request_id: Some("r-1".to_owned()),
         event: AuditEvent::TenantCreated { slug: "sample".to_owned() },
     }
+}
+
+/// A verifier that fetched once.
+pub fn sighting(at: Timestamp) -> Sighting {
+    let last = Fetch { at, generation: 1, max_age: Ttl::minutes(5) };
+    Sighting { verifier: VerifierName::Hashed(u128::from(next())), first_seen: at, last, fetches: 1 }
 }
 
 /// A kid that no key has.

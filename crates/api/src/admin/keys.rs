@@ -3,6 +3,7 @@
 use actix_web::{HttpResponse, web};
 use app::keys::{self, Rotation};
 use app::ports::keys::{KeyChange, PublishedKeys};
+use domain::keys::plan;
 use domain::keys::policy::RotationNumbers;
 use domain::keys::ring::{Alg, KeyEnd, Kid, RingKey};
 use domain::time::Timestamp;
@@ -39,8 +40,8 @@ fn ring_view(keys: &PublishedKeys, now: Timestamp) -> Value {
         "token_secrets": keys.ring.token_secrets,
         "next_planned_change_at": keys.next_change,
         // A key that is staged now signs from here at the earliest; and by the policy's lead from there.
-        "earliest_sign_from": now.plus(keys.policy.least_lead()),
-        "planned_sign_from": now.plus(keys.policy.lead()),
+        "earliest_sign_from": plan::known_from(&keys.ring, &keys.policy, now),
+        "planned_sign_from": plan::successor_signs_from(&keys.ring, &keys.policy, now),
         "policy": keys.policy.numbers(),
     })
 }

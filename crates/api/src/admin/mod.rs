@@ -1,8 +1,10 @@
 //! The admin API, `/admin/v1`: one file per resource. What each request may is decided by `app::access`.
 
 pub(crate) mod events;
+pub(crate) mod foresight;
 pub(crate) mod keys;
 pub(crate) mod tenants;
+mod timeline;
 pub(crate) mod users;
 
 use domain::ids::FamilyId;

@@ -126,7 +126,8 @@ fn edge_refusals(route: &RouteInfo, operation: &Operation) -> BTreeSet<u16> {
         Body::Form(_) => statuses.extend([400, 408, 413]),
         Body::Json(_) | Body::OptionalJson(_) => statuses.extend([400, 408, 413, 415]),
     }
-    if !operation.parameters.is_empty() {
+    // Of what everybody may read nothing that was asked is refused, only passed over.
+    if !operation.parameters.is_empty() && route.guard != Guard::Public {
         statuses.insert(400);
     }
     statuses
@@ -190,6 +191,9 @@ fn responses(route: &RouteInfo, operation: &Operation) -> Value {
         let mut response = json!({ "description": meaning, "headers": header_references(operation.headers.iter().chain(location)) });
         if let Some(schema) = schema {
             response["content"] = json!({ operation.media_type: { "schema": schemas::reference(schema) } });
+            if let Some(other) = operation.or_as {
+                response["content"][other] = json!({ "schema": { "type": "string" } });
+            }
         }
         responses.insert(status.to_string(), response);
     }
@@ -227,6 +231,9 @@ fn parameters() -> Value {
         "to": in_query("to", json!({ "type": "integer", "minimum": 1 }), "How many entries the longer tree has."),
         "limit": in_query("limit", json!({ "type": "integer", "minimum": 1, "maximum": 200, "default": 50 }), "The most items of a page."),
         "after": in_query("after", text(), "`next` of the page before; left out for the first page."),
+        "format": in_query("format", json!({ "type": "string", "enum": ["json", "svg"] }), "The answer as members or as a picture, whatever `Accept` says."),
+        "verifier": in_query("verifier", text(), "As `Claviger-Verifier`, for whoever can only set an address."),
+        "Claviger-Verifier": { "name": "Claviger-Verifier", "in": "header", "schema": text(), "description": "Who fetches: 1 to 64 of `A-Z`, `a-z`, `0-9`, `.`, `_` and `-`; anything else is passed over." },
         "confirm": in_query("confirm", text(), "The tenant's slug once more, because deleting cannot be undone."),
     })
 }

@@ -26,6 +26,8 @@ pub(super) struct Operation {
     /// Status, schema of the body if there is one, meaning.
     pub(super) answers: &'static [(u16, Option<&'static str>, &'static str)],
     pub(super) media_type: &'static str,
+    /// What the answer is given as instead to whoever asks for it.
+    pub(super) or_as: Option<&'static str>,
     /// Headers of answers that are no refusals.
     pub(super) headers: &'static [&'static str],
     /// Refusals of its own: status, codes.
@@ -62,6 +64,7 @@ const fn op(tag: &'static str, id: &'static str, summary: &'static str, answers:
         takes_cookie: false,
         answers,
         media_type: "application/json",
+        or_as: None,
         headers: &[],
         refusals: &[],
     }
@@ -97,7 +100,7 @@ pub(super) fn operations() -> Vec<(&'static str, &'static str, Operation)> {
         ("GET", "/t/{slug}/.well-known/jwks.json", Operation { media_type: "application/jwk-set+json",
             ..op("issuer", "getJwks", "The public keys that tokens are verified with", &[
                 (200, Some("JwkSet"), "The keys."), (304, None, "The keys that `If-None-Match` names are still the ones."),
-            ]).with(&["ETag", "Cache-Control"]) }),
+            ]).with(&["ETag", "Cache-Control"]).asks(&["Claviger-Verifier", "verifier"]) }),
         ("GET", "/t/{slug}/.well-known/key-log/checkpoint", Operation { media_type: "text/plain; charset=utf-8",
             ..op("key log", "getKeyLogCheckpoint", "The signed head of the log of the tenant's keys (C2SP tlog-checkpoint)", &[(200, Some("Text"), "The checkpoint.")]).with(&["Cache-Control"]) }),
         ("GET", "/t/{slug}/.well-known/key-log/vkey", Operation { media_type: "text/plain; charset=utf-8",
@@ -164,6 +167,11 @@ pub(super) fn operations() -> Vec<(&'static str, &'static str, Operation)> {
         ("GET", "/admin/v1/tenants/{slug}/keys", op("keys", "getKeys", "The key ring", &[(200, Some("KeyRing"), "The ring.")])),
         ("POST", "/admin/v1/tenants/{slug}/keys/rotate", op("keys", "rotateKeys", "Publish new keys that sign later; or replace all at once", &[(202, Some("KeyRing"), "The ring as it is now.")])
             .takes(Json("Rotation")).refuses(&[UNSAFE_ROTATION, (422, "`unknown_alg`")])),
+        ("POST", "/admin/v1/tenants/{slug}/keys/plan", Operation { or_as: Some("image/svg+xml"),
+            ..op("keys", "planKeys", "What would happen if this were done with the keys; nothing is", &[(200, Some("KeyForecast"), "What would happen, also when it would be refused.")])
+                .takes(Json("KeyProposal")).asks(&["format"]) }),
+        ("GET", "/admin/v1/tenants/{slug}/keys/verifiers", op("keys", "listVerifiers", "Who fetched the JWKS, and which keys they cannot know", &[(200, Some("Verifiers"), "Whoever fetched last first; what was fetched in the last ten seconds may be missing.")])),
+        ("POST", "/admin/v1/tenants/{slug}/keys/drill", op("keys", "drillEmergency", "Rehearse an emergency; nothing changes", &[(200, Some("KeyDrill"), "What an emergency would bring now.")])),
         ("POST", "/admin/v1/tenants/{slug}/keys/token-secret/rotate", op("keys", "rotateTokenSecret", "Use a new secret for refresh tokens; those that are out stay good", &[(200, Some("KeyRing"), "The ring as it is now.")])
             .refuses(&[(409, "`too_many_token_secrets`: `earliest` says when the oldest is destroyed")])),
         ("GET", "/admin/v1/tenants/{slug}/keys/policy", op("keys", "getRotationPolicy", "The rotation policy", &[(200, Some("RotationPolicy"), "The policy.")])),

@@ -9,7 +9,7 @@ use app::access::AccessDenied;
 use app::credentials::hash_pool::Busy;
 use app::fault::Fault;
 use app::key_log::NotLogged;
-use app::ports::keys::KeyCommandError;
+use app::ports::keys::{KeyCommandDenied, KeyCommandError};
 use app::tenants::{NoTenant, TenantDenied};
 use app::users::UserDenied;
 use domain::keys::plan::RotationDenied;
@@ -71,6 +71,14 @@ impl Problem {
             "Too many attempts. Wait as long as Retry-After says, then try again.",
         );
         Self { retry_after: Some(retry_after), ..problem }
+    }
+
+    /// The refusal as a member of an answer that is no refusal itself: its code, its detail, and what else it says.
+    pub(crate) fn told(self) -> Value {
+        let mut members = self.members;
+        members.insert("code".to_owned(), json!(self.code));
+        members.insert("detail".to_owned(), json!(self.detail));
+        Value::Object(members)
     }
 
     fn with(mut self, name: &str, value: Value) -> Self {
@@ -258,14 +266,17 @@ impl From<UserDenied> for Problem {
 impl From<KeyCommandError> for Problem {
     fn from(error: KeyCommandError) -> Self {
         match error {
-            KeyCommandError::Denied(denied) => {
-                let earliest = match &denied {
-                    RotationDenied::AlreadyStaged { earliest, .. }
-                    | RotationDenied::TooEarly { earliest }
-                    | RotationDenied::TooManyKeys { earliest, .. }
-                    | RotationDenied::TooManyTokenSecrets { earliest, .. } => Some(*earliest),
-                    RotationDenied::UnknownAlg { .. } | RotationDenied::UnknownKid { .. } | RotationDenied::AlreadyEnded { .. } => None,
-                };
+            KeyCommandError::Denied(denied) => KeyCommandDenied::Plan(denied).into(),
+            KeyCommandError::Unsafe(refused) => KeyCommandDenied::Policy(refused).into(),
+            KeyCommandError::Fault(fault) => Fault::from(fault).into(),
+        }
+    }
+}
+
+impl From<KeyCommandDenied> for Problem {
+    fn from(denied: KeyCommandDenied) -> Self {
+        match denied {
+            KeyCommandDenied::Plan(denied) => {
                 let (status, code) = match &denied {
                     RotationDenied::AlreadyStaged { .. } => (StatusCode::CONFLICT, "already_staged"),
                     RotationDenied::TooEarly { .. } => (StatusCode::CONFLICT, "too_early"),
@@ -276,13 +287,12 @@ impl From<KeyCommandError> for Problem {
                     RotationDenied::AlreadyEnded { .. } => (StatusCode::CONFLICT, "already_ended"),
                 };
                 let problem = Self::new(status, code, denied.to_string());
-                match earliest {
+                match denied.earliest() {
                     Some(at) => problem.with("earliest", json!(at)),
                     None => problem,
                 }
             }
-            KeyCommandError::Unsafe(refused) => Self::new(StatusCode::UNPROCESSABLE_ENTITY, "unsafe_policy", refused.to_string()),
-            KeyCommandError::Fault(fault) => Fault::from(fault).into(),
+            KeyCommandDenied::Policy(refused) => Self::new(StatusCode::UNPROCESSABLE_ENTITY, "unsafe_policy", refused.to_string()),
         }
     }
 }

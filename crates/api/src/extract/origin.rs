@@ -18,15 +18,23 @@ impl FromRequest for From {
     type Future = Ready<Result<Self, Self::Error>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        let peer = request.peer_addr().map(|address| address.ip().to_canonical());
-        let trusted = request.app_data::<web::Data<ApiState>>().map(|state| state.settings.trusted_proxies.clone()).unwrap_or_default();
-        let forwarded: Vec<&str> = request.headers().get_all("x-forwarded-for").filter_map(|value| value.to_str().ok()).collect();
+        let trusted = request.app_data::<web::Data<ApiState>>().map_or(&[][..], |state| &state.settings.trusted_proxies);
         ready(Ok(Self(Origin {
-            source: peer.map(|peer| client_address(peer, &forwarded, &trusted)),
+            source: source(request, trusted),
             user_agent: request.headers().get(USER_AGENT).and_then(|name| name.to_str().ok()).map(str::to_owned),
             request_id: request.extensions().get::<RequestId>().map(|id| id.0.clone()),
         })))
     }
+}
+
+/// The address of whoever sent the request.
+pub(crate) fn source(request: &HttpRequest, trusted: &[IpAddr]) -> Option<IpAddr> {
+    let peer = request.peer_addr()?.ip().to_canonical();
+    if !trusted.contains(&peer) {
+        return Some(peer);
+    }
+    let forwarded: Vec<&str> = request.headers().get_all("x-forwarded-for").filter_map(|value| value.to_str().ok()).collect();
+    Some(client_address(peer, &forwarded, trusted))
 }
 
 /// Walks `X-Forwarded-For` from its end, past the trusted proxies, to the first address that is not one of them.

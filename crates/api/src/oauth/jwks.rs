@@ -1,17 +1,44 @@
 //! `GET {issuer}/.well-known/jwks.json`: ready bytes, an entity tag, and a max-age that the ring can stand behind.
 
-use actix_web::http::header::{self, CACHE_CONTROL, ETAG, IF_NONE_MATCH};
+use std::net::IpAddr;
+
+use actix_web::http::Method;
+use actix_web::http::header::{self, CACHE_CONTROL, ETAG, HeaderName, HeaderValue, IF_NONE_MATCH};
 use actix_web::{HttpRequest, HttpResponse, web};
 use app::tenants;
+use app::verifiers::FetchedBy;
+use domain::keys::verifier::{Fetch, VerifierLabel};
 
 use crate::error::problem::Problem;
+use crate::extract::origin;
 use crate::state::ApiState;
+
+/// The header, or the parameter of the same meaning for whoever can only set an address, by which a verifier says who it is.
+const VERIFIER: HeaderName = HeaderName::from_static("claviger-verifier");
+
+/// Whom a fetch is counted for. What is no label is passed over.
+fn fetched_by<'a>(request: &'a HttpRequest, trusted_proxies: &[IpAddr]) -> FetchedBy<'a> {
+    let header = request.headers().get(VERIFIER).and_then(|value| value.to_str().ok());
+    let parameter = || request.query_string().split('&').find_map(|pair| pair.strip_prefix("verifier="));
+    match header.or_else(parameter).filter(|label| VerifierLabel::fits(label)) {
+        Some(label) => FetchedBy::Label(label),
+        None => FetchedBy::Client {
+            user_agent: request.headers().get(header::USER_AGENT).map_or(&[], HeaderValue::as_bytes),
+            address: origin::source(request, trusted_proxies),
+        },
+    }
+}
 
 pub(crate) async fn get(state: web::Data<ApiState>, slug: web::Path<String>, request: HttpRequest) -> Result<HttpResponse, Problem> {
     // A suspended tenant's keys stay published: running tokens still verify.
     let tenant = tenants::resolve(&state.ctx, &slug).await?;
     let keys = state.ctx.keys.published(tenant.id).await.map_err(app::fault::Fault::from)?;
-    let max_age = keys.max_age(state.ctx.now());
+    let now = state.ctx.now();
+    let max_age = keys.max_age(now);
+    if request.method() == Method::GET {
+        let fetch = Fetch { at: now, generation: keys.ring.generation, max_age };
+        state.ctx.verifiers.count(tenant.id, fetched_by(&request, &state.settings.trusted_proxies), fetch);
+    }
     let cache = format!("public, max-age={}, must-revalidate", max_age.as_seconds());
     let is_known = request
         .headers()

@@ -3,13 +3,14 @@
 //! Reading (`published`, `signer`) is a look at an immutable snapshot once a tenant is awake: no lock, no mailbox.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use domain::audit::Actor;
 use domain::ids::{FamilyId, TenantId};
 use domain::keys::plan::{Consequences, Intent, RotationDenied};
-use domain::keys::policy::{RotationNumbers, RotationPolicy, UnsafePolicy};
-use domain::keys::ring::KeyRing;
+use domain::keys::policy::{NodeTiming, RotationNumbers, RotationPolicy, UnsafePolicy};
+use domain::keys::ring::{Alg, KeyRing};
 use domain::tenant::Tenant;
 use domain::time::{Timestamp, Ttl};
 use domain::token::claims::AccessClaims;
@@ -110,6 +111,28 @@ pub enum KeyCommand {
     ChangePolicy(RotationNumbers),
 }
 
+impl KeyCommand {
+    /// The policy it is planned by, and what is to be planned.
+    ///
+    /// # Errors
+    /// When it asks for a policy that is unsafe.
+    pub fn resolve(&self, ring: &KeyRing, timing: NodeTiming) -> Result<(RotationPolicy, &Intent), UnsafePolicy> {
+        match self {
+            Self::Plan(intent) => Ok((RotationPolicy::raised(ring.numbers.clone(), timing), intent)),
+            Self::ChangePolicy(numbers) => Ok((RotationPolicy::new(numbers.clone(), timing)?, &Intent::AdoptPolicy)),
+        }
+    }
+}
+
+/// Why a change would not be made, whatever state the store and the keys are in.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum KeyCommandDenied {
+    #[error(transparent)]
+    Plan(#[from] RotationDenied),
+    #[error(transparent)]
+    Policy(#[from] UnsafePolicy),
+}
+
 /// What came of it. `changed` is false when there was nothing to do.
 #[derive(Debug, Clone)]
 pub struct KeyChange {
@@ -126,6 +149,29 @@ pub enum KeyCommandError {
     Unsafe(#[from] UnsafePolicy),
     #[error(transparent)]
     Fault(#[from] KeyFault),
+}
+
+/// How long the steps of an emergency took on this node, on a ring that nobody saw and that is gone again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rehearsal {
+    /// Making each of the keys. In an emergency RSA keys come from the pool, when it holds some.
+    pub made: Vec<(Alg, Duration)>,
+    /// Opening the tenant's data key with the key-encryption key.
+    pub data_key_opened: Duration,
+    /// Sealing all the new keys with it.
+    pub sealed: Duration,
+    /// Opening the new signing key again, and signing a token with it.
+    pub signed: Duration,
+    /// Verifying the token by the JWKS that would be published.
+    pub verified: Duration,
+}
+
+impl Rehearsal {
+    /// All steps, one after the other.
+    pub fn total(&self) -> Duration {
+        let made: Duration = self.made.iter().map(|(_, took)| *took).sum();
+        made + self.data_key_opened + self.sealed + self.signed + self.verified
+    }
 }
 
 /// The keys of a tenant that is about to be created: to be stored with it in one transaction.
@@ -163,6 +209,9 @@ pub trait Keys: Send + Sync {
     /// Carries a change out, one at a time per tenant, and answers after its commit. Writes the audit events (key staged,
     /// revoked, retired, policy changed) and the key log in the same transaction. The change happens even if the caller goes away.
     async fn execute(&self, tenant: TenantId, command: KeyCommand, by: OrderedBy) -> Result<KeyChange, KeyCommandError>;
+    /// Does the work of an emergency replacement without its result: new keys, sealed with the tenant's data key, a token signed
+    /// and verified with them. Nothing is stored or published. An error is one that the real thing would meet.
+    async fn rehearse(&self, tenant: TenantId) -> Result<Rehearsal, KeyFault>;
     /// Makes the first ring of a tenant by the default policy, as of the tenant's `created_at`, and begins its key log.
     /// Algorithms whose keys take long and are not in the pool are left to the rotation clock.
     async fn prepare(&self, tenant: &Tenant, by: &Actor) -> Result<NewRing, KeyFault>;

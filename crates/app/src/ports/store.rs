@@ -13,6 +13,7 @@ use domain::audit::AuditRecord;
 use domain::guess::{GuessCounter, GuessScope};
 use domain::ids::{EventId, FamilyId, TenantId, UserId};
 use domain::keys::ring::KeyRing;
+use domain::keys::verifier::Sighting;
 use domain::secret::Secret;
 use domain::tenant::Tenant;
 use domain::text::{LoginName, Slug};
@@ -60,7 +61,9 @@ pub trait Store: Send + Sync {
 
 /// All that one tenant owns, inside one transaction.
 #[async_trait]
-pub trait TenantTx: TenantStore + UserStore + FamilyStore + RingStore + KeyLogStore + SecretStore + GuessStore + AuditStore + Send {
+pub trait TenantTx:
+    TenantStore + UserStore + FamilyStore + RingStore + KeyLogStore + SecretStore + VerifierStore + GuessStore + AuditStore + Send
+{
     fn tenant_id(&self) -> TenantId;
     /// Makes everything durable, or nothing.
     async fn commit(self: Box<Self>) -> Stored<()>;
@@ -124,6 +127,8 @@ pub trait FamilyStore: Send {
     /// When the last of the tenant's families ends at the latest, whatever happens; `None` when none is left.
     /// Revoked ones do not count.
     async fn families_last_end(&mut self) -> Stored<Option<Timestamp>>;
+    /// How many that are not revoked were opened or rotated last after `after` and not after `until`.
+    async fn families_moved(&mut self, after: Timestamp, until: Timestamp) -> Stored<u64>;
     /// Revokes all that are not revoked yet; answers how many.
     async fn families_revoke(&mut self, user: UserId, revocation: Revocation) -> Stored<u64>;
 }
@@ -193,6 +198,13 @@ pub trait KeyLogStore: Send {
     async fn key_log_hashes(&mut self, level: u8, range: Range<u64>) -> Stored<Vec<Hash>>;
 }
 
+/// Who fetches the tenant's JWKS. Written by [`PlatformTx::verifiers_merge`].
+#[async_trait]
+pub trait VerifierStore: Send {
+    /// All that are remembered, whoever fetched last first.
+    async fn verifiers(&mut self) -> Stored<Vec<Sighting>>;
+}
+
 /// A key for a counter: a keyed hash or an id, never an address or a name in clear.
 pub type GuessSubject = [u8; 32];
 
@@ -235,10 +247,12 @@ pub enum Leftover {
     KnownSources,
     /// Records of the audit log, also those of tenants that are gone.
     AuditEvents,
+    /// Verifiers that do not fetch any more.
+    Verifiers,
 }
 
 impl Leftover {
-    pub const ALL: [Self; 4] = [Self::Families, Self::GuessCounters, Self::KnownSources, Self::AuditEvents];
+    pub const ALL: [Self; 5] = [Self::Families, Self::GuessCounters, Self::KnownSources, Self::AuditEvents, Self::Verifiers];
 
     /// The table it lies in.
     pub const fn table(self) -> &'static str {
@@ -247,6 +261,7 @@ impl Leftover {
             Self::GuessCounters => "guess_counters",
             Self::KnownSources => "known_sources",
             Self::AuditEvents => "audit_events",
+            Self::Verifiers => "jwks_verifiers",
         }
     }
 }
@@ -267,5 +282,8 @@ pub trait PlatformTx: CustodyStore + Send {
     async fn ring_generations(&mut self, tenants: &[TenantId]) -> Stored<Vec<RingMark>>;
     /// Removes up to `limit` of these that were over before `before`, whosever they are; answers how many.
     async fn sweep(&mut self, what: Leftover, before: Timestamp, limit: u32) -> Stored<u64>;
+    /// Adds sightings of verifiers, ordered by tenant and verifier, to what is known of them. A tenant that is not there (any more)
+    /// is passed over. Beyond about `most` verifiers of one tenant new ones are added to its [`Others`](domain::keys::verifier::VerifierName::Others).
+    async fn verifiers_merge(&mut self, seen: &[(TenantId, Sighting)], most: u32) -> Stored<()>;
     async fn commit(self: Box<Self>) -> Stored<()>;
 }

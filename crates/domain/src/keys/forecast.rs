@@ -10,6 +10,7 @@ use serde::Serialize;
 use crate::keys::plan::{Consequences, Intent, NewPublicKey, Plan, RotationDenied, next_due, plan};
 use crate::keys::policy::RotationPolicy;
 use crate::keys::ring::{Alg, KeyRing, KeyState, Kid, PublicJwk};
+use crate::keys::verifier::Fetch;
 use crate::time::{Timestamp, Ttl};
 
 /// The most changes of the ring that are played; a policy at its tightest makes far fewer before the keys of today are gone.
@@ -61,10 +62,22 @@ pub struct KeyLine {
 /// # Errors
 /// What [`plan`] would refuse, with the earliest safe moment.
 pub fn forecast(ring: &KeyRing, policy: &RotationPolicy, intent: &Intent, now: Timestamp) -> Result<Forecast, RotationDenied> {
-    let first = plan(ring, policy, intent, now)?;
+    Ok(played(ring, policy, &plan(ring, policy, intent, now)?))
+}
+
+/// What happens to the ring when nobody orders anything: the keys of today until their known ends, and what the schedule does
+/// in between.
+pub fn undisturbed(ring: &KeyRing, policy: &RotationPolicy, now: Timestamp) -> Forecast {
+    // The schedule is never refused.
+    let first = plan(ring, policy, &Intent::Advance, now).unwrap_or(Plan { at: now, ..Plan::default() });
+    played(ring, policy, &first)
+}
+
+fn played(ring: &KeyRing, policy: &RotationPolicy, first: &Plan) -> Forecast {
+    let now = first.at;
     let breaks = first.consequences(ring, policy);
     let mut unmade = Unmade(0);
-    let mut rings = vec![(now, unmade.apply(&first, ring, policy))];
+    let mut rings = vec![(now, unmade.apply(first, ring, policy))];
     let ended_by = |ring: &KeyRing| {
         let live = ring.keys.iter().filter(|key| key.is_live());
         live.flat_map(|key| [Some(key.sign_from), key.superseded.map(|s| s.published_until)]).flatten().max()
@@ -75,14 +88,14 @@ pub fn forecast(ring: &KeyRing, policy: &RotationPolicy, intent: &Intent, now: T
         && let Some(due) = next_due(latest, policy, *at).filter(|due| *due <= horizon)
     {
         let due = due.max(*at);
-        let next = plan(latest, policy, &Intent::Advance, due)?;
+        let Ok(next) = plan(latest, policy, &Intent::Advance, due) else { break };
         if next.is_empty() {
             break;
         }
         let ring = unmade.apply(&next, latest, policy);
         rings.push((due, ring));
     }
-    Ok(Forecast { made_at: now, breaks, ..tell(&rings, policy, horizon) })
+    Forecast { made_at: now, breaks, ..tell(&rings, policy, horizon) }
 }
 
 /// Stands in for keys that nobody has made.
@@ -156,16 +169,6 @@ fn tell(rings: &[(Timestamp, KeyRing)], policy: &RotationPolicy, horizon: Timest
     Forecast { made_at: *made_at, steps, keys, breaks: None }
 }
 
-/// What is known of one verifier: when it fetched the JWKS last, and what it was told.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Fetch {
-    pub at: Timestamp,
-    /// The ring's generation that it got.
-    pub generation: u64,
-    /// How long it may keep that JWKS.
-    pub max_age: Ttl,
-}
-
 /// What a forecast means for one verifier.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(tag = "outcome", rename_all = "snake_case")]
@@ -174,19 +177,34 @@ pub enum VerifierOutlook {
     Safe,
     /// It may refuse good tokens, unless it fetches again when it meets an unknown kid; and trusts the revoked keys as long.
     MayFailUntil { until: Timestamp },
-    /// It holds a JWKS for longer than it was told to, or has gone: new tokens fail there from this moment on.
+    /// It knows every key that signs, but trusts the revoked ones until it fetches again.
+    TrustsRevokedUntil { until: Timestamp },
+    /// It has not fetched for longer than it may keep a JWKS: it does not fetch again, or it has gone. New tokens fail there from
+    /// this moment on, and revoked keys are trusted, until it fetches.
     FailsFrom { from: Timestamp },
+}
+
+impl VerifierOutlook {
+    /// From when it is safe if it goes on as it did; `None` when only its next fetch, which is overdue, makes it so.
+    pub const fn safe_from(&self, now: Timestamp) -> Option<Timestamp> {
+        match self {
+            Self::Safe => Some(now),
+            Self::MayFailUntil { until } | Self::TrustsRevokedUntil { until } => Some(*until),
+            Self::FailsFrom { .. } => None,
+        }
+    }
 }
 
 impl Forecast {
     /// What becomes of a verifier that last fetched so. Past its max-age it is taken for one that does not fetch again.
     pub fn outlook(&self, fetch: Fetch, clock_skew: Ttl) -> VerifierOutlook {
-        let keeps_until = fetch.at.plus(fetch.max_age).plus(clock_skew);
+        let keeps_until = fetch.keeps_until(clock_skew);
         // The first moment at which a key signs that it cannot have seen.
         let unknown_from = self.keys.iter().filter(|key| key.published_at > fetch.at).map(|key| key.sign_from).min();
         match unknown_from {
-            Some(from) if keeps_until > from => VerifierOutlook::MayFailUntil { until: keeps_until },
             Some(from) if keeps_until < self.made_at => VerifierOutlook::FailsFrom { from },
+            Some(from) if keeps_until > from => VerifierOutlook::MayFailUntil { until: keeps_until },
+            _ if self.breaks.is_some() && keeps_until > self.made_at => VerifierOutlook::TrustsRevokedUntil { until: keeps_until },
             _ => VerifierOutlook::Safe,
         }
     }
@@ -243,6 +261,32 @@ mod tests {
     }
 
     #[test]
+    fn an_undisturbed_ring_shows_its_keys_until_their_known_ends() {
+        let now = BORN.plus(Ttl::hours(5));
+        let quiet = undisturbed(&ring(), &policy(), now);
+        assert_eq!(quiet.steps.iter().map(|step| (step.at, step.signing)).collect::<Vec<_>>(), [(now, Some(0))]);
+        let staged = plan(&ring(), &policy(), &rotate(), now).expect("allowed");
+        let made = NewPublicKey { kid: "B".repeat(43).parse().expect("a kid"), public: ring().keys[0].public.clone() };
+        let rotating = undisturbed(&staged.apply(&ring(), &policy(), &[made]), &policy(), now.plus(Ttl::hours(1)));
+        assert_eq!(rotating.steps.iter().map(|step| step.signing).collect::<Vec<_>>(), [Some(0), Some(1), Some(1)]);
+    }
+
+    #[test]
+    fn only_moments_in_which_a_key_was_the_signer_count_as_its_own() {
+        let now = BORN.plus(Ttl::hours(5));
+        let staged = plan(&ring(), &policy(), &rotate(), now).expect("allowed");
+        let made = NewPublicKey { kid: "B".repeat(43).parse().expect("a kid"), public: ring().keys[0].public.clone() };
+        let ring = staged.apply(&ring(), &policy(), &[made]);
+        let (old, new) = ([ring.keys[0].kid.clone()], [ring.keys[1].kid.clone()]);
+        let turn = now.plus(Ttl::hours(24));
+        let (since, until) = (turn.minus(Ttl::minutes(10)), turn.plus(Ttl::minutes(5)));
+        assert_eq!(ring.signed_between(&old, since, until), Some((since, turn)));
+        assert_eq!(ring.signed_between(&new, since, until), Some((turn, until)));
+        assert_eq!(ring.signed_between(&new, since, turn), None);
+        assert_eq!(ring.signed_between(&[old, new].concat(), since, until), Some((since, until)));
+    }
+
+    #[test]
     fn an_emergency_says_what_it_breaks_and_refusals_are_the_plans_own() {
         let now = BORN.plus(Ttl::hours(5));
         let told = forecast(&ring(), &policy(), &Intent::Emergency { reason: "leaked".to_owned() }, now).expect("allowed");
@@ -262,6 +306,25 @@ mod tests {
         assert_eq!(told.outlook(fetch(Ttl::hours(2)), skew), VerifierOutlook::FailsFrom { from: now.plus(Ttl::hours(24)) });
         let told = forecast(&ring(), &policy(), &Intent::Emergency { reason: String::new() }, now).expect("allowed");
         let until = now.plus(Ttl::minutes(4)).plus(skew);
-        assert_eq!(told.outlook(fetch(Ttl::minutes(1)), skew), VerifierOutlook::MayFailUntil { until });
+        let outlook = told.outlook(fetch(Ttl::minutes(1)), skew);
+        assert_eq!(outlook, VerifierOutlook::MayFailUntil { until });
+        assert_eq!(outlook.safe_from(now), Some(until));
+        assert_eq!(told.outlook(fetch(Ttl::hours(2)), skew), VerifierOutlook::FailsFrom { from: now }, "long gone, or long deaf");
+    }
+
+    #[test]
+    fn a_verifier_that_knows_the_next_key_still_trusts_the_revoked_one_until_it_fetches() {
+        let staged_at = BORN.plus(Ttl::hours(5));
+        let staged = plan(&ring(), &policy(), &rotate(), staged_at).expect("allowed");
+        let made = NewPublicKey { kid: "B".repeat(43).parse().expect("a kid"), public: ring().keys[0].public.clone() };
+        let ring = staged.apply(&ring(), &policy(), &[made]);
+        let now = staged_at.plus(Ttl::hours(1));
+        let revoke = Intent::Revoke { kid: ring.keys[0].kid.clone(), reason: String::new() };
+        let told = forecast(&ring, &policy(), &revoke, now).expect("allowed");
+        let skew = Ttl::seconds(30);
+        let fetch = |ago: Ttl| Fetch { at: now.minus(ago), generation: 2, max_age: Ttl::minutes(5) };
+        let until = now.plus(Ttl::minutes(4)).plus(skew);
+        assert_eq!(told.outlook(fetch(Ttl::minutes(1)), skew), VerifierOutlook::TrustsRevokedUntil { until });
+        assert_eq!(told.outlook(fetch(Ttl::hours(3)), skew), VerifierOutlook::FailsFrom { from: now }, "it does not know the next key");
     }
 }

@@ -88,6 +88,19 @@ pub enum RotationDenied {
     AlreadyEnded { kid: Kid },
 }
 
+impl RotationDenied {
+    /// The earliest moment at which the same intent will be safe; `None` when waiting does not help.
+    pub const fn earliest(&self) -> Option<Timestamp> {
+        match self {
+            Self::AlreadyStaged { earliest, .. }
+            | Self::TooEarly { earliest }
+            | Self::TooManyKeys { earliest, .. }
+            | Self::TooManyTokenSecrets { earliest, .. } => Some(*earliest),
+            Self::UnknownAlg { .. } | Self::UnknownKid { .. } | Self::AlreadyEnded { .. } => None,
+        }
+    }
+}
+
 /// What an emergency breaks, for whoever ordered it.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct Consequences {
@@ -263,8 +276,9 @@ fn supersede(key: &RingKey, policy: &RotationPolicy, sign_until: Timestamp, plan
     plan.supersede.push((key.kid.clone(), SupersededKey { sign_until, published_until: sign_until.plus(overlap) }));
 }
 
-/// From when every verifier knows a key that is published now, even one that fetched under an earlier policy.
-fn known_from(ring: &KeyRing, policy: &RotationPolicy, now: Timestamp) -> Timestamp {
+/// From when every verifier knows a key that is published now, even one that fetched under an earlier policy: the earliest
+/// moment from which such a key may sign.
+pub fn known_from(ring: &KeyRing, policy: &RotationPolicy, now: Timestamp) -> Timestamp {
     let timing = policy.timing();
     let max_age = policy.jwks_max_age().max(ring.numbers.jwks_max_age_seconds);
     let known_from = now.plus(max_age).plus(timing.sweep_interval).plus(timing.clock_skew);
@@ -272,7 +286,7 @@ fn known_from(ring: &KeyRing, policy: &RotationPolicy, now: Timestamp) -> Timest
 }
 
 /// From when a key that is staged now signs, if nobody asks for another moment.
-fn successor_signs_from(ring: &KeyRing, policy: &RotationPolicy, now: Timestamp) -> Timestamp {
+pub fn successor_signs_from(ring: &KeyRing, policy: &RotationPolicy, now: Timestamp) -> Timestamp {
     now.plus(policy.lead()).max(known_from(ring, policy, now))
 }
 

@@ -236,6 +236,18 @@ impl KeyRing {
         newest(Some(self.numbers.access_token_alg)).or_else(|| newest(None))
     }
 
+    /// When, between `since` and `until`, one of these keys was the signer: the first such moment and the last, by the ring as it
+    /// is now. `None` when none of them was.
+    pub fn signed_between(&self, kids: &[Kid], since: Timestamp, until: Timestamp) -> Option<(Timestamp, Timestamp)> {
+        let turns = self.keys.iter().flat_map(|key| [Some(key.sign_from), key.superseded.map(|superseded| superseded.sign_until)]);
+        let mut moments: Vec<_> = turns.flatten().filter(|at| since < *at && *at < until).chain([since, until]).collect();
+        moments.sort_unstable();
+        let mut spans = moments.windows(2).filter(|span| self.signer_at(span[0]).is_some_and(|key| kids.contains(&key.kid)));
+        let first = spans.next()?;
+        let last = spans.next_back().unwrap_or(first);
+        Some((first[0], last[1]))
+    }
+
     /// The keys in the JWKS, newest first.
     pub fn published(&self) -> Vec<&RingKey> {
         let mut keys: Vec<_> = self.keys.iter().filter(|key| key.is_published()).collect();

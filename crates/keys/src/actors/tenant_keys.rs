@@ -14,7 +14,7 @@ use app::ports::store::{LogTip, RingChange, SealedDataKey, SealedSecret, StoreEr
 use app::ports::world::Entropy;
 use domain::audit::{AuditEvent, AuditRecord};
 use domain::ids::{EventId, TenantId};
-use domain::keys::plan::{self, Intent, NewPublicKey, Plan};
+use domain::keys::plan::{self, NewPublicKey, Plan};
 use domain::keys::policy::{RotationNumbers, RotationPolicy};
 use domain::keys::ring::{Alg, KeyRing, Kid};
 use domain::tenant::Tenant;
@@ -215,11 +215,7 @@ impl Work {
 
         let ring = &before.ring;
         let now = self.node.clock.now();
-        let timing = self.node.timing;
-        let (policy, intent) = match command {
-            KeyCommand::Plan(intent) => (RotationPolicy::raised(ring.numbers.clone(), timing), intent),
-            KeyCommand::ChangePolicy(numbers) => (RotationPolicy::new(numbers.clone(), timing)?, &Intent::AdoptPolicy),
-        };
+        let (policy, intent) = command.resolve(ring, self.node.timing)?;
         let plan = plan::plan(ring, &policy, intent, now)?;
         if plan.is_empty() {
             return Ok(KeyChange { changed: false, keys: self.publish(before.ring)?, consequences: None });
@@ -298,7 +294,7 @@ impl Work {
     }
 }
 
-async fn read_sealed(tx: &mut dyn TenantTx) -> Result<(KeyRing, SealedDataKey), KeyFault> {
+pub(crate) async fn read_sealed(tx: &mut dyn TenantTx) -> Result<(KeyRing, SealedDataKey), KeyFault> {
     let ring = tx.ring().await.map_err(KeyFault::from)?.ok_or(KeyFault::NoRing)?;
     let data_key = tx.data_key().await.map_err(KeyFault::from)?.ok_or(KeyFault::NoRing)?;
     Ok((ring, data_key))

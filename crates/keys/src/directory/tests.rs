@@ -224,6 +224,25 @@ fn a_ring_that_keeps_failing_rests_longer_each_time_and_holds_up_nobody() {
 }
 
 #[test]
+fn a_rehearsal_does_the_work_changes_nothing_and_fails_where_an_emergency_would() {
+    run(|world| async move {
+        let node = world.node();
+        world.create(&node, tenant(1)).await;
+        let before = world.store.ring_of(tenant(1)).unwrap();
+        let rehearsal = node.rehearse(tenant(1)).await.unwrap();
+        assert_eq!(rehearsal.made.iter().map(|(alg, _)| *alg).collect::<Vec<_>>(), before.numbers.algs);
+        assert!(rehearsal.signed > Duration::ZERO && rehearsal.verified > Duration::ZERO && rehearsal.total() > rehearsal.sealed);
+        assert_eq!(world.store.ring_of(tenant(1)).unwrap(), before);
+        assert_eq!(world.events(), []);
+        assert_eq!(node.rehearse(tenant(2)).await, Err(KeyFault::NoRing));
+
+        world.store.data_key_tamper(tenant(1), |key| key.sealed.reverse());
+        assert!(matches!(node.rehearse(tenant(1)).await, Err(KeyFault::Sealed(_))));
+        assert!(node.execute(tenant(1), emergency(), by()).await.is_err());
+    });
+}
+
+#[test]
 fn keys_are_counted_by_their_state() {
     run(|world| async move {
         let node = world.node();

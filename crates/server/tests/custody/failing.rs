@@ -13,6 +13,7 @@ use domain::audit::AuditRecord;
 use domain::guess::{GuessCounter, GuessScope};
 use domain::ids::{EventId, FamilyId, TenantId, UserId};
 use domain::keys::ring::KeyRing;
+use domain::keys::verifier::Sighting;
 use domain::secret::Secret;
 use domain::tenant::Tenant;
 use domain::text::{LoginName, Slug};
@@ -111,6 +112,7 @@ delegate! { TenantTx:
         fn family_by_id(id: FamilyId) -> Option<RefreshFamily>;
         fn families_live(user: UserId, now: Timestamp) -> Vec<RefreshFamily>;
         fn families_last_end() -> Option<Timestamp>;
+        fn families_moved(after: Timestamp, until: Timestamp) -> u64;
         fn family_revoke(id: FamilyId, revocation: Revocation) -> bool;
         fn families_revoke(user: UserId, revocation: Revocation) -> u64;
     }
@@ -133,6 +135,9 @@ delegate! { TenantTx:
         fn secret_replace(secret: &SealedSecret) -> ();
         fn first_format_secret(name: &str) -> Option<FirstFormatSecret>;
         fn first_format_secret_remove(name: &str) -> bool;
+    }
+    VerifierStore {
+        fn verifiers() -> Vec<Sighting>;
     }
     GuessStore {
         fn guess_counters(asked: &[(GuessScope, GuessSubject)]) -> Vec<GuessCounter>;
@@ -194,6 +199,9 @@ impl PlatformTx for Failing<Box<dyn PlatformTx>> {
     }
     async fn sweep(&mut self, what: Leftover, before: Timestamp, limit: u32) -> Stored<u64> {
         self.inner.sweep(what, before, limit).await
+    }
+    async fn verifiers_merge(&mut self, seen: &[(TenantId, Sighting)], most: u32) -> Stored<()> {
+        self.inner.verifiers_merge(seen, most).await
     }
     async fn commit(self: Box<Self>) -> Stored<()> {
         let outcome = self.lives.spend();

@@ -8,6 +8,7 @@ pub(crate) mod data_keys;
 pub(crate) mod deletion_certificates;
 pub(crate) mod guess_counters;
 pub(crate) mod installation_secrets;
+pub(crate) mod jwks_verifiers;
 pub(crate) mod key_log_entries;
 pub(crate) mod key_log_hashes;
 pub(crate) mod key_logs;

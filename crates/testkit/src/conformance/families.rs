@@ -37,6 +37,24 @@ pub async fn a_family_is_revoked_once(store: Arc<dyn Store>) {
     assert_eq!(tx.families_live(home.alice.id, NOW).await, Ok(vec![]));
 }
 
+/// Families are counted by when they moved last, and those that were revoked are not.
+pub async fn families_are_counted_by_their_last_move(store: Arc<dyn Store>) {
+    let home = sample::home(&*store).await.expect("stored");
+    let revoked = sample::family(home.alice.id);
+    let mut tx = store.begin(home.id()).await.expect("begins");
+    tx.family_insert(&revoked).await.expect("stored");
+    tx.family_insert(&sample::family(home.alice.id)).await.expect("stored");
+    tx.family_revoke(revoked.id, Revocation { at: NOW, cause: RevocationCause::Logout }).await.expect("revoked");
+    tx.commit().await.expect("commits");
+    let (second, minute) = (NOW.minus(Ttl::seconds(1)), NOW.plus(Ttl::minutes(1)));
+    store.refresh(home.id(), sample::attempt(home.family.id, Generation::FIRST, minute)).await.expect("answered").expect("there");
+    let mut tx = store.begin_read(home.id()).await.expect("begins");
+    assert_eq!(tx.families_moved(second, NOW).await, Ok(1), "opened");
+    assert_eq!(tx.families_moved(NOW, minute).await, Ok(1), "rotated; the beginning does not count");
+    assert_eq!(tx.families_moved(second, minute).await, Ok(2));
+    assert_eq!(tx.families_moved(minute, minute.plus(Ttl::days(1))).await, Ok(0));
+}
+
 /// A refresh moves the family on; a reuse ends it for good and leaves its record.
 pub async fn a_reused_token_kills_its_family(store: Arc<dyn Store>) {
     let home = sample::home(&*store).await.expect("stored");

@@ -34,6 +34,10 @@ pub async fn no_tenant_reaches_another(store: Arc<dyn Store>) {
     change.log = Some(growth.clone());
     tx.ring_replace(&change).await.expect("replaced");
     tx.commit().await.expect("commits");
+    let sighting = sample::sighting(NOW);
+    let mut tx = store.begin_platform().await.expect("begins");
+    tx.verifiers_merge(&[(a.id(), sighting.clone())], 9).await.expect("merged");
+    tx.commit().await.expect("commits");
 
     let revocation = Revocation { at: NOW, cause: RevocationCause::AdminRequest };
     let mut tx = store.begin(b.id()).await.expect("begins");
@@ -49,6 +53,7 @@ pub async fn no_tenant_reaches_another(store: Arc<dyn Store>) {
     assert_eq!(tx.family_by_id(a.family.id).await, Ok(None));
     assert_eq!(tx.families_live(a.alice.id, NOW).await, Ok(vec![]));
     assert_eq!(tx.families_last_end().await, Ok(Some(b.family.absolute_expires_at)));
+    assert_eq!(tx.families_moved(NOW.minus(Ttl::seconds(1)), NOW).await, Ok(1), "its own");
     assert_eq!(tx.family_revoke(a.family.id, revocation).await, Ok(false));
     assert_eq!(tx.families_revoke(a.alice.id, revocation).await, Ok(0));
     assert_eq!(tx.ring().await, Ok(Some(b.ring.clone())));
@@ -72,6 +77,7 @@ pub async fn no_tenant_reaches_another(store: Arc<dyn Store>) {
     tx.guess_counter_clear(GuessScope::Source, &subject).await.expect("cleared");
     assert_eq!(tx.source_seen(a.alice.id, &subject).await, Ok(None));
     assert_eq!(tx.audit_page(None, 10).await, Ok(vec![]));
+    assert_eq!(tx.verifiers().await, Ok(vec![]));
     assert_eq!(tx.audit_append(&record).await, Err(StoreError::Conflict), "a record of A is not B's to write");
     assert_eq!(tx.tenant_insert(&a.tenant).await, Err(StoreError::Conflict));
     assert_eq!(tx.tenant_update(&a.tenant).await, Err(StoreError::Conflict));
@@ -105,4 +111,5 @@ pub async fn no_tenant_reaches_another(store: Arc<dyn Store>) {
     assert_eq!(tx.key_log_entries(0..9).await, Ok(growth.entries));
     assert_eq!(tx.key_log_hashes(0, 0..9).await.map(|hashes| hashes.len()), Ok(3));
     assert_eq!(tx.audit_page(None, 10).await, Ok(vec![record]));
+    assert_eq!(tx.verifiers().await, Ok(vec![sighting]));
 }

@@ -13,3 +13,4 @@ pub mod platform;
 pub mod rings;
 pub mod tenants;
 pub mod users;
+pub mod verifiers;

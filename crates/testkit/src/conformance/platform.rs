@@ -103,6 +103,9 @@ pub async fn what_has_ended_is_swept(store: Arc<dyn Store>) {
     tx.commit().await.expect("commits");
 
     let mut tx = store.begin_platform().await.expect("begins");
+    for at in [NOW, NOW, NOW, later] {
+        tx.verifiers_merge(&[(home.id(), sample::sighting(at))], 9).await.expect("merged");
+    }
     for what in Leftover::ALL {
         assert_eq!(tx.sweep(what, NOW, 10).await, Ok(0), "{what:?}: not before it is over");
         assert_eq!(tx.sweep(what, later, 2).await, Ok(2), "{what:?}");
@@ -114,4 +117,5 @@ pub async fn what_has_ended_is_swept(store: Arc<dyn Store>) {
     assert_eq!(tx.families_live(home.alice.id, NOW).await, Ok(vec![home.family]));
     assert!(tx.source_seen(home.alice.id, &[77; 32]).await.expect("read").is_some());
     assert_eq!(tx.audit_page(None, 10).await, Ok(vec![kept]));
+    assert_eq!(tx.verifiers().await.expect("read").len(), 1);
 }
