@@ -150,8 +150,7 @@ pub trait Keys: Send + Sync {
     /// Carries a change out, one at a time per tenant, and answers after its commit. Writes the audit events (key staged,
     /// revoked, retired, policy changed) in the same transaction. The change happens even if the caller goes away.
     async fn execute(&self, tenant: TenantId, command: KeyCommand, by: OrderedBy) -> Result<KeyChange, KeyCommandError>;
-    /// Makes the first ring of a tenant by the default policy. Algorithms whose keys take long and are not in the pool are
-    /// left to the rotation clock.
+    /// Makes the first ring of a tenant by the default policy, whose keys are made in no time.
     fn prepare(&self, tenant: TenantId, now: Timestamp) -> Result<NewRing, KeyFault>;
     /// Forgets a tenant that was deleted.
     fn forget(&self, tenant: TenantId);

@@ -137,15 +137,15 @@ fn a_crawler_of_public_keys_pushes_out_nobody_who_signs_and_opens_nothing() {
 }
 
 #[test]
-fn the_clock_stages_the_algorithm_that_was_not_ready() {
+fn an_rsa_key_is_made_when_the_policy_asks_for_one() {
     run(|world| async move {
         let node = world.node();
         world.create(&node, tenant(1)).await;
         assert_eq!(node.published(tenant(1)).await.unwrap().ring.keys.len(), 1);
-        node.directory.sweep().await;
-        let published = node.published(tenant(1)).await.unwrap();
+        let numbers = RotationNumbers { algs: vec![Alg::ES256, Alg::RS256], ..RotationNumbers::default() };
+        let published = node.execute(tenant(1), KeyCommand::ChangePolicy(numbers), by()).await.unwrap().keys;
         assert_eq!(published.ring.newest_of(Alg::RS256).unwrap().state_at(NOW), KeyState::Staged);
-        assert!(matches!(&world.events()[..], [AuditEvent::KeyStaged { alg, .. }] if alg == "RS256"));
+        assert!(matches!(&world.events()[..], [_, AuditEvent::KeyStaged { alg, .. }] if alg == "RS256"));
         // Nothing more is due.
         node.directory.sweep().await;
         assert_eq!(node.published(tenant(1)).await.unwrap().ring.generation, 2);
@@ -159,6 +159,7 @@ fn a_ring_that_keeps_failing_rests_longer_each_time_and_holds_up_nobody() {
         let node = world.node();
         world.create(&node, tenant(1)).await;
         world.create(&node, tenant(2)).await;
+        world.pass(Ttl::days(90));
         world.store.data_key_tamper(tenant(1), |key| key.sealed.reverse());
         node.directory.sweep().await;
         assert_eq!(node.published(tenant(2)).await.unwrap().ring.generation, 2, "the other one is advanced");
@@ -257,7 +258,7 @@ fn an_emergency_destroys_the_old_private_keys() {
         assert!(change.keys.verifier.verify(&new, ISSUER, NOW).is_ok());
         let secrets = world.store.begin_read(tenant(1)).await.unwrap().sealed_secrets().await.unwrap();
         assert!(secrets.iter().all(|secret| secret.name != revoked[0].as_str()));
-        assert!(matches!(&world.events()[..], [AuditEvent::KeyStaged { .. }, AuditEvent::KeyStaged { .. }, AuditEvent::KeyRevoked { .. }]));
+        assert!(matches!(&world.events()[..], [AuditEvent::KeyStaged { .. }, AuditEvent::KeyRevoked { .. }]));
     });
 }
 
@@ -430,6 +431,7 @@ fn the_clock_ticks_and_shutdown_ends_it_all() {
     run(|world| async move {
         let node = world.node();
         world.create(&node, tenant(1)).await;
+        world.pass(Ttl::days(90));
         node.start_clock();
         node.start_clock();
         let staged = async {

@@ -49,6 +49,5 @@ fn settings(folder: &std::path::Path) -> Result<Settings, Failed> {
     // One node, one clock: so a rotation takes seconds instead of a day.
     settings.keys.sweep_interval_seconds = 1;
     settings.keys.clock_skew_seconds = 0;
-    settings.keys.rsa_pool = 2;
     Ok(settings)
 }

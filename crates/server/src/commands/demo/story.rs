@@ -256,7 +256,7 @@ impl Story {
 
 fn policy(lead: u32, max_age: u32) -> Value {
     json!({
-        "algs": ["ES256", "RS256"], "access_token_alg": "ES256", "rotate_every_seconds": 7_776_000, "lead_seconds": lead,
+        "algs": ["ES256"], "access_token_alg": "ES256", "rotate_every_seconds": 7_776_000, "lead_seconds": lead,
         "overlap_seconds": 3_600, "jwks_max_age_seconds": max_age, "token_ttl_cap_seconds": 3_600,
     })
 }
