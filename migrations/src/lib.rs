@@ -6,6 +6,7 @@ mod m20261124_000001_first_schema;
 mod m20261124_000002_batches;
 mod m20261124_000003_ring_claims;
 mod m20261124_000004_audit_retention;
+mod m20261124_000010_tenant_search;
 
 pub use sea_orm_migration::MigratorTrait;
 use sea_orm_migration::prelude::*;
@@ -22,6 +23,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261124_000002_batches::Migration),
             Box::new(m20261124_000003_ring_claims::Migration),
             Box::new(m20261124_000004_audit_retention::Migration),
+            Box::new(m20261124_000010_tenant_search::Migration),
         ]
     }
 }

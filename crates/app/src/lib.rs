@@ -1,6 +1,6 @@
 //! What Claviger does: one file per use case, and the ports through which it reaches the world.
 //!
-//! Enter by the verb: [`login`], [`tokens::refresh`], [`tokens::revoke`], [`keys`], [`tenants`], [`users`], [`sessions`],
+//! Enter by the verb: [`login`], [`tokens::refresh`], [`tokens::revoke`], [`keys`], [`tenants`], [`search`], [`import`], [`users`], [`sessions`],
 //! [`access`] (who may ask). Every use case takes a [`ctx::Ctx`] and a command, and answers with its own enum of refusals.
 //!
 //! Invariant: no sockets, files or SQL here, and no status codes: a refusal names a fact, `api` gives it a number.
@@ -10,9 +10,11 @@ pub mod audit;
 pub mod credentials;
 pub mod ctx;
 pub mod fault;
+pub mod import;
 pub mod keys;
 pub mod login;
 pub mod ports;
+pub mod search;
 pub mod sessions;
 pub mod tenants;
 pub mod tokens;

@@ -218,6 +218,7 @@ fn parameters() -> Value {
         "kid": in_path("kid", text(), "The key's id."),
         "limit": in_query("limit", json!({ "type": "integer", "minimum": 1, "maximum": 200, "default": 50 }), "The most items of a page."),
         "after": in_query("after", text(), "`next` of the page before; left out for the first page."),
+        "search": in_query("search", json!({ "type": "string", "minLength": 1, "maxLength": 100 }), "Only those whose slug or name begins so, in whatever case: first by slug, then by name. A page may be shorter than `limit`; the last one has no `next`."),
         "confirm": in_query("confirm", text(), "The tenant's slug once more, because deleting cannot be undone."),
     })
 }

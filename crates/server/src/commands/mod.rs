@@ -5,6 +5,7 @@
 mod admin_token;
 mod demo;
 mod doctor;
+mod import;
 mod migrate;
 mod serve;
 
@@ -44,6 +45,11 @@ enum Command {
         #[command(subcommand)]
         command: AdminCommand,
     },
+    /// Tenants of this installation.
+    Tenants {
+        #[command(subcommand)]
+        command: import::TenantsCommand,
+    },
     /// Play the whole story over real HTTP on a free port, and check every step.
     Demo,
 }
@@ -75,6 +81,7 @@ pub fn run() -> ExitCode {
                     Command::Serve => serve::run(settings).await,
                     Command::Migrate => migrate::run(&settings).await,
                     Command::Admin { command: AdminCommand::Token { ttl } } => admin_token::run(&settings, ttl).await,
+                    Command::Tenants { command: import::TenantsCommand::Import { file } } => import::run(&settings, &file).await,
                     Command::Demo | Command::Doctor => Ok(()),
                 }
             }
