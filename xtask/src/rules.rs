@@ -44,7 +44,7 @@ const ALLOWED: [(&str, &[&str], &[&str]); 11] = [
     ("testkit", &["app", "domain"], &[]),
     ("server", &["api", "app", "domain", "keys", "storage", "migrations"], &["testkit"]),
     ("tests", &[], &["server", "api", "testkit", "domain", "app"]),
-    ("bench", &["testkit", "domain"], &[]),
+    ("bench", &["server", "testkit", "app", "domain"], &[]),
     ("migrations", &[], &[]),
     ("xtask", &[], &[]),
 ];

@@ -111,7 +111,7 @@ impl PlatformTx for SqlPlatformTx {
         use tenants::Column::{NameKey, Slug};
         let mut page = living().filter(begins_with(NameKey, prefix));
         if let Some((key, slug)) = after {
-            let place = Expr::tuple([Expr::col(NameKey).into(), Expr::col(Slug).into()]);
+            let place = Expr::tuple([Expr::col(NameKey), Expr::col(Slug)]);
             page = page.filter(place.gt(Expr::tuple([Expr::value(key), Expr::value(slug.as_str())])));
         }
         let page = page.order_by_asc(NameKey).order_by_asc(Slug).limit(u64::from(limit));
