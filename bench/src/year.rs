@@ -224,6 +224,7 @@ mod tests {
         assert!(found(&hasty).iter().any(|what| what.contains("unknown to who fetched")), "{:?}", found(&hasty));
         let mut silent = next.clone();
         silent.keys.truncate(1);
+        silent.keys[0].superseded = silent.keys[0].superseded.map(|end| domain::keys::ring::SupersededKey { sign_until: now, ..end });
         assert!(found(&silent).iter().any(|what| what.contains("nobody signs")), "{:?}", found(&silent));
         let mut short = next;
         short.keys[0].end = Some(domain::keys::ring::KeyEnd::Retired { at: now });
