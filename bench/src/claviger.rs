@@ -21,6 +21,7 @@ use crate::process::{Process, free_addr};
 pub(crate) struct Claviger {
     process: Process,
     public: SocketAddr,
+    management: SocketAddr,
     place: Place,
 }
 
@@ -56,13 +57,20 @@ impl Place {
         self.folder.join("kek")
     }
 
-    fn command(&self) -> Outcome<Command> {
-        let binary = binary()?;
+    fn command(&self, binary: &Path) -> Command {
         let mut command = Command::new(binary);
         for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("CLAVIGER__")) {
             command.env_remove(name);
         }
         command.env("CLAVIGER__DATABASE__URL", &self.database_url).env("CLAVIGER__KEYS__KEK_FILE", self.kek_file());
+        command
+    }
+
+    /// `claviger tenants import -` for this installation.
+    pub(crate) fn import(&self) -> Outcome<Command> {
+        std::fs::create_dir_all(&self.folder)?;
+        let mut command = self.command(&binary()?);
+        command.args(["tenants", "import", "-"]);
         Ok(command)
     }
 }
@@ -84,17 +92,28 @@ impl Claviger {
 
     /// Starts it; answers how long after the birth of its process it had answered for the first time.
     pub(crate) fn start_timed(place: &Place) -> Outcome<(Self, Duration)> {
+        let mut command = place.command(&binary()?);
+        command.arg("serve");
+        Self::start_as(command, place)
+    }
+
+    /// Starts this very program as a server whose clock is `days` ahead. Nothing else about it is different.
+    pub(crate) fn start_ahead(place: &Place, days: u32) -> Outcome<Self> {
+        let mut command = place.command(&std::env::current_exe()?);
+        command.args(["ahead", "--days", &days.to_string()]);
+        Ok(Self::start_as(command, place)?.0)
+    }
+
+    fn start_as(mut command: Command, place: &Place) -> Outcome<(Self, Duration)> {
         let (public, management) = (free_addr()?, free_addr()?);
-        let mut command = place.command()?;
         command
-            .arg("serve")
             .env("CLAVIGER__SERVER__PUBLIC_ADDR", public.to_string())
             .env("CLAVIGER__SERVER__MANAGEMENT_ADDR", management.to_string())
             .env("CLAVIGER__SERVER__BASE_URL", format!("http://{public}"));
         let log = place.folder.with_extension("log");
         let mut process = Process::spawn(&mut command, &log)?;
-        let took = process.first_answer(management, "/health/live")?;
-        Ok((Self { process, public, place: place.clone() }, took))
+        let took = process.first_answer(management, "/health/ready")?;
+        Ok((Self { process, public, management, place: place.clone() }, took))
     }
 
     /// Whom to ask for what the public is served.
@@ -114,13 +133,26 @@ impl Claviger {
 
     /// A line to the admin API, with the platform's token.
     pub(crate) fn admin(&self) -> Outcome<Admin> {
-        let output = self.place.command()?.args(["admin", "token", "--ttl", "1h"]).output()?;
+        let output = self.place.command(&binary()?).args(["admin", "token", "--ttl", "1h"]).output()?;
         if !output.status.success() {
             return Err(format!("claviger admin token: {}", String::from_utf8_lossy(&output.stderr)).into());
         }
         let token = String::from_utf8(output.stdout)?;
         let headers = format!("content-type: application/json\r\nauthorization: Bearer {}\r\n", token.trim());
         Ok(Admin { line: Line::open(self.public)?, headers, request: Vec::new() })
+    }
+
+    /// The value of a metric without labels.
+    pub(crate) fn metric(&self, name: &str) -> Outcome<f64> {
+        let (_, body) = get(self.management, "/metrics")?;
+        let text = String::from_utf8(body)?;
+        let value = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')?.parse().ok());
+        value.ok_or_else(|| format!("there is no metric {name}").into())
+    }
+
+    /// Seconds of processor time that the process has used.
+    pub(crate) fn cpu_seconds(&self) -> Outcome<f64> {
+        crate::machine::cpu_seconds(self.process.pid())
     }
 
     /// What `GET path` of the public listener answers: the headers as `name: value`, and the body.
@@ -152,5 +184,13 @@ impl Admin {
         http::request(&mut self.request, "POST", path, &self.headers, body.to_string().as_bytes());
         let answer = self.line.exchange(&self.request)?;
         answer.insist(201).map_err(|error| format!("POST {path}: {error}").into())
+    }
+
+    /// Reads something, which has to be there.
+    pub(crate) fn get(&mut self, path: &str) -> Outcome<Value> {
+        http::request(&mut self.request, "GET", path, &self.headers, b"");
+        let answer = self.line.exchange(&self.request)?;
+        answer.insist(200).map_err(|error| format!("GET {path}: {error}"))?;
+        Ok(serde_json::from_slice(answer.body)?)
     }
 }

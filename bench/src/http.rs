@@ -180,7 +180,11 @@ impl Line {
         self.read.clear();
         let mut chunk = [0; CHUNK];
         loop {
-            let read = self.stream.read(&mut chunk)?;
+            let read = match self.stream.read(&mut chunk) {
+                // A signal came, such as that of a server that has ended.
+                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => continue,
+                read => read?,
+            };
             if read == 0 {
                 return Err(gone());
             }

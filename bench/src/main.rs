@@ -10,6 +10,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+mod ahead;
 mod bare;
 mod claviger;
 mod http;
@@ -20,6 +21,8 @@ mod process;
 mod stage;
 mod stats;
 mod table;
+mod tenants;
+mod year;
 
 /// Why a run ended early: the text for people.
 type Failed = Box<dyn std::error::Error + Send + Sync>;
@@ -40,6 +43,13 @@ enum Mode {
     /// The server that does nothing but answer: what others are measured beside.
     #[command(hide = true)]
     Bare(bare::Options),
+    /// The server with its clock set forward.
+    #[command(hide = true)]
+    Ahead(ahead::Options),
+    /// What a hundred thousand tenants cost, beside ten.
+    Tenants(tenants::Options),
+    /// A year of scheduled rotations in virtual time.
+    Year(year::Options),
 }
 
 fn main() -> ExitCode {
@@ -48,6 +58,9 @@ fn main() -> ExitCode {
     let line = Line::parse();
     let outcome = match line.mode {
         Some(Mode::Bare(options)) => bare::serve(&options),
+        Some(Mode::Ahead(options)) => ahead::serve(&options),
+        Some(Mode::Tenants(options)) => tenants::run(&options),
+        Some(Mode::Year(options)) => year::run(&options),
         None => limits::run(&line.limits),
     };
     match outcome {

@@ -19,7 +19,6 @@ use crate::load::Talk;
 pub(crate) const SLUG: &str = "bench";
 pub(crate) const JWKS: &str = "/t/bench/.well-known/jwks.json";
 const LOGIN: &str = "/t/bench/login";
-const TOKEN: &str = "/t/bench/oauth/token";
 const ISSUER_PATH: &str = "/t/bench";
 const PASSWORD: &str = "wobbly-lantern-quartz-91-ferry";
 const JSON: &str = "content-type: application/json\r\n";
@@ -27,7 +26,10 @@ const FORM: &str = "content-type: application/x-www-form-urlencoded\r\n";
 
 /// Argon2id by the parameters that a new tenant has: what the product computes for each login.
 pub(crate) fn argon2() -> Outcome<Argon2<'static>> {
-    let Argon2Params { memory_kib, iterations, parallelism } = Argon2Params::default();
+    argon2_of(Argon2Params::default())
+}
+
+fn argon2_of(Argon2Params { memory_kib, iterations, parallelism }: Argon2Params) -> Outcome<Argon2<'static>> {
     let params = Params::new(memory_kib, iterations, parallelism, None).map_err(|error| error.to_string())?;
     Ok(Argon2::new(Algorithm::Argon2id, Version::V0x13, params))
 }
@@ -37,16 +39,21 @@ pub(crate) fn tenant(admin: &mut Admin) -> Outcome<()> {
     admin.post("/admin/v1/tenants", &json!({ "slug": SLUG, "name": "Bench" }))
 }
 
-/// Creates `count` users and answers their names. They are imported with their hash, so that this takes no time.
-pub(crate) fn users(admin: &mut Admin, prefix: &str, count: usize) -> Outcome<Vec<String>> {
+/// The hash of every user's password, by these parameters.
+pub(crate) fn phc(params: Argon2Params) -> Outcome<String> {
     let (salt, mut hash) = ([7; 16], [0; 32]);
-    argon2()?.hash_password_into(PASSWORD.as_bytes(), &salt, &mut hash).map_err(|error| error.to_string())?;
-    let Argon2Params { memory_kib, iterations, parallelism } = Argon2Params::default();
-    let phc = format!(
+    argon2_of(params)?.hash_password_into(PASSWORD.as_bytes(), &salt, &mut hash).map_err(|error| error.to_string())?;
+    let Argon2Params { memory_kib, iterations, parallelism } = params;
+    Ok(format!(
         "$argon2id$v=19$m={memory_kib},t={iterations},p={parallelism}${}${}",
         STANDARD_NO_PAD.encode(salt),
         STANDARD_NO_PAD.encode(hash)
-    );
+    ))
+}
+
+/// Creates `count` users and answers their names. They are imported with their hash, so that this takes no time.
+pub(crate) fn users(admin: &mut Admin, prefix: &str, count: usize) -> Outcome<Vec<String>> {
+    let phc = phc(Argon2Params::default())?;
     let names: Vec<_> = (0..count).map(|number| format!("{prefix}{number}")).collect();
     for name in &names {
         admin.post(&format!("/admin/v1/tenants/{SLUG}/users"), &json!({ "username": name, "password_hash": phc }))?;
@@ -76,6 +83,7 @@ impl<'a> Tokens<'a> {
 
 /// One session. Asks for new tokens with the refresh token that it got last.
 pub(crate) struct Session {
+    token_path: String,
     access_token: String,
     refresh_token: String,
     body: String,
@@ -87,7 +95,7 @@ impl Talk for Session {
         // The token is base64url: nothing in it needs escaping.
         self.body.push_str("grant_type=refresh_token&client_id=first-party&refresh_token=");
         self.body.push_str(&self.refresh_token);
-        http::request(request, "POST", TOKEN, FORM, self.body.as_bytes());
+        http::request(request, "POST", &self.token_path, FORM, self.body.as_bytes());
     }
 
     fn hear(&mut self, answer: &Answer<'_>) -> Outcome<()> {
@@ -104,16 +112,19 @@ impl Talk for Session {
 /// Creates `count` users and logs each of them in.
 pub(crate) fn sessions(claviger: &Claviger, admin: &mut Admin, count: usize) -> Outcome<Vec<Session>> {
     let mut line = Line::open(claviger.target().addr)?;
-    let mut request = Vec::new();
     let names = users(admin, "session", count)?;
-    let sessions = names.into_iter().map(|name| {
-        Logins { names: vec![name], next: 0 }.ask(&mut request);
-        let answer = line.exchange(&request)?;
-        let tokens = Tokens::of(&answer)?;
-        let (access_token, refresh_token) = (tokens.access_token.to_owned(), tokens.refresh_token.to_owned());
-        Ok(Session { access_token, refresh_token, body: String::new() })
-    });
-    sessions.collect()
+    names.iter().map(|name| log_in(&mut line, SLUG, name)).collect()
+}
+
+/// Logs a user of whatever tenant in.
+pub(crate) fn log_in(line: &mut Line, slug: &str, name: &str) -> Outcome<Session> {
+    let mut request = Vec::new();
+    let body = json!({ "username": name, "password": PASSWORD }).to_string();
+    http::request(&mut request, "POST", &format!("/t/{slug}/login"), JSON, body.as_bytes());
+    let answer = line.exchange(&request)?;
+    let tokens = Tokens::of(&answer)?;
+    let (access_token, refresh_token) = (tokens.access_token.to_owned(), tokens.refresh_token.to_owned());
+    Ok(Session { token_path: format!("/t/{slug}/oauth/token"), access_token, refresh_token, body: String::new() })
 }
 
 /// Verifies the access token that each session got last, as a resource server does: by the published keys.

@@ -15,6 +15,7 @@ mod login_limits;
 mod main_job;
 mod metrics;
 mod rights;
+mod search;
 mod tenant_life;
 mod token_secret;
 mod upkeep;

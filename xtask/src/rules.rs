@@ -45,7 +45,7 @@ const ALLOWED: [(&str, &[&str], &[&str]); 12] = [
     ("testkit", &["app", "domain", "transparency"], &[]),
     ("server", &["api", "app", "domain", "transparency", "keys", "storage", "migrations"], &["testkit"]),
     ("tests", &[], &["server", "api", "testkit", "domain", "transparency", "app"]),
-    ("bench", &["testkit", "domain"], &[]),
+    ("bench", &["server", "testkit", "app", "domain"], &[]),
     ("migrations", &[], &[]),
     ("xtask", &[], &[]),
 ];

@@ -1,8 +1,8 @@
 //! What Claviger does: one file per use case, and the ports through which it reaches the world.
 //!
-//! Enter by the verb: [`login`], [`tokens::refresh`], [`tokens::revoke`], [`keys`], [`key_log`], [`tenants`], [`users`], [`sessions`],
-//! [`foresight`] (what would be if), [`verifiers`] (who fetches the keys), [`access`] (who may ask). Every use case takes a
-//! [`ctx::Ctx`] and a command, and answers with its own enum of refusals.
+//! Enter by the verb: [`login`], [`tokens::refresh`], [`tokens::revoke`], [`keys`], [`key_log`], [`tenants`], [`search`], [`import`],
+//! [`users`], [`sessions`], [`foresight`] (what would be if), [`verifiers`] (who fetches the keys), [`access`] (who may ask). Every use
+//! case takes a [`ctx::Ctx`] and a command, and answers with its own enum of refusals.
 //!
 //! Invariant: no sockets, files or SQL here, and no status codes: a refusal names a fact, `api` gives it a number.
 
@@ -13,10 +13,12 @@ pub mod ctx;
 pub mod fair;
 pub mod fault;
 pub mod foresight;
+pub mod import;
 pub mod key_log;
 pub mod keys;
 pub mod login;
 pub mod ports;
+pub mod search;
 pub mod sessions;
 pub mod tenants;
 pub mod tokens;

@@ -11,7 +11,8 @@ use serde_json::{Map, Value, json};
 
 use crate::ctx::{Ctx, Origin};
 use crate::fault::Fault;
-use crate::ports::store::{Destroyed, StoreError};
+use crate::ports::keys::NewRing;
+use crate::ports::store::{Destroyed, NewTenant, StoreError};
 use crate::warm::WarmMap;
 
 /// Tenants that were looked up lately, by slug.
@@ -152,6 +153,16 @@ impl From<StoreError> for TenantDenied {
 /// # Errors
 /// When the slug is taken or the policy out of bounds.
 pub async fn create(ctx: &Ctx, command: CreateTenant, actor: Actor, origin: &Origin) -> Result<Tenant, TenantDenied> {
+    let new = begin(ctx, command, actor, origin).await?;
+    ctx.store.tenants_insert(std::slice::from_ref(&new)).await.map_err(|error| match error {
+        StoreError::Conflict => TenantDenied::SlugTaken,
+        other => other.into(),
+    })?;
+    Ok(new.tenant)
+}
+
+/// A new tenant with its first keys, not stored yet.
+pub(crate) async fn begin(ctx: &Ctx, command: CreateTenant, actor: Actor, origin: &Origin) -> Result<NewTenant, TenantDenied> {
     let now = ctx.now();
     let tenant = Tenant {
         id: TenantId::new(now, ctx.id_entropy()),
@@ -163,17 +174,10 @@ pub async fn create(ctx: &Ctx, command: CreateTenant, actor: Actor, origin: &Ori
         created_at: now,
         updated_at: now,
     };
-    let ring = ctx.keys.prepare(&tenant, &actor).await.map_err(Fault::from)?;
-    let mut tx = ctx.store.begin(tenant.id).await?;
-    tx.tenant_insert(&tenant).await.map_err(|error| match error {
-        StoreError::Conflict => TenantDenied::SlugTaken,
-        other => other.into(),
-    })?;
-    tx.ring_insert(&ring.data_key, &ring.change).await?;
+    let NewRing { data_key, change } = ctx.keys.prepare(&tenant, &actor).await.map_err(Fault::from)?;
     let event = AuditEvent::TenantCreated { slug: tenant.slug.to_string() };
-    tx.audit_append(&ctx.record(tenant.id, actor, origin, event)).await?;
-    tx.commit().await?;
-    Ok(tenant)
+    let audit = vec![ctx.record(tenant.id, actor, origin, event)];
+    Ok(NewTenant { tenant, data_key, ring: change, users: Vec::new(), audit })
 }
 
 /// Tenants in the order of their slugs, after `after`.

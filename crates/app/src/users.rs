@@ -65,17 +65,7 @@ fn taken(error: StoreError) -> UserDenied {
 /// # Errors
 /// When a name is taken or the password is unfit.
 pub async fn create(ctx: &Ctx, tenant: &Tenant, command: CreateUser, actor: Actor, origin: &Origin) -> Result<User, UserDenied> {
-    let now = ctx.now();
-    let user = User {
-        id: UserId::new(now, ctx.id_entropy()),
-        names: command.names,
-        status: UserStatus::Active,
-        roles: command.roles,
-        claims: command.claims,
-        created_at: now,
-        updated_at: now,
-        password_changed_at: now,
-    };
+    let user = begin(ctx, command.names, command.roles, command.claims);
     let phc = match command.password {
         NewPassword::Plain(plain) => Some(checked_hash(ctx, tenant, &user, plain).await?),
         NewPassword::Hashed(phc) => Some(phc),
@@ -89,6 +79,21 @@ pub async fn create(ctx: &Ctx, tenant: &Tenant, command: CreateUser, actor: Acto
     tx.audit_append(&ctx.record(tenant.id, actor, origin, AuditEvent::UserCreated { user_id: user.id })).await?;
     tx.commit().await?;
     Ok(user)
+}
+
+/// A new user, not stored yet.
+pub(crate) fn begin(ctx: &Ctx, names: UserNames, roles: Roles, claims: CustomClaims) -> User {
+    let now = ctx.now();
+    User {
+        id: UserId::new(now, ctx.id_entropy()),
+        names,
+        status: UserStatus::Active,
+        roles,
+        claims,
+        created_at: now,
+        updated_at: now,
+        password_changed_at: now,
+    }
 }
 
 /// Checks a new password by the tenant's rules and hashes it, on the pool.

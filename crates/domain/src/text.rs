@@ -72,6 +72,10 @@ impl DisplayName {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+    /// What a search compares: the name in lower case.
+    pub fn key(&self) -> String {
+        self.0.to_lowercase()
+    }
 }
 
 impl FromStr for DisplayName {

@@ -5,6 +5,7 @@
 //!
 //! Invariant: no actix type in the public signatures; no guard of the map and no lock is held across an await.
 
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -20,7 +21,7 @@ use app::warm::{Warm, WarmMap};
 use async_trait::async_trait;
 use domain::audit;
 use domain::ids::TenantId;
-use domain::keys::plan::{self, Intent};
+use domain::keys::plan::{self, DUE_BATCH, DUE_BATCHES, Intent};
 use domain::keys::policy::{NodeTiming, RotationNumbers, RotationPolicy};
 use domain::keys::ring::{KeyRing, KeyState};
 use domain::tenant::Tenant;
@@ -46,10 +47,8 @@ use crate::snapshot::Snapshots;
 /// The longest anybody waits for an actor.
 const ASK: Duration = Duration::from_secs(10);
 
-/// Due rings claimed in one go, for how long, and how many such batches a sweep takes at most: four million rings a day.
-const DUE_BATCH: u32 = 100;
+/// How long due rings are claimed for.
 const CLAIM: Ttl = Ttl::minutes(1);
-const DUE_BATCHES: u32 = 20;
 /// How many rings are advanced at once.
 const AT_ONCE: usize = 4;
 
@@ -401,12 +400,13 @@ impl Directory {
             let mut tx = self.node.store.begin_platform().await.map_err(KeyFault::from)?;
             let marks = tx.ring_generations(tenants).await.map_err(KeyFault::from)?;
             drop(tx);
+            let marks: HashMap<_, _> = marks.into_iter().map(|mark| (mark.tenant_id, mark.generation)).collect();
             for &tenant in tenants {
                 let known =
                     self.awake.find(&tenant).and_then(|awake| awake.value.snapshots.published()).map(|published| published.ring.generation);
-                match (marks.iter().find(|mark| mark.tenant_id == tenant), known) {
+                match (marks.get(&tenant), known) {
                     (None, _) => self.forget(tenant),
-                    (Some(mark), Some(known)) if mark.generation != known => self.refresh_awake(tenant).await,
+                    (Some(&generation), Some(known)) if generation != known => self.refresh_awake(tenant).await,
                     _ => {}
                 }
             }

@@ -1,6 +1,7 @@
-//! RSA keys made ahead, because making one takes up to a few hundred milliseconds and a new tenant should not wait for it.
+//! RSA keys, for tenants whose policy asks for them: making one takes up to a few hundred milliseconds of a core.
 //!
-//! Invariant: a key is handed out once. Keys in the pool belong to nobody yet and are wiped when the pool ends.
+//! Invariant: one key is made at a time, so that however many rings are due, the other cores are left to logins. A key is handed
+//! out once. Keys in the pool belong to nobody yet and are wiped when the pool ends.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -18,6 +19,8 @@ pub(crate) struct RsaPool {
 
 struct Shared {
     state: Mutex<State>,
+    /// Held by whoever makes a key.
+    turn: Mutex<()>,
     wake: Condvar,
     wanted: usize,
 }
@@ -31,7 +34,7 @@ struct State {
 impl RsaPool {
     /// `wanted` keys are held ready; with 0 there is no thread and every key is made when it is needed.
     pub(crate) fn start(wanted: usize) -> Self {
-        let shared = Arc::new(Shared { state: Mutex::default(), wake: Condvar::new(), wanted });
+        let shared = Arc::new(Shared { state: Mutex::default(), turn: Mutex::default(), wake: Condvar::new(), wanted });
         if wanted > 0 {
             let refill = Arc::clone(&shared);
             if let Err(error) = std::thread::Builder::new().name("rsa-pool".to_owned()).spawn(move || refill.refill()) {
@@ -48,9 +51,9 @@ impl RsaPool {
         key
     }
 
-    /// A ready key, or one made now: blocks for as long as that takes.
+    /// A ready key, or one made now: blocks for as long as that takes, and until those before it are made.
     pub(crate) fn take_or_make(&self) -> Result<GeneratedKey, KeyFault> {
-        self.try_take().map_or_else(|| generate(Alg::RS256), Ok)
+        self.try_take().map_or_else(|| self.shared.make(), Ok)
     }
 
     pub(crate) fn ready(&self) -> usize {
@@ -71,6 +74,11 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn make(&self) -> Result<GeneratedKey, KeyFault> {
+        let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        generate(Alg::RS256)
+    }
+
     fn refill(&self) {
         loop {
             let state = self.lock();
@@ -78,7 +86,7 @@ impl Shared {
             if state.unwrap_or_else(PoisonError::into_inner).has_ended {
                 return;
             }
-            match generate(Alg::RS256) {
+            match self.make() {
                 Ok(key) => self.lock().ready.push_back(key),
                 Err(error) => {
                     tracing::warn!(%error, "the RSA pool could not make a key");

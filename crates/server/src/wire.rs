@@ -147,9 +147,17 @@ pub(crate) fn key_settings(settings: &Settings, custody: Arc<Custody>, base_url:
 /// Threads for the keys' actors: they wait for the database most of the time.
 const ARBITERS: usize = 1;
 
+/// Where a server with these settings is reached, as far as it can be told before it listens: issuers and key logs are named by it.
+pub(crate) fn base_url(settings: &Settings) -> String {
+    match settings.server.base_url.as_str() {
+        "" => format!("http://{}", settings.server.public_addr),
+        given => given.to_owned(),
+    }
+}
+
 /// A key directory for a short visit: no pool, no clock.
 pub(crate) fn visit(settings: &Settings, custody: Arc<Custody>, store: Arc<dyn Store>) -> Arc<keys::KeyDirectory> {
-    let base_url = settings.server.base_url.clone();
+    let base_url = base_url(settings);
     keys::KeyDirectory::start(key_settings(settings, custody, base_url, 0), store, Arc::new(SystemClock), Arc::new(SystemEntropy))
 }
 

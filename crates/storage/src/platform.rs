@@ -12,7 +12,8 @@ use domain::keys::verifier::{Sighting, VerifierName};
 use domain::tenant::Tenant;
 use domain::text::Slug;
 use domain::time::{Timestamp, Ttl};
-use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Select};
+use sea_orm::sea_query::{Expr, ExprTrait};
+use sea_orm::{ColumnTrait, Condition, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Select};
 use uuid::Uuid;
 
 use crate::connect::Database;
@@ -55,6 +56,11 @@ fn living() -> Select<tenants::Entity> {
     tenants::Entity::find().filter(tenants::Column::DeletedAt.is_null())
 }
 
+/// As a range, which an index on the column serves: both backends compare these columns byte by byte.
+fn begins_with(column: tenants::Column, prefix: &str) -> Condition {
+    Condition::all().add(column.gte(prefix)).add(column.lt(format!("{prefix}{}", char::MAX)))
+}
+
 fn mark((tenant, generation): (Uuid, i64)) -> Stored<RingMark> {
     let tenant_id = TenantId::from_uuid(tenant);
     Ok(RingMark { tenant_id, generation: Cell { table: "key_rings", row: tenant_id }.number("generation", generation)? })
@@ -93,6 +99,43 @@ impl PlatformTx for SqlPlatformTx {
         }
         let rows = page.order_by_asc(tenants::Column::Slug).limit(u64::from(limit)).all(&self.tx).await.map_err(error::of("tenants"))?;
         rows.into_iter().map(from_row).collect()
+    }
+
+    async fn tenants_by_slug_prefix(&mut self, prefix: &str, after: Option<&Slug>, limit: u32) -> Stored<Vec<Tenant>> {
+        let mut page = living().filter(begins_with(tenants::Column::Slug, prefix));
+        if let Some(after) = after {
+            page = page.filter(tenants::Column::Slug.gt(after.as_str()));
+        }
+        let rows = page.order_by_asc(tenants::Column::Slug).limit(u64::from(limit)).all(&self.tx).await.map_err(error::of("tenants"))?;
+        rows.into_iter().map(from_row).collect()
+    }
+
+    async fn tenants_by_name_prefix(&mut self, prefix: &str, after: Option<(&str, &Slug)>, limit: u32) -> Stored<Vec<Tenant>> {
+        use tenants::Column::{NameKey, Slug};
+        let mut page = living().filter(begins_with(NameKey, prefix));
+        if let Some((key, slug)) = after {
+            let place = Expr::tuple([Expr::col(NameKey), Expr::col(Slug)]);
+            page = page.filter(place.gt(Expr::tuple([Expr::value(key), Expr::value(slug.as_str())])));
+        }
+        let page = page.order_by_asc(NameKey).order_by_asc(Slug).limit(u64::from(limit));
+        let rows = page.all(&self.tx).await.map_err(error::of("tenants"))?;
+        rows.into_iter().map(from_row).collect()
+    }
+
+    async fn slugs_known(&mut self, slugs: &[Slug]) -> Stored<Vec<Slug>> {
+        let mut known = Vec::new();
+        for chunk in slugs.chunks(CHUNK) {
+            let found: Vec<String> = living()
+                .select_only()
+                .column(tenants::Column::Slug)
+                .filter(tenants::Column::Slug.is_in(chunk.iter().map(Slug::as_str)))
+                .into_tuple()
+                .all(&self.tx)
+                .await
+                .map_err(error::of("tenants"))?;
+            known.extend(found.iter().filter_map(|slug| slug.parse().ok()));
+        }
+        Ok(known)
     }
 
     async fn rings_claim(&mut self, now: Timestamp, lease: Ttl, limit: u32) -> Stored<Vec<RingMark>> {

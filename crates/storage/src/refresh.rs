@@ -44,7 +44,7 @@ read_in_order! { USER, read_user => users {
     password_changed_at
 } }
 read_in_order! { TENANT, read_tenant => tenants {
-    id, slug, name, custom_domain, status, suspended_at, policy, created_at, updated_at, deleted_at
+    id, slug, name, name_key, custom_domain, status, suspended_at, policy, created_at, updated_at, deleted_at
 } }
 
 /// The family, its ring's generation, whether its user exists, the user, and the tenant, in one row. All joins are within

@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use app::ports::store::{PlatformTx, Store, Stored, TenantTx};
+use app::ports::store::{AuditStore, NewTenant, PlatformTx, RingStore, Store, Stored, TenantStore, TenantTx, UserStore};
 use app::tokens::judgement::{Judgement, RefreshAttempt};
 use async_trait::async_trait;
 use domain::ids::TenantId;
@@ -14,7 +14,7 @@ use crate::dialect::Purpose;
 use crate::error;
 use crate::lane::Lane;
 use crate::platform::SqlPlatformTx;
-use crate::tx::{PATIENCE, SqlTenantTx, within};
+use crate::tx::{BoundedTx, PATIENCE, SqlTenantTx, within};
 
 const PING_PATIENCE: Duration = Duration::from_secs(1);
 
@@ -53,6 +53,23 @@ impl Store for SqlStore {
 
     async fn refresh(&self, tenant: TenantId, attempt: RefreshAttempt) -> Stored<Option<Judgement>> {
         within(PATIENCE, self.lane.refresh(tenant, attempt)).await
+    }
+
+    async fn tenants_insert(&self, tenants: &[NewTenant]) -> Stored<()> {
+        let mut tx = BoundedTx::begin_for(&self.db.writer, tenants.iter().map(|new| new.tenant.id)).await?;
+        for new in tenants {
+            let mut of_one = SqlTenantTx::within(tx, new.tenant.id);
+            of_one.tenant_insert(&new.tenant).await?;
+            of_one.ring_insert(&new.data_key, &new.ring).await?;
+            for (user, phc) in &new.users {
+                of_one.user_insert(user, phc.as_ref()).await?;
+            }
+            for record in &new.audit {
+                of_one.audit_append(record).await?;
+            }
+            tx = of_one.tx;
+        }
+        tx.commit().await
     }
 
     async fn ping(&self) -> Stored<()> {

@@ -44,6 +44,7 @@ pub(crate) fn to_row(tenant: &Tenant) -> Stored<tenants::Model> {
         id: tenant.id.as_uuid(),
         slug: tenant.slug.as_str().to_owned(),
         name: tenant.name.as_str().to_owned(),
+        name_key: tenant.name.key(),
         custom_domain: tenant.custom_domain.clone(),
         status: status.to_owned(),
         suspended_at,

@@ -35,6 +35,11 @@ impl BoundedTx {
         within(PATIENCE, dialect::begin(db, tenant, purpose)).await.map(Self)
     }
 
+    /// One that may write for these tenants, and for no other.
+    pub(crate) async fn begin_for(db: &Pool, tenants: impl Iterator<Item = TenantId>) -> Stored<Self> {
+        within(PATIENCE, dialect::begin_for(db, tenants.map(|tenant| tenant.as_uuid()))).await.map(Self)
+    }
+
     pub(crate) async fn commit(self) -> Stored<()> {
         answered(ANSWER_PATIENCE, self.0.commit()).await.map_err(error::of("(commit)"))
     }
@@ -78,6 +83,11 @@ pub(crate) struct SqlTenantTx {
 impl SqlTenantTx {
     pub(crate) async fn begin(db: &Pool, tenant: TenantId, purpose: Purpose) -> Stored<Self> {
         Ok(Self { tx: BoundedTx::begin(db, Some(tenant), purpose).await?, tenant, purpose })
+    }
+
+    /// One tenant's part of a transaction that may write for it.
+    pub(crate) const fn within(tx: BoundedTx, tenant: TenantId) -> Self {
+        Self { tx, tenant, purpose: Purpose::Write }
     }
 
     /// Whether what is read here may be written next, so that its row is to be locked.

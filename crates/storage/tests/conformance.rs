@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use app::ports::store::{RingMark, Store, StoreError};
 use app::tokens::judgement::{RefreshRefused, Verdict};
 use migrations::{Migrator, MigratorTrait};
+use sqlx::Connection;
 use storage::{Database, SqlStore, connect, migrate};
 use testkit::sample;
 
@@ -68,12 +69,14 @@ on_every_backend! {
     key_log::a_log_grows_at_its_end_and_with_its_ring,
     key_log::of_many_ring_changes_exactly_one_is_logged,
     platform::tenants_are_found,
+    platform::tenants_are_found_by_their_beginning,
     platform::due_rings_are_found,
     platform::a_due_ring_is_claimed_once,
     platform::what_has_ended_is_swept,
     rings::a_ring_is_replaced_by_its_successor,
     rings::a_kid_is_never_used_again,
     tenants::a_deleted_tenant_is_gone_at_once_and_erased_in_portions,
+    tenants::new_tenants_are_stored_whole_or_not_at_all,
     tenants::parallel_changes_of_a_tenant_are_all_kept,
     tenants::parallel_changes_of_a_user_are_all_kept,
     tenants::nothing_is_written_for_a_deleted_tenant,
@@ -135,6 +138,101 @@ async fn row_level_security_hides_rows_from_raw_queries() {
             let seen: i64 = sqlx::query_scalar(count).fetch_one(&mut *tx).await.expect("counted");
             assert_eq!(seen, expected, "{table} with {name} = '{value}'");
         }
+    }
+}
+
+/// What has to be on every node of a distributed database: who the tenants are, and what is of no tenant.
+const OF_NO_TENANT: [&str; 4] = ["tenants", "used_kids", "installation_secrets", "seaql_migrations"];
+
+#[tokio::test]
+async fn the_schema_can_be_distributed_by_tenant() {
+    let url = testkit::postgres::fresh_database().await;
+    let db = opened(&url).await;
+    let pool = sqlx::PgPool::connect(&url).await.expect("connected");
+    let tables: Vec<String> =
+        sqlx::query_scalar("SELECT relname::text FROM pg_class WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace")
+            .fetch_all(&pool)
+            .await
+            .expect("read");
+    assert!(tables.len() > OF_NO_TENANT.len() && OF_NO_TENANT.iter().all(|table| tables.iter().any(|there| there == table)), "{tables:?}");
+    // Every unique index, the primary key's among them, with its columns in their order.
+    let unique: Vec<(String, String, bool, Vec<String>)> = sqlx::query_as(
+        "SELECT t.relname::text, i.relname::text, x.indisprimary, array(SELECT a.attname::text FROM unnest(x.indkey) WITH ORDINALITY AS k(number, at) \
+         JOIN pg_attribute a ON a.attrelid = t.oid AND a.attnum = k.number ORDER BY k.at) \
+         FROM pg_index x JOIN pg_class t ON t.oid = x.indrelid JOIN pg_class i ON i.oid = x.indexrelid \
+         WHERE x.indisunique AND t.relnamespace = 'public'::regnamespace",
+    )
+    .fetch_all(&pool)
+    .await
+    .expect("read");
+    for table in tables.iter().filter(|table| !OF_NO_TENANT.contains(&table.as_str())) {
+        let of_table: Vec<_> = unique.iter().filter(|(of, ..)| of == table).collect();
+        assert!(of_table.iter().any(|(.., is_primary, _)| *is_primary), "{table} has a primary key");
+        for (_, index, _, columns) in of_table {
+            assert_eq!(columns.first().map(String::as_str), Some("tenant_id"), "{index} of {table} is unique across tenants: {columns:?}");
+        }
+    }
+    // A foreign key stays within the tenant, or points at what every node has.
+    let foreign: Vec<(String, String, String, Vec<String>)> = sqlx::query_as(
+        "SELECT c.conname::text, t.relname::text, f.relname::text, array(SELECT a.attname::text FROM unnest(c.conkey) AS k(number) \
+         JOIN pg_attribute a ON a.attrelid = t.oid AND a.attnum = k.number) \
+         FROM pg_constraint c JOIN pg_class t ON t.oid = c.conrelid JOIN pg_class f ON f.oid = c.confrelid WHERE c.contype = 'f'",
+    )
+    .fetch_all(&pool)
+    .await
+    .expect("read");
+    for (name, from, to, columns) in foreign {
+        let within = columns.iter().any(|column| column == "tenant_id");
+        assert!(within || OF_NO_TENANT.contains(&to.as_str()), "{name} of {from} leaves the tenant for {to}");
+    }
+    db.close().await.expect("closed");
+}
+
+#[tokio::test]
+async fn tenants_of_an_older_schema_are_found_by_their_names() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    for url in [format!("sqlite:{}", folder.path().join("a.db").display()), testkit::postgres::fresh_database().await] {
+        // As the version before left it: without keys of names.
+        let store = SqlStore::new(opened(&url).await);
+        let mut new = sample::new_tenant();
+        new.tenant.name = "ÉCOLE".parse().expect("a name");
+        store.tenants_insert(&[new.clone()]).await.expect("stored");
+        store.database().close().await.expect("closed");
+        let is_sqlite = url.starts_with("sqlite");
+        let undo = [
+            "DROP INDEX tenants_name",
+            "ALTER TABLE tenants DROP COLUMN name_key",
+            "DELETE FROM seaql_migrations WHERE version LIKE '%tenant_search'",
+        ];
+        for sql in undo {
+            if is_sqlite {
+                let mut db = sqlx::SqliteConnection::connect(&url).await.expect("connected");
+                sqlx::query(sql).execute(&mut db).await.expect("undone");
+            } else {
+                let mut db = sqlx::PgConnection::connect(&url).await.expect("connected");
+                sqlx::query(sql).execute(&mut db).await.expect("undone");
+            }
+        }
+        let store = SqlStore::new(opened(&url).await);
+        let mut tx = store.begin_platform().await.expect("begins");
+        assert_eq!(tx.tenants_by_name_prefix("éc", None, 5).await, Ok(vec![new.tenant]), "{}", store.database().kind());
+    }
+}
+
+#[tokio::test]
+async fn a_search_walks_an_index() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let url = format!("sqlite:{}", folder.path().join("a.db").display());
+    opened(&url).await;
+    let pool = sqlx::SqlitePool::connect(&url).await.expect("connected");
+    let by_slug = "SELECT * FROM tenants WHERE deleted_at IS NULL AND slug >= 'a' AND slug < 'b' AND slug > 'ab' ORDER BY slug LIMIT 50";
+    let by_name = "SELECT * FROM tenants WHERE deleted_at IS NULL AND name_key >= 'a' AND name_key < 'b' AND (name_key, slug) > ('ab', 'x') \
+                   ORDER BY name_key, slug LIMIT 50";
+    for (sql, index) in [(by_slug, "sqlite_autoindex_tenants"), (by_name, "tenants_name")] {
+        let plan: Vec<(i64, i64, i64, String)> =
+            sqlx::query_as(sqlx::AssertSqlSafe(format!("EXPLAIN QUERY PLAN {sql}"))).fetch_all(&pool).await.expect("explained");
+        let plan: Vec<_> = plan.into_iter().map(|(.., step)| step).collect();
+        assert!(plan.len() == 1 && plan[0].starts_with("SEARCH") && plan[0].contains(index), "neither a scan nor a sort: {plan:?}");
     }
 }
 

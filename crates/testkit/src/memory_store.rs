@@ -13,8 +13,8 @@ use std::time::Duration;
 
 use app::ports::store::{
     Account, AuditStore, CustodyStore, Destroyed, FamilyStore, FirstFormatSecret, GuessStore, GuessSubject, KekUse, KeyLogStore, KeyOwner,
-    Leftover, LogTip, OwnedDataKey, PlatformTx, Retirement, RingChange, RingMark, RingStore, SealedDataKey, SealedSecret, SecretStore,
-    Store, StoreError, Stored, TenantStore, TenantTx, UserStore, VerifierStore,
+    Leftover, LogTip, NewTenant, OwnedDataKey, PlatformTx, Retirement, RingChange, RingMark, RingStore, SealedDataKey, SealedSecret,
+    SecretStore, Store, StoreError, Stored, TenantStore, TenantTx, UserStore, VerifierStore,
 };
 use app::tokens::judgement::{Judgement, RefreshAttempt, RefreshFacts, judge};
 use async_trait::async_trait;
@@ -281,6 +281,23 @@ impl Store for MemoryStore {
         state.audit.extend(judgement.audit.clone());
         tx.keep();
         Ok(Some(judgement))
+    }
+
+    async fn tenants_insert(&self, tenants: &[NewTenant]) -> Stored<()> {
+        let mut tx = self.open(None, true).await?;
+        for new in tenants {
+            tx.tenant = new.tenant.id;
+            tx.tenant_insert(&new.tenant).await?;
+            tx.ring_insert(&new.data_key, &new.ring).await?;
+            for (user, phc) in &new.users {
+                tx.user_insert(user, phc.as_ref()).await?;
+            }
+            for record in &new.audit {
+                tx.audit_append(record).await?;
+            }
+        }
+        tx.keep();
+        Ok(())
     }
 
     async fn ping(&self) -> Stored<()> {
@@ -726,6 +743,27 @@ impl PlatformTx for Tx {
         page.sort_by(|a, b| a.slug.as_str().cmp(b.slug.as_str()));
         page.truncate(limit as usize);
         Ok(page)
+    }
+
+    async fn tenants_by_slug_prefix(&mut self, prefix: &str, after: Option<&Slug>, limit: u32) -> Stored<Vec<Tenant>> {
+        let mut page: Vec<_> = self.state.living().filter(|tenant| tenant.slug.as_str().starts_with(prefix)).cloned().collect();
+        page.retain(|tenant| after.is_none_or(|after| tenant.slug > *after));
+        page.sort_by(|a, b| a.slug.cmp(&b.slug));
+        page.truncate(limit as usize);
+        Ok(page)
+    }
+
+    async fn tenants_by_name_prefix(&mut self, prefix: &str, after: Option<(&str, &Slug)>, limit: u32) -> Stored<Vec<Tenant>> {
+        let keyed = self.state.living().map(|tenant| ((tenant.name.key(), tenant.slug.clone()), tenant.clone()));
+        let after = after.map(|(key, slug)| (key.to_owned(), slug.clone()));
+        let found = keyed.filter(|(place, _)| place.0.starts_with(prefix) && after.as_ref().is_none_or(|after| place > after));
+        let mut page: Vec<_> = found.collect();
+        page.sort_by(|(a, _), (b, _)| a.cmp(b));
+        Ok(page.into_iter().map(|(_, tenant)| tenant).take(limit as usize).collect())
+    }
+
+    async fn slugs_known(&mut self, slugs: &[Slug]) -> Stored<Vec<Slug>> {
+        Ok(self.state.living().map(|tenant| tenant.slug.clone()).filter(|slug| slugs.contains(slug)).collect())
     }
 
     async fn rings_claim(&mut self, now: Timestamp, lease: Ttl, limit: u32) -> Stored<Vec<RingMark>> {

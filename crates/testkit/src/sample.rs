@@ -5,7 +5,7 @@
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use app::ports::store::{GuessSubject, LogGrowth, LogTip, RingChange, SealedDataKey, SealedSecret, Store, Stored, TenantTx};
+use app::ports::store::{GuessSubject, LogGrowth, LogTip, NewTenant, RingChange, SealedDataKey, SealedSecret, Store, Stored, TenantTx};
 use app::tokens::judgement::RefreshAttempt;
 use domain::audit::{Actor, AuditEvent, AuditRecord};
 use domain::client::ClientId;
@@ -184,6 +184,14 @@ pub fn sealed(name: &str) -> SealedSecret {
 pub fn data_key() -> SealedDataKey {
     let id = DataKeyId::new(NOW, chance());
     SealedDataKey { id, version: 1, kek_id: "kek-1".to_owned(), sealed: next().to_be_bytes().repeat(6) }
+}
+
+/// A tenant with a ring, a user `alice` and a record, not stored yet.
+pub fn new_tenant() -> NewTenant {
+    let (tenant, ring) = (tenant(), ring());
+    let sealed = vec![sealed(ring.keys[0].kid.as_str()), sealed("token-secret-1")];
+    let audit = vec![audit_record(tenant.id)];
+    NewTenant { data_key: data_key(), ring: change(ring, sealed), users: vec![(user("alice"), Some(phc()))], audit, tenant }
 }
 
 /// A tenant that is stored with a ring, a user `alice` and her family.

@@ -2,6 +2,7 @@
 
 use actix_web::http::header::LOCATION;
 use actix_web::{HttpResponse, web};
+use app::search;
 use app::tenants::{self, ChangeTenant, CreateTenant, Deletion, PolicyPatch};
 use domain::tenant::{Tenant, TenantPolicy, TenantStatus};
 use domain::text::{DisplayName, Slug};
@@ -47,10 +48,31 @@ pub(crate) async fn create(
         .json(view(&tenant, &state.ctx.base_url)))
 }
 
-pub(crate) async fn list(state: web::Data<ApiState>, query: web::Query<PageQuery>) -> Result<HttpResponse, Problem> {
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ListQuery {
+    limit: Option<u32>,
+    after: Option<String>,
+    /// The beginning of slugs or names.
+    search: Option<String>,
+}
+
+pub(crate) async fn list(state: web::Data<ApiState>, query: web::Query<ListQuery>) -> Result<HttpResponse, Problem> {
+    let ListQuery { limit, after, search } = query.into_inner();
+    let query = PageQuery { limit, after };
     let limit = query.limit()?;
-    let rows = tenants::list(&state.ctx, query.after::<Slug>()?.as_ref(), limit).await?;
-    Ok(HttpResponse::Ok().json(Page::new(rows, limit, |tenant| tenant.slug.to_string(), |tenant| view(&tenant, &state.ctx.base_url))))
+    let show = |tenant: Tenant| view(&tenant, &state.ctx.base_url);
+    let page = match search {
+        None => {
+            let rows = tenants::list(&state.ctx, query.after::<Slug>()?.as_ref(), limit).await?;
+            Page::new(rows, limit, |tenant| tenant.slug.to_string(), show)
+        }
+        Some(search) => {
+            let found = search::tenants(&state.ctx, &search.parse()?, query.after()?, limit).await?;
+            Page { items: found.tenants.into_iter().map(show).collect(), next: found.next.map(|place| place.to_string()) }
+        }
+    };
+    Ok(HttpResponse::Ok().json(page))
 }
 
 pub(crate) async fn get(state: web::Data<ApiState>, AdminOf { tenant, .. }: AdminOf) -> Result<HttpResponse, Problem> {

@@ -126,8 +126,8 @@ fn edge_refusals(route: &RouteInfo, operation: &Operation) -> BTreeSet<u16> {
         Body::Form(_) => statuses.extend([400, 408, 413]),
         Body::Json(_) | Body::OptionalJson(_) => statuses.extend([400, 408, 413, 415]),
     }
-    // Of what everybody may read nothing that was asked is refused, only passed over.
-    if !operation.parameters.is_empty() && route.guard != Guard::Public {
+    // How a verifier names itself is never refused, only passed over.
+    if operation.parameters.iter().any(|name| !["verifier", "Claviger-Verifier"].contains(name)) {
         statuses.insert(400);
     }
     statuses
@@ -234,6 +234,7 @@ fn parameters() -> Value {
         "format": in_query("format", json!({ "type": "string", "enum": ["json", "svg"] }), "The answer as members or as a picture, whatever `Accept` says."),
         "verifier": in_query("verifier", text(), "As `Claviger-Verifier`, for whoever can only set an address."),
         "Claviger-Verifier": { "name": "Claviger-Verifier", "in": "header", "schema": text(), "description": "Who fetches: 1 to 64 of `A-Z`, `a-z`, `0-9`, `.`, `_` and `-`; anything else is passed over." },
+        "search": in_query("search", json!({ "type": "string", "minLength": 1, "maxLength": 100 }), "Only those whose slug or name begins so, in whatever case: first by slug, then by name. A page may be shorter than `limit`; the last one has no `next`."),
         "confirm": in_query("confirm", text(), "The tenant's slug once more, because deleting cannot be undone."),
     })
 }

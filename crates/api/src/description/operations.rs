@@ -136,7 +136,7 @@ pub(super) fn operations() -> Vec<(&'static str, &'static str, Operation)> {
         ("GET", "/t/{slug}/me/sessions", op("me", "listMySessions", "One's own sessions", &[(200, Some("Sessions"), "The sessions.")]).with(&["Cache-Control"])),
         ("DELETE", "/t/{slug}/me/sessions/{session}", op("me", "endMySession", "End one of one's own sessions", &[(204, None, "Ended.")])),
 
-        ("GET", "/admin/v1/tenants", op("tenants", "listTenants", "All tenants, by slug", &[(200, Some("TenantPage"), "A page.")]).asks(PAGED)),
+        ("GET", "/admin/v1/tenants", op("tenants", "listTenants", "All tenants, by slug; or those whose slug or name begins with something", &[(200, Some("TenantPage"), "A page.")]).asks(&["limit", "after", "search"])),
         ("POST", "/admin/v1/tenants", op("tenants", "createTenant", "Create a tenant with its keys", &[(201, Some("Tenant"), "The tenant.")])
             .takes(Json("TenantCreation")).refuses(&[(409, "`slug_taken`"), (422, "`policy_refused`")])),
         ("GET", "/admin/v1/tenants/{slug}", op("tenants", "getTenant", "A tenant", &[(200, Some("Tenant"), "The tenant.")])),

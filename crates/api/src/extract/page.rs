@@ -7,8 +7,8 @@ use crate::error::problem::Problem;
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct PageQuery {
-    limit: Option<u32>,
-    after: Option<String>,
+    pub(crate) limit: Option<u32>,
+    pub(crate) after: Option<String>,
 }
 
 impl PageQuery {

@@ -55,8 +55,23 @@ pub trait Store: Send + Sync {
     /// [`crate::tokens::judgement::judge`], writes what it says and commits, on every arm. `None`: no such family.
     /// Concurrent attempts on one family are judged one after the other.
     async fn refresh(&self, tenant: TenantId, attempt: RefreshAttempt) -> Stored<Option<Judgement>>;
+    /// Stores new tenants, each with its first keys and users, in one durable commit. `Conflict`, and nothing is stored, when
+    /// anything of any of them is taken.
+    async fn tenants_insert(&self, tenants: &[NewTenant]) -> Stored<()>;
     /// Whether the database answers. Waits at most a second.
     async fn ping(&self) -> Stored<()>;
+}
+
+/// A new tenant with all that it begins with.
+#[derive(Debug, Clone)]
+pub struct NewTenant {
+    pub tenant: Tenant,
+    pub data_key: SealedDataKey,
+    /// Its first ring.
+    pub ring: RingChange,
+    /// Users, with the hashes of their passwords.
+    pub users: Vec<(User, Option<Secret<String>>)>,
+    pub audit: Vec<AuditRecord>,
 }
 
 /// All that one tenant owns, inside one transaction.
@@ -275,6 +290,12 @@ pub trait PlatformTx: CustodyStore + Send {
     async fn tenants_deleted(&mut self, limit: u32) -> Stored<Vec<TenantId>>;
     /// Tenants in the order of their slugs, after `after`.
     async fn tenants_page(&mut self, after: Option<&Slug>, limit: u32) -> Stored<Vec<Tenant>>;
+    /// Tenants whose slug begins with `prefix`, in the order of their slugs, after `after`.
+    async fn tenants_by_slug_prefix(&mut self, prefix: &str, after: Option<&Slug>, limit: u32) -> Stored<Vec<Tenant>>;
+    /// Tenants whose name's key begins with `prefix`, in the order of these keys and then of the slugs, after `after`.
+    async fn tenants_by_name_prefix(&mut self, prefix: &str, after: Option<(&str, &Slug)>, limit: u32) -> Stored<Vec<Tenant>>;
+    /// Those of these slugs that a tenant has.
+    async fn slugs_known(&mut self, slugs: &[Slug]) -> Stored<Vec<Slug>>;
     /// Claims rings whose `next_due_at` has passed, the longest overdue first, for `lease` in the database's own time: until it
     /// has run out, or the ring was replaced, nobody else is given them. Counts when it is committed.
     async fn rings_claim(&mut self, now: Timestamp, lease: Ttl, limit: u32) -> Stored<Vec<RingMark>>;

@@ -6,6 +6,7 @@ mod admin_token;
 mod audit_log;
 mod demo;
 mod doctor;
+mod import;
 mod kek;
 mod migrate;
 mod serve;
@@ -55,6 +56,11 @@ enum Command {
     Keys {
         #[command(subcommand)]
         command: KeysCommand,
+    },
+    /// Tenants of this installation.
+    Tenants {
+        #[command(subcommand)]
+        command: import::TenantsCommand,
     },
     /// Play the whole story over real HTTP on a free port, and check every step.
     Demo,
@@ -129,6 +135,7 @@ pub fn run() -> ExitCode {
                     Command::Kek { command: KekCommand::Status } => kek::status(&settings).await,
                     Command::Kek { command: KekCommand::Rotate { new } } => kek::rotate(&settings, new).await,
                     Command::Kek { command: KekCommand::Retire { id } } => kek::retire(&settings, &id).await,
+                    Command::Tenants { command: import::TenantsCommand::Import { file } } => import::run(&settings, &file).await,
                     Command::Demo | Command::Doctor | Command::Keys { .. } => Ok(()),
                 }
             }

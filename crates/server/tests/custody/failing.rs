@@ -70,6 +70,9 @@ impl<S: Store> Store for Failing<S> {
         self.lives.spend()?;
         self.inner.refresh(tenant, attempt).await
     }
+    async fn tenants_insert(&self, tenants: &[NewTenant]) -> Stored<()> {
+        self.inner.tenants_insert(tenants).await
+    }
     async fn ping(&self) -> Stored<()> {
         self.inner.ping().await
     }
@@ -199,6 +202,15 @@ impl PlatformTx for Failing<Box<dyn PlatformTx>> {
     }
     async fn sweep(&mut self, what: Leftover, before: Timestamp, limit: u32) -> Stored<u64> {
         self.inner.sweep(what, before, limit).await
+    }
+    async fn tenants_by_slug_prefix(&mut self, prefix: &str, after: Option<&Slug>, limit: u32) -> Stored<Vec<Tenant>> {
+        self.inner.tenants_by_slug_prefix(prefix, after, limit).await
+    }
+    async fn tenants_by_name_prefix(&mut self, prefix: &str, after: Option<(&str, &Slug)>, limit: u32) -> Stored<Vec<Tenant>> {
+        self.inner.tenants_by_name_prefix(prefix, after, limit).await
+    }
+    async fn slugs_known(&mut self, slugs: &[Slug]) -> Stored<Vec<Slug>> {
+        self.inner.slugs_known(slugs).await
     }
     async fn verifiers_merge(&mut self, seen: &[(TenantId, Sighting)], most: u32) -> Stored<()> {
         self.inner.verifiers_merge(seen, most).await

@@ -12,6 +12,8 @@ pub struct Model {
     pub id: Uuid,
     pub slug: String,
     pub name: String,
+    /// The name as a search compares it.
+    pub name_key: String,
     pub custom_domain: Option<String>,
     pub status: String,
     pub suspended_at: Option<i64>,

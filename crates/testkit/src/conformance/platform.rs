@@ -28,6 +28,61 @@ pub async fn tenants_are_found(store: Arc<dyn Store>) {
     assert_eq!(tx.tenants_page(Some(&a.tenant.slug), 5).await, Ok(vec![b.tenant]));
 }
 
+/// Tenants are found by the beginning of their slug or name, byte by byte and page by page, whatever a language would say of it.
+pub async fn tenants_are_found_by_their_beginning(store: Arc<dyn Store>) {
+    for (slug, name) in [
+        ("a-c", "Émile & Söhne"),
+        ("ab", "Beta"),
+        ("a-b", "émile"),
+        ("a", "100% wild_card"),
+        ("b", "ab"),
+        ("abz", "Zeta"),
+        ("ac", "Émilie"),
+        ("gone", "Emil"),
+    ] {
+        let mut new = sample::new_tenant();
+        (new.tenant.slug, new.tenant.name) = (slug.parse().expect("a slug"), name.parse().expect("a name"));
+        store.tenants_insert(&[new.clone()]).await.expect("stored");
+        if slug == "gone" {
+            let mut tx = store.begin(new.tenant.id).await.expect("begins");
+            tx.tenant_delete(NOW).await.expect("deleted");
+            tx.commit().await.expect("commits");
+        }
+    }
+    let mut tx = store.begin_platform().await.expect("begins");
+    let slugs = |found: Vec<domain::tenant::Tenant>| found.into_iter().map(|tenant| tenant.slug.to_string()).collect::<Vec<_>>();
+    assert_eq!(slugs(tx.tenants_by_slug_prefix("a", None, 10).await.expect("read")), ["a", "a-b", "a-c", "ab", "abz", "ac"]);
+    let after = "a-c".parse().expect("a slug");
+    assert_eq!(slugs(tx.tenants_by_slug_prefix("a", Some(&after), 2).await.expect("read")), ["ab", "abz"]);
+    assert_eq!(slugs(tx.tenants_by_slug_prefix("ab", None, 10).await.expect("read")), ["ab", "abz"]);
+    assert_eq!(slugs(tx.tenants_by_slug_prefix("g", None, 10).await.expect("read")), [""; 0], "a deleted tenant is none");
+    assert_eq!(slugs(tx.tenants_by_name_prefix("émil", None, 10).await.expect("read")), ["a-b", "a-c", "ac"]);
+    let key = "émile";
+    let slug = "a-b".parse().expect("a slug");
+    assert_eq!(slugs(tx.tenants_by_name_prefix("émil", Some((key, &slug)), 10).await.expect("read")), ["a-c", "ac"]);
+    assert_eq!(slugs(tx.tenants_by_name_prefix("emil", None, 10).await.expect("read")), [""; 0]);
+    assert_eq!(slugs(tx.tenants_by_name_prefix("100%", None, 10).await.expect("read")), ["a"]);
+    for wild in ["%", "_", "1_", "100% wild%"] {
+        assert_eq!(slugs(tx.tenants_by_name_prefix(wild, None, 10).await.expect("read")), [""; 0], "{wild} is no pattern");
+    }
+    let asked = ["ab", "nobody", "gone", "b"].map(|slug| slug.parse().expect("a slug"));
+    let mut known = tx.slugs_known(&asked).await.expect("read");
+    known.sort_unstable();
+    assert_eq!(known, [asked[0].clone(), asked[3].clone()]);
+    // A changed name is found by what it is now.
+    drop(tx);
+    let mut tx = store.begin_platform().await.expect("begins");
+    let mut tenant = tx.tenant_by_slug(&asked[0]).await.expect("read").expect("there");
+    drop(tx);
+    tenant.name = "Omega".parse().expect("a name");
+    let mut tx = store.begin(tenant.id).await.expect("begins");
+    tx.tenant_update(&tenant).await.expect("updated");
+    tx.commit().await.expect("commits");
+    let mut tx = store.begin_platform().await.expect("begins");
+    assert_eq!(slugs(tx.tenants_by_name_prefix("om", None, 10).await.expect("read")), ["ab"]);
+    assert_eq!(slugs(tx.tenants_by_name_prefix("be", None, 10).await.expect("read")), [""; 0]);
+}
+
 /// Rings that are due, and generations of many rings at once.
 pub async fn due_rings_are_found(store: Arc<dyn Store>) {
     let (a, b) = (sample::home(&*store).await.expect("stored"), sample::home(&*store).await.expect("stored"));

@@ -92,6 +92,38 @@ pub async fn a_deleted_tenant_is_gone_at_once_and_erased_in_portions(store: Arc<
     assert_eq!(tx.family_by_id(other.family.id).await, Ok(Some(other.family)), "another tenant feels nothing");
 }
 
+/// New tenants are stored together with all that they begin with, or not at all.
+pub async fn new_tenants_are_stored_whole_or_not_at_all(store: Arc<dyn Store>) {
+    let (a, b) = (sample::new_tenant(), sample::new_tenant());
+    store.tenants_insert(&[a.clone(), b.clone()]).await.expect("stored");
+    for new in [&a, &b] {
+        let mut tx = store.begin_read(new.tenant.id).await.expect("begins");
+        assert_eq!(tx.tenant().await, Ok(Some(new.tenant.clone())));
+        assert_eq!(tx.ring().await, Ok(Some(new.ring.ring.clone())));
+        assert_eq!(tx.data_key().await, Ok(Some(new.data_key.clone())));
+        assert_eq!(tx.sealed_secrets().await.expect("read").len(), new.ring.new_secrets.len());
+        assert_eq!(tx.users_page(None, 10).await, Ok(vec![new.users[0].0.clone()]));
+        let phc = sample::phc_of(&mut *tx, new.users[0].0.id).await;
+        assert_eq!(phc, new.users[0].1.as_ref().map(|phc| phc.expose().clone()));
+        assert_eq!(tx.audit_page(None, 10).await, Ok(new.audit.clone()));
+    }
+    // One in the batch is taken, by its slug, its users' names or a kid: nothing of the others is there.
+    let fresh = sample::new_tenant();
+    let mut of_slug = sample::new_tenant();
+    of_slug.tenant.slug = a.tenant.slug.clone();
+    let mut of_user = sample::new_tenant();
+    of_user.users.push((sample::user("alice"), None));
+    let mut of_kid = sample::new_tenant();
+    of_kid.ring.ring.keys[0].kid = a.ring.ring.keys[0].kid.clone();
+    for taken in [of_slug, of_user, of_kid] {
+        assert_eq!(store.tenants_insert(&[fresh.clone(), taken]).await, Err(StoreError::Conflict));
+        let mut tx = store.begin_read(fresh.tenant.id).await.expect("begins");
+        assert_eq!((tx.tenant().await, tx.ring().await), (Ok(None), Ok(None)));
+        assert_eq!(tx.users_page(None, 10).await, Ok(vec![]));
+    }
+    store.tenants_insert(&[fresh]).await.expect("it was not its fault");
+}
+
 /// Sixteen changes of one tenant at once, each of what the one before left: none undoes another.
 pub async fn parallel_changes_of_a_tenant_are_all_kept(store: Arc<dyn Store>) {
     let home = sample::home(&*store).await.expect("stored");
