@@ -15,7 +15,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use clap::Args;
 use domain::keys::plan::{self, DUE_BATCH, DUE_BATCHES, Intent, NewPublicKey, Plan, next_change, next_due};
 use domain::keys::policy::{NodeTiming, RotationNumbers, RotationPolicy};
-use domain::keys::ring::{KeyRing, Kid, PublicJwk, RingKey};
+use domain::keys::ring::{Alg, KeyRing, Kid, PublicJwk, RingKey};
 use domain::time::{Timestamp, Ttl};
 
 use crate::Outcome;
@@ -92,8 +92,13 @@ impl Kids {
     }
 }
 
+/// The default, with one algorithm: each further one adds a series of keys that rotates by the same plan.
+fn numbers() -> RotationNumbers {
+    RotationNumbers { algs: vec![Alg::ES256], ..RotationNumbers::default() }
+}
+
 fn play(tenants: usize) -> Outcome<Year> {
-    let policy = RotationPolicy::new(RotationNumbers::default(), NodeTiming::default())?;
+    let policy = RotationPolicy::new(numbers(), NodeTiming::default())?;
     let numbers = policy.numbers().clone();
     let nothing = KeyRing { generation: 0, numbers, keys: Vec::new(), token_secrets: Vec::new(), older_caches_until: None };
     let mut kids = Kids(1);
@@ -205,7 +210,7 @@ mod tests {
 
     #[test]
     fn a_change_that_breaks_a_promise_is_noticed() {
-        let policy = RotationPolicy::new(RotationNumbers::default(), NodeTiming::default()).expect("safe");
+        let policy = RotationPolicy::new(numbers(), NodeTiming::default()).expect("safe");
         let numbers = policy.numbers().clone();
         let nothing = KeyRing { generation: 0, numbers, keys: Vec::new(), token_secrets: Vec::new(), older_caches_until: None };
         let mut kids = Kids(7);

@@ -30,7 +30,7 @@ const STEPS: &[&str] = &[
 
 /// PostgreSQL only: the tenants that a transaction may see are a list, in `claviger.tenant`, with commas. The sub-selects make
 /// PostgreSQL read the settings once for each statement, not once for each row.
-fn row_level_security(table: &str, owner: &str, is_for_platform: bool) -> String {
+pub(crate) fn row_level_security(table: &str, owner: &str, is_for_platform: bool) -> String {
     let platform = if is_for_platform { " OR (SELECT current_setting('claviger.scope', true) = 'platform')" } else { "" };
     format!(
         "ALTER POLICY of_the_tenant ON {table} USING \

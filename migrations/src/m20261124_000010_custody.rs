@@ -9,6 +9,7 @@ use sea_orm_migration::prelude::*;
 use sea_orm_migration::sea_orm::DbBackend;
 
 use crate::m20261124_000001_first_schema::row_level_security;
+use crate::m20261124_000002_batches::row_level_security as of_several_tenants;
 
 #[derive(DeriveMigrationName)]
 pub(crate) struct Migration;
@@ -62,6 +63,8 @@ impl MigrationTrait for Migration {
                 for sql in row_level_security(table, "tenant_id", true) {
                     db.execute_unprepared(&sql).await?;
                 }
+                // A transaction may be confined to several tenants, as for the tables before.
+                db.execute_unprepared(&of_several_tenants(table, "tenant_id", true)).await?;
             }
         }
         Ok(())

@@ -142,7 +142,7 @@ async fn row_level_security_hides_rows_from_raw_queries() {
 }
 
 /// What has to be on every node of a distributed database: who the tenants are, and what is of no tenant.
-const OF_NO_TENANT: [&str; 4] = ["tenants", "used_kids", "installation_secrets", "seaql_migrations"];
+const OF_NO_TENANT: [&str; 5] = ["tenants", "keks", "used_kids", "installation_secrets", "seaql_migrations"];
 
 #[tokio::test]
 async fn the_schema_can_be_distributed_by_tenant() {
