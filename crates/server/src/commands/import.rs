@@ -165,7 +165,7 @@ mod tests {
 
     #[test]
     fn a_line_is_a_tenant_with_its_users_and_holds_no_password_in_clear() {
-        let hash = format!("$argon2id$v=19$m=8,t=1,p=1$c2FsdHNhbHQ${}", "a".repeat(43));
+        let hash = format!("$argon2id$v=19$m=8,t=1,p=1$c2FsdHNhbHQ${}", "A".repeat(43));
         let line = |user: &str| format!(r#"{{"slug":"acme","name":"Acme","policy":{{"access_ttl_seconds":60}},"users":[{user}]}}"#);
         let tenant = read(&line(&format!(r#"{{"username":"alice","password_hash":"{hash}"}}"#))).expect("a tenant");
         assert_eq!((tenant.slug.as_str(), tenant.users.len()), ("acme", 1));
