@@ -23,6 +23,12 @@ async fn serve(settings: Settings) -> Result<(), Failed> {
     let asked = shutdown::asked();
     let mut running = start::start(settings).await?;
     tracing::info!("claviger {} serves {} on {}", env!("CARGO_PKG_VERSION"), running.base_url, running.public_url);
+    if running.base_url != running.public_url && running.base_url.starts_with("http://127.0.0.1") {
+        tracing::warn!(
+            "issuers are named {}, where this server does not listen: set server.base_url (CLAVIGER__SERVER__BASE_URL) to where clients reach it",
+            running.base_url
+        );
+    }
     tracing::info!("health and metrics: {}/health/ready, {0}/metrics", running.management_url);
     tracing::info!("database: {database}");
     if is_first {
