@@ -101,12 +101,14 @@ async fn commit(store: &dyn Store, next: &[OwnedDataKey], before: Rewrapped) -> 
 pub(crate) async fn take_over(store: &dyn Store, custody: &Custody, owner: TenantId) -> Result<SealedDataKey, KeyFault> {
     for _ in 0..ATTEMPTS {
         let mut tx = store.begin_read(owner).await.map_err(KeyFault::from)?;
+        // In this order: where a transaction does not see one single moment, somebody may take over between the two, and secrets of
+        // today do not open with a data key of the first format.
+        let secrets = tx.sealed_secrets().await.map_err(KeyFault::from)?;
         let stored = tx.data_key().await.map_err(KeyFault::from)?.ok_or(KeyFault::NoRing)?;
+        drop(tx);
         if stored.version > 0 {
             return Ok(stored);
         }
-        let secrets = tx.sealed_secrets().await.map_err(KeyFault::from)?;
-        drop(tx);
         let data_key = custody.unwrap(owner, &stored).await?;
         let mut sealed = Vec::with_capacity(secrets.len());
         for secret in &secrets {

@@ -158,7 +158,6 @@ impl Work {
     async fn read_and_open(&self, at_least: u64) -> Result<Arc<TenantSigner>, KeyFault> {
         // Where a transaction does not see one single moment, a change may fall between two reads; it falls once. A ring of
         // the first format is sealed anew before it is opened.
-        let mut shut = KeyFault::Sealed(format!("the ring of {} lacks private keys", self.tenant));
         for _ in 0..3 {
             let mut tx = self.node.store.begin_read(self.tenant).await.map_err(KeyFault::from)?;
             let (ring, data_key) = read_sealed(&mut *tx).await?;
@@ -172,17 +171,12 @@ impl Work {
                 return Err(KeyFault::Unavailable(format!("the ring is at generation {}, not at {at_least} yet", ring.generation)));
             }
             let data_key = self.data_key(&data_key).await?;
-            match TenantSigner::open(self.tenant, &ring, &data_key, &sealed) {
-                Ok(Some(signer)) => {
-                    self.publish(ring)?;
-                    return Ok(self.snapshots.unseal(signer));
-                }
-                Ok(None) => {}
-                // Read again as well: the secrets may be those of before or after such a change.
-                Err(fault) => shut = fault,
+            if let Some(signer) = TenantSigner::open(self.tenant, &ring, &data_key, &sealed)? {
+                self.publish(ring)?;
+                return Ok(self.snapshots.unseal(signer));
             }
         }
-        Err(shut)
+        Err(KeyFault::Sealed(format!("the ring of {} lacks private keys", self.tenant)))
     }
 
     /// The data key of this row, open; asks the key-encryption key only the first time.

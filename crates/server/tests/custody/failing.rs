@@ -1,10 +1,12 @@
-//! A store that dies at its n-th call: what a killed process looks like to the database.
+//! A store that dies at its n-th call, which is what a killed process looks like to the database; or before whose n-th call
+//! somebody else acts.
 //!
 //! Invariant: a call that was counted out has not reached the database, except a commit that is told to have.
 
 use std::ops::Range;
-use std::sync::Arc;
+use std::pin::Pin;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex};
 
 use app::ports::store::*;
 use app::tokens::judgement::{Judgement, RefreshAttempt};
@@ -23,16 +25,28 @@ use domain::user::User;
 use transparency::tree::Hash;
 
 /// How often it may be called.
-#[derive(Debug)]
 pub(crate) struct Lives {
     left: AtomicU32,
     /// Whether the commit at which it dies is done before.
     dies_after_commit: bool,
+    /// What somebody else does, and how many lives are left then.
+    act: Mutex<Option<(u32, Act)>>,
 }
+
+type Act = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 impl Lives {
     pub(crate) fn new(calls: u32, dies_after_commit: bool) -> Arc<Self> {
-        Arc::new(Self { left: AtomicU32::new(calls), dies_after_commit })
+        Arc::new(Self { left: AtomicU32::new(calls), dies_after_commit, act: Mutex::new(None) })
+    }
+
+    /// It does not die; before its `call`-th call, `act` is done by somebody else.
+    pub(crate) fn interrupted(call: u32, act: impl Future<Output = ()> + Send + 'static) -> Arc<Self> {
+        Arc::new(Self {
+            left: AtomicU32::new(u32::MAX),
+            dies_after_commit: false,
+            act: Mutex::new(Some((u32::MAX - call + 1, Box::pin(act)))),
+        })
     }
 
     /// Whether it died.
@@ -40,9 +54,13 @@ impl Lives {
         self.left.load(Ordering::SeqCst) == 0
     }
 
-    fn spend(&self) -> Stored<()> {
+    async fn spend(&self) -> Stored<()> {
         let dead = || StoreError::Unavailable("killed by the test".to_owned());
         let left = self.left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1)).map_err(|_| dead())?;
+        let act = self.act.lock().expect("not poisoned").take_if(|(at, _)| *at == left);
+        if let Some((_, act)) = act {
+            act.await;
+        }
         if left == 1 { Err(dead()) } else { Ok(()) }
     }
 }
@@ -55,19 +73,19 @@ pub(crate) struct Failing<S> {
 #[async_trait]
 impl<S: Store> Store for Failing<S> {
     async fn begin(&self, tenant: TenantId) -> Stored<Box<dyn TenantTx>> {
-        self.lives.spend()?;
+        self.lives.spend().await?;
         Ok(Box::new(Failing { inner: self.inner.begin(tenant).await?, lives: Arc::clone(&self.lives) }))
     }
     async fn begin_read(&self, tenant: TenantId) -> Stored<Box<dyn TenantTx>> {
-        self.lives.spend()?;
+        self.lives.spend().await?;
         Ok(Box::new(Failing { inner: self.inner.begin_read(tenant).await?, lives: Arc::clone(&self.lives) }))
     }
     async fn begin_platform(&self) -> Stored<Box<dyn PlatformTx>> {
-        self.lives.spend()?;
+        self.lives.spend().await?;
         Ok(Box::new(Failing { inner: self.inner.begin_platform().await?, lives: Arc::clone(&self.lives) }))
     }
     async fn refresh(&self, tenant: TenantId, attempt: RefreshAttempt) -> Stored<Option<Judgement>> {
-        self.lives.spend()?;
+        self.lives.spend().await?;
         self.inner.refresh(tenant, attempt).await
     }
     async fn tenants_insert(&self, tenants: &[NewTenant]) -> Stored<()> {
@@ -83,7 +101,7 @@ macro_rules! delegate {
         $(#[async_trait]
         impl $trait for Failing<Box<dyn $tx>> {
             $(async fn $name(&mut self, $($arg: $ty),*) -> Stored<$ret> {
-                self.lives.spend()?;
+                self.lives.spend().await?;
                 self.inner.$name($($arg),*).await
             })*
         })+
@@ -172,7 +190,7 @@ impl TenantTx for Failing<Box<dyn TenantTx>> {
         self.inner.tenant_id()
     }
     async fn commit(self: Box<Self>) -> Stored<()> {
-        let outcome = self.lives.spend();
+        let outcome = self.lives.spend().await;
         if outcome.is_ok() || self.lives.dies_after_commit {
             self.inner.commit().await?;
         }
@@ -216,7 +234,7 @@ impl PlatformTx for Failing<Box<dyn PlatformTx>> {
         self.inner.verifiers_merge(seen, most).await
     }
     async fn commit(self: Box<Self>) -> Stored<()> {
-        let outcome = self.lives.spend();
+        let outcome = self.lives.spend().await;
         if outcome.is_ok() || self.lives.dies_after_commit {
             self.inner.commit().await?;
         }

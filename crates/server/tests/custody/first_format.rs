@@ -192,6 +192,27 @@ async fn what_the_first_format_sealed_is_taken_over_when_it_is_first_needed(back
     assert_eq!(uses.iter().map(|used| used.data_keys).collect::<Vec<_>>(), [3], "nothing of the first format is left");
 }
 
+/// Where a transaction does not see one single moment (PostgreSQL), another node may take over between any two reads.
+#[test]
+fn a_taking_over_in_between_disturbs_nobody() {
+    crate::stage::play(
+        async |backend| {
+            let keks = custody(&[&the_kek()]).await;
+            for call in 1..=9 {
+                let place = Place::new(backend).await;
+                for (tenant, _) in old_database(&place).await {
+                    let other = node(Arc::new(place.store().await), &keks);
+                    let act = async move { assert!(other.signer(tenant, 0).await.is_ok()) };
+                    let store = Failing { inner: place.store().await, lives: Lives::interrupted(call, act) };
+                    let signed = node(Arc::new(store), &keks).signer(tenant, 0).await;
+                    assert!(signed.is_ok(), "interrupted before call {call}: {:?}", signed.err());
+                }
+            }
+        },
+        Backend::Postgres,
+    );
+}
+
 async fn rotated_generation(node: &keys::KeyDirectory, tenant: TenantId) -> u64 {
     node.published(tenant).await.expect("a ring").ring.generation
 }
