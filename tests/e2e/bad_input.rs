@@ -42,7 +42,7 @@ fn a_token_request_that_is_not_one_is_refused_in_the_words_of_rfc_6749() {
         raw(&anon, "POST", path, form, "a".repeat(70_000)).await.refused_oauth(413, "invalid_request");
         anon.form(path, &[client]).await.refused_oauth(400, "invalid_request");
         anon.form(path, &[client, ("grant_type", "refresh_token")]).await.refused_oauth(400, "invalid_request");
-        anon.form(path, &[client, ("grant_type", "authorization_code"), ("code", "x")]).await.refused_oauth(400, "unsupported_grant_type");
+        anon.form(path, &[client, ("grant_type", "authorization_code"), ("code", "x")]).await.refused_oauth(400, "unauthorized_client");
         let password = [client, ("grant_type", "password"), ("username", "alice"), ("password", PASSWORD)];
         let answer = anon.form(path, &password).await.refused_oauth(400, "unsupported_grant_type");
         assert!(!answer.text.contains(PASSWORD));

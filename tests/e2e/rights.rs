@@ -81,6 +81,15 @@ const KNOWN: &[Row] = &[
     row("GET", "/admin/v1/tenants/{slug}/users/{user}/sessions", TenantAdmin, Body::None),
     row("DELETE", "/admin/v1/tenants/{slug}/users/{user}/sessions", TenantAdmin, Body::None),
     row("DELETE", "/admin/v1/tenants/{slug}/users/{user}/sessions/{session}", TenantAdmin, Body::None),
+    row("GET", "/admin/v1/tenants/{slug}/clients", TenantAdmin, Body::None),
+    row("POST", "/admin/v1/tenants/{slug}/clients", TenantAdmin, Body::Json(r#"{"grant_types":["client_credentials"]}"#)),
+    row("GET", "/admin/v1/tenants/{slug}/clients/{client}", TenantAdmin, Body::None),
+    row("PUT", "/admin/v1/tenants/{slug}/clients/{client}", TenantAdmin, Body::Json(r#"{"grant_types":["client_credentials"]}"#)),
+    row("DELETE", "/admin/v1/tenants/{slug}/clients/{client}", TenantAdmin, Body::None),
+    row("POST", "/admin/v1/tenants/{slug}/clients/{client}/disable", TenantAdmin, Body::None),
+    row("POST", "/admin/v1/tenants/{slug}/clients/{client}/enable", TenantAdmin, Body::None),
+    row("POST", "/admin/v1/tenants/{slug}/clients/{client}/secrets", TenantAdmin, Body::Json("{}")),
+    row("DELETE", "/admin/v1/tenants/{slug}/clients/{client}/secrets/{secret}", TenantAdmin, Body::None),
     row("GET", "/admin/v1/tenants/{slug}/keys", TenantAdmin, Body::None),
     row("POST", "/admin/v1/tenants/{slug}/keys/rotate", TenantAdmin, Body::Json("{}")),
     row("POST", "/admin/v1/tenants/{slug}/keys/plan", TenantAdmin, Body::Json(r#"{"action":"rotate"}"#)),
@@ -93,11 +102,14 @@ const KNOWN: &[Row] = &[
 ];
 
 /// What the addresses name: real things, so that a missing check would be seen.
+#[derive(Clone, Copy)]
 struct Targets<'a> {
     slug: &'a str,
     user: &'a str,
     session: &'a str,
     kid: &'a str,
+    client: &'a str,
+    secret: &'a str,
 }
 
 impl Row {
@@ -106,8 +118,15 @@ impl Row {
     }
 
     fn request(&self, world: &World, token: Option<&str>, at: &Targets<'_>) -> RequestBuilder {
-        let path =
-            self.path.replace("{slug}", at.slug).replace("{user}", at.user).replace("{session}", at.session).replace("{kid}", at.kid);
+        let named = [
+            ("{slug}", at.slug),
+            ("{user}", at.user),
+            ("{session}", at.session),
+            ("{kid}", at.kid),
+            ("{client}", at.client),
+            ("{secret}", at.secret),
+        ];
+        let path = named.into_iter().fold(self.path.to_owned(), |path, (segment, name)| path.replace(segment, name));
         token.map_or_else(|| world.anon(), |token| world.bearing(token)).request(self.method, &path)
     }
 
@@ -138,6 +157,13 @@ async fn session_of(world: &World, slug: &str, who: &SignedIn) -> String {
     world.bearing(&who.access_token).get(&format!("/t/{slug}/me")).await.is(200).word("session_id")
 }
 
+/// Registers a client; answers its id and that of its secret.
+async fn client(world: &World, slug: &str) -> (String, String) {
+    let form = json!({ "grant_types": ["client_credentials"] });
+    let made = world.platform_admin().post(&format!("/admin/v1/tenants/{slug}/clients"), form).await.is(201);
+    (made.word("client_id"), made.json()["secrets"][0]["id"].as_str().expect("an id").to_owned())
+}
+
 async fn signing_kid(world: &World, slug: &str) -> String {
     world.platform_admin().get(&format!("/admin/v1/tenants/{slug}/keys")).await.is(200).word("signing_kid")
 }
@@ -160,7 +186,8 @@ fn nothing_but_a_living_token_opens_a_guarded_route() {
         let admin = world.tenant_admin("acme").await;
         let session = session_of(world, "acme", &admin).await;
         let kid = signing_kid(world, "acme").await;
-        let at = Targets { slug: "acme", user: &admin.user, session: &session, kid: &kid };
+        let (client, secret) = client(world, "acme").await;
+        let at = Targets { slug: "acme", user: &admin.user, session: &session, kid: &kid, client: &client, secret: &secret };
         let old_platform = world.platform_token(Ttl::minutes(5)).await;
         let unsigned = admin.access_token.rsplit_once('.').expect("a JWT").0.to_owned() + ".";
         world.clock.forward(1_000);
@@ -181,7 +208,7 @@ fn a_body_larger_than_any_is_refused_for_lack_of_rights_first() {
     in_world(async |world| {
         world.tenant("acme").await;
         let alice = world.alice("acme").await;
-        let at = Targets { slug: "acme", user: &alice.user, session: NO_ID, kid: NO_KID };
+        let at = Targets { slug: "acme", user: &alice.user, session: NO_ID, kid: NO_KID, client: NO_ID, secret: NO_ID };
         let big = "a".repeat(70_000);
         for row in KNOWN.iter().filter(|row| row.needs_a_token()) {
             let send = |token| sent(row.request(world, token, &at).header("content-type", "application/json").body(big.clone()));
@@ -203,9 +230,10 @@ fn a_user_without_a_role_administers_and_introspects_nothing() {
         let alice = world.alice("acme").await;
         let session = session_of(world, "acme", &admin).await;
         let kid = signing_kid(world, "acme").await;
+        let (client, secret) = client(world, "acme").await;
         // Not even about herself.
         for user in [&admin.user, &alice.user] {
-            let at = Targets { slug: "acme", user, session: &session, kid: &kid };
+            let at = Targets { slug: "acme", user, session: &session, kid: &kid, client: &client, secret: &secret };
             for row in KNOWN {
                 match row.guard {
                     TenantAdmin => {
@@ -236,8 +264,9 @@ fn a_tenants_administrator_cannot_tell_another_tenant_from_a_missing_one() {
         let alice = world.alice("acme").await;
         let session = session_of(world, "acme", &alice).await;
         let kid = signing_kid(world, "acme").await;
-        let there = Targets { slug: "acme", user: &alice.user, session: &session, kid: &kid };
-        let nowhere = Targets { slug: "nowhere", user: &alice.user, session: &session, kid: &kid };
+        let (client, secret) = client(world, "acme").await;
+        let there = Targets { slug: "acme", user: &alice.user, session: &session, kid: &kid, client: &client, secret: &secret };
+        let nowhere = Targets { slug: "nowhere", ..there };
         for row in KNOWN.iter().filter(|row| row.guard == TenantAdmin) {
             let foreign = row.tried_with_any_body(world, Some(&intruder.access_token), &there).await.refused(404, "not_found");
             let missing = row.tried_with_any_body(world, Some(&intruder.access_token), &nowhere).await.refused(404, "not_found");
@@ -255,7 +284,7 @@ fn a_tenants_administrator_is_nobody_to_the_platform() {
     in_world(async |world| {
         world.tenant("acme").await;
         let admin = world.tenant_admin("acme").await;
-        let at = Targets { slug: "acme", user: &admin.user, session: NO_ID, kid: NO_KID };
+        let at = Targets { slug: "acme", user: &admin.user, session: NO_ID, kid: NO_KID, client: NO_ID, secret: NO_ID };
         for row in KNOWN.iter().filter(|row| row.guard == PlatformAdmin) {
             row.tried_with_any_body(world, Some(&admin.access_token), &at).await.refused(401, "invalid_token");
         }
@@ -274,9 +303,11 @@ fn ids_of_another_tenant_name_nothing_under_ones_own() {
         let foreigner = world.alice("globex").await;
         let session = session_of(world, "globex", &foreigner).await;
         let kid = signing_kid(world, "globex").await;
-        let foreign = Targets { slug: "acme", user: &foreigner.user, session: &session, kid: &kid };
-        let missing = Targets { slug: "acme", user: NO_ID, session: NO_ID, kid: NO_KID };
-        let names_something = |row: &&Row| ["{user}", "{session}", "{kid}"].iter().any(|part| row.path.contains(part));
+        let (client, secret) = client(world, "globex").await;
+        let foreign = Targets { slug: "acme", user: &foreigner.user, session: &session, kid: &kid, client: &client, secret: &secret };
+        let missing = Targets { slug: "acme", user: NO_ID, session: NO_ID, kid: NO_KID, client: NO_ID, secret: NO_ID };
+        let names_something =
+            |row: &&Row| ["{user}", "{session}", "{kid}", "{client}", "{secret}"].iter().any(|part| row.path.contains(part));
         for row in KNOWN.iter().filter(names_something) {
             let one = row.tried(world, Some(&admin.access_token), &foreign).await.refused(404, "not_found");
             let other = row.tried(world, Some(&admin.access_token), &missing).await.refused(404, "not_found");

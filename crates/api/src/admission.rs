@@ -12,13 +12,17 @@ use actix_web::http::header::{AUTHORIZATION, HeaderMap};
 use actix_web::middleware::Next;
 use actix_web::{Error, FromRequest, HttpMessage, HttpRequest, web};
 use app::access::{self, Admin, SignedIn};
+use app::clients::authenticate::{ClientDenied, authenticate};
 use app::fault::Fault;
 use app::tenants;
+use domain::client::Client;
 use domain::scope::Scope;
 use domain::tenant::Tenant;
 
 use crate::error::Refusal;
 use crate::error::problem::Problem;
+use crate::extract::origin::From;
+use crate::oauth::client_auth;
 use crate::router::Guard;
 use crate::state::ApiState;
 
@@ -40,6 +44,8 @@ pub(crate) struct UserOf {
 /// Somebody who may introspect tokens of the tenant of the address.
 pub(crate) struct IntrospectorOf {
     pub tenant: Arc<Tenant>,
+    /// `None` for one who may look at all tokens; a client looks at its own.
+    pub client: Option<Client>,
 }
 
 /// Lets a request through to its handler, or answers it.
@@ -66,8 +72,18 @@ async fn admitted(guard: Guard, request: &ServiceRequest) -> Result<(), Refusal>
         }
         Guard::Introspector => {
             let tenant = tenants::resolve(ctx, slug).await?;
-            access::introspector(ctx, &tenant, token).await?;
-            request.extensions_mut().insert(IntrospectorOf { tenant });
+            let client = match client_auth::basic(request.request()) {
+                Ok(Some(presented)) => {
+                    let origin = From::of(request.request()).0;
+                    Some(authenticate(ctx, &tenant, presented, &origin).await.map_err(|denied| Refusal::Client(denied, ctx.now()))?)
+                }
+                Ok(None) => {
+                    access::introspector(ctx, &tenant, token).await?;
+                    None
+                }
+                Err(_) => return Err(Refusal::Client(ClientDenied::NotAuthenticated, ctx.now())),
+            };
+            request.extensions_mut().insert(IntrospectorOf { tenant, client });
         }
         Guard::TenantAdmin => {
             let (admin, tenant) = access::admin_of(ctx, slug, token).await?;
@@ -82,7 +98,7 @@ async fn admitted(guard: Guard, request: &ServiceRequest) -> Result<(), Refusal>
 }
 
 /// The bearer token (RFC 6750, 2.1), when there is exactly one `Authorization: Bearer …`. It is never taken from anywhere else.
-fn bearer_token(headers: &HeaderMap) -> Option<&str> {
+pub(crate) fn bearer_token(headers: &HeaderMap) -> Option<&str> {
     let mut values = headers.get_all(AUTHORIZATION);
     let (Some(value), None) = (values.next(), values.next()) else { return None };
     let (scheme, token) = value.to_str().ok()?.split_once(' ')?;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use actix_web::{HttpResponse, ResponseError, Route, guard, middleware, web};
 
-use crate::admin::{events, foresight, keys, tenants, users};
+use crate::admin::{clients, events, foresight, keys, tenants, users};
 use crate::admission::admit;
 use crate::connection::moving;
 use crate::description;
@@ -14,7 +14,9 @@ use crate::error::problem::Problem;
 use crate::extract::json;
 use crate::health;
 use crate::limits::limited;
-use crate::oauth::{discovery, introspect, jwks, key_log, login, logout, me, revoke, token};
+use crate::oauth::{
+    authorize, discovery, end_session, introspect, jwks, key_log, login, logout, me, pages, revoke, token, userinfo,
+};
 use crate::observe::observe;
 use crate::state::ApiState;
 
@@ -64,6 +66,22 @@ fn routes() -> Vec<Entry> {
         ("/.well-known/installation-jwks.json", vec![("GET", Public, web::to(jwks::installation))]),
         ("/t/{slug}/login", vec![("POST", ByCredential, web::to(login::post))]),
         ("/t/{slug}/logout", vec![("POST", ByCredential, web::to(logout::post))]),
+        ("/t/{slug}/oauth/authorize", vec![
+            ("GET", Public, web::to(authorize::get)),
+            ("POST", Public, web::to(authorize::post)),
+        ]),
+        ("/t/{slug}/interaction/{request}", vec![("GET", ByCredential, web::to(authorize::look))]),
+        ("/t/{slug}/interaction/{request}/login", vec![("POST", ByCredential, web::to(authorize::login))]),
+        ("/t/{slug}/interaction/{request}/consent", vec![("POST", ByCredential, web::to(authorize::consent))]),
+        ("/t/{slug}/assets/{file}", vec![("GET", Public, web::to(pages::asset))]),
+        ("/t/{slug}/oauth/end_session", vec![
+            ("GET", ByCredential, web::to(end_session::get)),
+            ("POST", ByCredential, web::to(end_session::post)),
+        ]),
+        ("/t/{slug}/oauth/userinfo", vec![
+            ("GET", ByCredential, web::to(userinfo::get)),
+            ("POST", ByCredential, web::to(userinfo::post)),
+        ]),
         ("/t/{slug}/oauth/token", vec![("POST", ByCredential, web::to(token::post))]),
         ("/t/{slug}/oauth/revoke", vec![("POST", ByCredential, web::to(revoke::post))]),
         ("/t/{slug}/oauth/introspect", vec![("POST", Introspector, web::to(introspect::post))]),
@@ -101,6 +119,19 @@ fn routes() -> Vec<Entry> {
             ("DELETE", TenantAdmin, web::to(users::end_sessions)),
         ]),
         ("/admin/v1/tenants/{slug}/users/{user}/sessions/{session}", vec![("DELETE", TenantAdmin, web::to(users::end_session))]),
+        ("/admin/v1/tenants/{slug}/clients", vec![
+            ("GET", TenantAdmin, web::to(clients::list)),
+            ("POST", TenantAdmin, web::to(clients::create)),
+        ]),
+        ("/admin/v1/tenants/{slug}/clients/{client}", vec![
+            ("GET", TenantAdmin, web::to(clients::get)),
+            ("PUT", TenantAdmin, web::to(clients::replace)),
+            ("DELETE", TenantAdmin, web::to(clients::delete)),
+        ]),
+        ("/admin/v1/tenants/{slug}/clients/{client}/disable", vec![("POST", TenantAdmin, web::to(clients::disable))]),
+        ("/admin/v1/tenants/{slug}/clients/{client}/enable", vec![("POST", TenantAdmin, web::to(clients::enable))]),
+        ("/admin/v1/tenants/{slug}/clients/{client}/secrets", vec![("POST", TenantAdmin, web::to(clients::add_secret))]),
+        ("/admin/v1/tenants/{slug}/clients/{client}/secrets/{secret}", vec![("DELETE", TenantAdmin, web::to(clients::remove_secret))]),
         ("/admin/v1/tenants/{slug}/keys", vec![("GET", TenantAdmin, web::to(keys::get))]),
         ("/admin/v1/tenants/{slug}/keys/rotate", vec![("POST", TenantAdmin, web::to(keys::rotate))]),
         ("/admin/v1/tenants/{slug}/keys/plan", vec![("POST", TenantAdmin, web::to(foresight::plan))]),

@@ -12,6 +12,7 @@ use domain::tenant::Tenant;
 use domain::text::Role;
 use domain::time::{Timestamp, Ttl};
 use domain::token::claims::AccessClaims;
+use domain::token::family::RefreshFamily;
 use domain::user::User;
 use serde::{Deserialize, Serialize};
 use subtle::ConstantTimeEq;
@@ -48,6 +49,7 @@ impl<E: Into<Fault>> From<E> for AccessDenied {
 #[derive(Debug)]
 pub struct SignedIn {
     pub user: User,
+    pub session: RefreshFamily,
     pub claims: AccessClaims,
 }
 
@@ -57,12 +59,11 @@ pub struct SignedIn {
 /// See [`AccessDenied`].
 pub async fn signed_in(ctx: &Ctx, tenant: &Tenant, token: Option<&str>, needed: &'static str) -> Result<SignedIn, AccessDenied> {
     let token = token.ok_or(AccessDenied::NoToken)?;
-    let claims = living_access(ctx, tenant, token).await?.ok_or(AccessDenied::InvalidToken)?;
-    if !claims.scope.contains(needed) {
+    let living = living_access(ctx, tenant, token).await?.ok_or(AccessDenied::InvalidToken)?;
+    let Some((user, session)) = living.session.filter(|_| living.claims.scope.contains(needed)) else {
         return Err(AccessDenied::InsufficientScope { needed });
-    }
-    let user = ctx.store.begin_read(tenant.id).await?.user_by_id(claims.sub).await?.ok_or(AccessDenied::InvalidToken)?;
-    Ok(SignedIn { user, claims })
+    };
+    Ok(SignedIn { user, session, claims: living.claims })
 }
 
 /// Who administers.

@@ -4,6 +4,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use domain::audit::{Actor, AuditEvent, AuditRecord};
+use domain::handle::{Handle, HandleKind};
 use domain::ids::{EventId, TenantId};
 use domain::time::Timestamp;
 
@@ -43,6 +44,13 @@ impl Ctx {
         let mut bytes = [0; 10];
         self.entropy.fill(&mut bytes);
         bytes
+    }
+
+    /// A new handle of this kind: 256 random bits.
+    pub fn handle(&self, kind: HandleKind) -> Handle {
+        let mut bits = [0; 32];
+        self.entropy.fill(&mut bits);
+        Handle::new(kind, bits)
     }
 
     /// An audit record of something that happened now.

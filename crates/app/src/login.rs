@@ -3,13 +3,16 @@
 //! Invariant: an unknown name and a wrong password take the same steps, cost the same computing and say the same words; and
 //! no transaction is open while a password is hashed.
 
+use std::sync::Arc;
+
 use domain::audit::{Actor, AuditEvent, LoginFailure};
-use domain::client::ClientId;
+use domain::client::{Client, ClientId};
 use domain::guess::GuessScope;
 use domain::ids::{FamilyId, UserId};
 use domain::password::Password;
 use domain::scope::Scope;
 use domain::secret::Secret;
+use domain::sso::SignOn;
 use domain::tenant::Tenant;
 use domain::text::{LoginName, Role};
 use domain::time::{Timestamp, Ttl};
@@ -66,7 +69,17 @@ struct Counters {
     seen_at: Option<Timestamp>,
 }
 
-/// Logs a user in.
+/// A user who has proved who they are, in the transaction that says so. What follows from it is written before the commit.
+pub(crate) struct Proved {
+    pub tx: Box<dyn TenantTx>,
+    /// As it is now.
+    pub tenant: Tenant,
+    pub user: User,
+    pub signer: Arc<dyn TokenSigner>,
+    pub now: Timestamp,
+}
+
+/// Logs a user of the first-party application in.
 ///
 /// Two short transactions with one hash between them, on the pool. A success clears the account's counter.
 ///
@@ -74,11 +87,62 @@ struct Counters {
 /// See [`LoginDenied`].
 #[tracing::instrument(name = "app.login", skip_all)]
 pub async fn login(ctx: &Ctx, tenant: &Tenant, command: LoginCommand, origin: &Origin) -> Result<IssuedTokens, LoginDenied> {
+    let Proved { mut tx, tenant, user, signer, now } = prove(ctx, tenant, &command.name, &command.password, origin).await?;
+    let ring = tx.ring().await?.ok_or_else(|| Fault::Broken("the tenant has no key ring".to_owned()))?;
+    let scope = granted_scope(command.scope, &user);
+    let family = begin_family(ctx, &tenant, user.id, ClientId::first_party(), scope.clone(), command.binding, None, origin);
+    tx.family_insert(&family).await?;
+    let event = AuditEvent::LoginSucceeded { user_id: user.id, session_id: family.id };
+    tx.audit_append(&ctx.record(tenant.id, Actor::User { user_id: user.id }, origin, event)).await?;
+    tx.commit().await?;
+    // The ring may have moved on since the snapshot was made: sign with what the row says.
+    let signer = if signer.generation() >= ring.generation { signer } else { ctx.keys.signer(tenant.id, ring.generation).await? };
+    Ok(issue(ctx, &tenant, &Client::first_party(), &user, &family, scope, None, signer.as_ref(), now)?)
+}
+
+/// A session that begins now.
+#[expect(clippy::too_many_arguments, reason = "a row with few defaults")]
+pub(crate) fn begin_family(
+    ctx: &Ctx,
+    tenant: &Tenant,
+    user_id: UserId,
+    client_id: ClientId,
+    scope: Scope,
+    binding: Binding,
+    sign_on: Option<SignOn>,
+    origin: &Origin,
+) -> RefreshFamily {
+    let now = ctx.now();
+    let absolute_expires_at = now.plus(tenant.policy.refresh_absolute_ttl_seconds);
+    RefreshFamily {
+        id: FamilyId::new(now, ctx.id_entropy()),
+        user_id,
+        client_id,
+        scope,
+        binding,
+        auth_time: sign_on.as_ref().map_or(now, |sign_on| sign_on.authentication.at),
+        head: Head::first(now),
+        idle_expires_at: now.plus(tenant.policy.refresh_idle_ttl_seconds).min(absolute_expires_at),
+        absolute_expires_at,
+        revoked: None,
+        created_at: now,
+        sign_on,
+        user_agent: origin.user_agent_cut(),
+        source: origin.source.map(|address| address.to_string()),
+    }
+}
+
+/// Checks a name and a password: what every login with a password goes through, wherever it was typed.
+///
+/// # Errors
+/// See [`LoginDenied`].
+pub(crate) async fn prove(ctx: &Ctx, tenant: &Tenant, name: &str, password: &Password, origin: &Origin) -> Result<Proved, LoginDenied> {
     if !tenant.is_active() {
         return Err(LoginDenied::TenantSuspended);
     }
     let signer = ctx.keys.signer(tenant.id, 0).await?;
-    let name = command.name.parse::<LoginName>().ok();
+    let typed = name;
+    let name = typed.parse::<LoginName>().ok();
 
     let mut tx = ctx.store.begin(tenant.id).await?;
     let account = match &name {
@@ -86,12 +150,12 @@ pub async fn login(ctx: &Ctx, tenant: &Tenant, command: LoginCommand, origin: &O
         None => None,
     };
     let (user, phc) = account.map_or((None, None), |account| (Some(account.user), account.phc));
-    let counters = counters(tx.as_mut(), signer.as_ref(), user.as_ref(), name.as_ref(), &command.name, origin, ctx.now()).await?;
+    let counters = counters(tx.as_mut(), signer.as_ref(), user.as_ref(), name.as_ref(), typed, origin, ctx.now()).await?;
     count_attempt(tx.as_mut(), &counters, ctx.now()).await?;
     tx.commit().await?;
 
     let params = tenant.policy.argon2;
-    let entered = command.password.clone();
+    let entered = password.clone();
     let stored = phc.clone();
     let mut salt = [0; 16];
     ctx.entropy.fill(&mut salt);
@@ -116,7 +180,7 @@ pub async fn login(ctx: &Ctx, tenant: &Tenant, command: LoginCommand, origin: &O
         let reason = if user.is_some() { LoginFailure::WrongPassword } else { LoginFailure::UnknownUser };
         return Err(failed(ctx, tenant, user.as_ref().map(|user| user.id), reason, origin).await);
     };
-    open_session(ctx, tenant, user.id, phc, upgraded, &command, &counters, signer.as_ref(), origin).await
+    proved(ctx, tenant, user.id, phc, upgraded, &counters, signer, origin).await
 }
 
 async fn counters(
@@ -165,20 +229,19 @@ async fn failed(ctx: &Ctx, tenant: &Tenant, user_id: Option<UserId>, reason: Log
     }
 }
 
-/// Everything that was true before hashing is looked at again in the transaction that opens the session.
+/// Everything that was true before hashing is looked at again in the transaction that says so.
 #[tracing::instrument(name = "app.open_session", skip_all)]
 #[expect(clippy::too_many_arguments, reason = "the second half of one flow, split where the transaction begins")]
-async fn open_session(
+async fn proved(
     ctx: &Ctx,
     tenant: &Tenant,
     user_id: UserId,
     checked_phc: &Secret<String>,
     upgraded: Option<Secret<String>>,
-    command: &LoginCommand,
     counters: &Counters,
-    signer: &dyn TokenSigner,
+    signer: Arc<dyn TokenSigner>,
     origin: &Origin,
-) -> Result<IssuedTokens, LoginDenied> {
+) -> Result<Proved, LoginDenied> {
     let now = ctx.now();
     let mut tx = ctx.store.begin(tenant.id).await?;
     let Some(tenant) = tx.tenant().await?.filter(Tenant::is_active) else { return Err(LoginDenied::TenantSuspended) };
@@ -188,8 +251,6 @@ async fn open_session(
         drop(tx);
         return Err(failed(ctx, &tenant, Some(user_id), LoginFailure::UserDisabled, origin).await);
     };
-    let ring = tx.ring().await?.ok_or_else(|| Fault::Broken("the tenant has no key ring".to_owned()))?;
-
     tx.guess_counter_clear(counters.account.0, &counters.account.1).await?;
     // Only this attempt is forgiven: a place that guesses at many accounts is not cleared by owning one of them.
     tx.guess_forgive(counters.source.0, &counters.source.1).await?;
@@ -201,34 +262,7 @@ async fn open_session(
         let event = AuditEvent::PasswordRehashed { user_id: user.id };
         tx.audit_append(&ctx.record(tenant.id, Actor::System, origin, event)).await?;
     }
-    let absolute_expires_at = now.plus(tenant.policy.refresh_absolute_ttl_seconds);
-    let family = RefreshFamily {
-        id: FamilyId::new(now, ctx.id_entropy()),
-        user_id: user.id,
-        client_id: ClientId::first_party(),
-        scope: granted_scope(command.scope.clone(), &user),
-        binding: command.binding,
-        auth_time: now,
-        head: Head::first(now),
-        idle_expires_at: now.plus(tenant.policy.refresh_idle_ttl_seconds).min(absolute_expires_at),
-        absolute_expires_at,
-        revoked: None,
-        created_at: now,
-        user_agent: origin.user_agent_cut(),
-        source: origin.source.map(|address| address.to_string()),
-    };
-    tx.family_insert(&family).await?;
-    let event = AuditEvent::LoginSucceeded { user_id: user.id, session_id: family.id };
-    tx.audit_append(&ctx.record(tenant.id, Actor::User { user_id: user.id }, origin, event)).await?;
-    tx.commit().await?;
-
-    let scope = family.scope.clone();
-    if signer.generation() >= ring.generation {
-        return Ok(issue(ctx, &tenant, &user, &family, scope, signer, now)?);
-    }
-    // The ring has moved on since the snapshot was made: sign with what the row says.
-    let signer = ctx.keys.signer(tenant.id, ring.generation).await?;
-    Ok(issue(ctx, &tenant, &user, &family, scope, signer.as_ref(), now)?)
+    Ok(Proved { tx, tenant, user, signer, now })
 }
 
 /// What the first-party client gets of what it asked for: `account`, and `admin` for an administrator.

@@ -4,7 +4,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::ids::{EventId, FamilyId, TenantId, UserId};
+use crate::client::ClientId;
+use crate::ids::{ClientSecretId, EventId, FamilyId, SsoSessionId, TenantId, UserId};
 use crate::keys::ring::Kid;
 use crate::time::Timestamp;
 
@@ -29,6 +30,10 @@ pub enum Actor {
     Anonymous,
     User {
         user_id: UserId,
+    },
+    /// A client, for itself.
+    Client {
+        client_id: ClientId,
     },
     /// A user of the tenant with the role `claviger:admin`.
     TenantAdmin {
@@ -140,6 +145,68 @@ pub enum AuditEvent {
         /// Absent when a verifier is overdue, so that nobody can say.
         all_safe_from: Option<Timestamp>,
         took_micros: u64,
+    },
+
+    ClientCreated {
+        client_id: ClientId,
+    },
+    ClientChanged {
+        client_id: ClientId,
+    },
+    ClientDisabled {
+        client_id: ClientId,
+    },
+    ClientEnabled {
+        client_id: ClientId,
+    },
+    ClientDeleted {
+        client_id: ClientId,
+    },
+    ClientSecretCreated {
+        client_id: ClientId,
+        secret_id: ClientSecretId,
+    },
+    ClientSecretDeleted {
+        client_id: ClientId,
+        secret_id: ClientSecretId,
+    },
+    /// Somebody did not prove that they are this client. Written for clients that exist.
+    ClientNotAuthenticated {
+        client_id: ClientId,
+    },
+
+    /// A user logged in on the tenant's own pages.
+    SignedIn {
+        user_id: UserId,
+        sso_session_id: SsoSessionId,
+        client_id: ClientId,
+    },
+    SignedOut {
+        user_id: UserId,
+        sso_session_id: SsoSessionId,
+    },
+    ConsentGiven {
+        user_id: UserId,
+        client_id: ClientId,
+        scope: String,
+    },
+    ConsentDenied {
+        user_id: UserId,
+        client_id: ClientId,
+    },
+    CodeRedeemed {
+        user_id: UserId,
+        client_id: ClientId,
+        session_id: FamilyId,
+    },
+    CodeRefused {
+        client_id: ClientId,
+        reason: String,
+    },
+    /// An authorization code that had already been redeemed came back: the session that began with it was ended.
+    CodeReused {
+        client_id: ClientId,
+        session_id: FamilyId,
     },
 
     AccessDenied {

@@ -1,13 +1,272 @@
-//! OAuth clients. Until tenants register their own, one exists: the tenant's first-party application.
+//! OAuth clients of a tenant: the built-in first-party application, and those that are registered.
+//!
+//! What a client may do is its [`ClientSettings`], made by [`metadata`] alone; this file holds its life: secrets and status.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::text::BadText;
+use crate::handle::{Handle, HandleHash, HandleKind};
+use crate::ids::ClientSecretId;
+use crate::keys::ring::Alg;
+use crate::scope::Scope;
+use crate::text::{BadText, DisplayName};
+use crate::time::{Timestamp, Ttl};
+
+pub mod metadata;
+pub mod redirect_uri;
+
+use redirect_uri::{Reach, RedirectUri};
+
+/// One registered client.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Client {
+    pub id: ClientId,
+    pub settings: ClientSettings,
+    /// At most [`Client::MOST_SECRETS`] of them live at once, so that one can be replaced while the other is in use.
+    pub secrets: Vec<ClientSecret>,
+    pub status: ClientStatus,
+    pub created_at: Timestamp,
+    pub updated_at: Timestamp,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ClientStatus {
+    Active,
+    Disabled { at: Timestamp },
+}
+
+/// A secret as it is kept.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ClientSecret {
+    pub id: ClientSecretId,
+    pub hash: HandleHash,
+    pub created_at: Timestamp,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires_at: Option<Timestamp>,
+}
+
+impl ClientSecret {
+    pub fn is_live(&self, now: Timestamp) -> bool {
+        self.expires_at.is_none_or(|end| now < end)
+    }
+}
+
+/// A third secret was asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TooManySecrets;
+
+impl Client {
+    pub const MOST_SECRETS: usize = 2;
+
+    /// The tenant's own application, which every tenant has: it hands over names and passwords at `/login`, and refreshes.
+    pub fn first_party() -> Self {
+        let settings = ClientSettings {
+            client_name: None,
+            application_type: ApplicationType::Web,
+            redirect_uris: Vec::new(),
+            post_logout_redirect_uris: Vec::new(),
+            grant_types: BTreeSet::from([GrantType::RefreshToken]),
+            response_types: BTreeSet::new(),
+            scope: Scope::default(),
+            token_endpoint_auth_method: AuthMethod::None,
+            subject_type: SubjectType::Public,
+            id_token_signed_response_alg: Alg::RS256,
+            default_max_age: None,
+            require_auth_time: false,
+            require_pushed_authorization_requests: false,
+            require_pkce: true,
+            consent: ConsentPolicy::FirstParty,
+            keys: None,
+            client_uri: None,
+            logo_uri: None,
+            policy_uri: None,
+            tos_uri: None,
+        };
+        let (id, status, at) = (ClientId::first_party(), ClientStatus::Active, Timestamp::EPOCH);
+        Self { id, settings, secrets: Vec::new(), status, created_at: at, updated_at: at }
+    }
+
+    pub const fn is_active(&self) -> bool {
+        matches!(self.status, ClientStatus::Active)
+    }
+
+    /// Adds a secret; expired ones make room.
+    ///
+    /// # Errors
+    /// When two are alive.
+    pub fn secret_add(&mut self, secret: ClientSecret, now: Timestamp) -> Result<(), TooManySecrets> {
+        self.secrets.retain(|known| known.is_live(now));
+        if self.secrets.len() >= Self::MOST_SECRETS {
+            return Err(TooManySecrets);
+        }
+        self.secrets.push(secret);
+        Ok(())
+    }
+
+    /// Whether `text` is one of its living secrets. Takes as long whatever is wrong with it.
+    pub fn is_secret(&self, text: &str, now: Timestamp) -> bool {
+        let hash = secret_hash(text);
+        // All of them, so that time does not tell which one it was.
+        self.secrets.iter().filter(|known| known.is_live(now)).fold(false, |found, known| found | (known.hash == hash))
+    }
+
+    /// Whether an answer that is sent to `redirect_uri` reaches this very client: because it has to prove itself afterwards, or
+    /// because the address is a site's (RFC 8252, 8.6).
+    pub fn is_sure_at(&self, redirect_uri: &str) -> bool {
+        let registered = self.settings.redirect_uris.iter().find(|known| known.is_meant_by(redirect_uri));
+        self.settings.token_endpoint_auth_method != AuthMethod::None || registered.is_some_and(|uri| uri.reach() == Reach::Https)
+    }
+}
+
+/// The hash that a secret of this text would be kept as. Text that is no secret of ours has one that nothing is kept as.
+pub fn secret_hash(text: &str) -> HandleHash {
+    Handle::parse(HandleKind::ClientSecret, text).unwrap_or_else(|| Handle::new(HandleKind::Browser, [0; 32])).hash()
+}
+
+/// What kind of program it is; follows from its settings.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ClientKind {
+    /// Runs on a server and keeps a secret.
+    Confidential,
+    /// Runs in a browser.
+    Public,
+    /// Installed on a device, and keeps no secret.
+    Native,
+    /// Acts for itself; no user is there.
+    Machine,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ApplicationType {
+    #[default]
+    Web,
+    Native,
+}
+
+/// How a client proves itself (RFC 7591, 2; OpenID Connect Core, 9).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AuthMethod {
+    None,
+    #[default]
+    ClientSecretBasic,
+    ClientSecretPost,
+}
+
+impl AuthMethod {
+    pub const ALL: [Self; 3] = [Self::ClientSecretBasic, Self::ClientSecretPost, Self::None];
+
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::ClientSecretBasic => "client_secret_basic",
+            Self::ClientSecretPost => "client_secret_post",
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum GrantType {
+    AuthorizationCode,
+    RefreshToken,
+    ClientCredentials,
+}
+
+impl GrantType {
+    pub const ALL: [Self; 3] = [Self::AuthorizationCode, Self::RefreshToken, Self::ClientCredentials];
+
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::AuthorizationCode => "authorization_code",
+            Self::RefreshToken => "refresh_token",
+            Self::ClientCredentials => "client_credentials",
+        }
+    }
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|grant| grant.name() == name)
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ResponseType {
+    Code,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SubjectType {
+    #[default]
+    Public,
+}
+
+/// Who decides what the client gets of a user.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ConsentPolicy {
+    /// The user is asked.
+    #[default]
+    ThirdParty,
+    /// The tenant has decided: the client is its own.
+    FirstParty,
+}
+
+/// Where a client's public keys are (RFC 7591, 2): here, or at an address of its own.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ClientKeys {
+    Jwks(serde_json::Value),
+    JwksUri(String),
+}
+
+/// What a client may do and how it wants to be spoken to, with the names of RFC 7591 and OpenID Connect Registration. Every value of
+/// this type has passed [`metadata::ClientMetadata::validated`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ClientSettings {
+    pub client_name: Option<DisplayName>,
+    pub application_type: ApplicationType,
+    pub redirect_uris: Vec<RedirectUri>,
+    pub post_logout_redirect_uris: Vec<RedirectUri>,
+    pub grant_types: BTreeSet<GrantType>,
+    pub response_types: BTreeSet<ResponseType>,
+    pub scope: Scope,
+    pub token_endpoint_auth_method: AuthMethod,
+    pub subject_type: SubjectType,
+    pub id_token_signed_response_alg: Alg,
+    pub default_max_age: Option<Ttl>,
+    pub require_auth_time: bool,
+    pub require_pushed_authorization_requests: bool,
+    pub require_pkce: bool,
+    pub consent: ConsentPolicy,
+    pub keys: Option<ClientKeys>,
+    pub client_uri: Option<String>,
+    pub logo_uri: Option<String>,
+    pub policy_uri: Option<String>,
+    pub tos_uri: Option<String>,
+}
+
+impl ClientSettings {
+    pub fn kind(&self) -> ClientKind {
+        match (self.token_endpoint_auth_method, self.application_type) {
+            (AuthMethod::None, ApplicationType::Native) => ClientKind::Native,
+            (AuthMethod::None, ApplicationType::Web) => ClientKind::Public,
+            _ if !self.grant_types.contains(&GrantType::AuthorizationCode) => ClientKind::Machine,
+            _ => ClientKind::Confidential,
+        }
+    }
+
+    pub fn may_use(&self, grant: GrantType) -> bool {
+        self.grant_types.contains(&grant)
+    }
+}
 
 /// A `client_id` (RFC 6749, 2.2): 1 to 128 printable ASCII characters.
-#[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct ClientId(String);
 

@@ -17,6 +17,8 @@ pub enum GuessScope {
     AccountFromKnownSource,
     /// Attempts from one place at any account of the tenant.
     Source,
+    /// Wrong secrets of one client from one place. The right one is never counted, so nobody makes its owner wait.
+    ClientSecret,
 }
 
 impl GuessScope {
@@ -26,13 +28,14 @@ impl GuessScope {
             Self::AccountFromElsewhere => "account",
             Self::AccountFromKnownSource => "known",
             Self::Source => "source",
+            Self::ClientSecret => "client",
         }
     }
 
     /// Attempts in a row that cost nothing but the attempt.
     const fn free(self) -> u32 {
         match self {
-            Self::AccountFromElsewhere | Self::AccountFromKnownSource => 10,
+            Self::AccountFromElsewhere | Self::AccountFromKnownSource | Self::ClientSecret => 10,
             // An address can be an office or a mobile carrier.
             Self::Source => 50,
         }
@@ -42,7 +45,7 @@ impl GuessScope {
     const fn last(self) -> Option<u32> {
         match self {
             Self::AccountFromElsewhere | Self::AccountFromKnownSource => Some(100),
-            Self::Source => None,
+            Self::Source | Self::ClientSecret => None,
         }
     }
 }

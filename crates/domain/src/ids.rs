@@ -134,6 +134,21 @@ id!(
     "ses"
 );
 id!(
+    /// Names one of a client's secrets: `sec_…`.
+    ClientSecretId,
+    "sec"
+);
+id!(
+    /// Names a registered client, and is its `client_id`: `cli_…`.
+    RegisteredClientId,
+    "cli"
+);
+id!(
+    /// Names a user's session with the tenant's own pages: `sso_…`.
+    SsoSessionId,
+    "sso"
+);
+id!(
     /// Names one access token: its `jti`, `tok_…`.
     TokenId,
     "tok"

@@ -8,13 +8,19 @@
 //! entropy come in as arguments, so every decision can be replayed by a test or a model.
 
 pub mod audit;
+pub mod authorize;
 pub mod client;
+pub mod consent;
 pub mod guess;
+pub mod handle;
 pub mod ids;
+pub mod interaction;
 pub mod keys;
+pub mod openid;
 pub mod password;
 pub mod scope;
 pub mod secret;
+pub mod sso;
 pub mod tenant;
 pub mod text;
 pub mod time;

@@ -18,9 +18,28 @@ impl Scope {
     /// Lets a token of a user with the role `claviger:admin` use the admin API of its tenant.
     pub const ADMIN: &'static str = "admin";
 
+    /// Makes a request one of OpenID Connect.
+    pub const OPENID: &'static str = "openid";
+    /// Asks for a refresh token beyond the presence of the user (OpenID Connect Core, 11).
+    pub const OFFLINE_ACCESS: &'static str = "offline_access";
+    /// The scopes of OpenID Connect, which every tenant knows.
+    pub const OF_OPENID: [&'static str; 6] = [Self::OPENID, "profile", "email", "address", "phone", Self::OFFLINE_ACCESS];
+
     /// What a login gets that asks for nothing.
     pub fn default_grant() -> Self {
         Self(BTreeSet::from([Self::ACCOUNT.to_owned()]))
+    }
+
+    /// Its tokens, in alphabetical order.
+    pub fn iter(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(String::as_str)
+    }
+
+    /// What either of them holds.
+    #[must_use]
+    pub fn with(mut self, other: &Self) -> Self {
+        self.0.extend(other.0.iter().cloned());
+        self
     }
 
     pub fn contains(&self, token: &str) -> bool {

@@ -70,6 +70,12 @@ impl User {
         }
     }
 
+    /// What the user is called on pages: the username, else the address.
+    pub fn display_name(&self) -> String {
+        let email = || self.names.email().map(ToString::to_string);
+        self.names.username().map(ToString::to_string).or_else(email).unwrap_or_default()
+    }
+
     /// Words an attacker who knows the user would try as a password.
     pub fn context_words(&self) -> Vec<String> {
         let mut words = Vec::new();

@@ -60,6 +60,7 @@ impl Protocol {
             absolute_expires_at: opened_at.plus(Ttl::days(90)),
             revoked: None,
             created_at: opened_at,
+            sign_on: None,
             user_agent: None,
             source: None,
         };

@@ -12,7 +12,7 @@ use domain::keys::plan::{Intent, plan};
 use domain::keys::policy::RotationPolicy;
 use domain::scope::Scope;
 use domain::time::Timestamp;
-use domain::token::claims::{AccessClaims, Audience};
+use domain::token::claims::{AccessClaims, Audience, Subject};
 
 use crate::actors::tenant_keys::{read_sealed, ring_change};
 use crate::keygen::generate;
@@ -79,7 +79,7 @@ fn claims(node: &Node, now: Timestamp) -> AccessClaims {
     let seconds = now.as_seconds();
     AccessClaims {
         iss: ISSUER.to_owned(),
-        sub: UserId::new(now, chance()),
+        sub: Subject::User(UserId::new(now, chance())),
         aud: Audience::One(ISSUER.to_owned()),
         exp: seconds + 60,
         iat: seconds,
@@ -87,8 +87,10 @@ fn claims(node: &Node, now: Timestamp) -> AccessClaims {
         jti: TokenId::new(now, chance()),
         client_id: ClientId::first_party(),
         scope: Scope::default_grant(),
-        auth_time: seconds,
-        sid: FamilyId::new(now, chance()),
+        auth_time: Some(seconds),
+        sid: Some(FamilyId::new(now, chance())),
+        acr: None,
+        amr: None,
         roles: None,
         username: None,
         email: None,

@@ -16,16 +16,19 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use domain::ids::{FamilyId, TenantId};
 use domain::keys::ring::{Alg, KeyRing, Kid};
+use domain::openid::{ID_TOKEN_TYPE, IdClaims};
 use domain::time::Timestamp;
 use domain::token::claims::{ACCESS_TOKEN_TYPE, AccessClaims};
 use domain::token::family::Generation;
 use domain::token::refresh_token;
+use serde::Serialize;
 
 use crate::seal::{DataKey, SecretName};
 
-/// One signing key, parsed, with its JWS header ready.
+/// One signing key, parsed, with its JWS headers ready: for access tokens and for ID tokens.
 struct KeySigner {
-    header: String,
+    access_header: String,
+    id_header: String,
     key: PrivateKey,
 }
 
@@ -46,16 +49,16 @@ impl KeySigner {
             Alg::PS256 => PrivateKey::Rsa(RsaKeyPair::from_der(private).map_err(unreadable)?, &RSA_PSS_SHA256),
         };
         // None of the three values needs escaping.
-        let header = format!(r#"{{"typ":"{ACCESS_TOKEN_TYPE}","alg":"{alg}","kid":"{kid}"}}"#);
-        Ok(Self { header: URL_SAFE_NO_PAD.encode(header), key })
+        let header = |typ| URL_SAFE_NO_PAD.encode(format!(r#"{{"typ":"{typ}","alg":"{alg}","kid":"{kid}"}}"#));
+        Ok(Self { access_header: header(ACCESS_TOKEN_TYPE), id_header: header(ID_TOKEN_TYPE), key })
     }
 
     /// JWS compact serialisation (RFC 7515, 7.1).
-    fn sign(&self, claims: &AccessClaims) -> Result<String, KeyFault> {
+    fn sign(&self, header: &str, claims: &impl Serialize) -> Result<String, KeyFault> {
         let failed = || KeyFault::Unavailable("a token could not be signed".to_owned());
         let claims = serde_json::to_vec(claims).map_err(|_| failed())?;
-        let mut token = String::with_capacity(self.header.len() + claims.len() * 4 / 3 + 360);
-        token.push_str(&self.header);
+        let mut token = String::with_capacity(header.len() + claims.len() * 4 / 3 + 360);
+        token.push_str(header);
         token.push('.');
         URL_SAFE_NO_PAD.encode_string(&claims, &mut token);
         let signature = self.key.sign(token.as_bytes()).ok_or_else(failed)?;
@@ -155,7 +158,15 @@ impl TokenSigner for TenantSigner {
         let key = self.ring.signer_at(now).ok_or(KeyFault::NoSigner)?;
         let signer = self.signers.get(&key.kid).ok_or(KeyFault::NoSigner)?;
         claims.cap_life(key.token_ttl_cap_seconds);
-        signer.sign(claims)
+        signer.sign(&signer.access_header, claims)
+    }
+
+    fn sign_id(&self, claims: &mut IdClaims, alg: Alg, access_token: &str, now: Timestamp) -> Result<String, KeyFault> {
+        let key = self.ring.newest_signer_of(alg, now).or_else(|| self.ring.signer_at(now)).ok_or(KeyFault::NoSigner)?;
+        let signer = self.signers.get(&key.kid).ok_or(KeyFault::NoSigner)?;
+        claims.cap_life(key.token_ttl_cap_seconds);
+        claims.bind(key.alg, access_token);
+        signer.sign(&signer.id_header, claims)
     }
 
     fn mint_refresh(&self, family: FamilyId, generation: Generation) -> String {
@@ -221,7 +232,7 @@ mod tests {
             validation.set_issuer(&[ISSUER]);
             validation.validate_exp = false;
             let said = jsonwebtoken::decode::<Said>(&token, &jsonwebtoken::DecodingKey::from_jwk(jwk).unwrap(), &validation).unwrap();
-            assert_eq!(said.claims.sub, claims.sub.to_string());
+            assert_eq!(said.claims.sub, String::from(claims.sub.clone()));
         }
     }
 

@@ -9,9 +9,11 @@ use app::ports::keys::{KeyFault, TokenRefused, TokenVerifier};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use domain::keys::ring::{Alg, KeyRing, PublicJwk};
+use domain::openid::{ID_TOKEN_TYPE, IdClaims};
 use domain::time::{Timestamp, Ttl};
 use domain::token::claims::{ACCESS_TOKEN_TYPE, AccessClaims};
 use jsonwebtoken::{Algorithm, DecodingKey, Validation};
+use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 /// The longest token that is looked at, in bytes.
@@ -44,13 +46,26 @@ impl RingVerifier {
     }
 
     fn check(&self, token: &str, issuer: &str, now: Timestamp) -> Option<AccessClaims> {
+        let claims: AccessClaims = self.open(token, is_access_token_type, |validation| {
+            validation.set_required_spec_claims(&["exp", "nbf", "iss", "aud"]);
+            validation.set_issuer(&[issuer]);
+            validation.set_audience(&[issuer]);
+        })?;
+        let at = Timestamp::from_seconds;
+        let is_alive = now < at(claims.exp).plus(self.leeway);
+        let has_begun = at(claims.nbf.max(claims.iat)) <= now.plus(self.leeway);
+        (claims.iss == issuer && claims.aud.contains(issuer) && is_alive && has_begun).then_some(claims)
+    }
+
+    /// The claims of a token that one of the keys has signed, if its header is one of this type. Times are left to the caller.
+    fn open<T: DeserializeOwned>(&self, token: &str, is_type: fn(&str) -> bool, demand: impl FnOnce(&mut Validation)) -> Option<T> {
         if token.len() > LONGEST {
             return None;
         }
         let (header, _) = token.split_once('.')?;
         let header: Map<String, Value> = serde_json::from_slice(&URL_SAFE_NO_PAD.decode(header).ok()?).ok()?;
         let text = |name: &str| header.get(name).and_then(Value::as_str);
-        if REFUSED_HEADERS.iter().any(|name| header.contains_key(*name)) || !is_access_token_type(text("typ")?) {
+        if REFUSED_HEADERS.iter().any(|name| header.contains_key(*name)) || !is_type(text("typ")?) {
             return None;
         }
         let (alg, key) = self.keys.get(text("kid")?)?;
@@ -59,24 +74,31 @@ impl RingVerifier {
         }
 
         let mut validation = Validation::new(*alg);
-        validation.set_required_spec_claims(&["exp", "nbf", "iss", "aud"]);
-        validation.set_issuer(&[issuer]);
-        validation.set_audience(&[issuer]);
-        // The library asks the system's clock; the times are checked below, by the caller's.
+        demand(&mut validation);
+        // The library asks the system's clock; the times are checked by the caller's.
         validation.validate_exp = false;
         validation.validate_nbf = false;
-        let claims = jsonwebtoken::decode::<AccessClaims>(token, key, &validation).ok()?.claims;
-
-        let at = Timestamp::from_seconds;
-        let is_alive = now < at(claims.exp).plus(self.leeway);
-        let has_begun = at(claims.nbf.max(claims.iat)) <= now.plus(self.leeway);
-        (claims.iss == issuer && claims.aud.contains(issuer) && is_alive && has_begun).then_some(claims)
+        Some(jsonwebtoken::decode::<T>(token, key, &validation).ok()?.claims)
     }
 }
 
 impl TokenVerifier for RingVerifier {
     fn verify(&self, token: &str, issuer: &str, now: Timestamp) -> Result<AccessClaims, TokenRefused> {
         self.check(token, issuer, now).ok_or(TokenRefused)
+    }
+
+    fn verify_id(&self, token: &str, issuer: &str) -> Result<IdClaims, TokenRefused> {
+        let claims: Option<IdClaims> = self.open(
+            token,
+            |typ| typ.eq_ignore_ascii_case(ID_TOKEN_TYPE),
+            |validation| {
+                validation.set_required_spec_claims(&["exp", "iss", "aud"]);
+                validation.set_issuer(&[issuer]);
+                // It is for its client; here it only names a user.
+                validation.validate_aud = false;
+            },
+        );
+        claims.filter(|claims| claims.iss == issuer).ok_or(TokenRefused)
     }
 }
 

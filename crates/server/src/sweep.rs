@@ -23,6 +23,8 @@ const KEEP_FAMILIES: Ttl = Ttl::days(1);
 
 /// Verifiers that have not fetched for so long are forgotten.
 const KEEP_VERIFIERS: Ttl = Ttl::days(30);
+/// A code is remembered this long after its minute, to notice that a thief had it, too.
+const KEEP_CODES: Ttl = Ttl::hours(1);
 
 /// The sweep of one node, and what it has removed since the start.
 #[derive(Debug)]
@@ -81,6 +83,8 @@ impl Sweep {
             Leftover::KnownSources => Some(KNOWN_SOURCE),
             Leftover::AuditEvents => self.keep_audit,
             Leftover::Verifiers => Some(KEEP_VERIFIERS),
+            Leftover::AuthorizationCodes => Some(KEEP_CODES),
+            Leftover::PendingRequests | Leftover::SsoSessions => Some(Ttl::ZERO),
         }
     }
 

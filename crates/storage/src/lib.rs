@@ -6,7 +6,10 @@
 //! and the second half of `custody.rs`.
 
 mod audit;
+mod authorizations;
+mod clients;
 mod connect;
+mod consents;
 mod custody;
 mod dialect;
 mod entities;
@@ -21,6 +24,7 @@ mod platform;
 mod pool;
 mod refresh;
 mod rings;
+mod sso;
 mod store;
 mod tenants;
 mod tx;

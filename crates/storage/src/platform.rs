@@ -187,6 +187,9 @@ impl PlatformTx for SqlPlatformTx {
             Leftover::KnownSources => ("tenant_id, user_id, source", "seen_at < $1"),
             Leftover::AuditEvents => ("tenant_id, id", "at < $1"),
             Leftover::Verifiers => ("tenant_id, verifier", "last_seen < $1"),
+            Leftover::PendingRequests => ("tenant_id, handle", "expires_at < $1"),
+            Leftover::AuthorizationCodes => ("tenant_id, code", "expires_at < $1"),
+            Leftover::SsoSessions => ("tenant_id, handle", "ends_at < $1"),
         };
         let tx = self.writing().await?;
         if what == Leftover::AuditEvents {

@@ -17,7 +17,7 @@ use sea_orm::{
 use uuid::Uuid;
 
 use crate::dialect::statement;
-use crate::entities::{known_sources, refresh_families, users};
+use crate::entities::{consents, known_sources, refresh_families, sso_sessions, users};
 use crate::error::{self, Cell};
 use crate::tx::SqlTenantTx;
 
@@ -146,6 +146,18 @@ impl UserStore for SqlTenantTx {
             .exec(&self.tx)
             .await
             .map_err(error::of("known_sources"))?;
+        consents::Entity::delete_many()
+            .filter(consents::Column::TenantId.eq(self.owner()))
+            .filter(consents::Column::UserId.eq(id.as_uuid()))
+            .exec(&self.tx)
+            .await
+            .map_err(error::of("consents"))?;
+        sso_sessions::Entity::delete_many()
+            .filter(sso_sessions::Column::TenantId.eq(self.owner()))
+            .filter(sso_sessions::Column::UserId.eq(id.as_uuid()))
+            .exec(&self.tx)
+            .await
+            .map_err(error::of("sso_sessions"))?;
         let deleted = users::Entity::delete_by_id((self.owner(), id.as_uuid())).exec(&self.tx).await.map_err(error::of(TABLE))?;
         Ok(deleted.rows_affected > 0)
     }

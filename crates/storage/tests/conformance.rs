@@ -73,6 +73,12 @@ on_every_backend! {
     platform::due_rings_are_found,
     platform::a_due_ring_is_claimed_once,
     platform::what_has_ended_is_swept,
+    provider::a_client_comes_changes_and_goes,
+    provider::of_many_redemptions_exactly_one_is_first,
+    provider::a_pending_request_is_finished_once,
+    provider::sessions_and_consents_go_with_their_user,
+    provider::a_family_remembers_how_it_began,
+    provider::what_expires_is_swept_and_a_tenant_leaves_nothing,
     rings::a_ring_is_replaced_by_its_successor,
     rings::a_kid_is_never_used_again,
     tenants::a_deleted_tenant_is_gone_at_once_and_erased_in_portions,
@@ -100,6 +106,12 @@ async fn row_level_security_hides_rows_from_raw_queries() {
     let mut change = sample::ring_with(&a.ring, sample::kid());
     change.log = Some(sample::growth(&mut transparency::tree::Frontier::default(), 2));
     tx.ring_replace(&change).await.expect("replaced");
+    let client = sample::client();
+    tx.client_insert(&client).await.expect("stored");
+    tx.pending_insert(&sample::pending(&client.id)).await.expect("stored");
+    tx.code_insert(&sample::hash(), &sample::code_grant(&client.id, a.alice.id)).await.expect("stored");
+    tx.sso_insert(&sample::sso_session(a.alice.id)).await.expect("stored");
+    tx.consent_set(a.alice.id, &client.id, &domain::scope::Scope::default_grant(), sample::NOW).await.expect("set");
     tx.commit().await.expect("commits");
 
     let mut tx = store.begin_platform().await.expect("begins");
@@ -122,15 +134,20 @@ async fn row_level_security_hides_rows_from_raw_queries() {
         "key_log_entries",
         "key_log_hashes",
         "jwks_verifiers",
+        "clients",
+        "authorization_requests",
+        "authorization_codes",
+        "sso_sessions",
+        "consents",
     ];
     let setting = |name: &str, value: &str| sqlx::AssertSqlSafe(format!("SELECT set_config('{name}', '{value}', true)"));
     let tenant = a.id().as_uuid().to_string();
     for (name, value, is_seen) in [
-        ("claviger.tenant", "", [0; 13]),
-        ("claviger.tenant", &tenant, [1, 1, 1, 1, 3, 1, 1, 1, 1, 1, 2, 2, 1]),
-        ("claviger.tenant", "", [0; 13]),
-        ("claviger.scope", "platform", [2, 0, 2, 2, 0, 1, 1, 0, 2, 0, 0, 0, 1]),
-        ("claviger.scope", "audit-sweep", [0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0]),
+        ("claviger.tenant", "", [0; 18]),
+        ("claviger.tenant", &tenant, [1, 1, 1, 1, 3, 1, 1, 1, 1, 1, 2, 2, 1, 1, 1, 1, 1, 1]),
+        ("claviger.tenant", "", [0; 18]),
+        ("claviger.scope", "platform", [2, 0, 2, 2, 0, 1, 1, 0, 2, 0, 0, 0, 1, 0, 1, 1, 1, 0]),
+        ("claviger.scope", "audit-sweep", [0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]),
     ] {
         sqlx::query(setting(name, value)).execute(&mut *tx).await.expect("set");
         for (table, expected) in tables.iter().zip(is_seen) {

@@ -32,6 +32,8 @@ use domain::user::{User, UserNames};
 use tokio::sync::OwnedMutexGuard;
 use transparency::tree::{Hash, Node};
 
+mod provider;
+
 /// How long a writer waits for the one before it, like those of SQLite.
 const PATIENCE: Duration = Duration::from_secs(3);
 
@@ -87,6 +89,7 @@ struct State {
     counters: BTreeMap<(TenantId, &'static str, GuessSubject), (GuessCounter, Timestamp)>,
     sources: BTreeMap<(TenantId, UserId, GuessSubject), Timestamp>,
     verifiers: BTreeMap<(TenantId, VerifierName), Sighting>,
+    provider: provider::Rows,
     /// In the order of appending.
     audit: Vec<AuditRecord>,
 }
@@ -376,6 +379,7 @@ impl TenantStore for Tx {
             return Ok(true);
         }
         let mut left = limit as usize;
+        state.provider.erase(tenant, &mut left);
         remove_some(&mut state.verifiers, &mut left, |(owner, _), _| *owner == tenant);
         remove_some(&mut state.families, &mut left, |(owner, _), _| *owner == tenant);
         remove_some(&mut state.sources, &mut left, |(owner, ..), _| *owner == tenant);
@@ -439,6 +443,7 @@ impl UserStore for Tx {
         let state = self.writing()?;
         state.families.retain(|(owner, _), family| *owner != tenant || family.user_id != id);
         state.sources.retain(|(owner, user, _), _| *owner != tenant || *user != id);
+        state.provider.forget_user(tenant, id);
         Ok(state.users.remove(&(tenant, id)).is_some())
     }
 
@@ -791,6 +796,9 @@ impl PlatformTx for Tx {
             Leftover::GuessCounters => remove_some(&mut state.counters, &mut left, |_, (_, touched_at)| *touched_at < before),
             Leftover::KnownSources => remove_some(&mut state.sources, &mut left, |_, seen_at| *seen_at < before),
             Leftover::Verifiers => remove_some(&mut state.verifiers, &mut left, |_, seen| seen.last.at < before),
+            Leftover::PendingRequests | Leftover::AuthorizationCodes | Leftover::SsoSessions => {
+                state.provider.sweep(what, before, &mut left)
+            }
             Leftover::AuditEvents => state.audit.retain(|record| {
                 let goes = record.at < before && left > 0;
                 left -= usize::from(goes);

@@ -5,17 +5,25 @@
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use app::ports::store::{GuessSubject, LogGrowth, LogTip, NewTenant, RingChange, SealedDataKey, SealedSecret, Store, Stored, TenantTx};
+use app::ports::store::{
+    GuessSubject, LogGrowth, LogTip, NewTenant, PendingRequest, RingChange, SealedDataKey, SealedSecret, Store, Stored, TenantTx,
+};
 use app::tokens::judgement::RefreshAttempt;
 use domain::audit::{Actor, AuditEvent, AuditRecord};
-use domain::client::ClientId;
+use domain::authorize::code::CodeGrant;
+use domain::authorize::{AcrWish, AuthorizationRequest, ResponseMode, ReturnAddress};
+use domain::client::metadata::ClientMetadata;
+use domain::client::{Client, ClientId, ClientSecret, ClientStatus};
 use domain::guess::{GuessCounter, GuessScope};
-use domain::ids::{DataKeyId, EventId, FamilyId, TenantId, UserId};
+use domain::handle::HandleHash;
+use domain::ids::{ClientSecretId, DataKeyId, EventId, FamilyId, RegisteredClientId, SsoSessionId, TenantId, UserId};
+use domain::interaction::Progress;
 use domain::keys::policy::RotationNumbers;
 use domain::keys::ring::{Alg, KeyRing, Kid, PublicJwk, RingKey, TokenSecretVersion};
 use domain::keys::verifier::{Fetch, Sighting, VerifierName};
 use domain::scope::Scope;
 use domain::secret::Secret;
+use domain::sso::{Authentication, Method, SignOn, SsoSession};
 use domain::tenant::{Tenant, TenantPolicy, TenantStatus};
 use domain::text::LoginName;
 use domain::time::{Timestamp, Ttl};
@@ -86,9 +94,79 @@ pub fn family(user_id: UserId) -> RefreshFamily {
         absolute_expires_at: NOW.plus(Ttl::days(90)),
         revoked: None,
         created_at: NOW,
+        sign_on: None,
         user_agent: Some("Sample/1.0".to_owned()),
         source: Some("192.0.2.1".to_owned()),
     }
+}
+
+/// A hash that no handle has.
+pub fn hash() -> HandleHash {
+    let mut bytes = [0x5a; 32];
+    bytes[..8].copy_from_slice(&next().to_be_bytes());
+    HandleHash(bytes)
+}
+
+/// A confidential client with one secret.
+pub fn client() -> Client {
+    let metadata = ClientMetadata {
+        client_name: Some("Sample".to_owned()),
+        redirect_uris: Some(vec!["https://app.example/cb".to_owned()]),
+        ..ClientMetadata::default()
+    };
+    let secret = ClientSecret { id: ClientSecretId::new(NOW, chance()), hash: hash(), created_at: NOW, expires_at: None };
+    Client {
+        id: RegisteredClientId::new(NOW, chance()).to_string().try_into().expect("a client id"),
+        settings: metadata.validated().expect("good metadata"),
+        secrets: vec![secret],
+        status: ClientStatus::Active,
+        created_at: NOW,
+        updated_at: NOW,
+    }
+}
+
+/// A request of this client that waits until a quarter of an hour after [`NOW`].
+pub fn pending(client: &ClientId) -> PendingRequest {
+    let redirect_uri = "https://app.example/cb".to_owned();
+    let request = AuthorizationRequest {
+        client_id: client.clone(),
+        return_to: ReturnAddress { redirect_uri, mode: ResponseMode::Query, state: Some("s\u{fc}\"".to_owned()) },
+        scope: "openid email".parse().expect("a scope"),
+        nonce: Some("n".to_owned()),
+        code_challenge: None,
+        prompt: BTreeSet::new(),
+        max_age: Some(Ttl::ZERO),
+        login_hint: None,
+        user: None,
+        acr: AcrWish::default(),
+        ui_locales: vec!["de-CH".to_owned()],
+        claims: "{\"userinfo\":{\"email\":{\"essential\":true}}}".parse().expect("claims"),
+    };
+    PendingRequest { handle: hash(), browser: hash(), request, progress: Progress::default(), expires_at: NOW.plus(Ttl::minutes(15)) }
+}
+
+/// What a code of this client stands for, a minute from [`NOW`].
+pub fn code_grant(client: &ClientId, user_id: UserId) -> CodeGrant {
+    CodeGrant {
+        client_id: client.clone(),
+        redirect_uri: "https://app.example/cb".to_owned(),
+        code_challenge: None,
+        user_id,
+        scope: "openid".parse().expect("a scope"),
+        nonce: None,
+        sign_on: sign_on(),
+        expires_at: NOW.plus(CodeGrant::TTL),
+    }
+}
+
+pub fn sign_on() -> SignOn {
+    let authentication = Authentication::by(Method::Password, NOW);
+    SignOn { session_id: SsoSessionId::new(NOW, chance()), authentication, claims: domain::openid::ClaimsRequest::default() }
+}
+
+/// A session that began [`NOW`].
+pub fn sso_session(user_id: UserId) -> SsoSession {
+    SsoSession::begin(SsoSessionId::new(NOW, chance()), hash(), user_id, Authentication::by(Method::Password, NOW))
 }
 
 /// An attempt with the family's token of this generation, at `now`.

@@ -187,7 +187,7 @@ fn responses(route: &RouteInfo, operation: &Operation) -> Value {
     let oauth = speaks_oauth(route.path);
     let mut responses = Map::new();
     for (status, schema, meaning) in operation.answers {
-        let location: &[&str] = if *status == 201 { &["Location"] } else { &[] };
+        let location: &[&str] = if matches!(status, 201 | 303) { &["Location"] } else if *status == 429 { &["Retry-After"] } else { &[] };
         let mut response = json!({ "description": meaning, "headers": header_references(operation.headers.iter().chain(location)) });
         if let Some(schema) = schema {
             response["content"] = json!({ operation.media_type: { "schema": schemas::reference(schema) } });
@@ -198,7 +198,8 @@ fn responses(route: &RouteInfo, operation: &Operation) -> Value {
         responses.insert(status.to_string(), response);
     }
     let edge = edge_refusals(route, operation);
-    for status in &edge {
+    // What a page says itself, no edge says instead of it.
+    for status in edge.iter().filter(|status| !operation.answers.iter().any(|(own, ..)| own == *status)) {
         responses.insert(status.to_string(), json!({ "$ref": format!("#/components/responses/{}", edge_name(*status, oauth)) }));
     }
     for (status, meaning) in operation.refusals {
@@ -220,6 +221,10 @@ fn parameters() -> Value {
         "user": in_path("user", schemas::reference("UserId"), "The user's id."),
         "tenant": in_path("tenant", schemas::reference("TenantId"), "The id of a tenant that was deleted."),
         "session": in_path("session", schemas::reference("SessionId"), "The session's id."),
+        "request": in_path("request", text(), "The name of a pending authorization request."),
+        "file": in_path("file", text(), "The name of a file."),
+        "client": in_path("client", schemas::reference("ClientId"), "The client's id."),
+        "secret": in_path("secret", schemas::reference("ClientSecretId"), "The secret's id."),
         "kid": in_path("kid", text(), "The key's id."),
         "level": in_path("level", text(), "`entries`, or the level of the hashes."),
         "tile": in_path("tile", text(), "The number of the tile, in groups of three digits; `.p` after the last one when the tile is partial."),

@@ -52,6 +52,11 @@ impl Operation {
     }
 }
 
+/// One that answers with a page.
+const fn page(operation: Operation) -> Operation {
+    Operation { media_type: "text/html; charset=utf-8", ..operation }
+}
+
 type Answers = &'static [(u16, Option<&'static str>, &'static str)];
 
 const fn op(tag: &'static str, id: &'static str, summary: &'static str, answers: Answers) -> Operation {
@@ -80,15 +85,19 @@ pub(super) fn tags() -> Value {
         { "name": "issuer", "description": "What everybody may know of a tenant: its keys and its metadata." },
         { "name": "key log", "description": "The public, append-only log of a tenant's keys." },
         { "name": "tokens", "description": "Getting, refreshing, ending and inspecting tokens." },
+        { "name": "login pages", "description": "What browsers are sent through when an application logs a user in or out." },
         { "name": "me", "description": "What a signed-in user may see and end of their own." },
         { "name": "tenants", "description": "Tenants and their audit log." },
         { "name": "users", "description": "Users of a tenant, and their sessions." },
+        { "name": "clients", "description": "OAuth clients of a tenant, and their secrets." },
         { "name": "keys", "description": "Signing keys of a tenant." },
     ])
 }
 
 const PAGED: &[&str] = &["limit", "after"];
 const PASSWORD_REFUSED: (u16, &str) = (422, "`password_refused`");
+const BAD_METADATA: (u16, &str) = (422, "`invalid_redirect_uri` or `invalid_client_metadata`: `member` says which one");
+const USERINFO: &[(u16, &str)] = &[(401, "`invalid_token`, or there is no token"), (403, "`insufficient_scope`: `openid` was not granted")];
 const BUSY: (u16, &str) = (503, "`busy`");
 const UNSAFE_ROTATION: (u16, &str) = (409, "`already_staged`, `too_early` or `too_many_keys`: `earliest` says when it will be safe");
 
@@ -124,6 +133,34 @@ pub(super) fn operations() -> Vec<(&'static str, &'static str, Operation)> {
             .refuses(&[(401, "`bad_credentials`"), (403, "`csrf`: a cookie session is asked for from another site"), (429, "`too_many_attempts`"), BUSY])),
         ("POST", "/t/{slug}/logout", op("tokens", "logOut", "End the session of a refresh token or a cookie", &[(204, None, "Ended, or it had ended before.")])
             .takes(OptionalJson("Logout")).or_a_cookie().with(&["Set-Cookie", "Cache-Control"]).refuses(&[(403, "`csrf`")])),
+        ("GET", "/t/{slug}/oauth/authorize", page(op("login pages", "authorize", "Begin a login for an application (RFC 6749, 4.1.1; OpenID Connect Core, 3.1.2)", &[
+            (200, Some("Page"), "The answer, as a form that posts itself."), (303, None, "On to the login, or back to the application."), (400, Some("Page"), "What is wrong; nobody is sent anywhere."),
+        ])).with(&["Cache-Control"])),
+        ("POST", "/t/{slug}/oauth/authorize", page(op("login pages", "authorizeByForm", "Begin a login for an application, by form", &[
+            (200, Some("Page"), "The answer, as a form that posts itself."), (303, None, "On to the login, or back to the application."), (400, Some("Page"), "What is wrong; nobody is sent anywhere."),
+        ])).takes(Form("AuthorizationRequest")).with(&["Cache-Control"])),
+        ("GET", "/t/{slug}/interaction/{request}", page(op("login pages", "getInteraction", "What the user has to do for a pending request", &[
+            (200, Some("Page"), "The login, the consent, or the answer as a form."), (303, None, "Back to the application."), (400, Some("Page"), "The request is over, or another browser's."),
+        ])).with(&["Cache-Control"])),
+        ("POST", "/t/{slug}/interaction/{request}/login", page(op("login pages", "signIn", "Log in on the page of a pending request", &[
+            (200, Some("Page"), "The page once more: name or password are wrong."), (303, None, "On."), (400, Some("Page"), "The request is over, or another browser's."),
+            (403, Some("Page"), "The form is not one of ours."), (429, Some("Page"), "Too many attempts."),
+        ])).takes(Form("SignIn")).with(&["Cache-Control"])),
+        ("POST", "/t/{slug}/interaction/{request}/consent", page(op("login pages", "decide", "Allow or refuse what an application asks for", &[
+            (200, Some("Page"), "The answer, as a form that posts itself."), (303, None, "On."), (400, Some("Page"), "The request is over, or another browser's."), (403, Some("Page"), "The form is not one of ours."),
+        ])).takes(Form("Decision")).with(&["Cache-Control"])),
+        ("GET", "/t/{slug}/assets/{file}", Operation { media_type: "text/css; charset=utf-8", or_as: Some("text/javascript; charset=utf-8"),
+            ..op("login pages", "getAsset", "A file that the pages refer to", &[(200, Some("Text"), "The file.")]).with(&["Cache-Control"]) }),
+        ("GET", "/t/{slug}/oauth/end_session", page(op("login pages", "endSsoSession", "Log out for an application (OpenID Connect RP-Initiated Logout 1.0)", &[
+            (200, Some("Page"), "The question, or that it is done."), (303, None, "Back to the application."), (400, Some("Page"), "What is wrong; nobody is sent anywhere."), (403, Some("Page"), "The form is not one of ours."),
+        ])).with(&["Cache-Control"])),
+        ("POST", "/t/{slug}/oauth/end_session", page(op("login pages", "endSsoSessionByForm", "Log out for an application, by form", &[
+            (200, Some("Page"), "The question, or that it is done."), (303, None, "Back to the application."), (400, Some("Page"), "What is wrong; nobody is sent anywhere."), (403, Some("Page"), "The form is not one of ours."),
+        ])).takes(Form("EndSession")).with(&["Cache-Control"])),
+        ("GET", "/t/{slug}/oauth/userinfo", op("tokens", "getUserinfo", "What the application may know of the user (OpenID Connect Core, 5.3)", &[(200, Some("Userinfo"), "The claims.")])
+            .with(&["Cache-Control"]).refuses(USERINFO)),
+        ("POST", "/t/{slug}/oauth/userinfo", op("tokens", "getUserinfoByForm", "The same, by POST", &[(200, Some("Userinfo"), "The claims.")])
+            .takes(Form("UserinfoRequest")).with(&["Cache-Control"]).refuses(USERINFO)),
         ("POST", "/t/{slug}/oauth/token", op("tokens", "refresh", "Exchange a refresh token for new tokens (RFC 6749, 6)", &[(200, Some("Tokens"), "New tokens; the old refresh token is used up.")])
             .takes(Form("TokenRequest")).or_a_cookie().with(&["Set-Cookie", "Cache-Control"])
             .refuses(&[(400, "`invalid_grant`, `invalid_scope` or `unsupported_grant_type`"), (401, "`invalid_client`"), (403, "`invalid_request`: a cookie without its CSRF token"), (429, "`slow_down`")])),
@@ -163,6 +200,19 @@ pub(super) fn operations() -> Vec<(&'static str, &'static str, Operation)> {
         ("GET", "/admin/v1/tenants/{slug}/users/{user}/sessions", op("users", "listSessions", "A user's sessions", &[(200, Some("Sessions"), "The sessions.")])),
         ("DELETE", "/admin/v1/tenants/{slug}/users/{user}/sessions", op("users", "endSessions", "End all of a user's sessions", &[(200, Some("SessionsEnded"), "How many there were.")])),
         ("DELETE", "/admin/v1/tenants/{slug}/users/{user}/sessions/{session}", op("users", "endSession", "End one of a user's sessions", &[(204, None, "Ended.")])),
+
+        ("GET", "/admin/v1/tenants/{slug}/clients", op("clients", "listClients", "All clients, by id", &[(200, Some("ClientPage"), "A page.")]).asks(PAGED)),
+        ("POST", "/admin/v1/tenants/{slug}/clients", op("clients", "createClient", "Register a client", &[(201, Some("NewClient"), "The client, with its secret: it is not shown again.")])
+            .takes(Json("ClientMetadata")).with(&["Cache-Control"]).refuses(&[BAD_METADATA])),
+        ("GET", "/admin/v1/tenants/{slug}/clients/{client}", op("clients", "getClient", "A client", &[(200, Some("Client"), "The client.")])),
+        ("PUT", "/admin/v1/tenants/{slug}/clients/{client}", op("clients", "replaceClient", "Replace a client's metadata", &[(200, Some("Client"), "The client as it is now.")])
+            .takes(Json("ClientMetadata")).refuses(&[BAD_METADATA])),
+        ("DELETE", "/admin/v1/tenants/{slug}/clients/{client}", op("clients", "deleteClient", "Delete a client: its tokens are worth nothing any more", &[(204, None, "Deleted.")])),
+        ("POST", "/admin/v1/tenants/{slug}/clients/{client}/disable", op("clients", "disableClient", "Disable a client: its tokens are worth nothing until it is enabled", &[(200, Some("Client"), "The client as it is now.")])),
+        ("POST", "/admin/v1/tenants/{slug}/clients/{client}/enable", op("clients", "enableClient", "Enable a disabled client", &[(200, Some("Client"), "The client as it is now.")])),
+        ("POST", "/admin/v1/tenants/{slug}/clients/{client}/secrets", op("clients", "addClientSecret", "Give a client a second secret, to change over to", &[(201, Some("NewClientSecret"), "The secret: it is not shown again.")])
+            .takes(OptionalJson("ClientSecretCreation")).with(&["Cache-Control"]).refuses(&[(409, "`too_many_secrets`, `takes_no_secret`")])),
+        ("DELETE", "/admin/v1/tenants/{slug}/clients/{client}/secrets/{secret}", op("clients", "deleteClientSecret", "End a client's secret at once", &[(204, None, "Ended.")])),
 
         ("GET", "/admin/v1/tenants/{slug}/keys", op("keys", "getKeys", "The key ring", &[(200, Some("KeyRing"), "The ring.")])),
         ("POST", "/admin/v1/tenants/{slug}/keys/rotate", op("keys", "rotateKeys", "Publish new keys that sign later; or replace all at once", &[(202, Some("KeyRing"), "The ring as it is now.")])

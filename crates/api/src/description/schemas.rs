@@ -94,6 +94,35 @@ fn policy_members(object: impl Fn(&str, Value) -> Value) -> Value {
     })
 }
 
+/// A client as it is shown, and `more` of it.
+fn client_members(more: Value) -> Value {
+    let texts = || json!({ "type": "array", "items": text() });
+    let mut members = json!({
+        "client_id": reference("ClientId"), "kind": one_of(&["confidential", "public", "native", "machine"]),
+        "status": one_of(&["active", "disabled"]), "disabled_at": optional("Timestamp"),
+        "created_at": reference("Timestamp"), "updated_at": reference("Timestamp"), "secrets": list("ClientSecret"),
+        "client_name": text_or_null(), "application_type": one_of(&["web", "native"]), "redirect_uris": texts(),
+        "post_logout_redirect_uris": texts(), "grant_types": texts(), "response_types": texts(), "scope": text(),
+        "token_endpoint_auth_method": text(), "subject_type": text(), "id_token_signed_response_alg": reference("Alg"),
+        "default_max_age": { "type": ["integer", "null"], "minimum": 0 }, "require_auth_time": flag(),
+        "require_pushed_authorization_requests": flag(), "require_pkce": flag(), "consent": one_of(&["first_party", "third_party"]),
+        "jwks": { "type": ["object", "null"], "additionalProperties": true }, "jwks_uri": text_or_null(),
+        "client_uri": text_or_null(), "logo_uri": text_or_null(), "policy_uri": text_or_null(), "tos_uri": text_or_null(),
+    });
+    if let (Some(members), Value::Object(more)) = (members.as_object_mut(), more) {
+        members.extend(more);
+    }
+    members
+}
+
+fn texts_or_null() -> Value {
+    json!({ "type": ["array", "null"], "items": text() })
+}
+
+fn flag_or_null() -> Value {
+    json!({ "type": ["boolean", "null"] })
+}
+
 fn rotation_members() -> Value {
     json!({
         "algs": { "type": "array", "items": reference("Alg"), "description": "Algorithms that the ring keeps a signing key for." },
@@ -112,13 +141,14 @@ const PROBLEMS: &[&str] = &[
     "bad_request", "no_token", "invalid_token", "bad_credentials", "insufficient_scope", "csrf", "not_found", "method_not_allowed",
     "too_slow", "slug_taken", "name_taken", "not_confirmed", "already_staged", "too_early", "too_many_keys", "too_many_token_secrets", "already_ended",
     "too_large", "unsupported_media_type", "policy_refused", "unsafe_policy", "unknown_alg", "password_refused", "too_many_attempts",
-    "head_too_large", "internal", "unavailable", "busy", "took_too_long",
+    "head_too_large", "internal", "unavailable", "busy", "took_too_long", "invalid_redirect_uri", "invalid_client_metadata", "too_many_secrets",
+    "takes_no_secret",
 ];
 
 #[rustfmt::skip]
 const OAUTH_ERRORS: &[&str] = &[
     "invalid_request", "invalid_client", "invalid_token", "insufficient_scope", "invalid_grant", "invalid_scope",
-    "unsupported_grant_type", "slow_down", "temporarily_unavailable", "server_error",
+    "unauthorized_client", "unsupported_grant_type", "slow_down", "temporarily_unavailable", "server_error",
 ];
 
 #[rustfmt::skip]
@@ -162,6 +192,8 @@ pub(super) fn schemas() -> Value {
         ("Timestamp", json!({ "type": "string", "format": "date-time", "description": "A moment in UTC (RFC 3339)." })),
         ("TenantId", id("ten", "Names a tenant.")),
         ("UserId", id("usr", "Names a user of a tenant; the `sub` of its tokens.")),
+        ("ClientId", id("cli", "Names a registered client.")),
+        ("ClientSecretId", id("sec", "Names a secret of a client.")),
         ("SessionId", id("ses", "Names a session; the `sid` of its tokens.")),
         ("EventId", id("evt", "Names an entry of the audit log.")),
         ("Alg", json!({ "type": "string", "enum": algs, "description": "A JWS algorithm (RFC 7518, RFC 8037)." })),
@@ -174,6 +206,7 @@ pub(super) fn schemas() -> Value {
         }), json!({
             "earliest": reference("Timestamp"),
             "suggestions": { "type": "array", "items": text() },
+            "member": said("The member of the metadata that is wrong."),
         }))),
         ("OAuthError", answer("An error of the OAuth endpoints (RFC 6749, 5.2).", json!({
             "error": one_of(OAUTH_ERRORS), "error_description": text(),
@@ -187,16 +220,18 @@ pub(super) fn schemas() -> Value {
         }))),
         ("Logout", request("Left out by a cookie session.", &[], json!({ "refresh_token": text_or_null() }))),
         ("TokenRequest", json!({
-            "type": "object", "description": "RFC 6749, 6. Other parameters are ignored; none may come twice.",
-            "required": ["grant_type", "client_id"], "additionalProperties": true,
+            "type": "object", "description": "RFC 6749, 4.1.3, 4.4.2, 6. Other parameters are ignored; none may come twice.",
+            "required": ["grant_type"], "additionalProperties": true,
             "properties": {
-                "grant_type": one_of(&["refresh_token"]), "client_id": text(),
-                "refresh_token": said("Left out by a cookie session."), "scope": said("Less than the session has, or left out."),
+                "grant_type": one_of(&["authorization_code", "refresh_token", "client_credentials"]),
+                "client_id": said("Left out by a client that authenticates by header."), "client_secret": text(),
+                "code": text(), "redirect_uri": said("That of the authorization request."), "code_verifier": said("RFC 7636, 4.5."),
+                "refresh_token": said("Left out by a cookie session."), "scope": said("Less than the session or the client has, or left out."),
             },
         })),
         ("RevocationRequest", json!({
-            "type": "object", "description": "RFC 7009, 2.1.", "required": ["token", "client_id"], "additionalProperties": true,
-            "properties": { "token": text(), "client_id": text(), "token_type_hint": text() },
+            "type": "object", "description": "RFC 7009, 2.1.", "required": ["token"], "additionalProperties": true,
+            "properties": { "token": text(), "client_id": text(), "client_secret": text(), "token_type_hint": text() },
         })),
         ("IntrospectionRequest", json!({
             "type": "object", "description": "RFC 7662, 2.1.", "required": ["token"], "additionalProperties": true,
@@ -205,14 +240,15 @@ pub(super) fn schemas() -> Value {
         ("Tokens", answer_with("RFC 6749, 5.1.", json!({
             "access_token": text(), "token_type": { "const": "Bearer" }, "expires_in": count(), "scope": text(),
         }), json!({
-            "refresh_token": said("Replaced at each use. Absent in a cookie session."),
+            "refresh_token": said("Replaced at each use. Absent in a cookie session, and for clients that may not refresh."),
+            "id_token": said("Where `openid` was granted (OpenID Connect Core, 2)."),
             "csrf_token": said("What `X-CSRF-Token` takes. Only in a cookie session."),
         }))),
         ("Introspection", json!({
             "type": "object", "description": "RFC 7662, 2.2: only `active` for a token that is not alive, whatever the reason; else its claims, the tenant's own among them.",
             "required": ["active"], "additionalProperties": true,
             "properties": {
-                "active": flag(), "iss": text(), "sub": reference("UserId"), "sid": reference("SessionId"), "client_id": text(), "scope": text(),
+                "active": flag(), "iss": text(), "sub": said("A user, or the client itself."), "sid": reference("SessionId"), "client_id": text(), "scope": text(),
                 "exp": { "type": "integer" }, "iat": { "type": "integer" }, "token_type": { "const": "Bearer" },
             },
         })),
@@ -220,14 +256,46 @@ pub(super) fn schemas() -> Value {
             "sub": reference("UserId"), "username": text_or_null(), "email": text_or_null(), "roles": reference("Roles"),
             "session_id": reference("SessionId"), "auth_time": { "type": "integer", "description": "When they last proved who they are, in seconds since the Unix epoch." },
         }))),
-        ("Metadata", answer("RFC 8414, 2.", json!({
-            "issuer": text(), "token_endpoint": text(), "revocation_endpoint": text(), "introspection_endpoint": text(), "jwks_uri": text(),
-            "grant_types_supported": { "type": "array", "items": text() },
-            "response_types_supported": { "type": "array", "items": text() },
-            "scopes_supported": { "type": "array", "items": text() },
-            "token_endpoint_auth_methods_supported": { "type": "array", "items": text() },
-            "revocation_endpoint_auth_methods_supported": { "type": "array", "items": text() },
-        }))),
+        ("Page", json!({ "type": "string", "description": "A page for people." })),
+        ("AuthorizationRequest", json!({
+            "type": "object", "description": "RFC 6749, 4.1.1; OpenID Connect Core, 3.1.2.1. Other parameters are ignored; none may come twice.",
+            "required": ["client_id", "redirect_uri", "response_type"], "additionalProperties": true,
+            "properties": { "client_id": text(), "redirect_uri": text(), "response_type": { "const": "code" }, "scope": text(), "state": text() },
+        })),
+        ("SignIn", json!({
+            "type": "object", "description": "What our login page posts.", "required": ["csrf_token"], "additionalProperties": true,
+            "properties": { "csrf_token": text(), "identifier": text(), "password": text(), "cancel": text() },
+        })),
+        ("Decision", json!({
+            "type": "object", "description": "What our consent page posts.", "required": ["csrf_token", "decision"], "additionalProperties": true,
+            "properties": { "csrf_token": text(), "decision": one_of(&["allow", "deny"]) },
+        })),
+        ("EndSession", json!({
+            "type": "object", "description": "OpenID Connect RP-Initiated Logout 1.0, 2.", "additionalProperties": true,
+            "properties": { "id_token_hint": text(), "client_id": text(), "post_logout_redirect_uri": text(), "state": text() },
+        })),
+        ("UserinfoRequest", json!({
+            "type": "object", "description": "RFC 6750, 2.2. Left out when the token is in the header.", "additionalProperties": true,
+            "properties": { "access_token": text() },
+        })),
+        ("Userinfo", json!({
+            "type": "object", "description": "OpenID Connect Core, 5.1.", "required": ["sub"], "additionalProperties": true,
+            "properties": { "sub": reference("UserId"), "preferred_username": text(), "email": text(), "email_verified": flag(), "updated_at": count() },
+        })),
+        ("Metadata", answer("RFC 8414, 2; OpenID Connect Discovery 1.0, 3.", {
+            let texts = || json!({ "type": "array", "items": text() });
+            json!({
+                "issuer": text(), "authorization_endpoint": text(), "token_endpoint": text(), "userinfo_endpoint": text(), "end_session_endpoint": text(),
+                "revocation_endpoint": text(), "introspection_endpoint": text(), "jwks_uri": text(),
+                "grant_types_supported": texts(), "response_types_supported": texts(), "response_modes_supported": texts(),
+                "scopes_supported": texts(), "subject_types_supported": texts(), "id_token_signing_alg_values_supported": texts(),
+                "token_endpoint_auth_methods_supported": texts(), "revocation_endpoint_auth_methods_supported": texts(),
+                "introspection_endpoint_auth_methods_supported": texts(), "code_challenge_methods_supported": texts(),
+                "prompt_values_supported": texts(), "acr_values_supported": texts(), "claim_types_supported": texts(), "claims_supported": texts(),
+                "claims_parameter_supported": flag(), "request_parameter_supported": flag(), "request_uri_parameter_supported": flag(),
+                "authorization_response_iss_parameter_supported": flag(),
+            })
+        })),
         ("JwkSet", answer("RFC 7517, 5.", json!({ "keys": list("Jwk") }))),
         ("Jwk", answer_with("RFC 7517, 4; RFC 7518, 6; RFC 8037, 2.", json!({
             "kty": one_of(&["EC", "RSA", "OKP"]), "use": { "const": "sig" }, "alg": reference("Alg"), "kid": text(),
@@ -286,6 +354,28 @@ pub(super) fn schemas() -> Value {
             "username": text_or_null(), "email": text_or_null(), "roles": optional("Roles"), "claims": optional("Claims"),
         }))),
         ("NewPassword", request("A new password.", &["password"], json!({ "password": text() }))),
+
+        ("Client", answer("A client of a tenant, with the names of RFC 7591.", client_members(json!({})))),
+        ("NewClient", answer("A client that was just registered.", client_members(json!({ "client_secret": text_or_null() })))),
+        ("ClientPage", page("Client")),
+        ("ClientSecret", answer("A secret, without itself.", json!({
+            "id": reference("ClientSecretId"), "created_at": reference("Timestamp"), "expires_at": optional("Timestamp"),
+        }))),
+        ("NewClientSecret", answer("A secret that was just made.", json!({
+            "id": reference("ClientSecretId"), "created_at": reference("Timestamp"), "expires_at": optional("Timestamp"), "client_secret": text(),
+        }))),
+        ("ClientSecretCreation", request("Left out for a secret that does not expire.", &[], json!({ "expires_at": optional("Timestamp") }))),
+        ("ClientMetadata", request("RFC 7591, 2; OpenID Connect Registration, 2. What is left out gets its default.", &[], json!({
+            "client_name": text_or_null(), "application_type": { "type": ["string", "null"], "description": "`web` (default) or `native`." },
+            "redirect_uris": texts_or_null(), "post_logout_redirect_uris": texts_or_null(), "grant_types": texts_or_null(), "response_types": texts_or_null(),
+            "scope": text_or_null(), "token_endpoint_auth_method": text_or_null(), "subject_type": text_or_null(),
+            "id_token_signed_response_alg": text_or_null(), "default_max_age": { "type": ["integer", "null"], "minimum": 0 },
+            "require_auth_time": flag_or_null(), "require_pushed_authorization_requests": flag_or_null(),
+            "require_pkce": { "type": ["boolean", "null"], "description": "`false` lets a confidential client do without PKCE." },
+            "consent": { "type": ["string", "null"], "description": "`third_party` (default): its users are asked; `first_party`: the tenant has decided." },
+            "jwks": { "type": ["object", "null"], "additionalProperties": true }, "jwks_uri": text_or_null(),
+            "client_uri": text_or_null(), "logo_uri": text_or_null(), "policy_uri": text_or_null(), "tos_uri": text_or_null(),
+        }))),
 
         ("Key", answer("A signing key: its public side.", json!({
             "kid": text(), "alg": reference("Alg"), "state": one_of(&["staged", "active", "retiring", "retired", "revoked"]),

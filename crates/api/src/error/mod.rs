@@ -4,14 +4,17 @@
 //! dependency are logged once, here, and never sent. Every code is listed in docs/src/errors.md.
 
 pub mod oauth;
+pub(crate) mod page;
 pub mod problem;
 
 use actix_web::http::ConnectionType;
 use actix_web::http::header::{ALLOW, HeaderValue};
 use actix_web::{HttpResponse, ResponseError};
 use app::access::AccessDenied;
+use app::clients::authenticate::ClientDenied;
 use app::fault::Fault;
 use app::tenants::NoTenant;
+use domain::time::Timestamp;
 
 use oauth::OAuthError;
 use problem::Problem;
@@ -21,6 +24,8 @@ use problem::Problem;
 pub(crate) enum Refusal {
     Tenant(NoTenant),
     Access(AccessDenied),
+    /// A client that did not prove itself, as of now.
+    Client(ClientDenied, Timestamp),
     Fault(Fault),
     /// Address and headers are larger than the settings allow.
     HeadTooLarge,

@@ -6,9 +6,12 @@ use actix_web::http::StatusCode;
 use actix_web::http::header;
 use actix_web::{HttpResponse, ResponseError};
 use app::access::AccessDenied;
+use app::clients::authenticate::ClientDenied;
 use app::fault::Fault;
 use app::tenants::NoTenant;
+use app::tokens::redeem::CodeDenied;
 use app::tokens::refresh::RefreshDenied;
+use domain::time::Timestamp;
 use serde_json::json;
 
 use super::Refusal;
@@ -33,22 +36,28 @@ impl OAuthError {
     pub(crate) const fn invalid_client() -> Self {
         Self {
             challenge: Some("Basic realm=\"claviger\""),
-            ..Self::new(
-                StatusCode::UNAUTHORIZED,
-                "invalid_client",
-                "there is no such client; until clients exist, send client_id=first-party without a secret",
-            )
+            ..Self::new(StatusCode::UNAUTHORIZED, "invalid_client", "there is no such client, or this is not how it proves itself")
         }
     }
     pub(crate) const fn invalid_grant() -> Self {
         Self::new(
             StatusCode::BAD_REQUEST,
             "invalid_grant",
-            "the refresh token is not valid: unknown, expired, used or revoked; log in again",
+            "the code or refresh token is not valid here: unknown, expired, used, revoked or another client's; log in again",
         )
     }
     pub(crate) const fn unsupported_grant_type() -> Self {
-        Self::new(StatusCode::BAD_REQUEST, "unsupported_grant_type", "grant_type must be refresh_token")
+        Self::new(
+            StatusCode::BAD_REQUEST,
+            "unsupported_grant_type",
+            "grant_type must be authorization_code, refresh_token or client_credentials",
+        )
+    }
+    pub(crate) const fn unauthorized_client() -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "unauthorized_client", "this client is not registered for that grant")
+    }
+    pub(crate) const fn invalid_scope() -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "invalid_scope", "that scope is not to be had here; leave scope out to get what there is")
     }
     pub(crate) const fn too_large() -> Self {
         Self::new(StatusCode::PAYLOAD_TOO_LARGE, "invalid_request", "the request body is too large")
@@ -117,6 +126,26 @@ impl From<NoTenant> for OAuthError {
 }
 
 impl OAuthError {
+    /// The answer to a client that did not prove itself.
+    pub(crate) fn of_client(denied: ClientDenied, now: Timestamp) -> Self {
+        match denied {
+            ClientDenied::NotAuthenticated => Self::invalid_client(),
+            ClientDenied::TooManyAttempts { retry_at } => Self {
+                retry_after: Some(retry_at.seconds_after(now)),
+                ..Self::new(StatusCode::TOO_MANY_REQUESTS, "slow_down", "too many wrong client secrets came from there; wait")
+            },
+            ClientDenied::Fault(fault) => fault.into(),
+        }
+    }
+
+    /// The answer to a code that was not redeemed.
+    pub(crate) fn of_code(denied: CodeDenied) -> Self {
+        match denied {
+            CodeDenied::InvalidGrant => Self::invalid_grant(),
+            CodeDenied::Fault(fault) => fault.into(),
+        }
+    }
+
     /// The answer to a refused refresh. `seconds` is how long to wait, where waiting helps.
     pub(crate) fn of_refresh(denied: RefreshDenied, seconds: u32) -> Self {
         match denied {
@@ -129,11 +158,7 @@ impl OAuthError {
                     "this refresh token is being presented in a loop; wait, then use the newest one",
                 )
             },
-            RefreshDenied::InvalidScope => Self::new(
-                StatusCode::BAD_REQUEST,
-                "invalid_scope",
-                "the session does not have that scope; leave scope out to keep what it has",
-            ),
+            RefreshDenied::InvalidScope => Self::invalid_scope(),
             RefreshDenied::CsrfMissing => Self::csrf(),
             RefreshDenied::Fault(fault) => fault.into(),
         }
@@ -167,6 +192,7 @@ impl From<Refusal> for OAuthError {
         match refusal {
             Refusal::Tenant(denied) => denied.into(),
             Refusal::Access(denied) => denied.into(),
+            Refusal::Client(denied, now) => Self::of_client(denied, now),
             Refusal::Fault(fault) => fault.into(),
             Refusal::HeadTooLarge => Self::new(
                 StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,

@@ -6,6 +6,8 @@ use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderValue};
 use actix_web::{HttpResponse, ResponseError};
 use app::access::AccessDenied;
+use app::clients::ClientChangeDenied;
+use app::clients::authenticate::ClientDenied;
 use app::credentials::hash_pool::Busy;
 use app::fault::Fault;
 use app::key_log::NotLogged;
@@ -201,7 +203,9 @@ impl From<Refusal> for Problem {
         match refusal {
             Refusal::Tenant(denied) => denied.into(),
             Refusal::Access(denied) => denied.into(),
-            Refusal::Fault(fault) => fault.into(),
+            Refusal::Client(ClientDenied::Fault(fault), _) | Refusal::Fault(fault) => fault.into(),
+            // Clients authenticate at the OAuth endpoints only.
+            Refusal::Client(..) => AccessDenied::InvalidToken.into(),
             Refusal::HeadTooLarge => Self::new(
                 StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
                 "head_too_large",
@@ -259,6 +263,27 @@ impl From<UserDenied> for Problem {
             UserDenied::Bad(bad) => bad.into(),
             UserDenied::Busy(busy) => busy.into(),
             UserDenied::Fault(fault) => fault.into(),
+        }
+    }
+}
+
+impl From<ClientChangeDenied> for Problem {
+    fn from(denied: ClientChangeDenied) -> Self {
+        match denied {
+            ClientChangeDenied::Unknown => Self::not_found(),
+            // The codes of RFC 7591, 3.2.2.
+            ClientChangeDenied::Metadata(bad) => {
+                let code = if bad.member == "redirect_uris" { "invalid_redirect_uri" } else { "invalid_client_metadata" };
+                Self::new(StatusCode::UNPROCESSABLE_ENTITY, code, bad.to_string()).with("member", json!(bad.member))
+            }
+            ClientChangeDenied::TooManySecrets => {
+                Self::new(StatusCode::CONFLICT, "too_many_secrets", "The client has two secrets that are alive. Delete one first.")
+            }
+            ClientChangeDenied::TakesNoSecret => {
+                Self::new(StatusCode::CONFLICT, "takes_no_secret", "The client's token_endpoint_auth_method takes no secret.")
+            }
+            ClientChangeDenied::ExpiresTooEarly => Self::bad_request("expires_at must be in the future"),
+            ClientChangeDenied::Fault(fault) => fault.into(),
         }
     }
 }

@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use actix_web::dev::Payload;
 use actix_web::{FromRequest, HttpRequest};
-use domain::ids::{FamilyId, UserId};
+use domain::ids::{ClientSecretId, FamilyId, RegisteredClientId, UserId};
 use domain::keys::ring::Kid;
 
 use crate::error::problem::Problem;
@@ -21,6 +21,12 @@ impl InAddress for UserId {
 }
 impl InAddress for FamilyId {
     const SEGMENT: &'static str = "session";
+}
+impl InAddress for RegisteredClientId {
+    const SEGMENT: &'static str = "client";
+}
+impl InAddress for ClientSecretId {
+    const SEGMENT: &'static str = "secret";
 }
 impl InAddress for Kid {
     const SEGMENT: &'static str = "kid";

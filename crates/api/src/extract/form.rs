@@ -31,6 +31,11 @@ impl Form {
         Ok(Self(parameters))
     }
 
+    /// All of them, as they were sent.
+    pub(crate) fn pairs(&self) -> impl Iterator<Item = (String, String)> {
+        self.0.iter().map(|(name, value)| (name.clone(), value.to_string()))
+    }
+
     pub(crate) fn optional(&self, name: &str) -> Option<&str> {
         self.0.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str()).filter(|value| !value.is_empty())
     }

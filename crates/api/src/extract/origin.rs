@@ -13,17 +13,23 @@ use crate::state::ApiState;
 
 pub(crate) struct From(pub Origin);
 
+impl From {
+    pub(crate) fn of(request: &HttpRequest) -> Self {
+        let trusted = request.app_data::<web::Data<ApiState>>().map_or(&[][..], |state| &state.settings.trusted_proxies);
+        Self(Origin {
+            source: source(request, trusted),
+            user_agent: request.headers().get(USER_AGENT).and_then(|name| name.to_str().ok()).map(str::to_owned),
+            request_id: request.extensions().get::<RequestId>().map(|id| id.0.clone()),
+        })
+    }
+}
+
 impl FromRequest for From {
     type Error = actix_web::Error;
     type Future = Ready<Result<Self, Self::Error>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        let trusted = request.app_data::<web::Data<ApiState>>().map_or(&[][..], |state| &state.settings.trusted_proxies);
-        ready(Ok(Self(Origin {
-            source: source(request, trusted),
-            user_agent: request.headers().get(USER_AGENT).and_then(|name| name.to_str().ok()).map(str::to_owned),
-            request_id: request.extensions().get::<RequestId>().map(|id| id.0.clone()),
-        })))
+        ready(Ok(Self::of(request)))
     }
 }
 

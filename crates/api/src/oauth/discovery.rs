@@ -1,9 +1,14 @@
-//! Metadata of an issuer (RFC 8414; OpenID Connect Discovery's address too): only what is true.
+//! Metadata of an issuer (RFC 8414; OpenID Connect Discovery 1.0): only what is true.
 
 use actix_web::http::header::{self, CACHE_CONTROL};
 use actix_web::{HttpResponse, web};
 use app::tenants;
+use domain::authorize::{Prompt, ResponseMode};
+use domain::client::{AuthMethod, GrantType};
+use domain::keys::ring::Alg;
+use domain::openid;
 use domain::scope::Scope;
+use domain::sso::Acr;
 use serde_json::json;
 
 use crate::error::problem::Problem;
@@ -12,18 +17,36 @@ use crate::state::ApiState;
 pub(crate) async fn get(state: web::Data<ApiState>, slug: web::Path<String>) -> Result<HttpResponse, Problem> {
     let tenant = tenants::resolve(&state.ctx, &slug).await?;
     let issuer = tenant.issuer(&state.ctx.base_url);
+    let at = |path: &str| format!("{issuer}/{path}");
+    let methods = AuthMethod::ALL.map(AuthMethod::name);
+    let scopes: Vec<_> = Scope::OF_OPENID.into_iter().chain([Scope::ACCOUNT, Scope::ADMIN]).collect();
     let body = json!({
         "issuer": issuer,
-        "token_endpoint": format!("{issuer}/oauth/token"),
-        "revocation_endpoint": format!("{issuer}/oauth/revoke"),
-        "introspection_endpoint": format!("{issuer}/oauth/introspect"),
-        "jwks_uri": format!("{issuer}/.well-known/jwks.json"),
-        "grant_types_supported": ["refresh_token"],
-        // No authorization endpoint yet, so no response type (RFC 8414, 2 asks for the member).
-        "response_types_supported": [],
-        "scopes_supported": [Scope::ACCOUNT, Scope::ADMIN],
-        "token_endpoint_auth_methods_supported": ["none"],
-        "revocation_endpoint_auth_methods_supported": ["none"],
+        "authorization_endpoint": at("oauth/authorize"),
+        "token_endpoint": at("oauth/token"),
+        "userinfo_endpoint": at("oauth/userinfo"),
+        "end_session_endpoint": at("oauth/end_session"),
+        "revocation_endpoint": at("oauth/revoke"),
+        "introspection_endpoint": at("oauth/introspect"),
+        "jwks_uri": at(".well-known/jwks.json"),
+        "grant_types_supported": GrantType::ALL.map(GrantType::name),
+        "response_types_supported": ["code"],
+        "response_modes_supported": ResponseMode::ALL.map(ResponseMode::name),
+        "scopes_supported": scopes,
+        "subject_types_supported": ["public"],
+        "id_token_signing_alg_values_supported": Alg::ALL.map(Alg::name),
+        "token_endpoint_auth_methods_supported": methods,
+        "revocation_endpoint_auth_methods_supported": methods,
+        "introspection_endpoint_auth_methods_supported": [AuthMethod::ClientSecretBasic.name()],
+        "code_challenge_methods_supported": ["S256"],
+        "prompt_values_supported": Prompt::ALL.map(Prompt::name),
+        "acr_values_supported": Acr::REACHABLE.map(Acr::name),
+        "claim_types_supported": ["normal"],
+        "claims_supported": openid::claims_supported(),
+        "claims_parameter_supported": true,
+        "request_parameter_supported": false,
+        "request_uri_parameter_supported": false,
+        "authorization_response_iss_parameter_supported": true,
     });
     Ok(HttpResponse::Ok()
         .insert_header((CACHE_CONTROL, "public, max-age=300"))

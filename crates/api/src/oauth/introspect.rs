@@ -1,5 +1,5 @@
 //! `POST {issuer}/oauth/introspect` (RFC 7662), for users with the role `claviger:introspect` or `claviger:admin`, and the
-//! platform's administrator.
+//! platform's administrator; and for clients with a secret, about their own tokens.
 
 use actix_web::http::header::CACHE_CONTROL;
 use actix_web::{HttpResponse, web};
@@ -13,11 +13,14 @@ use crate::state::ApiState;
 
 pub(crate) async fn post(
     state: web::Data<ApiState>,
-    IntrospectorOf { tenant }: IntrospectorOf,
+    IntrospectorOf { tenant, client }: IntrospectorOf,
     form: Form,
 ) -> Result<HttpResponse, OAuthError> {
     let token = form.optional("token").ok_or(OAuthError::invalid_request("token is missing"))?;
-    let body = match introspect(&state.ctx, &tenant, token).await? {
+    let living = introspect(&state.ctx, &tenant, token).await?;
+    // Another client's token is none, as far as a client may know (RFC 7662, 4).
+    let living = living.filter(|living| client.as_ref().is_none_or(|client| *living.client_id() == client.id));
+    let body = match living {
         None => json!({ "active": false }),
         Some(Living::Access(claims)) => {
             let mut body = serde_json::to_value(&*claims).unwrap_or(Value::Null);

@@ -24,7 +24,7 @@ pub(crate) async fn get(UserOf { who, .. }: UserOf) -> Result<HttpResponse, Prob
 
 pub(crate) async fn sessions(state: web::Data<ApiState>, UserOf { who, tenant }: UserOf) -> Result<HttpResponse, Problem> {
     let items: Vec<_> =
-        sessions::list(&state.ctx, &tenant, who.user.id).await?.iter().map(|family| session_view(family, Some(who.claims.sid))).collect();
+        sessions::list(&state.ctx, &tenant, who.user.id).await?.iter().map(|family| session_view(family, Some(who.session.id))).collect();
     Ok(HttpResponse::Ok().insert_header((CACHE_CONTROL, "no-store")).json(json!({ "items": items })))
 }
 

@@ -1,14 +1,25 @@
-//! `POST {issuer}/oauth/token` (RFC 6749, 3.2): parses once, names the client, then hands over to the grant.
+//! `POST {issuer}/oauth/token` (RFC 6749, 3.2): parses once, authenticates the client, looks whether it may use the grant, hands over
+//! to it, and answers.
+//!
+//! A grant is an arm of [`granted`]. What comes before and after is the same for all, so that none can forget it.
 
 use actix_web::{HttpRequest, HttpResponse, web};
+use app::ctx::{Ctx, Origin};
 use app::tenants;
+use app::tokens::client_credentials::{ClientGrantDenied, client_credentials};
+use app::tokens::issue::IssuedTokens;
+use app::tokens::redeem::{RedeemCommand, redeem};
 use app::tokens::refresh::{PresentedBy, RefreshCommand, RefreshDenied, RefreshOutcome, refresh};
+use domain::client::{Client, GrantType};
 use domain::scope::Scope;
+use domain::secret::Secret;
+use domain::tenant::Tenant;
 
 use crate::error::oauth::OAuthError;
 use crate::extract::form::Form;
 use crate::extract::origin::From;
-use crate::oauth::cookie;
+use crate::metrics::Metrics;
+use crate::oauth::{client_auth, cookie};
 use crate::state::ApiState;
 
 pub(crate) async fn post(
@@ -19,25 +30,71 @@ pub(crate) async fn post(
     form: Form,
 ) -> Result<HttpResponse, OAuthError> {
     let tenant = tenants::resolve(&state.ctx, &slug).await?;
-    let client_id = super::client(&form)?;
-    match form.optional("grant_type") {
-        Some("refresh_token") => {}
-        Some(_) => return Err(OAuthError::unsupported_grant_type()),
-        None => return Err(OAuthError::invalid_request("grant_type is missing")),
+    let client = client_auth::client(&state.ctx, &tenant, &request, &form, &from.0).await?;
+    let grant = form.optional("grant_type").ok_or(OAuthError::invalid_request("grant_type is missing"))?;
+    let grant = GrantType::from_name(grant).ok_or_else(OAuthError::unsupported_grant_type)?;
+    if !client.settings.may_use(grant) {
+        return Err(OAuthError::unauthorized_client());
     }
-    let (refresh_token, presented_by) = match (form.optional("refresh_token"), cookie::refresh_token(&request)) {
+    if !tenant.is_active() {
+        return Err(OAuthError::invalid_grant());
+    }
+    let scope = form.optional("scope").map(|text| text.parse::<Scope>().map_err(|_| OAuthError::invalid_scope())).transpose()?;
+    let asked = Asked { request: &request, form: &form, origin: &from.0, metrics: &state.metrics };
+    let issued = granted(&state.ctx, &tenant, grant, client, scope, &asked).await?;
+    Ok(super::tokens(&tenant, &issued, state.ctx.now()))
+}
+
+/// What a grant may look at besides what all of them share.
+struct Asked<'a> {
+    request: &'a HttpRequest,
+    form: &'a Form,
+    origin: &'a Origin,
+    metrics: &'a Metrics,
+}
+
+async fn granted(
+    ctx: &Ctx,
+    tenant: &Tenant,
+    grant: GrantType,
+    client: Client,
+    scope: Option<Scope>,
+    asked: &Asked<'_>,
+) -> Result<IssuedTokens, OAuthError> {
+    match grant {
+        GrantType::AuthorizationCode => {
+            let code = asked.form.optional("code").ok_or(OAuthError::invalid_request("code is missing"))?;
+            let command = RedeemCommand {
+                client,
+                code: Secret::new(code.to_owned()),
+                redirect_uri: asked.form.optional("redirect_uri").map(str::to_owned),
+                code_verifier: asked.form.optional("code_verifier").map(|verifier| Secret::new(verifier.to_owned())),
+            };
+            redeem(ctx, tenant, command, asked.origin).await.map_err(OAuthError::of_code)
+        }
+        GrantType::RefreshToken => refreshed(ctx, tenant, client, scope, asked).await,
+        GrantType::ClientCredentials => client_credentials(ctx, tenant, &client, scope).await.map_err(|denied| match denied {
+            ClientGrantDenied::InvalidScope => OAuthError::invalid_scope(),
+            ClientGrantDenied::Fault(fault) => fault.into(),
+        }),
+    }
+}
+
+async fn refreshed(
+    ctx: &Ctx,
+    tenant: &Tenant,
+    client: Client,
+    scope: Option<Scope>,
+    asked: &Asked<'_>,
+) -> Result<IssuedTokens, OAuthError> {
+    let (refresh_token, presented_by) = match (asked.form.optional("refresh_token"), cookie::refresh_token(asked.request)) {
         (Some(token), _) => (token.to_owned(), PresentedBy::Body),
-        (None, Some(_)) if cookie::is_cross_site(&request, &state.ctx.base_url) => return Err(OAuthError::csrf()),
-        (None, Some(token)) => (token, PresentedBy::Cookie { csrf_token: cookie::csrf_token(&request) }),
+        (None, Some(_)) if cookie::is_cross_site(asked.request, &ctx.base_url) => return Err(OAuthError::csrf()),
+        (None, Some(token)) => (token, PresentedBy::Cookie { csrf_token: cookie::csrf_token(asked.request) }),
         (None, None) => return Err(OAuthError::invalid_request("refresh_token is missing")),
     };
-    let scope = match form.optional("scope") {
-        Some(text) => Some(text.parse::<Scope>().map_err(|_| OAuthError::of_refresh(RefreshDenied::InvalidScope, 0))?),
-        None => None,
-    };
-    let command = RefreshCommand { refresh_token, client_id, presented_by, scope };
-    let outcome = refresh(&state.ctx, &tenant, command, &from.0).await;
-    let now = state.ctx.now();
+    let command = RefreshCommand { refresh_token, client, presented_by, scope };
+    let outcome = refresh(ctx, tenant, command, asked.origin).await;
     let label = match &outcome {
         Ok((RefreshOutcome::Rotated, _)) => "rotated",
         Ok((RefreshOutcome::Replayed, _)) => "replayed",
@@ -47,12 +104,9 @@ pub(crate) async fn post(
         Err(RefreshDenied::Fault(_)) => "fault",
         Err(_) => "refused",
     };
-    state.metrics.refreshes.with_label_values(&[label]).inc();
-    match outcome {
-        Ok((_, issued)) => Ok(super::tokens(&tenant, &issued, now)),
-        Err(denied) => {
-            let seconds = if let RefreshDenied::SlowDown { retry_at } = &denied { retry_at.seconds_after(now) } else { 0 };
-            Err(OAuthError::of_refresh(denied, seconds))
-        }
-    }
+    asked.metrics.refreshes.with_label_values(&[label]).inc();
+    outcome.map(|(_, issued)| issued).map_err(|denied| {
+        let seconds = if let RefreshDenied::SlowDown { retry_at } = &denied { retry_at.seconds_after(ctx.now()) } else { 0 };
+        OAuthError::of_refresh(denied, seconds)
+    })
 }

@@ -11,6 +11,7 @@ use domain::ids::{FamilyId, TenantId};
 use domain::keys::plan::{Consequences, Intent, RotationDenied};
 use domain::keys::policy::{NodeTiming, RotationNumbers, RotationPolicy, UnsafePolicy};
 use domain::keys::ring::{Alg, KeyRing};
+use domain::openid::IdClaims;
 use domain::tenant::Tenant;
 use domain::time::{Timestamp, Ttl};
 use domain::token::claims::AccessClaims;
@@ -80,6 +81,11 @@ pub trait TokenVerifier: Send + Sync {
     /// # Errors
     /// Whenever anything is not as it must be.
     fn verify(&self, token: &str, issuer: &str, now: Timestamp) -> Result<AccessClaims, TokenRefused>;
+    /// Checks an ID token that comes back as a hint: signature, `typ`, `iss`; not its times, for a hint may be old.
+    ///
+    /// # Errors
+    /// Whenever anything is not as it must be.
+    fn verify_id(&self, token: &str, issuer: &str) -> Result<IdClaims, TokenRefused>;
 }
 
 /// The private side of a tenant's keys at one generation.
@@ -90,6 +96,12 @@ pub trait TokenSigner: Send + Sync {
     /// # Errors
     /// [`KeyFault::NoSigner`] when no key may sign.
     fn sign(&self, claims: &mut AccessClaims, now: Timestamp) -> Result<String, KeyFault>;
+    /// Signs an ID token with the ring's key of this algorithm, or with the signer of access tokens as long as no key of that one
+    /// may sign, and binds it to `access_token`. Shortens its life like [`Self::sign`].
+    ///
+    /// # Errors
+    /// [`KeyFault::NoSigner`] when no key may sign.
+    fn sign_id(&self, claims: &mut IdClaims, alg: Alg, access_token: &str, now: Timestamp) -> Result<String, KeyFault>;
     /// Derives the text of a refresh token.
     fn mint_refresh(&self, family: FamilyId, generation: Generation) -> String;
     /// Reads a refresh token and checks its MAC, in constant time. `None` for anything that this tenant never made.

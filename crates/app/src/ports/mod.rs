@@ -4,5 +4,6 @@
 pub mod changes;
 pub mod custody;
 pub mod keys;
+pub mod provider;
 pub mod store;
 pub mod world;

@@ -25,6 +25,7 @@ use transparency::tree::{Hash, Node};
 pub use crate::ports::custody::{
     CustodyStore, Destroyed, FirstFormatSecret, KekUse, KeyOwner, OwnedDataKey, Retirement, SealedDataKey, SealedSecret, SecretStore,
 };
+pub use crate::ports::provider::{AuthorizationStore, ClientStore, CodeUse, ConsentStore, PendingRequest, SsoStore};
 use crate::tokens::judgement::{Judgement, RefreshAttempt};
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -77,7 +78,20 @@ pub struct NewTenant {
 /// All that one tenant owns, inside one transaction.
 #[async_trait]
 pub trait TenantTx:
-    TenantStore + UserStore + FamilyStore + RingStore + KeyLogStore + SecretStore + VerifierStore + GuessStore + AuditStore + Send
+    TenantStore
+    + UserStore
+    + FamilyStore
+    + RingStore
+    + KeyLogStore
+    + SecretStore
+    + VerifierStore
+    + GuessStore
+    + AuditStore
+    + ClientStore
+    + AuthorizationStore
+    + SsoStore
+    + ConsentStore
+    + Send
 {
     fn tenant_id(&self) -> TenantId;
     /// Makes everything durable, or nothing.
@@ -124,7 +138,7 @@ pub trait UserStore: Send {
     async fn account_by_id(&mut self, id: UserId) -> Stored<Option<Account>>;
     /// Replaces everything but the id and the hash. `Conflict` as for insert.
     async fn user_update(&mut self, user: &User) -> Stored<()>;
-    /// Removes the user with its hash, families and known sources. Answers whether there was one.
+    /// Removes the user with its hash, families, known sources, sessions and consents. Answers whether there was one.
     async fn user_delete(&mut self, id: UserId) -> Stored<bool>;
     /// Users in the order of their ids, after `after`.
     async fn users_page(&mut self, after: Option<UserId>, limit: u32) -> Stored<Vec<User>>;
@@ -264,10 +278,25 @@ pub enum Leftover {
     AuditEvents,
     /// Verifiers that do not fetch any more.
     Verifiers,
+    /// Authorization requests that nobody finished.
+    PendingRequests,
+    /// Codes past their end, used or not.
+    AuthorizationCodes,
+    /// Sessions with the tenant's pages past their end, idle or absolute.
+    SsoSessions,
 }
 
 impl Leftover {
-    pub const ALL: [Self; 5] = [Self::Families, Self::GuessCounters, Self::KnownSources, Self::AuditEvents, Self::Verifiers];
+    pub const ALL: [Self; 8] = [
+        Self::Families,
+        Self::GuessCounters,
+        Self::KnownSources,
+        Self::AuditEvents,
+        Self::Verifiers,
+        Self::PendingRequests,
+        Self::AuthorizationCodes,
+        Self::SsoSessions,
+    ];
 
     /// The table it lies in.
     pub const fn table(self) -> &'static str {
@@ -277,6 +306,9 @@ impl Leftover {
             Self::KnownSources => "known_sources",
             Self::AuditEvents => "audit_events",
             Self::Verifiers => "jwks_verifiers",
+            Self::PendingRequests => "authorization_requests",
+            Self::AuthorizationCodes => "authorization_codes",
+            Self::SsoSessions => "sso_sessions",
         }
     }
 }

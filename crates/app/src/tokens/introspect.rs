@@ -1,19 +1,33 @@
 //! Introspection (RFC 7662): is this token alive, now, by the database?
 
+use domain::client::ClientId;
 use domain::ids::{FamilyId, UserId};
 use domain::scope::Scope;
 use domain::tenant::Tenant;
 use domain::time::Timestamp;
-use domain::token::claims::AccessClaims;
+use domain::token::claims::{AccessClaims, Subject};
+use domain::token::family::RefreshFamily;
+use domain::user::User;
 
 use crate::ctx::Ctx;
 use crate::fault::Fault;
+use crate::ports::store::TenantTx;
 
 /// What is known of a living token.
 #[derive(Debug)]
 pub enum Living {
     Access(Box<AccessClaims>),
-    Refresh { session_id: FamilyId, user_id: UserId, client_id: String, scope: Scope, expires_at: Timestamp, issued_at: Timestamp },
+    Refresh { session_id: FamilyId, user_id: UserId, client_id: ClientId, scope: Scope, expires_at: Timestamp, issued_at: Timestamp },
+}
+
+impl Living {
+    /// Whose it is.
+    pub const fn client_id(&self) -> &ClientId {
+        match self {
+            Self::Access(claims) => &claims.client_id,
+            Self::Refresh { client_id, .. } => client_id,
+        }
+    }
 }
 
 /// Looks at a token of this tenant; `None` for everything that is not alive, whatever the reason.
@@ -21,8 +35,8 @@ pub enum Living {
 /// # Errors
 /// When it could not be looked up.
 pub async fn introspect(ctx: &Ctx, tenant: &Tenant, token: &str) -> Result<Option<Living>, Fault> {
-    if let Some(claims) = living_access(ctx, tenant, token).await? {
-        return Ok(Some(Living::Access(Box::new(claims))));
+    if let Some(living) = living_access(ctx, tenant, token).await? {
+        return Ok(Some(Living::Access(Box::new(living.claims))));
     }
     let signer = ctx.keys.signer(tenant.id, 0).await?;
     let Some((family_id, generation)) = signer.open_refresh(token) else { return Ok(None) };
@@ -33,24 +47,51 @@ pub async fn introspect(ctx: &Ctx, tenant: &Tenant, token: &str) -> Result<Optio
     };
     let may = tx.user_by_id(family.user_id).await?.is_some_and(|user| user.may_log_in().is_ok());
     let is_active = tx.tenant().await?.is_some_and(|tenant| tenant.is_active());
+    let is_active = is_active && is_client_active(tx.as_mut(), &family.client_id).await?;
     Ok((may && is_active).then(|| Living::Refresh {
         session_id: family.id,
         user_id: family.user_id,
-        client_id: family.client_id.to_string(),
+        client_id: family.client_id,
         expires_at: family.ends_at(),
         issued_at: family.head.rotated_at,
         scope: family.scope,
     }))
 }
 
-/// The claims of an access token that verifies and whose session, user and tenant are alive.
-pub(crate) async fn living_access(ctx: &Ctx, tenant: &Tenant, token: &str) -> Result<Option<AccessClaims>, Fault> {
+/// An access token that verifies and all of whose origins are alive.
+#[derive(Debug)]
+pub(crate) struct LivingAccess {
+    pub claims: AccessClaims,
+    /// `None` for a client that acts for itself.
+    pub session: Option<(User, RefreshFamily)>,
+}
+
+/// Looks at an access token: whether it verifies and its session, user, client and tenant are alive.
+pub(crate) async fn living_access(ctx: &Ctx, tenant: &Tenant, token: &str) -> Result<Option<LivingAccess>, Fault> {
     let keys = ctx.keys.published(tenant.id).await?;
     let now = ctx.now();
     let Ok(claims) = keys.verifier.verify(token, &tenant.issuer(&ctx.base_url), now) else { return Ok(None) };
     let mut tx = ctx.store.begin_read(tenant.id).await?;
-    let session = tx.family_by_id(claims.sid).await?.is_some_and(|family| family.is_live(now) && family.user_id == claims.sub);
-    let user = tx.user_by_id(claims.sub).await?.is_some_and(|user| user.may_log_in().is_ok());
     let is_active = tx.tenant().await?.is_some_and(|tenant| tenant.is_active());
-    Ok((session && user && is_active).then_some(claims))
+    if !is_active || !is_client_active(tx.as_mut(), &claims.client_id).await? {
+        return Ok(None);
+    }
+    let session = match (&claims.sub, claims.sid) {
+        (Subject::Client(client), None) if *client == claims.client_id => None,
+        (Subject::User(user_id), Some(sid)) => {
+            let family = tx.family_by_id(sid).await?.filter(|family| family.is_live(now) && family.user_id == *user_id);
+            let user = tx.user_by_id(*user_id).await?.filter(|user| user.may_log_in().is_ok());
+            match (user, family) {
+                (Some(user), Some(family)) => Some((user, family)),
+                _ => return Ok(None),
+            }
+        }
+        _ => return Ok(None),
+    };
+    Ok(Some(LivingAccess { claims, session }))
+}
+
+/// Whether tokens of this client are worth anything. The built-in one always is there and costs no statement.
+async fn is_client_active(tx: &mut dyn TenantTx, id: &ClientId) -> Result<bool, Fault> {
+    Ok(*id == ClientId::first_party() || tx.client_by_id(id).await?.is_some_and(|client| client.is_active()))
 }

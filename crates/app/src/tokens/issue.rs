@@ -1,6 +1,8 @@
-//! Issuing: an access token, and the refresh token that goes with it.
+//! Issuing: an access token, and what goes with it: a refresh token, an ID token.
 
+use domain::client::{Client, ClientId, GrantType};
 use domain::ids::TokenId;
+use domain::openid::{self, IdClaims};
 use domain::scope::Scope;
 use domain::secret::Secret;
 use domain::tenant::Tenant;
@@ -13,13 +15,16 @@ use crate::ctx::Ctx;
 use crate::fault::Fault;
 use crate::ports::keys::TokenSigner;
 
-/// What a client gets (RFC 6749, 5.1).
+/// What a client gets (RFC 6749, 5.1; OpenID Connect Core, 3.1.3.3).
 #[derive(Debug)]
 pub struct IssuedTokens {
     pub access_token: Secret<String>,
     /// Seconds until the access token expires.
     pub expires_in: u32,
-    pub refresh_token: Secret<String>,
+    /// `None` for a client that may not refresh.
+    pub refresh_token: Option<Secret<String>>,
+    /// When `openid` was granted.
+    pub id_token: Option<Secret<String>>,
     pub scope: Scope,
     pub binding: Binding,
     /// For cookie sessions: what must come with every use of the cookie.
@@ -28,31 +33,91 @@ pub struct IssuedTokens {
     pub session_ends_at: Timestamp,
 }
 
-/// Signs an access token for the session and derives the refresh token of its current generation. Touches no database.
+/// Signs an access token for the session, derives the refresh token of its current generation, and signs an ID token when `openid`
+/// was granted. Touches no database.
 ///
 /// # Errors
 /// When no key may sign.
+#[expect(clippy::too_many_arguments, reason = "each of them is one fact about the tokens, and there is one caller for each grant")]
 pub(crate) fn issue(
     ctx: &Ctx,
     tenant: &Tenant,
+    client: &Client,
     user: &User,
     family: &RefreshFamily,
     scope: Scope,
+    nonce: Option<String>,
     signer: &dyn TokenSigner,
     now: Timestamp,
 ) -> Result<IssuedTokens, Fault> {
     let issuer = tenant.issuer(&ctx.base_url);
     let jti = TokenId::new(now, ctx.id_entropy());
-    let grant = Grant { session_id: family.id, client_id: &family.client_id, scope: scope.clone(), auth_time: family.auth_time };
+    let grant = Grant {
+        session_id: family.id,
+        client_id: &family.client_id,
+        scope: scope.clone(),
+        auth_time: family.auth_time,
+        sign_on: family.sign_on.as_ref(),
+    };
     let mut claims = AccessClaims::new(tenant, &issuer, user, grant, jti, family.absolute_expires_at, now);
     let access_token = Secret::new(signer.sign(&mut claims, now)?);
+    let id_token = match &family.sign_on {
+        Some(sign_on) if scope.contains(Scope::OPENID) => {
+            let mut id_claims = IdClaims {
+                iss: issuer,
+                sub: user.id,
+                aud: family.client_id.clone(),
+                exp: claims.exp,
+                iat: claims.iat,
+                auth_time: family.auth_time.as_seconds(),
+                sid: family.id,
+                acr: sign_on.authentication.acr().name().to_owned(),
+                amr: sign_on.authentication.amr().into_iter().map(str::to_owned).collect(),
+                nonce,
+                at_hash: None,
+                wished: openid::in_id_token(user, &sign_on.claims),
+            };
+            let alg = client.settings.id_token_signed_response_alg;
+            Some(Secret::new(signer.sign_id(&mut id_claims, alg, access_token.expose(), now)?))
+        }
+        _ => None,
+    };
+    let may_refresh = client.settings.may_use(GrantType::RefreshToken);
     Ok(IssuedTokens {
-        access_token,
         expires_in: claims.expires_in(now),
-        refresh_token: Secret::new(signer.mint_refresh(family.id, family.head.current)),
+        access_token,
+        refresh_token: may_refresh.then(|| Secret::new(signer.mint_refresh(family.id, family.head.current))),
+        id_token,
         scope,
         binding: family.binding,
         csrf_token: (family.binding == Binding::Cookie).then(|| Secret::new(signer.csrf_token(family.id))),
         session_ends_at: family.ends_at(),
+    })
+}
+
+/// An access token for a client that acts for itself (RFC 6749, 4.4). Touches no database; opens no session.
+///
+/// # Errors
+/// When no key may sign.
+pub(crate) fn issue_to_client(
+    ctx: &Ctx,
+    tenant: &Tenant,
+    client: &ClientId,
+    scope: Scope,
+    signer: &dyn TokenSigner,
+    now: Timestamp,
+) -> Result<IssuedTokens, Fault> {
+    let jti = TokenId::new(now, ctx.id_entropy());
+    let mut claims = AccessClaims::of_client(tenant, &tenant.issuer(&ctx.base_url), client, scope.clone(), jti, now);
+    let access_token = Secret::new(signer.sign(&mut claims, now)?);
+    Ok(IssuedTokens {
+        access_token,
+        expires_in: claims.expires_in(now),
+        refresh_token: None,
+        id_token: None,
+        scope,
+        binding: Binding::Bearer,
+        csrf_token: None,
+        session_ends_at: now,
     })
 }

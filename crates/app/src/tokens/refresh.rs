@@ -2,7 +2,7 @@
 //!
 //! Invariant: all refusals look the same from outside; a token that this tenant never made costs no SQL.
 
-use domain::client::ClientId;
+use domain::client::Client;
 use domain::ids::EventId;
 use domain::scope::Scope;
 use domain::tenant::Tenant;
@@ -18,7 +18,7 @@ use crate::tokens::judgement::{RefreshAttempt, Verdict};
 #[derive(Debug)]
 pub struct RefreshCommand {
     pub refresh_token: String,
-    pub client_id: ClientId,
+    pub client: Client,
     /// How the token came: in the body, or by cookie with this CSRF token.
     pub presented_by: PresentedBy,
     /// Narrows the access token; the session keeps its scope.
@@ -94,7 +94,7 @@ pub async fn refresh(
     let attempt = RefreshAttempt {
         family_id,
         generation,
-        client_id: command.client_id,
+        client_id: command.client.id.clone(),
         binding,
         now,
         event_id: EventId::new(now, ctx.id_entropy()),
@@ -117,5 +117,5 @@ pub async fn refresh(
     // The ring may have moved on since the snapshot was made: sign with what the row says.
     let signer =
         if signer.generation() >= facts.ring_generation { signer } else { ctx.keys.signer(tenant.id, facts.ring_generation).await? };
-    Ok((outcome, issue(ctx, &facts.tenant, &user, &facts.family, scope, signer.as_ref(), now)?))
+    Ok((outcome, issue(ctx, &facts.tenant, &command.client, &user, &facts.family, scope, None, signer.as_ref(), now)?))
 }

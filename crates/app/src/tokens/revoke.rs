@@ -29,7 +29,7 @@ pub async fn revoke(
         Some((family_id, _)) => Some(family_id),
         None => {
             let keys = ctx.keys.published(tenant.id).await?;
-            keys.verifier.verify(token, &tenant.issuer(&ctx.base_url), ctx.now()).ok().map(|claims| claims.sid)
+            keys.verifier.verify(token, &tenant.issuer(&ctx.base_url), ctx.now()).ok().and_then(|claims| claims.sid)
         }
     };
     match family_id {

@@ -48,7 +48,7 @@ impl From<&Actor> for OrderedBy {
             Actor::TenantAdmin { .. } => Self::TenantAdmin,
             Actor::PlatformAdmin => Self::PlatformAdmin,
             // Users and strangers order nothing about keys.
-            Actor::System | Actor::User { .. } | Actor::Anonymous => Self::Schedule,
+            Actor::System | Actor::User { .. } | Actor::Client { .. } | Actor::Anonymous => Self::Schedule,
         }
     }
 }

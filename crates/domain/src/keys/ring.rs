@@ -236,6 +236,11 @@ impl KeyRing {
         newest(Some(self.numbers.access_token_alg)).or_else(|| newest(None))
     }
 
+    /// The newest key of this algorithm that may sign at `now`, whatever access tokens are signed with.
+    pub fn newest_signer_of(&self, alg: Alg, now: Timestamp) -> Option<&RingKey> {
+        self.keys.iter().filter(|key| key.alg == alg && key.may_sign(now)).max_by_key(|key| (key.sign_from, &key.kid))
+    }
+
     /// When, between `since` and `until`, one of these keys was the signer: the first such moment and the last, by the ring as it
     /// is now. `None` when none of them was.
     pub fn signed_between(&self, kids: &[Kid], since: Timestamp, until: Timestamp) -> Option<(Timestamp, Timestamp)> {

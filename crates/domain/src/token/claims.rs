@@ -6,10 +6,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::client::ClientId;
-use crate::ids::{FamilyId, TokenId, UserId};
+use crate::ids::{FamilyId, RegisteredClientId, TokenId, UserId};
 use crate::scope::Scope;
+use crate::sso::SignOn;
 use crate::tenant::{Tenant, TenantPolicy};
-use crate::text::Role;
+use crate::text::{BadText, Role};
 use crate::time::{Timestamp, Ttl};
 use crate::user::{CustomClaims, User};
 
@@ -20,7 +21,7 @@ pub const ACCESS_TOKEN_TYPE: &str = "at+jwt";
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct AccessClaims {
     pub iss: String,
-    pub sub: UserId,
+    pub sub: Subject,
     pub aud: Audience,
     pub exp: i64,
     pub iat: i64,
@@ -28,9 +29,15 @@ pub struct AccessClaims {
     pub jti: TokenId,
     pub client_id: ClientId,
     pub scope: Scope,
-    pub auth_time: i64,
-    /// The session: the refresh-token family the token was issued from.
-    pub sid: FamilyId,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub auth_time: Option<i64>,
+    /// The session: the refresh-token family the token was issued from. A client that acts for itself has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sid: Option<FamilyId>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub acr: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub amr: Option<Vec<String>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub roles: Option<BTreeSet<Role>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -40,6 +47,45 @@ pub struct AccessClaims {
     /// The user's custom claims, beside the registered ones.
     #[serde(flatten)]
     pub custom: Map<String, Value>,
+}
+
+/// Whom a token is about. No client has an id that a user could have: those of clients begin differently.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub enum Subject {
+    User(UserId),
+    /// The client itself (RFC 9068, 5): a registered one.
+    Client(ClientId),
+}
+
+impl Subject {
+    pub const fn user(&self) -> Option<UserId> {
+        match self {
+            Self::User(id) => Some(*id),
+            Self::Client(_) => None,
+        }
+    }
+}
+
+impl TryFrom<String> for Subject {
+    type Error = BadText;
+
+    fn try_from(text: String) -> Result<Self, BadText> {
+        if let Ok(user) = text.parse() {
+            return Ok(Self::User(user));
+        }
+        text.parse::<RegisteredClientId>().map_err(|_| BadText("a subject is a user or a registered client"))?;
+        ClientId::try_from(text).map(Self::Client)
+    }
+}
+
+impl From<Subject> for String {
+    fn from(subject: Subject) -> Self {
+        match subject {
+            Subject::User(id) => id.to_string(),
+            Subject::Client(id) => id.into(),
+        }
+    }
 }
 
 /// `aud`: one audience as a string, several as an array (RFC 7519, 4.1.3).
@@ -66,6 +112,7 @@ pub struct Grant<'a> {
     pub client_id: &'a ClientId,
     pub scope: Scope,
     pub auth_time: Timestamp,
+    pub sign_on: Option<&'a SignOn>,
 }
 
 impl AccessClaims {
@@ -81,23 +128,15 @@ impl AccessClaims {
         session_ends_at: Timestamp,
         now: Timestamp,
     ) -> Self {
-        let TenantPolicy { access_ttl_seconds, audience, claims, .. } = &tenant.policy;
-        let expires_at = now.plus(*access_ttl_seconds).min(session_ends_at);
+        let claims = &tenant.policy.claims;
+        let expires_at = now.plus(tenant.policy.access_ttl_seconds).min(session_ends_at);
         Self {
-            iss: issuer.to_owned(),
-            sub: user.id,
-            aud: match audience {
-                Some(audience) if audience != issuer => Audience::Many(vec![audience.clone(), issuer.to_owned()]),
-                _ => Audience::One(issuer.to_owned()),
-            },
+            sub: Subject::User(user.id),
             exp: expires_at.as_seconds(),
-            iat: now.as_seconds(),
-            nbf: now.as_seconds(),
-            jti,
-            client_id: grant.client_id.clone(),
-            scope: grant.scope,
-            auth_time: grant.auth_time.as_seconds(),
-            sid: grant.session_id,
+            auth_time: Some(grant.auth_time.as_seconds()),
+            sid: Some(grant.session_id),
+            acr: grant.sign_on.map(|sign_on| sign_on.authentication.acr().name().to_owned()),
+            amr: grant.sign_on.map(|sign_on| sign_on.authentication.amr().into_iter().map(str::to_owned).collect()),
             roles: claims.roles.then(|| user.roles.clone().into()),
             username: user.names.username().filter(|_| claims.username).map(ToString::to_string),
             email: user.names.email().filter(|_| claims.email).map(ToString::to_string),
@@ -108,6 +147,34 @@ impl AccessClaims {
                 .filter(|(name, _)| !CustomClaims::RESERVED.contains(&name.as_str()))
                 .map(|(n, v)| (n.clone(), v.clone()))
                 .collect(),
+            ..Self::of_client(tenant, issuer, grant.client_id, grant.scope, jti, now)
+        }
+    }
+
+    /// The claims of a token that a client gets for itself (RFC 6749, 4.4).
+    pub fn of_client(tenant: &Tenant, issuer: &str, client_id: &ClientId, scope: Scope, jti: TokenId, now: Timestamp) -> Self {
+        let TenantPolicy { access_ttl_seconds, audience, .. } = &tenant.policy;
+        Self {
+            iss: issuer.to_owned(),
+            sub: Subject::Client(client_id.clone()),
+            aud: match audience {
+                Some(audience) if audience != issuer => Audience::Many(vec![audience.clone(), issuer.to_owned()]),
+                _ => Audience::One(issuer.to_owned()),
+            },
+            exp: now.plus(*access_ttl_seconds).as_seconds(),
+            iat: now.as_seconds(),
+            nbf: now.as_seconds(),
+            jti,
+            client_id: client_id.clone(),
+            scope,
+            auth_time: None,
+            sid: None,
+            acr: None,
+            amr: None,
+            roles: None,
+            username: None,
+            email: None,
+            custom: Map::new(),
         }
     }
 

@@ -18,6 +18,7 @@ use serde::{Deserialize, Serialize};
 use crate::client::ClientId;
 use crate::ids::{FamilyId, UserId};
 use crate::scope::Scope;
+use crate::sso::SignOn;
 use crate::time::{Timestamp, Ttl};
 
 /// Which of a family's tokens: counts up from 1 and never repeats.
@@ -79,11 +80,21 @@ pub enum RevocationCause {
     AdminRequest,
     UserDisabled,
     PasswordChanged,
+    /// The authorization code that it began with was presented again: one of two holders stole it.
+    CodeReuse,
 }
 
 impl RevocationCause {
-    const ALL: [Self; 7] =
-        [Self::Reuse, Self::Logout, Self::ClientRequest, Self::UserRequest, Self::AdminRequest, Self::UserDisabled, Self::PasswordChanged];
+    const ALL: [Self; 8] = [
+        Self::Reuse,
+        Self::Logout,
+        Self::ClientRequest,
+        Self::UserRequest,
+        Self::AdminRequest,
+        Self::UserDisabled,
+        Self::PasswordChanged,
+        Self::CodeReuse,
+    ];
 
     /// The stable name under which it is stored.
     pub const fn name(self) -> &'static str {
@@ -95,6 +106,7 @@ impl RevocationCause {
             Self::AdminRequest => "admin_request",
             Self::UserDisabled => "user_disabled",
             Self::PasswordChanged => "password_changed",
+            Self::CodeReuse => "code_reuse",
         }
     }
     pub fn from_name(name: &str) -> Option<Self> {
@@ -123,6 +135,8 @@ pub struct RefreshFamily {
     pub absolute_expires_at: Timestamp,
     pub revoked: Option<Revocation>,
     pub created_at: Timestamp,
+    /// Absent when it began with a login of the first-party application.
+    pub sign_on: Option<SignOn>,
     /// What the user agent called itself at login, cut to 200 characters; for the session list.
     pub user_agent: Option<String>,
     /// The address the login came from; for the session list.

@@ -12,11 +12,17 @@ use app::ports::store::*;
 use app::tokens::judgement::{Judgement, RefreshAttempt};
 use async_trait::async_trait;
 use domain::audit::AuditRecord;
+use domain::authorize::code::CodeGrant;
+use domain::client::{Client, ClientId};
 use domain::guess::{GuessCounter, GuessScope};
+use domain::handle::HandleHash;
 use domain::ids::{EventId, FamilyId, TenantId, UserId};
+use domain::interaction::Progress;
 use domain::keys::ring::KeyRing;
 use domain::keys::verifier::Sighting;
+use domain::scope::Scope;
 use domain::secret::Secret;
+use domain::sso::SsoSession;
 use domain::tenant::Tenant;
 use domain::text::{LoginName, Slug};
 use domain::time::{Timestamp, Ttl};
@@ -171,6 +177,32 @@ delegate! { TenantTx:
     AuditStore {
         fn audit_append(record: &AuditRecord) -> ();
         fn audit_page(before: Option<EventId>, limit: u32) -> Vec<AuditRecord>;
+    }
+    ClientStore {
+        fn client_insert(client: &Client) -> ();
+        fn client_by_id(id: &ClientId) -> Option<Client>;
+        fn client_update(client: &Client) -> ();
+        fn client_delete(id: &ClientId) -> bool;
+        fn clients_page(after: Option<&ClientId>, limit: u32) -> Vec<Client>;
+    }
+    AuthorizationStore {
+        fn pending_insert(pending: &PendingRequest) -> ();
+        fn pending_by_handle(handle: &HandleHash) -> Option<PendingRequest>;
+        fn pending_progress(handle: &HandleHash, progress: Progress) -> ();
+        fn pending_delete(handle: &HandleHash) -> bool;
+        fn code_insert(code: &HandleHash, grant: &CodeGrant) -> ();
+        fn code_use(code: &HandleHash, family_id: FamilyId, now: Timestamp) -> CodeUse;
+    }
+    SsoStore {
+        fn sso_insert(session: &SsoSession) -> ();
+        fn sso_by_handle(handle: &HandleHash) -> Option<SsoSession>;
+        fn sso_touch(handle: &HandleHash, idle_expires_at: Timestamp) -> ();
+        fn sso_delete(handle: &HandleHash) -> bool;
+    }
+    ConsentStore {
+        fn consent(user: UserId, client: &ClientId) -> Option<Scope>;
+        fn consent_set(user: UserId, client: &ClientId, scope: &Scope, now: Timestamp) -> ();
+        fn consent_delete(user: UserId, client: &ClientId) -> bool;
     }
 }
 

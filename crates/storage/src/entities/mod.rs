@@ -4,6 +4,10 @@
 #![allow(unreachable_pub, missing_debug_implementations, reason = "SeaORM's macros write `pub` items, some of them without Debug")]
 
 pub(crate) mod audit_events;
+pub(crate) mod authorization_codes;
+pub(crate) mod authorization_requests;
+pub(crate) mod clients;
+pub(crate) mod consents;
 pub(crate) mod data_keys;
 pub(crate) mod deletion_certificates;
 pub(crate) mod guess_counters;
@@ -16,6 +20,7 @@ pub(crate) mod key_rings;
 pub(crate) mod known_sources;
 pub(crate) mod refresh_families;
 pub(crate) mod sealed_secrets;
+pub(crate) mod sso_sessions;
 pub(crate) mod tenants;
 pub(crate) mod used_kids;
 pub(crate) mod users;

@@ -29,6 +29,7 @@ pub struct Model {
     pub user_agent: Option<String>,
     pub source: Option<String>,
     pub ends_hour: i64,
+    pub sign_on: Option<String>,
 }
 
 impl ActiveModelBehavior for ActiveModel {}

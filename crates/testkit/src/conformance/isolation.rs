@@ -1,6 +1,6 @@
 //! Two tenants: whatever one does, the other neither sees nor feels it.
 //!
-//! Invariant: every method of a tenant's transaction appears here.
+//! Invariant: every method of a tenant's transaction appears here, or in [`super::provider`].
 
 use std::sync::Arc;
 

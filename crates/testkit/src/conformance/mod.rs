@@ -10,6 +10,7 @@ pub mod guesses;
 pub mod isolation;
 pub mod key_log;
 pub mod platform;
+pub mod provider;
 pub mod rings;
 pub mod tenants;
 pub mod users;

@@ -4,9 +4,11 @@
 
 use std::sync::Arc;
 
-use app::ports::store::{Leftover, RingMark, Store, StoreError};
+use app::ports::store::{Leftover, PendingRequest, RingMark, Store, StoreError};
 use domain::audit::AuditRecord;
+use domain::authorize::code::CodeGrant;
 use domain::guess::{GuessCounter, GuessScope};
+use domain::sso::SsoSession;
 use domain::time::Ttl;
 
 use crate::sample::{self, NOW};
@@ -151,6 +153,11 @@ pub async fn what_has_ended_is_swept(store: Arc<dyn Store>) {
         tx.guess_counters_set(&[(GuessScope::Source, [n; 32], GuessCounter { attempts: 1, blocked_until: None })], NOW).await.expect("set");
         tx.source_remember(home.alice.id, &[n; 32], NOW).await.expect("remembered");
         tx.audit_append(&sample::audit_record(home.id())).await.expect("appended");
+        let client = sample::client().id;
+        tx.pending_insert(&PendingRequest { expires_at: NOW, ..sample::pending(&client) }).await.expect("stored");
+        let grant = CodeGrant { expires_at: NOW, ..sample::code_grant(&client, home.alice.id) };
+        tx.code_insert(&sample::hash(), &grant).await.expect("stored");
+        tx.sso_insert(&SsoSession { idle_expires_at: NOW, ..sample::sso_session(home.alice.id) }).await.expect("stored");
     }
     let kept = AuditRecord { at: later, ..sample::audit_record(home.id()) };
     tx.audit_append(&kept).await.expect("appended");

@@ -23,6 +23,7 @@ fn family() -> RefreshFamily {
         absolute_expires_at: at(0).plus(Ttl::days(90)),
         revoked: None,
         created_at: at(0),
+        sign_on: None,
         user_agent: None,
         source: None,
     }

@@ -1,0 +1,270 @@
+//! `GET` and `POST {issuer}/oauth/authorize` (RFC 6749, 3.1; OpenID Connect Core, 3.1.2), and the pages between a request and its
+//! answer, under `{issuer}/interaction/{request}`.
+//!
+//! What comes next is decided by `app::authorize`; each step ends with a redirect to the page of the request, which shows the next
+//! one or answers the client. Invariant: no answer here has a CORS header.
+
+use actix_web::http::StatusCode;
+use actix_web::http::header::RETRY_AFTER;
+use actix_web::{HttpRequest, HttpResponse, ResponseError, web};
+use app::authorize::{self, AuthorizeDenied, Begun, Decision, Look, SignInCommand, SignInDenied};
+use app::login::LoginDenied;
+use app::tenants;
+use domain::authorize::rules::Parameters;
+use domain::authorize::{Prompt, Refusal};
+use domain::handle::{Handle, HandleKind};
+use domain::interaction::LoginStep;
+use domain::password::Password;
+use domain::tenant::Tenant;
+use pages::{ConsentPage, LoginNotice, LoginPage, LoginTrouble, ScopeLine};
+
+use crate::error::oauth::OAuthError;
+use crate::error::page::{PageRefused, Unpaged};
+use crate::error::problem::Problem;
+use crate::extract::form::Form;
+use crate::extract::origin::From;
+use crate::oauth::{browser, pages as answers};
+use crate::state::ApiState;
+
+pub(crate) async fn get(state: web::Data<ApiState>, slug: web::Path<String>, request: HttpRequest) -> Result<HttpResponse, OAuthError> {
+    let pairs = url::form_urlencoded::parse(request.query_string().as_bytes());
+    let parameters = Parameters::new(pairs.map(|(name, value)| (name.into_owned(), value.into_owned())));
+    begun(&state, &slug, &request, parameters).await
+}
+
+pub(crate) async fn post(
+    state: web::Data<ApiState>,
+    slug: web::Path<String>,
+    request: HttpRequest,
+    form: Result<Form, OAuthError>,
+) -> Result<HttpResponse, OAuthError> {
+    let parameters = match form {
+        Ok(form) => Parameters::new(form.pairs()),
+        Err(error) if error.status_code() == StatusCode::PAYLOAD_TOO_LARGE => return Err(error),
+        Err(_) => {
+            let tenant = tenants::resolve(&state.ctx, &slug).await?;
+            return Ok(answers::refused(&request, &tenant, PageRefused::malformed("the request is no form, or a parameter was sent twice")));
+        }
+    };
+    begun(&state, &slug, &request, parameters).await
+}
+
+async fn begun(
+    state: &ApiState,
+    slug: &str,
+    request: &HttpRequest,
+    parameters: Result<Parameters, Refusal>,
+) -> Result<HttpResponse, OAuthError> {
+    let tenant = tenants::resolve(&state.ctx, slug).await?;
+    let base_url = &state.ctx.base_url;
+    let brought = browser::of(request, &tenant, base_url);
+    let begun = match parameters {
+        Ok(parameters) => authorize::begin(&state.ctx, &tenant, &parameters, &brought).await,
+        Err(refusal) => Err(AuthorizeDenied::Refused(refusal)),
+    };
+    match begun {
+        Ok(Begun::Answered(response)) => Ok(answers::answered(request, &tenant, response)),
+        Ok(Begun::Waiting { request, browser }) => {
+            let mut answer = answers::onward(page_of(&tenant, &request));
+            // A cookie too many is cut off by the browser; one that cannot be written is no cookie of ours.
+            let _ = answer.add_cookie(&browser::named(&tenant, base_url, &browser));
+            Ok(answer)
+        }
+        Err(denied) => match PageRefused::of(denied) {
+            Ok(page) => Ok(answers::refused(request, &tenant, page)),
+            Err(Unpaged::NoTenant) => Err(OAuthError::not_found()),
+            Err(Unpaged::Fault(fault)) => Err(fault.into()),
+        },
+    }
+}
+
+/// Where the page of a pending request is.
+fn page_of(tenant: &Tenant, request: &Handle) -> String {
+    format!("{}/interaction/{}", answers::issuer_path(tenant), request.text().expose())
+}
+
+/// `GET {issuer}/interaction/{request}`: what the user has to do next.
+pub(crate) async fn look(
+    state: web::Data<ApiState>,
+    path: web::Path<(String, String)>,
+    request: HttpRequest,
+) -> Result<HttpResponse, Problem> {
+    let (slug, handle) = path.into_inner();
+    let tenant = tenants::resolve(&state.ctx, &slug).await?;
+    shown(&state, &tenant, &request, &handle, None).await
+}
+
+/// What was typed wrong the last time.
+struct Typed<'a> {
+    identifier: &'a str,
+    trouble: LoginTrouble,
+    status: StatusCode,
+    retry_after: Option<u32>,
+}
+
+async fn shown(
+    state: &ApiState,
+    tenant: &Tenant,
+    request: &HttpRequest,
+    handle: &str,
+    typed: Option<Typed<'_>>,
+) -> Result<HttpResponse, Problem> {
+    let Some(handle) = Handle::parse(HandleKind::PendingRequest, handle) else {
+        return refused(request, tenant, AuthorizeDenied::NoSuchRequest);
+    };
+    let brought = browser::of(request, tenant, &state.ctx.base_url);
+    let look = match authorize::look(&state.ctx, tenant, &handle, &brought).await {
+        Ok(look) => look,
+        Err(denied) => return refused(request, tenant, denied),
+    };
+    let form = |step: &str, csrf_token| pages::Form { action: format!("{}/{step}", page_of(tenant, &handle)), csrf_token, hidden: Vec::new() };
+    Ok(match look {
+        Look::Answered(response) => answers::answered(request, tenant, response),
+        Look::LogIn { step: LoginStep::Password, shown } => {
+            let is_again = shown.request.prompt.contains(&Prompt::Login) || shown.request.max_age.is_some();
+            let page = LoginPage {
+                form: form("login", shown.csrf_token),
+                step: pages::LoginStep::Both,
+                identifier: typed.as_ref().map(|typed| typed.identifier.to_owned()).or(shown.request.login_hint).unwrap_or_default(),
+                client: Some(answers::client_view(&shown.client)),
+                notice: (is_again && brought.session.is_some()).then_some(LoginNotice::ConfirmItsYou),
+                trouble: typed.as_ref().map(|typed| typed.trouble),
+                remember: None,
+                forgot: None,
+                other_account: None,
+                may_cancel: true,
+            };
+            let status = typed.as_ref().map_or(StatusCode::OK, |typed| typed.status);
+            let mut answer = answers::shown(request, tenant, status, &shown.request.ui_locales, &page);
+            if let Some(seconds) = typed.and_then(|typed| typed.retry_after) {
+                answer.headers_mut().insert(RETRY_AFTER, seconds.max(1).into());
+            }
+            answer
+        }
+        Look::AskConsent { user, shown } => {
+            let page = ConsentPage {
+                form: form("consent", shown.csrf_token),
+                client: answers::client_view(&shown.client),
+                account: user.display_name(),
+                scopes: shown.request.scope.iter().map(|scope| ScopeLine { scope: scope.to_owned(), description: None }).collect(),
+                remember: None,
+                other_account: None,
+            };
+            answers::shown(request, tenant, StatusCode::OK, &shown.request.ui_locales, &page)
+        }
+    })
+}
+
+fn refused(request: &HttpRequest, tenant: &Tenant, denied: AuthorizeDenied) -> Result<HttpResponse, Problem> {
+    match PageRefused::of(denied) {
+        Ok(page) => Ok(answers::refused(request, tenant, page)),
+        Err(Unpaged::NoTenant) => Err(Problem::not_found()),
+        Err(Unpaged::Fault(fault)) => Err(fault.into()),
+    }
+}
+
+/// A form of one of our pages: read, and sent by the page itself.
+fn of_ours(request: &HttpRequest, base_url: &str, form: Result<Form, OAuthError>) -> Result<Form, Result<PageRefused, Problem>> {
+    match form {
+        Ok(_) if browser::is_foreign_form(request, base_url) => Err(Ok(PageRefused::forged())),
+        Ok(form) => Ok(form),
+        Err(error) if error.status_code() == StatusCode::PAYLOAD_TOO_LARGE => Err(Err(Problem::too_large())),
+        Err(_) => Err(Ok(PageRefused::malformed("this is no form of ours"))),
+    }
+}
+
+/// `POST {issuer}/interaction/{request}/login`: `identifier` and `password`, or `cancel`.
+pub(crate) async fn login(
+    state: web::Data<ApiState>,
+    path: web::Path<(String, String)>,
+    request: HttpRequest,
+    from: From,
+    form: Result<Form, OAuthError>,
+) -> Result<HttpResponse, Problem> {
+    let started = std::time::Instant::now();
+    let (slug, handle) = path.into_inner();
+    let tenant = tenants::resolve(&state.ctx, &slug).await?;
+    let form = match of_ours(&request, &state.ctx.base_url, form) {
+        Ok(form) => form,
+        Err(refused) => return refused.map(|page| answers::refused(&request, &tenant, page)),
+    };
+    let csrf_token = form.optional("csrf_token").unwrap_or_default();
+    if form.optional("cancel").is_some() {
+        return decided(&state, &tenant, &request, &handle, Decision::Deny, csrf_token, &from).await;
+    }
+    let Some(named) = Handle::parse(HandleKind::PendingRequest, &handle) else {
+        return refused(&request, &tenant, AuthorizeDenied::NoSuchRequest);
+    };
+    let identifier = form.optional("identifier").unwrap_or_default();
+    let typed = |trouble, status, retry_after| Some(Typed { identifier, trouble, status, retry_after });
+    let Ok(password) = Password::parse(form.optional("password").unwrap_or_default()) else {
+        return shown(&state, &tenant, &request, &handle, typed(LoginTrouble::WrongCredentials, StatusCode::OK, None)).await;
+    };
+    let command = SignInCommand { name: identifier.to_owned(), password, csrf_token: csrf_token.to_owned() };
+    let brought = browser::of(&request, &tenant, &state.ctx.base_url);
+    let outcome = authorize::sign_in(&state.ctx, &tenant, &named, &brought, command, &from.0).await;
+    let (label, wrong) = match outcome {
+        Ok(session) => {
+            state.metrics.logins.with_label_values(&["succeeded"]).inc();
+            state.metrics.login_seconds.observe(started.elapsed().as_secs_f64());
+            let mut answer = answers::onward(page_of(&tenant, &named));
+            let _ = answer.add_cookie(&browser::session(&tenant, &state.ctx.base_url, &session));
+            return Ok(answer);
+        }
+        Err(SignInDenied::Request(denied)) => return refused(&request, &tenant, denied),
+        Err(SignInDenied::Login(LoginDenied::TenantSuspended)) => return Err(Problem::not_found()),
+        Err(SignInDenied::Login(LoginDenied::Fault(fault))) => return Err(fault.into()),
+        Err(SignInDenied::Login(LoginDenied::BadCredentials)) => {
+            ("bad_credentials", typed(LoginTrouble::WrongCredentials, StatusCode::OK, None))
+        }
+        Err(SignInDenied::Login(LoginDenied::TooManyAttempts { retry_at })) => {
+            let seconds = retry_at.seconds_after(state.ctx.now());
+            let trouble = LoginTrouble::TryAgainIn { minutes: seconds.div_ceil(60) };
+            ("too_many_attempts", typed(trouble, StatusCode::TOO_MANY_REQUESTS, Some(seconds)))
+        }
+        Err(SignInDenied::Login(LoginDenied::Busy(_))) => {
+            ("busy", typed(LoginTrouble::Unavailable, StatusCode::SERVICE_UNAVAILABLE, Some(1)))
+        }
+    };
+    state.metrics.logins.with_label_values(&[label]).inc();
+    state.metrics.login_seconds.observe(started.elapsed().as_secs_f64());
+    shown(&state, &tenant, &request, &handle, wrong).await
+}
+
+/// `POST {issuer}/interaction/{request}/consent`: `decision`, `allow` or `deny`.
+pub(crate) async fn consent(
+    state: web::Data<ApiState>,
+    path: web::Path<(String, String)>,
+    request: HttpRequest,
+    from: From,
+    form: Result<Form, OAuthError>,
+) -> Result<HttpResponse, Problem> {
+    let (slug, handle) = path.into_inner();
+    let tenant = tenants::resolve(&state.ctx, &slug).await?;
+    let form = match of_ours(&request, &state.ctx.base_url, form) {
+        Ok(form) => form,
+        Err(refused) => return refused.map(|page| answers::refused(&request, &tenant, page)),
+    };
+    let decision = if form.optional("decision") == Some("allow") { Decision::Allow } else { Decision::Deny };
+    decided(&state, &tenant, &request, &handle, decision, form.optional("csrf_token").unwrap_or_default(), &from).await
+}
+
+async fn decided(
+    state: &ApiState,
+    tenant: &Tenant,
+    request: &HttpRequest,
+    handle: &str,
+    decision: Decision,
+    csrf_token: &str,
+    from: &From,
+) -> Result<HttpResponse, Problem> {
+    let Some(handle) = Handle::parse(HandleKind::PendingRequest, handle) else {
+        return refused(request, tenant, AuthorizeDenied::NoSuchRequest);
+    };
+    let brought = browser::of(request, tenant, &state.ctx.base_url);
+    match authorize::decide(&state.ctx, tenant, &handle, &brought, decision, csrf_token, &from.0).await {
+        Ok(Some(response)) => Ok(answers::answered(request, tenant, response)),
+        Ok(None) => Ok(answers::onward(page_of(tenant, &handle))),
+        Err(denied) => refused(request, tenant, denied),
+    }
+}

@@ -1,0 +1,90 @@
+//! Our own pages as answers: which look they have, and the headers that keep them to themselves.
+
+use actix_web::http::StatusCode;
+use actix_web::http::header::{ACCEPT_LANGUAGE, CACHE_CONTROL, CONTENT_SECURITY_POLICY, LOCATION, X_FRAME_OPTIONS};
+use actix_web::{HttpMessage, HttpRequest, HttpResponse, web};
+use app::tenants;
+use domain::authorize::{AuthorizationResponse, ResponseMode};
+use domain::branding::Branding;
+use domain::client::Client;
+use domain::language::Language;
+use domain::tenant::Tenant;
+use pages::{Destination, ErrorPage, FormPostPage, Look, Page};
+
+use crate::error::page::PageRefused;
+use crate::error::problem::Problem;
+use crate::observe::RequestId;
+use crate::state::ApiState;
+
+/// `GET {issuer}/assets/{file}`: what the pages refer to. A name changes with its content, so it may be kept for good.
+pub(crate) async fn asset(state: web::Data<ApiState>, path: web::Path<(String, String)>) -> Result<HttpResponse, Problem> {
+    let (slug, file) = path.into_inner();
+    let tenant = tenants::resolve(&state.ctx, &slug).await?;
+    let (branding, issuer_path) = (Branding::default(), issuer_path(&tenant));
+    let look = Look { name: tenant.name.as_str(), branding: &branding, logo: None, language: Language::default(), issuer_path: &issuer_path };
+    let asset = look.asset(&file).ok_or_else(Problem::not_found)?;
+    Ok(HttpResponse::Ok()
+        .insert_header((CACHE_CONTROL, "public, max-age=31536000, immutable"))
+        .content_type(asset.content_type())
+        .body(asset.bytes().to_vec()))
+}
+
+/// The path of the tenant's issuer.
+pub(super) fn issuer_path(tenant: &Tenant) -> String {
+    format!("/t/{}", tenant.slug)
+}
+
+/// A page as this reader sees it. `ui_locales` are the languages that the client asks for, if it does.
+pub(super) fn shown(request: &HttpRequest, tenant: &Tenant, status: StatusCode, ui_locales: &[String], page: &impl Page) -> HttpResponse {
+    let wanted = ui_locales.join(" ");
+    let accepted = request.headers().get(ACCEPT_LANGUAGE).and_then(|value| value.to_str().ok());
+    let language = Language::negotiate(Some(wanted.as_str()).filter(|wanted| !wanted.is_empty()), accepted, Language::default());
+    let (branding, issuer_path) = (Branding::default(), issuer_path(tenant));
+    let look = Look { name: tenant.name.as_str(), branding: &branding, logo: None, language, issuer_path: &issuer_path };
+    HttpResponse::build(status)
+        .insert_header((CACHE_CONTROL, "no-store"))
+        .insert_header((CONTENT_SECURITY_POLICY, page.csp()))
+        .insert_header((X_FRAME_OPTIONS, "DENY"))
+        .content_type("text/html; charset=utf-8")
+        .body(page.html(&look))
+}
+
+/// A refusal that the user reads.
+pub(super) fn refused(request: &HttpRequest, tenant: &Tenant, refused: PageRefused) -> HttpResponse {
+    let request_id = request.extensions().get::<RequestId>().map(|id| id.0.clone());
+    let page = ErrorPage { kind: refused.kind, code: refused.code.to_owned(), request_id, detail: refused.detail.map(str::to_owned), start: None };
+    shown(request, tenant, refused.status, &[], &page)
+}
+
+/// Sends the browser on. 303, so that what was posted is not posted again (RFC 9700, 4.12).
+pub(super) fn onward(location: String) -> HttpResponse {
+    HttpResponse::SeeOther().insert_header((LOCATION, location)).insert_header((CACHE_CONTROL, "no-store")).finish()
+}
+
+/// Carries an answer to the client in the way it has asked for.
+pub(super) fn answered(request: &HttpRequest, tenant: &Tenant, response: AuthorizationResponse) -> HttpResponse {
+    match response.return_to.mode {
+        ResponseMode::Query => onward(response.location()),
+        // A registered address is one that a browser can be sent to.
+        ResponseMode::FormPost => match response.return_to.redirect_uri.parse::<Destination>() {
+            Ok(action) => {
+                let fields = response.parameters.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+                shown(request, tenant, StatusCode::OK, &[], &FormPostPage { action, fields, client: None })
+            }
+            Err(_) => onward(response.location()),
+        },
+    }
+}
+
+/// How a client is shown.
+pub(super) fn client_view(client: &Client) -> pages::Client {
+    let settings = &client.settings;
+    let link = |text: &Option<String>| text.as_ref().and_then(|text| text.parse().ok());
+    pages::Client {
+        name: settings.client_name.as_ref().map_or_else(|| client.id.to_string(), ToString::to_string),
+        logo: link(&settings.logo_uri),
+        home: link(&settings.client_uri),
+        terms: link(&settings.tos_uri),
+        privacy: link(&settings.policy_uri),
+    }
+}

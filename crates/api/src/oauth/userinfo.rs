@@ -1,0 +1,36 @@
+//! `GET` and `POST {issuer}/oauth/userinfo` (OpenID Connect Core, 5.3). The token comes in the header, or in the body of a form
+//! (RFC 6750, 2); one in the query is not looked at.
+
+use actix_web::http::header::CACHE_CONTROL;
+use actix_web::{HttpRequest, HttpResponse, web};
+use app::tenants;
+use app::userinfo::userinfo;
+
+use crate::admission::bearer_token;
+use crate::error::oauth::OAuthError;
+use crate::extract::form::Form;
+use crate::state::ApiState;
+
+pub(crate) async fn get(state: web::Data<ApiState>, slug: web::Path<String>, request: HttpRequest) -> Result<HttpResponse, OAuthError> {
+    told(&state, &slug, bearer_token(request.headers())).await
+}
+
+pub(crate) async fn post(
+    state: web::Data<ApiState>,
+    slug: web::Path<String>,
+    request: HttpRequest,
+    form: Result<Form, OAuthError>,
+) -> Result<HttpResponse, OAuthError> {
+    // A body that is no form holds no token.
+    let form = form.ok();
+    match (bearer_token(request.headers()), form.as_ref().and_then(|form| form.optional("access_token"))) {
+        (Some(_), Some(_)) => Err(OAuthError::invalid_request("send the access token in one place, not in two")),
+        (in_header, in_body) => told(&state, &slug, in_header.or(in_body)).await,
+    }
+}
+
+async fn told(state: &ApiState, slug: &str, token: Option<&str>) -> Result<HttpResponse, OAuthError> {
+    let tenant = tenants::resolve(&state.ctx, slug).await?;
+    let claims = userinfo(&state.ctx, &tenant, token).await?;
+    Ok(HttpResponse::Ok().insert_header((CACHE_CONTROL, "no-store")).json(claims))
+}

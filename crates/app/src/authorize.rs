@@ -1,0 +1,373 @@
+//! Logins on the tenant's own pages: an authorization request comes in ([`begin`]), waits for its user ([`look`]) who logs in
+//! ([`sign_in`]) and agrees ([`decide`]), and is answered with a code.
+//!
+//! All of them ask one state machine what comes next ([`domain::interaction::next`]); what is kept between them is one row. Invariant:
+//! nobody goes on with a request but the browser that brought it, and of many that finish it exactly one gets a code.
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use domain::audit::{Actor, AuditEvent};
+use domain::authorize::code::CodeGrant;
+use domain::authorize::rules::{self, Asked, Parameters};
+use domain::authorize::{AuthorizationRequest, AuthorizationResponse, AuthorizeError, Refusal, RequestRefused};
+use domain::client::{Client, ClientId};
+use domain::handle::{Handle, HandleHash, HandleKind};
+use domain::ids::{SsoSessionId, UserId};
+use domain::interaction::{LoginStep, Next, Progress, next};
+use domain::password::Password;
+use domain::scope::Scope;
+use domain::sso::{Authentication, Method, SignOn, SsoSession};
+use domain::tenant::Tenant;
+use domain::time::{Timestamp, Ttl};
+use domain::user::User;
+use subtle::ConstantTimeEq;
+
+use crate::ctx::{Ctx, Origin};
+use crate::fault::Fault;
+use crate::login::{LoginDenied, Proved, prove};
+use crate::ports::store::{PendingRequest, StoreError, TenantTx};
+
+pub mod sign_out;
+
+/// How long a user has to log in and agree.
+const PATIENCE: Ttl = Ttl::minutes(15);
+
+/// What a browser brings along in its cookies.
+#[derive(Debug, Clone, Default)]
+pub struct Browser {
+    /// Which browser it is.
+    pub browser: Option<Handle>,
+    /// The session it has with this tenant's pages.
+    pub session: Option<Handle>,
+}
+
+/// What comes of an authorization request at once.
+#[derive(Debug)]
+pub enum Begun {
+    /// Carried back by the browser.
+    Answered(AuthorizationResponse),
+    /// The user has something to do: the browser goes on to the page of this request, and keeps this name for itself.
+    Waiting { request: Handle, browser: Handle },
+}
+
+/// A page to show.
+#[derive(Debug)]
+pub enum Look {
+    LogIn { step: LoginStep, shown: Shown },
+    AskConsent { user: User, shown: Shown },
+    Answered(AuthorizationResponse),
+}
+
+/// What pages show of a request.
+#[derive(Debug)]
+pub struct Shown {
+    pub request: AuthorizationRequest,
+    pub client: Client,
+    /// What a form of the page has to bring along.
+    pub csrf_token: String,
+}
+
+/// Why somebody is told so on a page, and nobody is sent anywhere.
+#[derive(Debug)]
+pub enum AuthorizeDenied {
+    TenantSuspended,
+    Refused(Refusal),
+    /// The request is unknown, over, answered, or another browser's.
+    NoSuchRequest,
+    /// The form did not come from our page in this browser.
+    Forged,
+    Fault(Fault),
+}
+
+impl<E: Into<Fault>> From<E> for AuthorizeDenied {
+    fn from(error: E) -> Self {
+        Self::Fault(error.into())
+    }
+}
+
+/// Takes an authorization request (RFC 6749, 4.1.1; OpenID Connect Core, 3.1.2). One transaction.
+///
+/// # Errors
+/// See [`AuthorizeDenied`].
+#[tracing::instrument(name = "app.authorize", skip_all)]
+pub async fn begin(
+    ctx: &Ctx,
+    tenant: &Tenant,
+    parameters: &Parameters,
+    browser: &Browser,
+) -> Result<Begun, AuthorizeDenied> {
+    let issuer = tenant.issuer(&ctx.base_url);
+    let hint = match parameters.get("id_token_hint") {
+        None => None,
+        Some(hint) => Some(hinted(ctx, tenant, hint).await?.map(|(user, _)| user)),
+    };
+    let mut tx = ctx.store.begin(tenant.id).await?;
+    let tenant = tx.tenant().await?.filter(Tenant::is_active).ok_or(AuthorizeDenied::TenantSuspended)?;
+    let unknown = || refused("client_id is missing, or there is no such client");
+    let id = parameters.get("client_id").and_then(|id| ClientId::try_from(id.to_owned()).ok()).ok_or_else(unknown)?;
+    let client = tx.client_by_id(&id).await?.filter(Client::is_active).ok_or_else(unknown)?;
+    let request = match rules::read(&Asked { parameters, client: &client, hinted: hint }) {
+        Ok(request) => request,
+        Err(RequestRefused::OnPage(refusal)) => return Err(AuthorizeDenied::Refused(refusal)),
+        Err(RequestRefused::ToClient(return_to, refusal)) => {
+            return Ok(Begun::Answered(AuthorizationResponse::refused(return_to, refusal, issuer)));
+        }
+    };
+    let mut flow = Flow { ctx, tenant, tx, client, request, progress: Progress::default(), issuer };
+    let session = flow.session(browser).await?;
+    match flow.next(session.as_ref()).await? {
+        Next::Grant => flow.grant(session).await.map(Begun::Answered),
+        Next::Refuse(refusal) => Ok(Begun::Answered(flow.refuse(refusal))),
+        Next::LogIn(_) | Next::AskConsent => {
+            let handle = ctx.handle(HandleKind::PendingRequest);
+            let browser = browser.browser.clone().unwrap_or_else(|| ctx.handle(HandleKind::Browser));
+            let pending = PendingRequest {
+                handle: handle.hash(),
+                browser: browser.hash(),
+                request: flow.request,
+                progress: flow.progress,
+                expires_at: ctx.now().plus(PATIENCE),
+            };
+            flow.tx.pending_insert(&pending).await?;
+            flow.tx.commit().await?;
+            Ok(Begun::Waiting { request: handle, browser })
+        }
+    }
+}
+
+/// Looks at a pending request: shows the page of what is missing, or finishes it when nothing is.
+///
+/// # Errors
+/// See [`AuthorizeDenied`].
+pub async fn look(ctx: &Ctx, tenant: &Tenant, handle: &Handle, browser: &Browser) -> Result<Look, AuthorizeDenied> {
+    let (mut flow, csrf_token) = resume(ctx, tenant, handle, browser).await?;
+    let session = flow.session(browser).await?;
+    let next = flow.next(session.as_ref()).await?;
+    if let Next::Grant | Next::Refuse(_) = next
+        && !flow.tx.pending_delete(&handle.hash()).await?
+    {
+        return Err(AuthorizeDenied::NoSuchRequest);
+    }
+    match (next, session) {
+        (Next::Grant, session) => flow.grant(session).await.map(Look::Answered),
+        (Next::Refuse(refusal), _) => {
+            let answer = flow.refuse(refusal);
+            flow.tx.commit().await?;
+            Ok(Look::Answered(answer))
+        }
+        (Next::LogIn(step), _) => Ok(Look::LogIn { step, shown: flow.shown(csrf_token) }),
+        (Next::AskConsent, Some((user, _))) => Ok(Look::AskConsent { user, shown: flow.shown(csrf_token) }),
+        (Next::AskConsent, None) => Err(AuthorizeDenied::NoSuchRequest),
+    }
+}
+
+/// A name and a password, typed on the page of a request.
+#[derive(Debug)]
+pub struct SignInCommand {
+    pub name: String,
+    pub password: Password,
+    pub csrf_token: String,
+}
+
+/// What a login on our page is refused for: the page says it again and keeps the name, or there is no page.
+#[derive(Debug)]
+pub enum SignInDenied {
+    Login(LoginDenied),
+    Request(AuthorizeDenied),
+}
+
+impl<E: Into<AuthorizeDenied>> From<E> for SignInDenied {
+    fn from(error: E) -> Self {
+        Self::Request(error.into())
+    }
+}
+
+/// Logs a user in on the page of a pending request: a new session with a new handle; the one before ends.
+///
+/// # Errors
+/// See [`SignInDenied`].
+#[tracing::instrument(name = "app.sign_in", skip_all)]
+pub async fn sign_in(
+    ctx: &Ctx,
+    tenant: &Tenant,
+    handle: &Handle,
+    browser: &Browser,
+    command: SignInCommand,
+    origin: &Origin,
+) -> Result<Handle, SignInDenied> {
+    let client_id = {
+        let (flow, csrf_token) = resume(ctx, tenant, handle, browser).await?;
+        check_csrf(&csrf_token, &command.csrf_token)?;
+        flow.client.id
+    };
+    let proved = prove(ctx, tenant, &command.name, &command.password, origin).await.map_err(SignInDenied::Login)?;
+    let Proved { mut tx, tenant, user, now, .. } = proved;
+    let begun = ctx.handle(HandleKind::SsoSession);
+    let id = SsoSessionId::new(now, ctx.id_entropy());
+    let session = SsoSession::begin(id, begun.hash(), user.id, Authentication::by(Method::Password, now));
+    let stored = async {
+        tx.sso_insert(&session).await?;
+        if let Some(before) = &browser.session {
+            tx.sso_delete(&before.hash()).await?;
+        }
+        tx.pending_progress(&handle.hash(), Progress { logged_in: Some(user.id), consented: None }).await?;
+        let event = AuditEvent::SignedIn { user_id: user.id, sso_session_id: id, client_id };
+        tx.audit_append(&ctx.record(tenant.id, Actor::User { user_id: user.id }, origin, event)).await?;
+        tx.commit().await
+    };
+    stored.await.map_err(AuthorizeDenied::from)?;
+    Ok(begun)
+}
+
+/// What the user says about what the client asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Decision {
+    Allow,
+    Deny,
+}
+
+/// Takes the user's decision, which may come before a login when it is a refusal. What was allowed is remembered; a refusal answers
+/// the client at once.
+///
+/// # Errors
+/// See [`AuthorizeDenied`].
+pub async fn decide(
+    ctx: &Ctx,
+    tenant: &Tenant,
+    handle: &Handle,
+    browser: &Browser,
+    decision: Decision,
+    csrf_token: &str,
+    origin: &Origin,
+) -> Result<Option<AuthorizationResponse>, AuthorizeDenied> {
+    let (mut flow, wanted) = resume(ctx, tenant, handle, browser).await?;
+    check_csrf(&wanted, csrf_token)?;
+    let user_id = flow.session(browser).await?.map(|(user, _)| user.id);
+    let client_id = flow.client.id.clone();
+    let record = |user_id, event| ctx.record(tenant.id, Actor::User { user_id }, origin, event);
+    match (decision, user_id) {
+        // The session ended meanwhile: the page of the request asks for a login.
+        (Decision::Allow, None) => Ok(None),
+        (Decision::Allow, Some(user_id)) => {
+            let before = flow.tx.consent(user_id, &client_id).await?.unwrap_or_default();
+            flow.tx.consent_set(user_id, &client_id, &before.with(&flow.request.scope), ctx.now()).await?;
+            flow.tx.pending_progress(&handle.hash(), Progress { consented: Some(user_id), ..flow.progress }).await?;
+            let scope = flow.request.scope.to_string();
+            flow.tx.audit_append(&record(user_id, AuditEvent::ConsentGiven { user_id, client_id, scope })).await?;
+            flow.tx.commit().await?;
+            Ok(None)
+        }
+        (Decision::Deny, user_id) => {
+            if !flow.tx.pending_delete(&handle.hash()).await? {
+                return Err(AuthorizeDenied::NoSuchRequest);
+            }
+            if let Some(user_id) = user_id {
+                flow.tx.audit_append(&record(user_id, AuditEvent::ConsentDenied { user_id, client_id })).await?;
+            }
+            let refusal = Refusal { error: AuthorizeError::AccessDenied, description: "the user said no" };
+            let answer = flow.refuse(refusal);
+            flow.tx.commit().await?;
+            Ok(Some(answer))
+        }
+    }
+}
+
+const fn refused(description: &'static str) -> AuthorizeDenied {
+    AuthorizeDenied::Refused(Refusal { error: AuthorizeError::InvalidRequest, description })
+}
+
+/// Reads a pending request, if it is this browser's, and what its forms have to bring along. Its row is locked.
+async fn resume<'a>(ctx: &'a Ctx, tenant: &Tenant, handle: &Handle, browser: &Browser) -> Result<(Flow<'a>, String), AuthorizeDenied> {
+    let named = browser.browser.as_ref().ok_or(AuthorizeDenied::NoSuchRequest)?.hash();
+    let csrf_token = csrf_token(ctx, tenant, &handle.hash(), &named).await?;
+    let mut tx = ctx.store.begin(tenant.id).await?;
+    let tenant = tx.tenant().await?.filter(Tenant::is_active).ok_or(AuthorizeDenied::TenantSuspended)?;
+    let pending = tx.pending_by_handle(&handle.hash()).await?;
+    let pending = pending.filter(|pending| ctx.now() < pending.expires_at && pending.browser == named).ok_or(AuthorizeDenied::NoSuchRequest)?;
+    let client = tx.client_by_id(&pending.request.client_id).await?.filter(Client::is_active).ok_or(AuthorizeDenied::NoSuchRequest)?;
+    let issuer = tenant.issuer(&ctx.base_url);
+    Ok((Flow { ctx, tenant, tx, client, request: pending.request, progress: pending.progress, issuer }, csrf_token))
+}
+
+/// A request on its way, in its transaction.
+struct Flow<'a> {
+    ctx: &'a Ctx,
+    tenant: Tenant,
+    tx: Box<dyn TenantTx>,
+    client: Client,
+    request: AuthorizationRequest,
+    progress: Progress,
+    issuer: String,
+}
+
+impl Flow<'_> {
+    /// The user whom this browser's session stands for.
+    async fn session(&mut self, browser: &Browser) -> Result<Option<(User, SsoSession)>, StoreError> {
+        let now = self.ctx.now();
+        standing(self.tx.as_mut(), browser, now).await
+    }
+
+    async fn next(&mut self, session: Option<&(User, SsoSession)>) -> Result<Next, StoreError> {
+        let granted: Option<Scope> = match session {
+            Some((user, _)) => self.tx.consent(user.id, &self.client.id).await?,
+            None => None,
+        };
+        let session = session.map(|(_, session)| session);
+        Ok(next(&self.request, &self.client, session, granted.as_ref(), self.progress, self.ctx.now()))
+    }
+
+    /// Answers with a code; the session lives on.
+    async fn grant(mut self, session: Option<(User, SsoSession)>) -> Result<AuthorizationResponse, AuthorizeDenied> {
+        let (user, session) = session.ok_or(AuthorizeDenied::NoSuchRequest)?;
+        let now = self.ctx.now();
+        if let Some(idle_expires_at) = session.touched(now) {
+            self.tx.sso_touch(&session.handle, idle_expires_at).await?;
+        }
+        let code = self.ctx.handle(HandleKind::AuthorizationCode);
+        let grant = CodeGrant {
+            client_id: self.client.id,
+            redirect_uri: self.request.return_to.redirect_uri.clone(),
+            code_challenge: self.request.code_challenge,
+            user_id: user.id,
+            scope: self.request.scope,
+            nonce: self.request.nonce,
+            sign_on: SignOn { session_id: session.id, authentication: session.authentication, claims: self.request.claims },
+            expires_at: now.plus(CodeGrant::TTL),
+        };
+        self.tx.code_insert(&code.hash(), &grant).await?;
+        self.tx.commit().await?;
+        Ok(AuthorizationResponse::granted(self.request.return_to, code.text().expose().clone(), self.issuer))
+    }
+
+    fn refuse(&self, refusal: Refusal) -> AuthorizationResponse {
+        AuthorizationResponse::refused(self.request.return_to.clone(), refusal, self.issuer.clone())
+    }
+
+    fn shown(self, csrf_token: String) -> Shown {
+        Shown { request: self.request, client: self.client, csrf_token }
+    }
+}
+
+/// The user whom the session of a browser stands for, if it does.
+async fn standing(tx: &mut dyn TenantTx, browser: &Browser, now: Timestamp) -> Result<Option<(User, SsoSession)>, StoreError> {
+    let Some(handle) = &browser.session else { return Ok(None) };
+    let Some(session) = tx.sso_by_handle(&handle.hash()).await? else { return Ok(None) };
+    let user = tx.user_by_id(session.user_id).await?;
+    Ok(user.filter(|user| session.stands_for(user, now)).map(|user| (user, session)))
+}
+
+/// What a form has to bring along: made of the tenant's secret, the thing it is about and the browser it was shown in.
+async fn csrf_token(ctx: &Ctx, tenant: &Tenant, about: &HandleHash, browser: &HandleHash) -> Result<String, Fault> {
+    let signer = ctx.keys.signer(tenant.id, 0).await?;
+    Ok(URL_SAFE_NO_PAD.encode(signer.blind("page-form", &[about.0, browser.0].concat())))
+}
+
+fn check_csrf(wanted: &str, given: &str) -> Result<(), AuthorizeDenied> {
+    if wanted.as_bytes().ct_eq(given.as_bytes()).into() { Ok(()) } else { Err(AuthorizeDenied::Forged) }
+}
+
+/// Whom an ID token that comes back as a hint names, and which client it was for; `None` when it is none of this tenant.
+async fn hinted(ctx: &Ctx, tenant: &Tenant, hint: &str) -> Result<Option<(UserId, ClientId)>, Fault> {
+    let keys = ctx.keys.published(tenant.id).await?;
+    Ok(keys.verifier.verify_id(hint, &tenant.issuer(&ctx.base_url)).ok().map(|claims| (claims.sub, claims.aud)))
+}

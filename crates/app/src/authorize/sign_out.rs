@@ -1,0 +1,104 @@
+//! Logout that an application asks for (OpenID Connect RP-Initiated Logout 1.0).
+//!
+//! A valid `id_token_hint` of whoever is logged in is answered at once; anybody else is asked on a page, so that no other site can log
+//! a user out. Invariant: nobody is sent to an address that the client has not registered for this.
+
+use domain::audit::{Actor, AuditEvent};
+use domain::authorize::rules::Parameters;
+use domain::authorize::with_query;
+use domain::client::{Client, ClientId};
+use domain::sso::SsoSession;
+use domain::tenant::Tenant;
+use domain::token::family::{Revocation, RevocationCause};
+use domain::user::User;
+
+use super::{AuthorizeDenied, Browser, check_csrf, csrf_token, hinted, refused, standing};
+use crate::ctx::{Ctx, Origin};
+use crate::ports::store::TenantTx;
+
+/// What comes of a request to log out.
+#[derive(Debug)]
+pub enum SignOut {
+    /// The user is asked first; the form brings `csrf_token` and the request's parameters back.
+    Ask { user: User, client: Option<Client>, csrf_token: String },
+    /// Nobody is logged in (any more). Where to go on, if the client has named a registered place.
+    Done { client: Option<Client>, next: Option<String> },
+}
+
+/// Takes a request to log out. `confirmed` is what our own page has sent back, when the user agreed.
+///
+/// # Errors
+/// See [`AuthorizeDenied`].
+pub async fn sign_out(
+    ctx: &Ctx,
+    tenant: &Tenant,
+    parameters: &Parameters,
+    browser: &Browser,
+    confirmed: Option<&str>,
+    origin: &Origin,
+) -> Result<SignOut, AuthorizeDenied> {
+    let hint = match parameters.get("id_token_hint") {
+        Some(hint) => Some(hinted(ctx, tenant, hint).await?.ok_or(refused("id_token_hint is not an ID token of this issuer"))?),
+        None => None,
+    };
+    let wanted = match (&browser.session, &browser.browser) {
+        (Some(session), Some(browser)) => Some(csrf_token(ctx, tenant, &session.hash(), &browser.hash()).await?),
+        _ => None,
+    };
+    let mut tx = ctx.store.begin(tenant.id).await?;
+    let named = parameters.get("client_id").map(|id| ClientId::try_from(id.to_owned()).map_err(|_| refused("there is no such client")));
+    let client_id = match (named.transpose()?, &hint) {
+        (Some(named), Some((_, hinted))) if named != *hinted => return Err(refused("client_id is not the client of id_token_hint")),
+        (Some(named), _) => Some(named),
+        (None, hint) => hint.as_ref().map(|(_, client)| client.clone()),
+    };
+    let client = match &client_id {
+        Some(id) => Some(tx.client_by_id(id).await?.ok_or(refused("there is no such client"))?),
+        None => None,
+    };
+    let next = next(parameters, client.as_ref())?;
+    let Some((user, session)) = standing(tx.as_mut(), browser, ctx.now()).await? else { return Ok(SignOut::Done { client, next }) };
+    let is_hinted = hint.is_some_and(|(hinted, _)| hinted == user.id);
+    match (confirmed, wanted) {
+        (Some(given), Some(wanted)) => check_csrf(&wanted, given)?,
+        (Some(_), None) => return Err(AuthorizeDenied::Forged),
+        (None, _) if is_hinted => {}
+        (None, Some(csrf_token)) => return Ok(SignOut::Ask { user, client, csrf_token }),
+        (None, None) => return Err(AuthorizeDenied::NoSuchRequest),
+    }
+    end(ctx, tenant, tx, &user, &session, origin).await?;
+    Ok(SignOut::Done { client, next })
+}
+
+/// Where the client wants the browser afterwards, if it has registered that (2, 3).
+fn next(parameters: &Parameters, client: Option<&Client>) -> Result<Option<String>, AuthorizeDenied> {
+    let Some(uri) = parameters.get("post_logout_redirect_uri") else { return Ok(None) };
+    let client = client.ok_or(refused("post_logout_redirect_uri needs client_id or id_token_hint"))?;
+    if !client.settings.post_logout_redirect_uris.iter().any(|known| known.is_meant_by(uri)) {
+        return Err(refused("post_logout_redirect_uri is not registered for this client"));
+    }
+    let state: Vec<_> = parameters.get("state").map(|state| ("state", state.to_owned())).into_iter().collect();
+    Ok(Some(if state.is_empty() { uri.to_owned() } else { with_query(uri, &state) }))
+}
+
+/// Ends a session with all that clients got by it.
+async fn end(
+    ctx: &Ctx,
+    tenant: &Tenant,
+    mut tx: Box<dyn TenantTx>,
+    user: &User,
+    session: &SsoSession,
+    origin: &Origin,
+) -> Result<(), AuthorizeDenied> {
+    let now = ctx.now();
+    tx.sso_delete(&session.handle).await?;
+    let revocation = Revocation { at: now, cause: RevocationCause::Logout };
+    for family in tx.families_live(user.id, now).await? {
+        if family.sign_on.as_ref().is_some_and(|sign_on| sign_on.session_id == session.id) {
+            tx.family_revoke(family.id, revocation).await?;
+        }
+    }
+    let event = AuditEvent::SignedOut { user_id: user.id, sso_session_id: session.id };
+    tx.audit_append(&ctx.record(tenant.id, Actor::User { user_id: user.id }, origin, event)).await?;
+    Ok(tx.commit().await?)
+}

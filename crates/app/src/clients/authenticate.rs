@@ -1,0 +1,105 @@
+//! Client authentication: the one place that says whether a request comes from the client it names.
+//!
+//! Another way to prove oneself (`private_key_jwt`, a certificate) is another arm of [`Presented`]. Invariant: an unknown client, a
+//! disabled one and a wrong secret get the same answer after the same work; and a right secret is never made to wait for wrong ones.
+
+use domain::audit::{Actor, AuditEvent};
+use domain::client::{AuthMethod, Client, ClientId};
+use domain::guess::GuessScope;
+use domain::secret::Secret;
+use domain::tenant::Tenant;
+use domain::time::Timestamp;
+
+use crate::ctx::{Ctx, Origin};
+use crate::fault::Fault;
+
+/// What a request brings along to say who sent it.
+#[derive(Debug)]
+pub struct Presented {
+    pub client_id: String,
+    pub proof: Proof,
+}
+
+#[derive(Debug)]
+pub enum Proof {
+    /// Nothing but its name.
+    None,
+    /// A secret, in the header or in the body.
+    Secret { method: AuthMethod, secret: Secret<String> },
+}
+
+impl Proof {
+    const fn method(&self) -> AuthMethod {
+        match self {
+            Self::None => AuthMethod::None,
+            Self::Secret { method, .. } => *method,
+        }
+    }
+}
+
+#[derive(Debug)]
+pub enum ClientDenied {
+    NotAuthenticated,
+    TooManyAttempts { retry_at: Timestamp },
+    Fault(Fault),
+}
+
+impl<E: Into<Fault>> From<E> for ClientDenied {
+    fn from(error: E) -> Self {
+        Self::Fault(error.into())
+    }
+}
+
+/// The client that sent this, if it is an active one and proves it in the way it has registered. One statement.
+///
+/// # Errors
+/// See [`ClientDenied`].
+#[tracing::instrument(name = "app.authenticate_client", skip_all)]
+pub async fn authenticate(ctx: &Ctx, tenant: &Tenant, presented: Presented, origin: &Origin) -> Result<Client, ClientDenied> {
+    let Presented { client_id, proof } = presented;
+    let Ok(id) = ClientId::try_from(client_id) else { return Err(ClientDenied::NotAuthenticated) };
+    let known = if id == ClientId::first_party() {
+        Some(Client::first_party())
+    } else {
+        ctx.store.begin_read(tenant.id).await?.client_by_id(&id).await?
+    };
+    // Somebody who is not there has no secrets: the same hash is made, and nothing equals it.
+    let nobody = Client::first_party();
+    let client = known.as_ref().unwrap_or(&nobody);
+    let is_proved = match &proof {
+        Proof::None => true,
+        Proof::Secret { secret, .. } => client.is_secret(secret.expose(), ctx.now()),
+    };
+    let is_meant = client.settings.token_endpoint_auth_method == proof.method() && client.is_active();
+    match known {
+        Some(client) if is_proved && is_meant => Ok(client),
+        known => Err(refused(ctx, tenant, &id, known.is_some(), matches!(proof, Proof::Secret { .. }), origin).await),
+    }
+}
+
+/// Counts a wrong secret, by client and place, and writes it down when the client exists.
+async fn refused(ctx: &Ctx, tenant: &Tenant, id: &ClientId, is_known: bool, is_guess: bool, origin: &Origin) -> ClientDenied {
+    let noted = async {
+        if !is_guess {
+            return Ok(ClientDenied::NotAuthenticated);
+        }
+        let signer = ctx.keys.signer(tenant.id, 0).await?;
+        let whose = [id.as_str().as_bytes(), b"\0", &origin.place()].concat();
+        let asked = (GuessScope::ClientSecret, signer.blind("client-secret", &whose));
+        let now = ctx.now();
+        let mut tx = ctx.store.begin(tenant.id).await?;
+        let counter = tx.guess_counters(&[asked]).await?.pop().unwrap_or_default();
+        let counter = match counter.attempt(asked.0, now) {
+            Ok(counter) => counter,
+            Err(denied) => return Ok(ClientDenied::TooManyAttempts { retry_at: denied.retry_at }),
+        };
+        tx.guess_counters_set(&[(asked.0, asked.1, counter)], now).await?;
+        if is_known {
+            let event = AuditEvent::ClientNotAuthenticated { client_id: id.clone() };
+            tx.audit_append(&ctx.record(tenant.id, Actor::Anonymous, origin, event)).await?;
+        }
+        tx.commit().await?;
+        Ok::<_, Fault>(ClientDenied::NotAuthenticated)
+    };
+    noted.await.unwrap_or_else(ClientDenied::Fault)
+}

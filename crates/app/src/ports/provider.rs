@@ -1,0 +1,84 @@
+//! Where the truth about clients, logins on the tenant's pages and what users allowed is kept.
+
+use async_trait::async_trait;
+use domain::authorize::AuthorizationRequest;
+use domain::authorize::code::CodeGrant;
+use domain::client::{Client, ClientId};
+use domain::handle::HandleHash;
+use domain::ids::{FamilyId, UserId};
+use domain::interaction::Progress;
+use domain::scope::Scope;
+use domain::sso::SsoSession;
+use domain::time::Timestamp;
+
+use crate::ports::store::Stored;
+
+#[async_trait]
+pub trait ClientStore: Send {
+    /// `Conflict` when the id is taken in this tenant.
+    async fn client_insert(&mut self, client: &Client) -> Stored<()>;
+    /// In a transaction that may write, the client's row stays locked until it ends.
+    async fn client_by_id(&mut self, id: &ClientId) -> Stored<Option<Client>>;
+    /// Replaces everything but the id. `Conflict` when there is no such client.
+    async fn client_update(&mut self, client: &Client) -> Stored<()>;
+    /// Removes the client with what users allowed it. Answers whether there was one.
+    async fn client_delete(&mut self, id: &ClientId) -> Stored<bool>;
+    /// Clients in the order of their ids, after `after`.
+    async fn clients_page(&mut self, after: Option<&ClientId>, limit: u32) -> Stored<Vec<Client>>;
+}
+
+/// An authorization request that waits for its user, in one browser.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PendingRequest {
+    pub handle: HandleHash,
+    pub browser: HandleHash,
+    pub request: AuthorizationRequest,
+    pub progress: Progress,
+    pub expires_at: Timestamp,
+}
+
+/// What became of a code that was presented.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CodeUse {
+    /// It is used from now on.
+    First(CodeGrant),
+    /// It was used before, and this family began with it.
+    Again {
+        family_id: FamilyId,
+    },
+    Unknown,
+}
+
+#[async_trait]
+pub trait AuthorizationStore: Send {
+    async fn pending_insert(&mut self, pending: &PendingRequest) -> Stored<()>;
+    /// In a transaction that may write, its row stays locked until it ends.
+    async fn pending_by_handle(&mut self, handle: &HandleHash) -> Stored<Option<PendingRequest>>;
+    /// Writes the progress of one that is there.
+    async fn pending_progress(&mut self, handle: &HandleHash, progress: Progress) -> Stored<()>;
+    /// Answers whether it was there: of many that finish the same request, exactly one is told so.
+    async fn pending_delete(&mut self, handle: &HandleHash) -> Stored<bool>;
+    async fn code_insert(&mut self, code: &HandleHash, grant: &CodeGrant) -> Stored<()>;
+    /// Uses a code up, for the family that will begin with it. Of many that present the same code exactly one is first.
+    async fn code_use(&mut self, code: &HandleHash, family_id: FamilyId, now: Timestamp) -> Stored<CodeUse>;
+}
+
+#[async_trait]
+pub trait SsoStore: Send {
+    async fn sso_insert(&mut self, session: &SsoSession) -> Stored<()>;
+    async fn sso_by_handle(&mut self, handle: &HandleHash) -> Stored<Option<SsoSession>>;
+    /// Moves the end on: somebody came.
+    async fn sso_touch(&mut self, handle: &HandleHash, idle_expires_at: Timestamp) -> Stored<()>;
+    /// Answers whether it was there.
+    async fn sso_delete(&mut self, handle: &HandleHash) -> Stored<bool>;
+}
+
+/// What a user has allowed a client.
+#[async_trait]
+pub trait ConsentStore: Send {
+    async fn consent(&mut self, user: UserId, client: &ClientId) -> Stored<Option<Scope>>;
+    /// Replaces what was allowed before.
+    async fn consent_set(&mut self, user: UserId, client: &ClientId, scope: &Scope, now: Timestamp) -> Stored<()>;
+    /// Answers whether there was one.
+    async fn consent_delete(&mut self, user: UserId, client: &ClientId) -> Stored<bool>;
+}

@@ -1,0 +1,38 @@
+//! The client credentials grant (RFC 6749, 4.4): a token for the client itself. No session, no refresh token, nothing stored.
+
+use domain::client::Client;
+use domain::scope::Scope;
+use domain::tenant::Tenant;
+
+use crate::ctx::Ctx;
+use crate::fault::Fault;
+use crate::tokens::issue::{IssuedTokens, issue_to_client};
+
+#[derive(Debug)]
+pub enum ClientGrantDenied {
+    /// More was asked for than the client has.
+    InvalidScope,
+    Fault(Fault),
+}
+
+/// A token with `scope`, or with all that the client has.
+///
+/// # Errors
+/// See [`ClientGrantDenied`].
+#[tracing::instrument(name = "app.client_credentials", skip_all)]
+pub async fn client_credentials(
+    ctx: &Ctx,
+    tenant: &Tenant,
+    client: &Client,
+    scope: Option<Scope>,
+) -> Result<IssuedTokens, ClientGrantDenied> {
+    // What speaks of a user is nothing a client has of itself.
+    let own = client.settings.scope.clone().retain(|token| !Scope::OF_OPENID.contains(&token));
+    let scope = scope.unwrap_or_else(|| own.clone());
+    if !scope.is_within(&own) {
+        return Err(ClientGrantDenied::InvalidScope);
+    }
+    let fault = |error: crate::ports::keys::KeyFault| ClientGrantDenied::Fault(error.into());
+    let signer = ctx.keys.signer(tenant.id, 0).await.map_err(fault)?;
+    issue_to_client(ctx, tenant, &client.id, scope, signer.as_ref(), ctx.now()).map_err(ClientGrantDenied::Fault)
+}

@@ -1,0 +1,96 @@
+//! The authorization code grant (RFC 6749, 4.1.3): one presented code, one durable commit.
+//!
+//! Invariant: a code that comes a second time ends the session that began with it, and that is never rolled back; every refusal looks
+//! the same from outside.
+
+use domain::audit::{Actor, AuditEvent};
+use domain::authorize::code::CodeRefused;
+use domain::client::Client;
+use domain::handle::{Handle, HandleKind};
+use domain::ids::FamilyId;
+use domain::secret::Secret;
+use domain::tenant::Tenant;
+use domain::token::family::{Binding, RefreshFamily, Revocation, RevocationCause};
+
+use crate::ctx::{Ctx, Origin};
+use crate::fault::Fault;
+use crate::login::begin_family;
+use crate::ports::store::CodeUse;
+use crate::tokens::issue::{IssuedTokens, issue};
+
+#[derive(Debug)]
+pub struct RedeemCommand {
+    pub client: Client,
+    pub code: Secret<String>,
+    pub redirect_uri: Option<String>,
+    pub code_verifier: Option<Secret<String>>,
+}
+
+#[derive(Debug)]
+pub enum CodeDenied {
+    /// Unknown, expired, used, of another client, without its verifier…: one answer for all.
+    InvalidGrant,
+    Fault(Fault),
+}
+
+impl<E: Into<Fault>> From<E> for CodeDenied {
+    fn from(error: E) -> Self {
+        Self::Fault(error.into())
+    }
+}
+
+/// Exchanges a code for tokens: opens the session of this client and this user.
+///
+/// # Errors
+/// See [`CodeDenied`]. A refusal that must be remembered has been committed.
+#[tracing::instrument(name = "app.redeem", skip_all)]
+pub async fn redeem(ctx: &Ctx, tenant: &Tenant, command: RedeemCommand, origin: &Origin) -> Result<IssuedTokens, CodeDenied> {
+    let RedeemCommand { client, code, redirect_uri, code_verifier } = command;
+    let code = Handle::parse(HandleKind::AuthorizationCode, code.expose()).ok_or(CodeDenied::InvalidGrant)?.hash();
+    let signer = ctx.keys.signer(tenant.id, 0).await?;
+    let now = ctx.now();
+    let mut tx = ctx.store.begin(tenant.id).await?;
+    let Some(tenant) = tx.tenant().await?.filter(Tenant::is_active) else { return Err(CodeDenied::InvalidGrant) };
+    // Its id has to be known before the code is used up; the rest when it is known whose it is.
+    let family_id = FamilyId::new(now, ctx.id_entropy());
+    let client_id = client.id.clone();
+    let record = |event| ctx.record(tenant.id, Actor::Client { client_id: client_id.clone() }, origin, event);
+    let grant = match tx.code_use(&code, family_id, now).await? {
+        CodeUse::Unknown => return Err(CodeDenied::InvalidGrant),
+        CodeUse::Again { family_id } => {
+            let theirs = tx.family_by_id(family_id).await?.is_some_and(|family| family.client_id == client.id);
+            // Another client that got hold of it ends nobody's session.
+            if theirs && tx.family_revoke(family_id, Revocation { at: now, cause: RevocationCause::CodeReuse }).await? {
+                tx.audit_append(&record(AuditEvent::CodeReused { client_id: client.id.clone(), session_id: family_id })).await?;
+                tx.commit().await?;
+            }
+            return Err(CodeDenied::InvalidGrant);
+        }
+        CodeUse::First(grant) => grant,
+    };
+    let verifier = code_verifier.as_ref().map(|verifier| verifier.expose().as_str());
+    if let Err(refused) = grant.redeemable(&client.id, redirect_uri.as_deref(), verifier, now) {
+        if refused == CodeRefused::OtherClient {
+            // It stays good for its owner.
+            drop(tx);
+            tx = ctx.store.begin(tenant.id).await?;
+        }
+        tx.audit_append(&record(AuditEvent::CodeRefused { client_id: client.id.clone(), reason: refused.name().to_owned() })).await?;
+        tx.commit().await?;
+        return Err(CodeDenied::InvalidGrant);
+    }
+    let user = tx.user_by_id(grant.user_id).await?.filter(|user| user.may_log_in().is_ok());
+    // Who changed the password meanwhile has not proved anything with the new one.
+    let user = user.filter(|user| user.password_changed_at <= grant.sign_on.authentication.at).ok_or(CodeDenied::InvalidGrant)?;
+    let ring = tx.ring().await?.ok_or_else(|| Fault::Broken("the tenant has no key ring".to_owned()))?;
+    let sign_on = Some(grant.sign_on);
+    let begun = begin_family(ctx, &tenant, user.id, client.id.clone(), grant.scope.clone(), Binding::Bearer, sign_on, origin);
+    let family = RefreshFamily { id: family_id, ..begun };
+    tx.family_insert(&family).await?;
+    let event = AuditEvent::CodeRedeemed { user_id: user.id, client_id: client.id.clone(), session_id: family.id };
+    tx.audit_append(&record(event)).await?;
+    tx.commit().await?;
+    // The ring may have moved on since the snapshot was made: sign with what the row says.
+    let signer = if signer.generation() >= ring.generation { signer } else { ctx.keys.signer(tenant.id, ring.generation).await? };
+    Ok(issue(ctx, &tenant, &client, &user, &family, grant.scope, grant.nonce, signer.as_ref(), now)?)
+}

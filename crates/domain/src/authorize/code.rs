@@ -1,0 +1,78 @@
+//! Authorization codes: what one stands for, and whether somebody may redeem it.
+//!
+//! Invariant: a code is worth something once, for a minute, to the client it was given to, with everything it was asked for with.
+
+use serde::{Deserialize, Serialize};
+
+use super::CodeChallenge;
+use crate::client::ClientId;
+use crate::ids::UserId;
+use crate::scope::Scope;
+use crate::sso::SignOn;
+use crate::time::{Timestamp, Ttl};
+
+/// What was granted, until the client fetches it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CodeGrant {
+    pub client_id: ClientId,
+    pub redirect_uri: String,
+    pub code_challenge: Option<CodeChallenge>,
+    pub user_id: UserId,
+    pub scope: Scope,
+    pub nonce: Option<String>,
+    pub sign_on: SignOn,
+    pub expires_at: Timestamp,
+}
+
+/// Why a code is worth nothing to whoever presents it. From outside all of them are one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CodeRefused {
+    Expired,
+    OtherClient,
+    OtherRedirectUri,
+    /// The verifier is missing, wrong, or was not asked for (RFC 9700, 4.8.2).
+    Verifier,
+}
+
+impl CodeRefused {
+    /// The reason's name in the audit log.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Expired => "expired",
+            Self::OtherClient => "other_client",
+            Self::OtherRedirectUri => "other_redirect_uri",
+            Self::Verifier => "verifier",
+        }
+    }
+}
+
+impl CodeGrant {
+    /// How long a client has to fetch what it was granted (RFC 9700 and FAPI 2.0 ask for at most a minute).
+    pub const TTL: Ttl = Ttl::seconds(60);
+
+    /// # Errors
+    /// The first thing that does not fit.
+    pub fn redeemable(
+        &self,
+        client: &ClientId,
+        redirect_uri: Option<&str>,
+        verifier: Option<&str>,
+        now: Timestamp,
+    ) -> Result<(), CodeRefused> {
+        if self.client_id != *client {
+            return Err(CodeRefused::OtherClient);
+        }
+        if now >= self.expires_at {
+            return Err(CodeRefused::Expired);
+        }
+        if redirect_uri != Some(self.redirect_uri.as_str()) {
+            return Err(CodeRefused::OtherRedirectUri);
+        }
+        let is_answered = match (&self.code_challenge, verifier) {
+            (Some(challenge), Some(verifier)) => challenge.is_answered_by(verifier),
+            (None, None) => true,
+            _ => false,
+        };
+        if is_answered { Ok(()) } else { Err(CodeRefused::Verifier) }
+    }
+}

@@ -1,0 +1,425 @@
+//! The rules of authorization requests, one function each, in the order of [`RULES`].
+//!
+//! A rule reads what was sent, writes its part of the request or refuses. What must be known before any answer may be sent to a
+//! client is settled first, by [`return_address`]. Invariant: no rule does anything, so all of them can be tested on paper.
+
+use std::collections::{BTreeSet, HashMap};
+
+use super::{AcrWish, AuthorizationRequest, AuthorizeError, CodeChallenge, Prompt, Refusal, RequestRefused, ResponseMode, ReturnAddress};
+use crate::client::{Client, GrantType};
+use crate::ids::UserId;
+use crate::openid::ClaimsRequest;
+use crate::scope::Scope;
+use crate::sso::Acr;
+use crate::time::Ttl;
+
+/// The parameters of one request: each at most once, empty ones absent (RFC 6749, 3.1).
+#[derive(Clone, Default)]
+pub struct Parameters(HashMap<String, String>);
+
+impl std::fmt::Debug for Parameters {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // Names only: a value may be a token.
+        f.debug_set().entries(self.0.keys()).finish()
+    }
+}
+
+impl Parameters {
+    /// # Errors
+    /// When one was sent twice.
+    pub fn new(pairs: impl IntoIterator<Item = (String, String)>) -> Result<Self, Refusal> {
+        let mut parameters = HashMap::new();
+        for (name, value) in pairs {
+            if value.contains(['\0', '\u{fffd}']) || parameters.len() >= 64 {
+                return Err(refusal("a parameter is not valid UTF-8, or there are too many"));
+            }
+            if parameters.insert(name, value).is_some() {
+                return Err(refusal("a parameter was sent twice"));
+            }
+        }
+        parameters.retain(|_, value| !value.is_empty());
+        Ok(Self(parameters))
+    }
+
+    pub fn get(&self, name: &str) -> Option<&str> {
+        self.0.get(name).map(String::as_str)
+    }
+}
+
+const fn refusal(description: &'static str) -> Refusal {
+    Refusal { error: AuthorizeError::InvalidRequest, description }
+}
+
+/// What the rules are given.
+#[derive(Debug)]
+pub struct Asked<'a> {
+    pub parameters: &'a Parameters,
+    pub client: &'a Client,
+    /// Whom `id_token_hint` names: outside `None` when there was none, inside `None` when it is no ID token of this tenant.
+    pub hinted: Option<Option<UserId>>,
+}
+
+impl Asked<'_> {
+    fn get(&self, name: &str) -> Option<&str> {
+        self.parameters.get(name)
+    }
+}
+
+type Rule = fn(&Asked<'_>, &mut AuthorizationRequest) -> Result<(), Refusal>;
+
+/// All rules, in their order: what makes the request another kind of request comes before what it says.
+pub const RULES: [Rule; 14] = [
+    by_value_or_reference,
+    pushed_where_required,
+    response_type,
+    response_mode,
+    allowed_grant,
+    scope,
+    pkce,
+    nonce,
+    prompt,
+    max_age,
+    user_hints,
+    claims,
+    acr,
+    locales,
+];
+
+/// Reads a request of a known client.
+///
+/// # Errors
+/// See [`RequestRefused`].
+pub fn read(asked: &Asked<'_>) -> Result<AuthorizationRequest, RequestRefused> {
+    let return_to = return_address(asked).map_err(RequestRefused::OnPage)?;
+    let mut request = AuthorizationRequest {
+        client_id: asked.client.id.clone(),
+        return_to,
+        scope: Scope::default(),
+        nonce: None,
+        code_challenge: None,
+        prompt: BTreeSet::new(),
+        max_age: None,
+        login_hint: None,
+        user: None,
+        acr: AcrWish::default(),
+        ui_locales: Vec::new(),
+        claims: ClaimsRequest::default(),
+    };
+    match RULES.iter().try_for_each(|rule| rule(asked, &mut request)) {
+        Ok(()) => Ok(request),
+        Err(refusal) => Err(RequestRefused::ToClient(request.return_to, refusal)),
+    }
+}
+
+/// Where the client wants its answer, if that is a registered place (RFC 6749, 3.1.2; RFC 9700, 4.1.3).
+fn return_address(asked: &Asked<'_>) -> Result<ReturnAddress, Refusal> {
+    let redirect_uri = asked.get("redirect_uri").ok_or(refusal("redirect_uri is missing"))?;
+    if !asked.client.settings.redirect_uris.iter().any(|known| known.is_meant_by(redirect_uri)) {
+        return Err(refusal("redirect_uri is not registered for this client"));
+    }
+    // A mode that is unknown is refused by its rule, and the refusal goes by query.
+    let wanted = asked.get("response_mode");
+    let mode = ResponseMode::ALL.into_iter().find(|mode| Some(mode.name()) == wanted).unwrap_or(ResponseMode::Query);
+    Ok(ReturnAddress { redirect_uri: redirect_uri.to_owned(), mode, state: asked.get("state").map(str::to_owned) })
+}
+
+/// Request objects and registrations on the fly are off (OpenID Connect Core, 6, 7.2.1).
+fn by_value_or_reference(asked: &Asked<'_>, _: &mut AuthorizationRequest) -> Result<(), Refusal> {
+    for (name, error) in [
+        ("request", AuthorizeError::RequestNotSupported),
+        ("request_uri", AuthorizeError::RequestUriNotSupported),
+        ("registration", AuthorizeError::RegistrationNotSupported),
+    ] {
+        if asked.get(name).is_some() {
+            return Err(Refusal { error, description: "this parameter is not supported here" });
+        }
+    }
+    Ok(())
+}
+
+fn pushed_where_required(asked: &Asked<'_>, _: &mut AuthorizationRequest) -> Result<(), Refusal> {
+    match asked.client.settings.require_pushed_authorization_requests {
+        true => Err(refusal("this client has to push its requests (RFC 9126)")),
+        false => Ok(()),
+    }
+}
+
+fn response_type(asked: &Asked<'_>, _: &mut AuthorizationRequest) -> Result<(), Refusal> {
+    match asked.get("response_type") {
+        Some("code") => Ok(()),
+        Some(_) => Err(Refusal { error: AuthorizeError::UnsupportedResponseType, description: "response_type must be code" }),
+        None => Err(refusal("response_type is missing")),
+    }
+}
+
+fn response_mode(asked: &Asked<'_>, request: &mut AuthorizationRequest) -> Result<(), Refusal> {
+    match asked.get("response_mode") {
+        Some(wanted) if wanted != request.return_to.mode.name() => Err(refusal("response_mode must be query or form_post")),
+        _ => Ok(()),
+    }
+}
+
+fn allowed_grant(asked: &Asked<'_>, _: &mut AuthorizationRequest) -> Result<(), Refusal> {
+    if asked.client.settings.may_use(GrantType::AuthorizationCode) {
+        return Ok(());
+    }
+    Err(Refusal { error: AuthorizeError::UnauthorizedClient, description: "this client may not use the authorization code grant" })
+}
+
+/// What the client may not have is left out (RFC 6749, 3.3); that nothing is left is said after the login, so that a request does
+/// not pass a browser on by itself (RFC 9700, 4.11.2).
+fn scope(asked: &Asked<'_>, request: &mut AuthorizationRequest) -> Result<(), Refusal> {
+    let wanted: Scope = asked
+        .get("scope")
+        .unwrap_or_default()
+        .parse()
+        .map_err(|_| Refusal { error: AuthorizeError::InvalidScope, description: "scope is not a list of scope words" })?;
+    request.scope = wanted.retain(|token| asked.client.settings.scope.contains(token));
+    Ok(())
+}
+
+fn pkce(asked: &Asked<'_>, request: &mut AuthorizationRequest) -> Result<(), Refusal> {
+    match (asked.get("code_challenge"), asked.get("code_challenge_method")) {
+        (Some(challenge), Some("S256")) => {
+            let challenge = CodeChallenge::parse(challenge);
+            request.code_challenge = Some(challenge.ok_or(refusal("code_challenge must be 43 characters of base64url (RFC 7636, 4.2)"))?);
+            Ok(())
+        }
+        (Some(_), _) => Err(refusal("code_challenge_method must be S256")),
+        (None, Some(_)) => Err(refusal("code_challenge is missing")),
+        (None, None) if asked.client.settings.require_pkce => Err(refusal("code_challenge is missing: this client uses PKCE (RFC 7636)")),
+        (None, None) => Ok(()),
+    }
+}
+
+fn nonce(asked: &Asked<'_>, request: &mut AuthorizationRequest) -> Result<(), Refusal> {
+    match asked.get("nonce") {
+        Some(nonce) if nonce.len() > 512 => Err(refusal("nonce is longer than 512 bytes")),
+        nonce => {
+            request.nonce = nonce.map(str::to_owned);
+            Ok(())
+        }
+    }
+}
+
+fn prompt(asked: &Asked<'_>, request: &mut AuthorizationRequest) -> Result<(), Refusal> {
+    for word in asked.get("prompt").unwrap_or_default().split(' ').filter(|word| !word.is_empty()) {
+        let known = Prompt::ALL.into_iter().find(|prompt| prompt.name() == word);
+        request.prompt.insert(known.ok_or(refusal("prompt holds a word that is not none, login, consent or select_account"))?);
+    }
+    if request.prompt.contains(&Prompt::None) && request.prompt.len() > 1 {
+        return Err(refusal("prompt=none stands alone"));
+    }
+    Ok(())
+}
+
+fn max_age(asked: &Asked<'_>, request: &mut AuthorizationRequest) -> Result<(), Refusal> {
+    request.max_age = match asked.get("max_age") {
+        Some(text) => Some(Ttl::seconds(text.parse().map_err(|_| refusal("max_age is not a number of seconds"))?)),
+        None => asked.client.settings.default_max_age,
+    };
+    Ok(())
+}
+
+fn user_hints(asked: &Asked<'_>, request: &mut AuthorizationRequest) -> Result<(), Refusal> {
+    request.login_hint = asked.get("login_hint").filter(|hint| hint.len() <= 320).map(str::to_owned);
+    request.user = match asked.hinted {
+        Some(None) => return Err(refusal("id_token_hint is not an ID token of this issuer")),
+        Some(hinted) => hinted,
+        None => None,
+    };
+    Ok(())
+}
+
+fn claims(asked: &Asked<'_>, request: &mut AuthorizationRequest) -> Result<(), Refusal> {
+    let Some(text) = asked.get("claims") else { return Ok(()) };
+    request.claims = text.parse().map_err(|_| refusal("claims is not as OpenID Connect Core, 5.5 describes"))?;
+    let wished = request.claims.id_token.get("sub").and_then(Option::as_ref).and_then(|wish| wish.wanted().next());
+    if let Some(sub) = wished {
+        // A word that is nobody's id here is nobody who could log in.
+        let user = sub.parse().unwrap_or(UserId::from_uuid(uuid::Uuid::nil()));
+        if request.user.is_some_and(|hinted| hinted != user) {
+            return Err(refusal("id_token_hint and claims name different users"));
+        }
+        request.user = Some(user);
+    }
+    Ok(())
+}
+
+/// `acr_values` is a wish; an essential `acr` among the claims is a condition (OpenID Connect Core, 5.5.1.1).
+fn acr(asked: &Asked<'_>, request: &mut AuthorizationRequest) -> Result<(), Refusal> {
+    request.acr.values = asked.get("acr_values").unwrap_or_default().split(' ').filter(|acr| !acr.is_empty()).map(str::to_owned).collect();
+    if let Some(wish) = request.claims.id_token.get("acr").and_then(Option::as_ref) {
+        request.acr = AcrWish { values: wish.wanted().map(str::to_owned).collect(), is_essential: wish.essential };
+    }
+    if request.acr.is_essential && !Acr::REACHABLE.into_iter().any(|reachable| request.acr.is_met_by(reachable)) {
+        return Err(Refusal { error: AuthorizeError::UnmetAuthenticationRequirements, description: "that acr cannot be reached here" });
+    }
+    Ok(())
+}
+
+fn locales(asked: &Asked<'_>, request: &mut AuthorizationRequest) -> Result<(), Refusal> {
+    let tags = asked.get("ui_locales").unwrap_or_default().split(' ').filter(|tag| (1..=35).contains(&tag.len()));
+    request.ui_locales = tags.take(8).map(str::to_owned).collect();
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::client::ClientStatus;
+    use crate::client::metadata::ClientMetadata;
+    use crate::time::Timestamp;
+
+    const CHALLENGE: &str = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM";
+    const GOOD: [(&str, &str); 6] = [
+        ("client_id", "c"),
+        ("redirect_uri", "https://app.example/cb"),
+        ("response_type", "code"),
+        ("scope", "openid email"),
+        ("code_challenge", CHALLENGE),
+        ("code_challenge_method", "S256"),
+    ];
+
+    fn client(more: serde_json::Value) -> Client {
+        let mut metadata = json!({ "redirect_uris": ["https://app.example/cb"] });
+        metadata.as_object_mut().expect("an object").extend(more.as_object().expect("an object").clone());
+        Client {
+            id: "c".to_owned().try_into().expect("a client id"),
+            settings: serde_json::from_value::<ClientMetadata>(metadata).expect("known members").validated().expect("good metadata"),
+            secrets: Vec::new(),
+            status: ClientStatus::Active,
+            created_at: Timestamp::EPOCH,
+            updated_at: Timestamp::EPOCH,
+        }
+    }
+
+    /// The usual request with some parameters set anew, or taken away.
+    fn asked(client: &Client, changes: &[(&str, Option<&str>)]) -> Result<AuthorizationRequest, RequestRefused> {
+        let mut pairs: HashMap<&str, &str> = HashMap::from(GOOD);
+        for (name, value) in changes {
+            match value {
+                Some(value) => drop(pairs.insert(name, value)),
+                None => drop(pairs.remove(name)),
+            }
+        }
+        let parameters = Parameters::new(pairs.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned()))).expect("each once");
+        read(&Asked { parameters: &parameters, client, hinted: None })
+    }
+
+    #[track_caller]
+    fn to_client(client: &Client, changes: &[(&str, Option<&str>)]) -> AuthorizeError {
+        match asked(client, changes) {
+            Err(RequestRefused::ToClient(_, refusal)) => refusal.error,
+            other => panic!("{changes:?}: {other:?}"),
+        }
+    }
+
+    #[test]
+    fn s001_unknown_parameters_are_ignored_and_empty_ones_absent() {
+        let client = client(json!({}));
+        let request = asked(&client, &[("foo", Some("bar")), ("nonce", Some("")), ("state", Some(" x\u{301}"))]).expect("read");
+        assert_eq!((request.nonce, request.return_to.state.as_deref()), (None, Some(" x\u{301}")));
+        assert_eq!(request.scope.to_string(), "email openid");
+    }
+
+    #[test]
+    fn s002_a_parameter_sent_twice_is_refused() {
+        let twice = [("scope", "openid"), ("scope", "openid")].map(|(name, value)| (name.to_owned(), value.to_owned()));
+        assert!(Parameters::new(twice).is_err());
+        let empty_too = [("scope", ""), ("scope", "openid")].map(|(name, value)| (name.to_owned(), value.to_owned()));
+        assert!(Parameters::new(empty_too).is_err());
+    }
+
+    #[test]
+    fn s003_without_a_registered_address_nobody_is_sent_anywhere() {
+        let client = client(json!({}));
+        for redirect_uri in [None, Some(""), Some("https://app.example/cb/"), Some("https://evil.example/cb")] {
+            assert!(matches!(asked(&client, &[("redirect_uri", redirect_uri)]), Err(RequestRefused::OnPage(_))), "{redirect_uri:?}");
+        }
+    }
+
+    #[test]
+    fn s008_s009_only_codes_are_given() {
+        let client = client(json!({}));
+        assert_eq!(to_client(&client, &[("response_type", None)]), AuthorizeError::InvalidRequest);
+        for other in ["token", "id_token", "id_token token", "code token", "code id_token", "none", "CODE"] {
+            assert_eq!(to_client(&client, &[("response_type", Some(other))]), AuthorizeError::UnsupportedResponseType, "{other}");
+        }
+        for mode in ["fragment", "jwt", "web_message"] {
+            assert_eq!(to_client(&client, &[("response_mode", Some(mode))]), AuthorizeError::InvalidRequest, "s034 {mode}");
+        }
+        let machine = self::client(json!({ "grant_types": ["client_credentials"] }));
+        assert_eq!(to_client(&machine, &[]), AuthorizeError::UnauthorizedClient);
+    }
+
+    #[test]
+    fn s010_s011_s012_pkce_is_s256_or_nothing() {
+        let none = [("code_challenge", None), ("code_challenge_method", None)];
+        for strict in [client(json!({})), client(json!({ "token_endpoint_auth_method": "none" }))] {
+            assert_eq!(to_client(&strict, &none), AuthorizeError::InvalidRequest);
+        }
+        let lax = client(json!({ "require_pkce": false }));
+        assert!(asked(&lax, &none).expect("read").code_challenge.is_none());
+        for client in [client(json!({})), lax] {
+            for (challenge, method) in [
+                (Some(CHALLENGE), None),
+                (Some(CHALLENGE), Some("plain")),
+                (Some(CHALLENGE), Some("s256")),
+                (None, Some("S256")),
+                (Some("short"), Some("S256")),
+                (Some("E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM="), Some("S256")),
+                (Some("E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw+cM"), Some("S256")),
+                (Some("E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cN"), Some("S256")),
+            ] {
+                let changes = [("code_challenge", challenge), ("code_challenge_method", method)];
+                assert_eq!(to_client(&client, &changes), AuthorizeError::InvalidRequest, "{changes:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn s021_prompts_are_known_words_and_none_stands_alone() {
+        let client = client(json!({}));
+        for bad in ["none login", "none consent", "create", "LOGIN"] {
+            assert_eq!(to_client(&client, &[("prompt", Some(bad))]), AuthorizeError::InvalidRequest, "{bad}");
+        }
+        let request = asked(&client, &[("prompt", Some("login consent login"))]).expect("read");
+        assert_eq!(request.prompt, BTreeSet::from([Prompt::Login, Prompt::Consent]));
+        for bad in ["-1", "1.5", "x", "99999999999"] {
+            assert_eq!(to_client(&client, &[("max_age", Some(bad))]), AuthorizeError::InvalidRequest, "{bad}");
+        }
+    }
+
+    #[test]
+    fn s024_an_acr_that_cannot_be_reached_is_no_silent_downgrade() {
+        let client = client(json!({}));
+        let claims = |acr: &str, essential: bool| json!({ "id_token": { "acr": { "values": [acr], "essential": essential } } }).to_string();
+        assert_eq!(to_client(&client, &[("claims", Some(&claims("2", true)))]), AuthorizeError::UnmetAuthenticationRequirements);
+        assert_eq!(to_client(&client, &[("claims", Some(&claims("urn:x", true)))]), AuthorizeError::UnmetAuthenticationRequirements);
+        for fine in [claims("1", true), claims("2", false)] {
+            asked(&client, &[("claims", Some(&fine))]).expect("read");
+        }
+        asked(&client, &[("acr_values", Some("2 1"))]).expect("a wish");
+        assert_eq!(to_client(&client, &[("claims", Some("{"))]), AuthorizeError::InvalidRequest);
+    }
+
+    #[test]
+    fn s026_scopes_beyond_the_clients_are_left_out() {
+        let client = client(json!({ "scope": "openid" }));
+        assert_eq!(asked(&client, &[("scope", Some("openid email admin"))]).expect("read").scope.to_string(), "openid");
+        assert!(asked(&client, &[("scope", Some("admin"))]).expect("read").scope.is_empty());
+        assert_eq!(to_client(&client, &[("scope", Some("a\"b"))]), AuthorizeError::InvalidScope);
+    }
+
+    #[test]
+    fn request_objects_are_off_and_pushed_requests_can_be_required() {
+        let client = client(json!({}));
+        assert_eq!(to_client(&client, &[("request", Some("a.b.c"))]), AuthorizeError::RequestNotSupported);
+        assert_eq!(to_client(&client, &[("request_uri", Some("https://x"))]), AuthorizeError::RequestUriNotSupported);
+        let pushing = self::client(json!({ "require_pushed_authorization_requests": true }));
+        assert_eq!(to_client(&pushing, &[]), AuthorizeError::InvalidRequest);
+    }
+}

@@ -1,0 +1,251 @@
+//! Client metadata as somebody writes it (RFC 7591, 2; OpenID Connect Registration, 2), and what is wrong with it.
+//!
+//! The one way to [`ClientSettings`], for the admin API as for dynamic registration. Invariant: an error names the member.
+
+use std::collections::BTreeSet;
+
+use serde::Deserialize;
+use serde_json::Value;
+use url::Url;
+
+use super::redirect_uri::{Reach, RedirectUri};
+use super::{ApplicationType, AuthMethod, ClientKeys, ClientSettings, ConsentPolicy, GrantType, ResponseType, SubjectType};
+use crate::keys::ring::Alg;
+use crate::scope::Scope;
+use crate::time::Ttl;
+
+/// Metadata that nobody has looked at. What is left out gets the default of its standard.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ClientMetadata {
+    pub client_name: Option<String>,
+    /// `web` (default) or `native`.
+    pub application_type: Option<String>,
+    pub redirect_uris: Option<Vec<String>>,
+    pub post_logout_redirect_uris: Option<Vec<String>>,
+    /// `["authorization_code"]` by default.
+    pub grant_types: Option<Vec<String>>,
+    /// `["code"]` for clients with the authorization code grant.
+    pub response_types: Option<Vec<String>>,
+    /// What it may ask for. The scopes of OpenID Connect by default, for a client with users.
+    pub scope: Option<String>,
+    /// `client_secret_basic` by default.
+    pub token_endpoint_auth_method: Option<String>,
+    /// `public`.
+    pub subject_type: Option<String>,
+    /// `RS256` by default.
+    pub id_token_signed_response_alg: Option<String>,
+    /// Seconds.
+    pub default_max_age: Option<u32>,
+    pub require_auth_time: Option<bool>,
+    pub require_pushed_authorization_requests: Option<bool>,
+    /// Of our own: `false` lets a confidential client do without PKCE. It should send a nonce.
+    pub require_pkce: Option<bool>,
+    /// Of our own: `first_party` or `third_party` (default).
+    pub consent: Option<String>,
+    pub jwks: Option<Value>,
+    pub jwks_uri: Option<String>,
+    pub client_uri: Option<String>,
+    pub logo_uri: Option<String>,
+    pub policy_uri: Option<String>,
+    pub tos_uri: Option<String>,
+}
+
+/// What is wrong with client metadata.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{member}: {why}")]
+pub struct BadMetadata {
+    /// The member's name on the wire.
+    pub member: &'static str,
+    pub why: String,
+}
+
+fn bad(member: &'static str, why: impl ToString) -> BadMetadata {
+    BadMetadata { member, why: why.to_string() }
+}
+
+/// One of the words of `known`; `None` when nothing was said.
+fn word<T: Copy>(member: &'static str, given: Option<&str>, known: &[(&'static str, T)]) -> Result<Option<T>, BadMetadata> {
+    let Some(given) = given else { return Ok(None) };
+    let found = known.iter().find(|(name, _)| *name == given).map(|(_, value)| *value);
+    found
+        .map(Some)
+        .ok_or_else(|| bad(member, format!("must be one of {}", known.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", "))))
+}
+
+fn words<T: Copy + Ord>(member: &'static str, given: &[String], known: &[(&'static str, T)]) -> Result<BTreeSet<T>, BadMetadata> {
+    given.iter().filter_map(|name| word(member, Some(name), known).transpose()).collect()
+}
+
+fn uris(member: &'static str, given: Option<Vec<String>>) -> Result<Vec<RedirectUri>, BadMetadata> {
+    let given = given.unwrap_or_default();
+    if given.len() > 50 {
+        return Err(bad(member, "at most 50"));
+    }
+    let mut uris: Vec<RedirectUri> = Vec::with_capacity(given.len());
+    for text in &given {
+        let uri = text.parse().map_err(|why| bad(member, why))?;
+        if !uris.contains(&uri) {
+            uris.push(uri);
+        }
+    }
+    Ok(uris)
+}
+
+/// An address for people or machines: `https`, at most 512 characters.
+fn site(member: &'static str, given: Option<String>) -> Result<Option<String>, BadMetadata> {
+    if let Some(text) = &given
+        && (text.len() > 512 || !text.starts_with("https://") || Url::parse(text).is_err())
+    {
+        return Err(bad(member, "must be an https URL of at most 512 characters"));
+    }
+    Ok(given)
+}
+
+impl ClientMetadata {
+    /// What the client may do, if all of it fits together.
+    ///
+    /// # Errors
+    /// Names the first member that will not do.
+    pub fn validated(self) -> Result<ClientSettings, BadMetadata> {
+        let client_name = self.client_name.map(|name| name.parse().map_err(|why| bad("client_name", why))).transpose()?;
+        let types = [("web", ApplicationType::Web), ("native", ApplicationType::Native)];
+        let application_type = word("application_type", self.application_type.as_deref(), &types)?.unwrap_or_default();
+        let methods = AuthMethod::ALL.map(|method| (method.name(), method));
+        let method = word("token_endpoint_auth_method", self.token_endpoint_auth_method.as_deref(), &methods)?.unwrap_or_default();
+        let is_public = method == AuthMethod::None;
+
+        let grants = GrantType::ALL.map(|grant| (grant.name(), grant));
+        let grant_types = words("grant_types", &self.grant_types.unwrap_or_else(|| vec!["authorization_code".to_owned()]), &grants)?;
+        let has_users = grant_types.contains(&GrantType::AuthorizationCode);
+        if grant_types.is_empty() {
+            return Err(bad("grant_types", "at least one"));
+        }
+        if grant_types.contains(&GrantType::ClientCredentials) && is_public {
+            return Err(bad("grant_types", "client_credentials is for clients that prove themselves (RFC 6749, 4.4)"));
+        }
+        if grant_types.contains(&GrantType::RefreshToken) && !has_users {
+            return Err(bad("grant_types", "refresh_token needs a grant that gives refresh tokens: authorization_code"));
+        }
+        let usual = if has_users { vec!["code".to_owned()] } else { Vec::new() };
+        let response_types = words("response_types", &self.response_types.unwrap_or(usual), &[("code", ResponseType::Code)])?;
+        if response_types.contains(&ResponseType::Code) != has_users {
+            return Err(bad("response_types", "code and the grant authorization_code go together"));
+        }
+
+        let redirect_uris = uris("redirect_uris", self.redirect_uris)?;
+        if has_users && redirect_uris.is_empty() {
+            return Err(bad("redirect_uris", "at least one, for answers to authorization requests"));
+        }
+        if application_type == ApplicationType::Web && redirect_uris.iter().any(|uri| uri.reach() == Reach::PrivateUse) {
+            return Err(bad("redirect_uris", "private-use schemes are for application_type native"));
+        }
+        let usual = if has_users { Scope::OF_OPENID.join(" ") } else { String::new() };
+        let scope: Scope = self.scope.unwrap_or(usual).parse().map_err(|why| bad("scope", why))?;
+        if scope.contains(Scope::ADMIN) || scope.contains(Scope::ACCOUNT) {
+            return Err(bad("scope", "account and admin are of the built-in client"));
+        }
+        let algs = Alg::ALL.map(|alg| (alg.name(), alg));
+        let alg = word("id_token_signed_response_alg", self.id_token_signed_response_alg.as_deref(), &algs)?.unwrap_or(Alg::RS256);
+        let require_pkce = self.require_pkce.unwrap_or(true);
+        if !require_pkce && is_public {
+            return Err(bad("require_pkce", "a public client always uses PKCE (RFC 9700, 2.1.1)"));
+        }
+        let policies = [("first_party", ConsentPolicy::FirstParty), ("third_party", ConsentPolicy::ThirdParty)];
+        let keys = match (self.jwks, self.jwks_uri) {
+            (Some(_), Some(_)) => return Err(bad("jwks_uri", "jwks and jwks_uri exclude each other (RFC 7591, 2)")),
+            (Some(jwks), None) if jwks.get("keys").is_some_and(Value::is_array) && jwks.to_string().len() <= 16_384 => {
+                Some(ClientKeys::Jwks(jwks))
+            }
+            (Some(_), None) => return Err(bad("jwks", "must be a JWK Set (RFC 7517, 5) of at most 16 KiB")),
+            (None, uri) => site("jwks_uri", uri)?.map(ClientKeys::JwksUri),
+        };
+        Ok(ClientSettings {
+            client_name,
+            application_type,
+            redirect_uris,
+            post_logout_redirect_uris: uris("post_logout_redirect_uris", self.post_logout_redirect_uris)?,
+            grant_types,
+            response_types,
+            scope,
+            token_endpoint_auth_method: method,
+            subject_type: word("subject_type", self.subject_type.as_deref(), &[("public", SubjectType::Public)])?.unwrap_or_default(),
+            id_token_signed_response_alg: alg,
+            default_max_age: self.default_max_age.map(Ttl::seconds),
+            require_auth_time: self.require_auth_time.unwrap_or(false),
+            require_pushed_authorization_requests: self.require_pushed_authorization_requests.unwrap_or(false),
+            require_pkce,
+            consent: word("consent", self.consent.as_deref(), &policies)?.unwrap_or_default(),
+            keys,
+            client_uri: site("client_uri", self.client_uri)?,
+            logo_uri: site("logo_uri", self.logo_uri)?,
+            policy_uri: site("policy_uri", self.policy_uri)?,
+            tos_uri: site("tos_uri", self.tos_uri)?,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::client::ClientKind;
+
+    fn read(metadata: Value) -> Result<ClientSettings, BadMetadata> {
+        serde_json::from_value::<ClientMetadata>(metadata).expect("the members are known").validated()
+    }
+
+    #[test]
+    fn defaults_are_those_of_the_standards_and_settings_survive_their_json() {
+        let settings = read(json!({ "redirect_uris": ["https://app.example/cb"] })).expect("good");
+        assert_eq!(settings.kind(), ClientKind::Confidential);
+        assert_eq!(settings.token_endpoint_auth_method, AuthMethod::ClientSecretBasic);
+        assert_eq!(settings.id_token_signed_response_alg, Alg::RS256);
+        assert!(settings.require_pkce && settings.may_use(GrantType::AuthorizationCode) && !settings.may_use(GrantType::RefreshToken));
+        let text = serde_json::to_string(&settings).expect("written");
+        assert_eq!(serde_json::from_str::<ClientSettings>(&text).expect("read"), settings);
+    }
+
+    #[test]
+    fn the_kind_follows_from_what_is_said() {
+        let uri = json!(["http://127.0.0.1/cb"]);
+        for (metadata, kind) in [
+            (json!({ "redirect_uris": uri, "token_endpoint_auth_method": "none" }), ClientKind::Public),
+            (
+                json!({ "redirect_uris": ["com.example.app:/cb"], "token_endpoint_auth_method": "none", "application_type": "native" }),
+                ClientKind::Native,
+            ),
+            (json!({ "grant_types": ["client_credentials"] }), ClientKind::Machine),
+        ] {
+            assert_eq!(read(metadata).expect("good").kind(), kind);
+        }
+    }
+
+    #[test]
+    fn an_error_names_the_member() {
+        for (member, change) in [
+            ("redirect_uris", json!({ "redirect_uris": [] })),
+            ("redirect_uris", json!({ "redirect_uris": ["http://app.example/cb"] })),
+            ("redirect_uris", json!({ "redirect_uris": ["com.example.app:/cb"] })),
+            ("grant_types", json!({ "grant_types": ["password"] })),
+            ("grant_types", json!({ "grant_types": [] })),
+            ("grant_types", json!({ "grant_types": ["refresh_token"] })),
+            ("grant_types", json!({ "grant_types": ["authorization_code", "client_credentials"], "token_endpoint_auth_method": "none" })),
+            ("response_types", json!({ "response_types": ["token"] })),
+            ("response_types", json!({ "response_types": [] })),
+            ("token_endpoint_auth_method", json!({ "token_endpoint_auth_method": "private_key_jwt" })),
+            ("id_token_signed_response_alg", json!({ "id_token_signed_response_alg": "none" })),
+            ("require_pkce", json!({ "require_pkce": false, "token_endpoint_auth_method": "none" })),
+            ("subject_type", json!({ "subject_type": "pairwise" })),
+            ("scope", json!({ "scope": "openid admin" })),
+            ("jwks_uri", json!({ "jwks": { "keys": [] }, "jwks_uri": "https://app.example/jwks" })),
+            ("jwks", json!({ "jwks": [] })),
+            ("logo_uri", json!({ "logo_uri": "http://app.example/logo.png" })),
+        ] {
+            let mut metadata = json!({ "redirect_uris": ["https://app.example/cb"] });
+            metadata.as_object_mut().expect("an object").extend(change.as_object().expect("an object").clone());
+            assert_eq!(read(metadata.clone()).map_err(|bad| bad.member), Err(member), "{metadata}");
+        }
+    }
+}

@@ -1,0 +1,194 @@
+//! OpenID Connect: what an ID token says, and which claims about a user a client gets.
+//!
+//! Invariant: a claim leaves only for a scope that was granted or a wish that was granted with it (OpenID Connect Core, 5.4, 5.5).
+
+use std::collections::BTreeMap;
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+use sha2::{Digest, Sha256, Sha384, Sha512};
+
+use crate::client::ClientId;
+use crate::ids::{FamilyId, UserId};
+use crate::keys::ring::Alg;
+use crate::scope::Scope;
+use crate::text::BadText;
+use crate::time::Ttl;
+use crate::user::User;
+
+/// The `typ` header of an ID token: that of any JWT, and no access token's.
+pub const ID_TOKEN_TYPE: &str = "JWT";
+
+/// The claims of an ID token (OpenID Connect Core, 2). Times are in whole seconds since the epoch.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct IdClaims {
+    pub iss: String,
+    pub sub: UserId,
+    pub aud: ClientId,
+    pub exp: i64,
+    pub iat: i64,
+    pub auth_time: i64,
+    /// The refresh family: this client's session of this user.
+    pub sid: FamilyId,
+    pub acr: String,
+    pub amr: Vec<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub nonce: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at_hash: Option<String>,
+    /// What the `claims` parameter asked for.
+    #[serde(flatten)]
+    pub wished: Map<String, Value>,
+}
+
+impl IdClaims {
+    /// Binds the ID token to the access token that is given with it, by the hash of the algorithm it is signed with.
+    pub fn bind(&mut self, alg: Alg, access_token: &str) {
+        fn left_half<D: Digest>(text: &str) -> String {
+            let hash = D::digest(text.as_bytes());
+            URL_SAFE_NO_PAD.encode(&hash[..hash.len() / 2])
+        }
+        self.at_hash = Some(match alg {
+            Alg::ES256 | Alg::RS256 | Alg::PS256 => left_half::<Sha256>(access_token),
+            Alg::ES384 => left_half::<Sha384>(access_token),
+            // Ed25519 hashes with SHA-512.
+            Alg::EdDSA => left_half::<Sha512>(access_token),
+        });
+    }
+
+    /// Shortens the token's life to at most `cap`.
+    pub fn cap_life(&mut self, cap: Ttl) {
+        self.exp = self.exp.min(self.iat.saturating_add(i64::from(cap.as_seconds())));
+    }
+}
+
+/// One claim that is asked for by name (OpenID Connect Core, 5.5.1).
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ClaimWish {
+    pub essential: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub value: Option<Value>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub values: Vec<Value>,
+}
+
+impl ClaimWish {
+    /// The values that would do, as far as they are strings.
+    pub fn wanted(&self) -> impl Iterator<Item = &str> {
+        self.value.iter().chain(&self.values).filter_map(Value::as_str)
+    }
+}
+
+/// The `claims` parameter (OpenID Connect Core, 5.5). Other members than these two are ignored, as that section says.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ClaimsRequest {
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub id_token: BTreeMap<String, Option<ClaimWish>>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub userinfo: BTreeMap<String, Option<ClaimWish>>,
+}
+
+impl std::str::FromStr for ClaimsRequest {
+    type Err = BadText;
+
+    fn from_str(text: &str) -> Result<Self, BadText> {
+        let refused = BadText("claims must be a JSON object as OpenID Connect Core, 5.5 describes, of at most 4096 bytes and 64 claims");
+        let read: Self =
+            serde_json::from_str(text).ok().filter(|_| text.len() <= 4_096 && text.trim_start().starts_with('{')).ok_or(refused.clone())?;
+        if read.id_token.len() + read.userinfo.len() > 64 { Err(refused) } else { Ok(read) }
+    }
+}
+
+/// What each scope opens (OpenID Connect Core, 5.4).
+const OF_SCOPE: [(&str, &[&str]); 4] = [
+    (
+        "profile",
+        &[
+            "name",
+            "family_name",
+            "given_name",
+            "middle_name",
+            "nickname",
+            "preferred_username",
+            "profile",
+            "picture",
+            "website",
+            "gender",
+            "birthdate",
+            "zoneinfo",
+            "locale",
+            "updated_at",
+        ],
+    ),
+    ("email", &["email", "email_verified"]),
+    ("address", &["address"]),
+    ("phone", &["phone_number", "phone_number_verified"]),
+];
+
+/// All claims about users that there are, for the metadata.
+pub fn claims_supported() -> Vec<&'static str> {
+    ["sub"].into_iter().chain(OF_SCOPE.iter().flat_map(|(_, names)| names.iter().copied())).collect()
+}
+
+/// One claim about `user`. What the tenant does not know itself is taken from the user's custom claims of the same name.
+fn claim(user: &User, name: &str) -> Option<Value> {
+    match name {
+        "preferred_username" => user.names.username().map(|name| json!(name)),
+        "email" => user.names.email().map(|mail| json!(mail)),
+        // Nobody has proved it yet.
+        "email_verified" => user.names.email().map(|_| json!(false)),
+        "updated_at" => Some(json!(user.updated_at.as_seconds())),
+        other => user.claims.as_map().get(other).cloned(),
+    }
+}
+
+/// What is told about `user` at userinfo, besides `sub`: the claims of the granted scopes, and those asked for by name.
+pub fn userinfo(user: &User, scope: &Scope, wishes: &ClaimsRequest) -> Map<String, Value> {
+    let of_scopes = OF_SCOPE.iter().filter(|(name, _)| scope.contains(name)).flat_map(|(_, names)| names.iter().copied());
+    let names = of_scopes.chain(wished(&wishes.userinfo));
+    names.filter_map(|name| Some((name.to_owned(), claim(user, name)?))).collect()
+}
+
+/// What an ID token says about `user` because the `claims` parameter asked for it.
+pub fn in_id_token(user: &User, wishes: &ClaimsRequest) -> Map<String, Value> {
+    wished(&wishes.id_token).filter_map(|name| Some((name.to_owned(), claim(user, name)?))).collect()
+}
+
+/// Names that have a scope of OpenID Connect: no custom claim leaves because somebody guessed its name.
+fn wished(wishes: &BTreeMap<String, Option<ClaimWish>>) -> impl Iterator<Item = &str> {
+    let is_known = |name: &&str| OF_SCOPE.iter().any(|(_, names)| names.contains(name));
+    wishes.keys().map(String::as_str).filter(is_known)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_hash_of_an_access_token_is_that_of_the_standards_example() {
+        // OpenID Connect Core, A.3: the access token and its at_hash.
+        let mut claims: IdClaims = serde_json::from_value(json!({
+            "iss": "https://server.example.com", "sub": UserId::from_uuid(uuid::Uuid::nil()), "aud": "s6BhdRkqt3", "exp": 2, "iat": 1,
+            "auth_time": 1, "sid": FamilyId::from_uuid(uuid::Uuid::nil()), "acr": "1", "amr": ["pwd"],
+        }))
+        .expect("claims");
+        claims.bind(Alg::RS256, "jHkWEdUXMU1BwAsC4vtUsZwnNvTIxEl0z9K3vx5KF0Y");
+        assert_eq!(claims.at_hash.as_deref(), Some("77QmUPtjPfzWtF2AnpK9RQ"));
+    }
+
+    #[test]
+    fn a_claims_parameter_is_read_as_the_standard_writes_it() {
+        let text = r#"{"userinfo":{"given_name":{"essential":true},"nickname":null,"http://example.info/claims/groups":null},
+            "id_token":{"auth_time":{"essential":true},"acr":{"values":["urn:mace:incommon:iap:silver"]}},"other":1}"#;
+        let read: ClaimsRequest = text.parse().expect("reads");
+        assert!(read.userinfo["given_name"].as_ref().is_some_and(|wish| wish.essential));
+        assert_eq!(wished(&read.userinfo).collect::<Vec<_>>(), ["given_name", "nickname"]);
+        for bad in ["", "[]", "{\"userinfo\":[]}", "{\"userinfo\":{\"name\":1}}"] {
+            assert!(bad.parse::<ClaimsRequest>().is_err(), "{bad}");
+        }
+    }
+}

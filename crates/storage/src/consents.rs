@@ -1,0 +1,48 @@
+//! What users allowed clients, as rows.
+
+use app::ports::store::{ConsentStore, Stored};
+use async_trait::async_trait;
+use domain::client::ClientId;
+use domain::ids::UserId;
+use domain::scope::Scope;
+use domain::time::Timestamp;
+use sea_orm::sea_query::OnConflict;
+use sea_orm::{EntityTrait, IntoActiveModel};
+use uuid::Uuid;
+
+use crate::entities::consents::{Column, Entity, Model};
+use crate::error::{self, Cell};
+use crate::tx::SqlTenantTx;
+
+const TABLE: &str = "consents";
+
+impl SqlTenantTx {
+    fn consent_key(&self, user: UserId, client: &ClientId) -> (Uuid, Uuid, String) {
+        (self.owner(), user.as_uuid(), client.as_str().to_owned())
+    }
+}
+
+#[async_trait]
+impl ConsentStore for SqlTenantTx {
+    async fn consent(&mut self, user: UserId, client: &ClientId) -> Stored<Option<Scope>> {
+        let row = Entity::find_by_id(self.consent_key(user, client)).one(&self.tx).await.map_err(error::of(TABLE))?;
+        let cell = Cell { table: TABLE, row: user };
+        row.map(|row| cell.parsed("scope", &row.scope)).transpose()
+    }
+
+    async fn consent_set(&mut self, user: UserId, client: &ClientId, scope: &Scope, now: Timestamp) -> Stored<()> {
+        let (tenant_id, user_id, client_id) = self.consent_key(user, client);
+        let row = Model { tenant_id, user_id, client_id, scope: scope.to_string(), granted_at: now.as_micros() };
+        let replace = OnConflict::columns([Column::TenantId, Column::UserId, Column::ClientId])
+            .update_columns([Column::Scope, Column::GrantedAt])
+            .to_owned();
+        let insert = Entity::insert(row.into_active_model()).on_conflict(replace);
+        insert.exec_without_returning(&self.tx).await.map_err(error::of(TABLE))?;
+        Ok(())
+    }
+
+    async fn consent_delete(&mut self, user: UserId, client: &ClientId) -> Stored<bool> {
+        let deleted = Entity::delete_by_id(self.consent_key(user, client)).exec(&self.tx).await.map_err(error::of(TABLE))?;
+        Ok(deleted.rows_affected > 0)
+    }
+}

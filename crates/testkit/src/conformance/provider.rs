@@ -1,0 +1,217 @@
+//! What the OpenID provider keeps: clients, pending requests, codes, sessions, consents.
+//!
+//! Invariant: no check depends on another having run.
+
+use std::sync::Arc;
+
+use app::ports::store::{CodeUse, Leftover, Store, StoreError};
+use domain::client::ClientStatus;
+use domain::interaction::Progress;
+use domain::scope::Scope;
+use domain::sso::SsoSession;
+use domain::time::Ttl;
+use futures_util::future::join_all;
+
+use crate::sample::{self, NOW};
+
+/// Everything of a client survives its row; the other tenant has none of it.
+pub async fn a_client_comes_changes_and_goes(store: Arc<dyn Store>) {
+    let (a, b) = (sample::home(&*store).await.expect("stored"), sample::home(&*store).await.expect("stored"));
+    let (mut client, other) = (sample::client(), sample::client());
+    let mut tx = store.begin(a.id()).await.expect("begins");
+    for client in [&client, &other] {
+        tx.client_insert(client).await.expect("stored");
+    }
+    tx.consent_set(a.alice.id, &client.id, &Scope::default_grant(), NOW).await.expect("set");
+    tx.commit().await.expect("commits");
+
+    let mut tx = store.begin(b.id()).await.expect("begins");
+    assert_eq!(tx.client_by_id(&client.id).await, Ok(None));
+    assert_eq!(tx.clients_page(None, 10).await, Ok(vec![]));
+    assert_eq!(tx.client_update(&client).await, Err(StoreError::Conflict));
+    assert_eq!(tx.client_delete(&client.id).await, Ok(false));
+    tx.client_insert(&client).await.expect("the same id in another tenant is another client");
+    tx.commit().await.expect("commits");
+
+    let mut tx = store.begin(a.id()).await.expect("begins");
+    client.status = ClientStatus::Disabled { at: NOW };
+    client.secrets.clear();
+    tx.client_update(&client).await.expect("updated");
+    tx.commit().await.expect("commits");
+    let mut tx = store.begin_read(a.id()).await.expect("begins");
+    assert_eq!(tx.client_by_id(&client.id).await, Ok(Some(client.clone())));
+    let mut both = [client.clone(), other.clone()];
+    both.sort_by(|one, two| one.id.cmp(&two.id));
+    assert_eq!(tx.clients_page(None, 1).await, Ok(vec![both[0].clone()]));
+    assert_eq!(tx.clients_page(Some(&both[0].id), 10).await, Ok(vec![both[1].clone()]));
+    drop(tx);
+
+    let mut tx = store.begin(a.id()).await.expect("begins");
+    assert_eq!(tx.client_insert(&other).await, Err(StoreError::Conflict));
+    drop(tx);
+    let mut tx = store.begin(a.id()).await.expect("begins");
+    assert_eq!(tx.client_delete(&client.id).await, Ok(true));
+    assert_eq!(tx.client_delete(&client.id).await, Ok(false));
+    assert_eq!(tx.consent(a.alice.id, &client.id).await, Ok(None), "what was allowed goes with it");
+    tx.commit().await.expect("commits");
+    assert!(store.begin_read(b.id()).await.expect("begins").client_by_id(&client.id).await.expect("read").is_some());
+}
+
+/// S058: of 64 who present the same code at once exactly one is first; all others learn of its family.
+pub async fn of_many_redemptions_exactly_one_is_first(store: Arc<dyn Store>) {
+    let home = sample::home(&*store).await.expect("stored");
+    let other = sample::home(&*store).await.expect("stored");
+    let (code, grant) = (sample::hash(), sample::code_grant(&sample::client().id, home.alice.id));
+    let mut tx = store.begin(home.id()).await.expect("begins");
+    tx.code_insert(&code, &grant).await.expect("stored");
+    tx.commit().await.expect("commits");
+
+    let redeem = |tenant| {
+        let store = Arc::clone(&store);
+        let family = sample::family(home.alice.id).id;
+        tokio::spawn(async move {
+            let mut tx = store.begin(tenant).await.expect("begins");
+            let used = tx.code_use(&code, family, NOW).await.expect("answered");
+            tx.commit().await.expect("commits");
+            (family, used)
+        })
+    };
+    assert_eq!(redeem(other.id()).await.expect("no panic").1, CodeUse::Unknown, "of another tenant");
+    let outcomes: Vec<_> = join_all((0..64).map(|_| redeem(home.id()))).await.into_iter().map(|done| done.expect("no panic")).collect();
+    let firsts: Vec<_> = outcomes.iter().filter(|(_, used)| matches!(used, CodeUse::First(_))).collect();
+    assert_eq!(firsts.len(), 1);
+    let (family_id, used) = firsts[0];
+    assert_eq!(*used, CodeUse::First(grant));
+    assert_eq!(outcomes.iter().filter(|(_, used)| *used == CodeUse::Again { family_id: *family_id }).count(), 63);
+
+    // One that was rolled back never happened.
+    let (code, grant) = (sample::hash(), sample::code_grant(&sample::client().id, home.alice.id));
+    let mut tx = store.begin(home.id()).await.expect("begins");
+    tx.code_insert(&code, &grant).await.expect("stored");
+    tx.commit().await.expect("commits");
+    for _ in 0..2 {
+        let mut tx = store.begin(home.id()).await.expect("begins");
+        assert_eq!(tx.code_use(&code, home.family.id, NOW).await, Ok(CodeUse::First(grant.clone())));
+        drop(tx);
+    }
+}
+
+/// A pending request survives its row, moves on, and is finished once, by its own tenant.
+pub async fn a_pending_request_is_finished_once(store: Arc<dyn Store>) {
+    let (home, other) = (sample::home(&*store).await.expect("stored"), sample::home(&*store).await.expect("stored"));
+    let mut pending = sample::pending(&sample::client().id);
+    let mut tx = store.begin(home.id()).await.expect("begins");
+    tx.pending_insert(&pending).await.expect("stored");
+    tx.commit().await.expect("commits");
+    pending.progress = Progress { logged_in: Some(home.alice.id), consented: None };
+    let mut tx = store.begin(other.id()).await.expect("begins");
+    assert_eq!(tx.pending_by_handle(&pending.handle).await, Ok(None));
+    tx.pending_progress(&pending.handle, Progress { logged_in: None, consented: Some(other.alice.id) }).await.expect("nothing to write");
+    assert_eq!(tx.pending_delete(&pending.handle).await, Ok(false));
+    tx.commit().await.expect("commits");
+    let mut tx = store.begin(home.id()).await.expect("begins");
+    tx.pending_progress(&pending.handle, pending.progress).await.expect("written");
+    tx.commit().await.expect("commits");
+    assert_eq!(store.begin_read(home.id()).await.expect("begins").pending_by_handle(&pending.handle).await, Ok(Some(pending.clone())));
+    let finish = |_| {
+        let store = Arc::clone(&store);
+        let (tenant, handle) = (home.id(), pending.handle);
+        tokio::spawn(async move {
+            let mut tx = store.begin(tenant).await.expect("begins");
+            let was_there = tx.pending_delete(&handle).await.expect("answered");
+            tx.commit().await.expect("commits");
+            was_there
+        })
+    };
+    let finished = join_all((0..16).map(finish)).await;
+    assert_eq!(finished.into_iter().filter(|done| *done.as_ref().expect("no panic")).count(), 1);
+}
+
+/// Sessions are found by their handles, live on when they are touched, and go with their user, as consents do.
+pub async fn sessions_and_consents_go_with_their_user(store: Arc<dyn Store>) {
+    let (home, other) = (sample::home(&*store).await.expect("stored"), sample::home(&*store).await.expect("stored"));
+    let (session, gone) = (sample::sso_session(home.alice.id), sample::sso_session(home.alice.id));
+    let client = sample::client().id;
+    let scope: Scope = "openid email".parse().expect("a scope");
+    let mut tx = store.begin(home.id()).await.expect("begins");
+    for session in [&session, &gone] {
+        tx.sso_insert(session).await.expect("stored");
+    }
+    tx.consent_set(home.alice.id, &client, &Scope::default_grant(), NOW).await.expect("set");
+    tx.consent_set(home.alice.id, &client, &scope, NOW).await.expect("set again");
+    assert_eq!(tx.sso_delete(&gone.handle).await, Ok(true));
+    assert_eq!(tx.sso_delete(&gone.handle).await, Ok(false));
+    tx.commit().await.expect("commits");
+
+    let mut tx = store.begin(other.id()).await.expect("begins");
+    assert_eq!(tx.sso_by_handle(&session.handle).await, Ok(None));
+    tx.sso_touch(&session.handle, session.absolute_expires_at).await.expect("nothing to touch");
+    assert_eq!(tx.sso_delete(&session.handle).await, Ok(false));
+    assert_eq!(tx.consent(home.alice.id, &client).await, Ok(None));
+    assert_eq!(tx.consent_delete(home.alice.id, &client).await, Ok(false));
+    tx.commit().await.expect("commits");
+
+    let later = session.idle_expires_at.plus(Ttl::minutes(9));
+    let mut tx = store.begin(home.id()).await.expect("begins");
+    tx.sso_touch(&session.handle, later).await.expect("touched");
+    tx.sso_touch(&session.handle, session.absolute_expires_at.plus(Ttl::seconds(1))).await.expect("never beyond its end");
+    assert_eq!(tx.sso_by_handle(&session.handle).await, Ok(Some(SsoSession { idle_expires_at: later, ..session.clone() })));
+    assert_eq!(tx.consent(home.alice.id, &client).await, Ok(Some(scope)));
+    assert_eq!(tx.user_delete(home.alice.id).await, Ok(true));
+    assert_eq!(tx.sso_by_handle(&session.handle).await, Ok(None));
+    assert_eq!(tx.consent(home.alice.id, &client).await, Ok(None));
+    tx.commit().await.expect("commits");
+}
+
+/// A family says how it began, also after a refresh.
+pub async fn a_family_remembers_how_it_began(store: Arc<dyn Store>) {
+    let home = sample::home(&*store).await.expect("stored");
+    let mut family = sample::family(home.alice.id);
+    family.sign_on = Some(sample::sign_on());
+    let mut tx = store.begin(home.id()).await.expect("begins");
+    tx.family_insert(&family).await.expect("stored");
+    tx.commit().await.expect("commits");
+    let judged = store.refresh(home.id(), sample::attempt(family.id, family.head.current, NOW)).await.expect("answered").expect("there");
+    assert_eq!(judged.facts.family.sign_on, family.sign_on);
+    let read = store.begin_read(home.id()).await.expect("begins").family_by_id(family.id).await.expect("read").expect("there");
+    assert_eq!(read.sign_on, family.sign_on);
+}
+
+/// What expires is swept when it has, not before; a deleted tenant leaves nothing.
+pub async fn what_expires_is_swept_and_a_tenant_leaves_nothing(store: Arc<dyn Store>) {
+    let home = sample::home(&*store).await.expect("stored");
+    let client = sample::client();
+    let (pending, session) = (sample::pending(&client.id), sample::sso_session(home.alice.id));
+    let (code, grant) = (sample::hash(), sample::code_grant(&client.id, home.alice.id));
+    let store_all = async || {
+        let mut tx = store.begin(home.id()).await.expect("begins");
+        tx.pending_insert(&pending).await.expect("stored");
+        tx.sso_insert(&session).await.expect("stored");
+        tx.code_insert(&code, &grant).await.expect("stored");
+        tx.commit().await.expect("commits");
+    };
+    store_all().await;
+    for (what, end) in [
+        (Leftover::PendingRequests, pending.expires_at),
+        (Leftover::AuthorizationCodes, grant.expires_at),
+        (Leftover::SsoSessions, session.ends_at()),
+    ] {
+        for (before, swept) in [(end, 0), (end.plus(Ttl::seconds(1)), 1), (end.plus(Ttl::seconds(1)), 0)] {
+            let mut tx = store.begin_platform().await.expect("begins");
+            assert_eq!(tx.sweep(what, before, 10).await, Ok(swept), "{what:?}");
+            tx.commit().await.expect("commits");
+        }
+    }
+    store_all().await;
+    let mut tx = store.begin(home.id()).await.expect("begins");
+    tx.client_insert(&client).await.expect("stored");
+    tx.consent_set(home.alice.id, &client.id, &Scope::default_grant(), NOW).await.expect("set");
+    tx.commit().await.expect("commits");
+    sample::gone(&*store, home.id()).await.expect("gone");
+    let mut tx = store.begin(home.id()).await.expect("begins");
+    assert_eq!(tx.client_by_id(&client.id).await, Ok(None));
+    assert_eq!(tx.pending_by_handle(&pending.handle).await, Ok(None));
+    assert_eq!(tx.sso_by_handle(&session.handle).await, Ok(None));
+    assert_eq!(tx.code_use(&code, home.family.id, NOW).await, Ok(CodeUse::Unknown));
+    assert_eq!(tx.consent(home.alice.id, &client.id).await, Ok(None));
+}

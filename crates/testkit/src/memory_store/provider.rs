@@ -1,0 +1,174 @@
+//! What the OpenID provider keeps.
+
+use std::collections::BTreeMap;
+
+use app::ports::store::{AuthorizationStore, ClientStore, CodeUse, ConsentStore, Leftover, PendingRequest, SsoStore, StoreError, Stored};
+use async_trait::async_trait;
+use domain::authorize::code::CodeGrant;
+use domain::client::{Client, ClientId};
+use domain::handle::HandleHash;
+use domain::ids::{FamilyId, TenantId, UserId};
+use domain::interaction::Progress;
+use domain::scope::Scope;
+use domain::sso::SsoSession;
+use domain::time::Timestamp;
+
+use super::{Tx, remove_some};
+
+#[derive(Clone, Default)]
+pub(super) struct Rows {
+    clients: BTreeMap<(TenantId, ClientId), Client>,
+    pending: BTreeMap<(TenantId, HandleHash), PendingRequest>,
+    codes: BTreeMap<(TenantId, HandleHash), (CodeGrant, Option<FamilyId>)>,
+    sessions: BTreeMap<(TenantId, HandleHash), SsoSession>,
+    consents: BTreeMap<(TenantId, UserId, ClientId), Scope>,
+}
+
+impl Rows {
+    pub(super) fn erase(&mut self, tenant: TenantId, left: &mut usize) {
+        remove_some(&mut self.pending, left, |(owner, _), _| *owner == tenant);
+        remove_some(&mut self.codes, left, |(owner, _), _| *owner == tenant);
+        remove_some(&mut self.sessions, left, |(owner, _), _| *owner == tenant);
+        remove_some(&mut self.consents, left, |(owner, ..), _| *owner == tenant);
+        remove_some(&mut self.clients, left, |(owner, _), _| *owner == tenant);
+    }
+
+    pub(super) fn forget_user(&mut self, tenant: TenantId, user: UserId) {
+        self.consents.retain(|(owner, whose, _), _| *owner != tenant || *whose != user);
+        self.sessions.retain(|(owner, _), session| *owner != tenant || session.user_id != user);
+    }
+
+    pub(super) fn sweep(&mut self, what: Leftover, before: Timestamp, left: &mut usize) {
+        match what {
+            Leftover::PendingRequests => remove_some(&mut self.pending, left, |_, pending| pending.expires_at < before),
+            Leftover::AuthorizationCodes => remove_some(&mut self.codes, left, |_, (grant, _)| grant.expires_at < before),
+            Leftover::SsoSessions => remove_some(&mut self.sessions, left, |_, session| session.ends_at() < before),
+            _ => {}
+        }
+    }
+}
+
+#[async_trait]
+impl ClientStore for Tx {
+    async fn client_insert(&mut self, client: &Client) -> Stored<()> {
+        let key = (self.tenant, client.id.clone());
+        let clients = &mut self.writing()?.provider.clients;
+        if clients.contains_key(&key) {
+            return Err(StoreError::Conflict);
+        }
+        clients.insert(key, client.clone());
+        Ok(())
+    }
+
+    async fn client_by_id(&mut self, id: &ClientId) -> Stored<Option<Client>> {
+        Ok(self.state.provider.clients.get(&(self.tenant, id.clone())).cloned())
+    }
+
+    async fn client_update(&mut self, client: &Client) -> Stored<()> {
+        let key = (self.tenant, client.id.clone());
+        *self.writing()?.provider.clients.get_mut(&key).ok_or(StoreError::Conflict)? = client.clone();
+        Ok(())
+    }
+
+    async fn client_delete(&mut self, id: &ClientId) -> Stored<bool> {
+        let tenant = self.tenant;
+        let rows = &mut self.writing()?.provider;
+        rows.consents.retain(|(owner, _, client), _| *owner != tenant || client != id);
+        Ok(rows.clients.remove(&(tenant, id.clone())).is_some())
+    }
+
+    async fn clients_page(&mut self, after: Option<&ClientId>, limit: u32) -> Stored<Vec<Client>> {
+        let of_tenant = self.state.provider.clients.iter().filter(|((owner, _), _)| *owner == self.tenant).map(|(_, client)| client);
+        Ok(of_tenant.filter(|client| after.is_none_or(|after| client.id > *after)).take(limit as usize).cloned().collect())
+    }
+}
+
+#[async_trait]
+impl AuthorizationStore for Tx {
+    async fn pending_insert(&mut self, pending: &PendingRequest) -> Stored<()> {
+        let key = (self.tenant, pending.handle);
+        self.writing()?.provider.pending.insert(key, pending.clone());
+        Ok(())
+    }
+
+    async fn pending_by_handle(&mut self, handle: &HandleHash) -> Stored<Option<PendingRequest>> {
+        Ok(self.state.provider.pending.get(&(self.tenant, *handle)).cloned())
+    }
+
+    async fn pending_progress(&mut self, handle: &HandleHash, progress: Progress) -> Stored<()> {
+        let key = (self.tenant, *handle);
+        if let Some(pending) = self.writing()?.provider.pending.get_mut(&key) {
+            pending.progress = progress;
+        }
+        Ok(())
+    }
+
+    async fn pending_delete(&mut self, handle: &HandleHash) -> Stored<bool> {
+        let key = (self.tenant, *handle);
+        Ok(self.writing()?.provider.pending.remove(&key).is_some())
+    }
+
+    async fn code_insert(&mut self, code: &HandleHash, grant: &CodeGrant) -> Stored<()> {
+        let key = (self.tenant, *code);
+        self.writing()?.provider.codes.insert(key, (grant.clone(), None));
+        Ok(())
+    }
+
+    async fn code_use(&mut self, code: &HandleHash, family_id: FamilyId, _: Timestamp) -> Stored<CodeUse> {
+        let key = (self.tenant, *code);
+        Ok(match self.writing()?.provider.codes.get_mut(&key) {
+            Some((_, Some(family_id))) => CodeUse::Again { family_id: *family_id },
+            Some((grant, unused)) => {
+                *unused = Some(family_id);
+                CodeUse::First(grant.clone())
+            }
+            None => CodeUse::Unknown,
+        })
+    }
+}
+
+#[async_trait]
+impl SsoStore for Tx {
+    async fn sso_insert(&mut self, session: &SsoSession) -> Stored<()> {
+        let key = (self.tenant, session.handle);
+        self.writing()?.provider.sessions.insert(key, session.clone());
+        Ok(())
+    }
+
+    async fn sso_by_handle(&mut self, handle: &HandleHash) -> Stored<Option<SsoSession>> {
+        Ok(self.state.provider.sessions.get(&(self.tenant, *handle)).cloned())
+    }
+
+    async fn sso_touch(&mut self, handle: &HandleHash, idle_expires_at: Timestamp) -> Stored<()> {
+        let key = (self.tenant, *handle);
+        if let Some(session) =
+            self.writing()?.provider.sessions.get_mut(&key).filter(|session| session.absolute_expires_at >= idle_expires_at)
+        {
+            session.idle_expires_at = idle_expires_at;
+        }
+        Ok(())
+    }
+
+    async fn sso_delete(&mut self, handle: &HandleHash) -> Stored<bool> {
+        let key = (self.tenant, *handle);
+        Ok(self.writing()?.provider.sessions.remove(&key).is_some())
+    }
+}
+
+#[async_trait]
+impl ConsentStore for Tx {
+    async fn consent(&mut self, user: UserId, client: &ClientId) -> Stored<Option<Scope>> {
+        Ok(self.state.provider.consents.get(&(self.tenant, user, client.clone())).cloned())
+    }
+
+    async fn consent_set(&mut self, user: UserId, client: &ClientId, scope: &Scope, _: Timestamp) -> Stored<()> {
+        let key = (self.tenant, user, client.clone());
+        self.writing()?.provider.consents.insert(key, scope.clone());
+        Ok(())
+    }
+
+    async fn consent_delete(&mut self, user: UserId, client: &ClientId) -> Stored<bool> {
+        let key = (self.tenant, user, client.clone());
+        Ok(self.writing()?.provider.consents.remove(&key).is_some())
+    }
+}
