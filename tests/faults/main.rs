@@ -8,10 +8,12 @@
 mod caller;
 mod chance;
 mod crash;
+mod crowd;
 mod database;
 mod disk;
 mod ledger;
 mod node;
+mod pair;
 mod proxy;
 mod shutdown;
 mod start;
