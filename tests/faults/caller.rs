@@ -141,15 +141,20 @@ impl Caller {
     /// As an administrator: makes the tenant, with cheap hashes, tokens of a minute, and keys that may be changed every few
     /// seconds.
     pub(crate) async fn make_tenant(&self) {
+        self.make_tenant_for_clocks(0, false).await;
+    }
+
+    /// Like [`Self::make_tenant`] where clocks differ by up to `skew` seconds; the keys are changed as often as that allows, or
+    /// by hand only.
+    pub(crate) async fn make_tenant_for_clocks(&self, skew: u64, is_scheduled: bool) {
         let argon2 = json!({ "memory_kib": 7_168, "iterations": 5, "parallelism": 1 });
         let policy = json!({ "argon2": argon2, "access_ttl_seconds": 60 });
-        self.post("/admin/v1/tenants", json!({ "slug": self.tenant, "name": self.tenant, "policy": policy }))
-            .await
-            .expect("an answer")
-            .is(201);
+        let tenant = json!({ "slug": self.tenant, "name": self.tenant, "policy": policy });
+        self.post("/admin/v1/tenants", tenant).await.expect("an answer").is(201);
+        let (lead, overlap) = (2 + skew, 60 + 2 * skew);
         let keys = json!({
-            "algs": ["ES256"], "access_token_alg": "ES256", "jwks_max_age_seconds": 1, "lead_seconds": 2, "token_ttl_cap_seconds": 60,
-            "overlap_seconds": 60, "rotate_every_seconds": null,
+            "algs": ["ES256"], "access_token_alg": "ES256", "jwks_max_age_seconds": 1, "lead_seconds": lead, "token_ttl_cap_seconds": 60,
+            "overlap_seconds": overlap, "rotate_every_seconds": is_scheduled.then_some(lead + overlap),
         });
         self.put(&self.admin_path("keys/policy"), keys).await.expect("an answer").is(200);
     }

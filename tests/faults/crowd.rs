@@ -96,10 +96,9 @@ enum Deed {
 }
 
 impl Crowd {
-    /// Makes the tenant, and a user for each client.
+    /// Makes a user for each client, of a tenant that is there.
     pub(crate) async fn gather(size: u64, nodes: Vec<Caller>, admin_token: &str, chance: &Chance) -> Self {
         let admin = nodes[0].bearing(admin_token);
-        admin.make_tenant().await;
         let (doors, ledger, score) = (Arc::new(Doors::new(nodes)), Arc::default(), Arc::default());
         let mut clients = Vec::new();
         for number in 0..size {
