@@ -1,229 +1,228 @@
-# English. The file the others are held against: same keys, same variables (a test).
-# Plain words, short sentences, no blame. `{ $minutes }`, `{ $count }` are numbers.
+# Deutsch
 
-## Everywhere
-error-prefix = Error:
-footer-label = Legal and help
-terms = Terms
-privacy = Privacy
-support = Help
-next = Next
-go-on = Continue
-cancel = Cancel
-save = Save
-allow = Allow
-deny = Don’t allow
-identifier = E-mail or username
-password = Password
-continue-to = Continue to { $client }
-signed-in-as = You are signed in as { $account }
-other-account = Use another account
+## Überall
+error-prefix = Fehler:
+footer-label = Rechtliches und Hilfe
+terms = Nutzungsbedingungen
+privacy = Datenschutz
+support = Hilfe
+next = Weiter
+go-on = Weiter
+cancel = Abbrechen
+save = Speichern
+allow = Erlauben
+deny = Ablehnen
+identifier = E-Mail oder Benutzername
+password = Passwort
+continue-to = Weiter zu { $client }
+signed-in-as = Sie sind angemeldet als { $account }
+other-account = Anderes Konto verwenden
 
-## Signing in
-login-title = Sign in
-login-button = Sign in
-login-again = Sign in again
-not-you = Not you?
-stay-signed-in = Stay signed in
-forgot-link = Forgot password?
-choose-title = Choose an account
-choose-signed-out = Signed out
-notice-session-expired = You were signed out because you had been away for a while. Please sign in again.
-notice-confirm = Please confirm that it’s you.
-notice-password-changed = Your password has been changed. Sign in with the new one.
+## Anmelden
+login-title = Anmelden
+login-button = Anmelden
+login-again = Erneut anmelden
+not-you = Nicht Sie?
+stay-signed-in = Angemeldet bleiben
+forgot-link = Passwort vergessen?
+choose-title = Konto auswählen
+choose-signed-out = Abgemeldet
+notice-session-expired = Sie wurden abgemeldet, weil Sie längere Zeit nicht aktiv waren. Bitte melden Sie sich erneut an.
+notice-confirm = Bitte bestätigen Sie, dass Sie es sind.
+notice-password-changed = Ihr Passwort wurde geändert. Melden Sie sich mit dem neuen an.
 
-## What went wrong in a form
-trouble-credentials = That didn’t work. Check your e-mail or username and your password.
-trouble-try-again = There were too many attempts. Try again in { $minutes ->
-    [one] one minute
-   *[other] { $minutes } minutes
+## Was in einem Formular nicht ging
+trouble-credentials = Das hat nicht geklappt. Prüfen Sie E-Mail oder Benutzernamen und das Passwort.
+trouble-try-again = Es waren zu viele Versuche. Versuchen Sie es in { $minutes ->
+    [one] einer Minute
+   *[other] { $minutes } Minuten
+  } noch einmal.
+trouble-form-expired = Dieses Formular war zu lange geöffnet. Bitte versuchen Sie es noch einmal.
+trouble-empty = Bitte geben Sie Ihre E-Mail-Adresse oder Ihren Benutzernamen ein.
+trouble-unavailable = Die Anmeldung ist gerade nicht möglich. Bitte versuchen Sie es gleich noch einmal.
+trouble-wrong-current = Das ist nicht Ihr aktuelles Passwort.
+trouble-not-the-same = Die beiden Passwörter stimmen nicht überein.
+trouble-too-short = Dieses Passwort ist zu kurz. Verwenden Sie mindestens { $count ->
+    [one] ein Zeichen
+   *[other] { $count } Zeichen
   }.
-trouble-form-expired = This form was open for too long. Please try again.
-trouble-empty = Please enter your e-mail or username.
-trouble-unavailable = We can’t sign you in right now. Please try again in a moment.
-trouble-wrong-current = That isn’t your current password.
-trouble-not-the-same = The two passwords are not the same.
-trouble-too-short = That password is too short. Use at least { $count ->
-    [one] one character
-   *[other] { $count } characters
-  }.
-trouble-too-long = That password is too long.
-trouble-too-common = That password is easy to guess. Choose one that others don’t use.
-trouble-too-similar = That password is too close to your name, your address or your last password.
-trouble-unknown-code = That code isn’t valid, or it has expired. Check the code on your device.
-trouble-bad-address = Enter another address, such as name@example.com.
-trouble-name = Enter a name of 1 to 100 characters.
+trouble-too-long = Dieses Passwort ist zu lang.
+trouble-too-common = Dieses Passwort ist leicht zu erraten. Wählen Sie eines, das andere nicht verwenden.
+trouble-too-similar = Dieses Passwort ähnelt zu sehr Ihrem Namen, Ihrer Adresse oder Ihrem letzten Passwort.
+trouble-unknown-code = Dieser Code ist ungültig oder abgelaufen. Prüfen Sie den Code auf Ihrem Gerät.
+trouble-bad-address = Geben Sie eine andere Adresse ein, zum Beispiel name@example.com.
+trouble-name = Geben Sie einen Namen mit 1 bis 100 Zeichen ein.
 
-## Consent
-consent-title = Allow access
-consent-heading = { $client } would like access to your account
-consent-wants = If you agree, it can:
-consent-remember = Don’t ask me again for this app
-client-home = About the app
-client-terms = Terms of the app
-client-privacy = Privacy policy of the app
-scope-openid = Know who you are
-scope-profile = See your name and profile
-scope-email = See your e-mail address
-scope-phone = See your phone number
-scope-address = See your postal address
-scope-offline-access = Keep its access while you are not using it
-scope-account = Manage your account and your sessions
-scope-admin = Administer this organisation on your behalf
+## Zustimmung
+consent-title = Zugriff erlauben
+consent-heading = { $client } möchte auf Ihr Konto zugreifen
+consent-wants = Wenn Sie zustimmen, darf die App:
+consent-remember = Bei dieser App nicht mehr fragen
+client-home = Über die App
+client-terms = Nutzungsbedingungen der App
+client-privacy = Datenschutzerklärung der App
+scope-openid = Wissen, wer Sie sind
+scope-profile = Ihren Namen und Ihr Profil sehen
+scope-email = Ihre E-Mail-Adresse sehen
+scope-phone = Ihre Telefonnummer sehen
+scope-address = Ihre Postanschrift sehen
+scope-offline-access = Den Zugriff behalten, auch wenn Sie die App nicht benutzen
+scope-account = Ihr Konto und Ihre Sitzungen verwalten
+scope-admin = Diese Organisation in Ihrem Namen verwalten
 
-## Passwords
-forgot-title = Forgot your password?
-forgot-text = Tell us who you are, and we’ll e-mail you a link to choose a new one.
-forgot-button = Send the link
-back-to-login = Back to sign in
-new-password-title = Choose a new password
-new-password-required = Your organisation asks you to choose a new password before you go on.
-new-password-reset = You will sign in with it from now on.
-new-password-change = Your other sessions will be signed out.
-new-password-hint = At least { $count ->
-    [one] one character
-   *[other] { $count } characters
-  }. A few unrelated words work well.
-current-password = Current password
-new-password = New password
-repeat-password = New password, once more
-new-password-button = Save password
+## Passwörter
+forgot-title = Passwort vergessen?
+forgot-text = Sagen Sie uns, wer Sie sind. Wir senden Ihnen per E-Mail einen Link, mit dem Sie ein neues Passwort wählen.
+forgot-button = Link senden
+back-to-login = Zurück zur Anmeldung
+new-password-title = Neues Passwort wählen
+new-password-required = Ihre Organisation bittet Sie, ein neues Passwort zu wählen, bevor es weitergeht.
+new-password-reset = Mit diesem Passwort melden Sie sich künftig an.
+new-password-change = Ihre anderen Sitzungen werden abgemeldet.
+new-password-hint = Mindestens { $count ->
+    [one] ein Zeichen
+   *[other] { $count } Zeichen
+  }. Gut sind einige Wörter ohne Zusammenhang.
+current-password = Aktuelles Passwort
+new-password = Neues Passwort
+repeat-password = Neues Passwort wiederholen
+new-password-button = Passwort speichern
 
-## Devices
-device-title = Connect a device
-device-text = Enter the code that your device shows.
+## Geräte
+device-title = Gerät verbinden
+device-text = Geben Sie den Code ein, den Ihr Gerät anzeigt.
 device-code = Code
-device-heading = Sign in to { $client } on your device?
-device-compare = Make sure that your device shows exactly this code:
-device-wants = The device will be able to:
-device-warning = Only go on if you started this yourself. If somebody sent you this code, don’t.
-device-button = Connect
+device-heading = Auf Ihrem Gerät bei { $client } anmelden?
+device-compare = Prüfen Sie, dass Ihr Gerät genau diesen Code anzeigt:
+device-wants = Das Gerät darf:
+device-warning = Fahren Sie nur fort, wenn Sie selbst damit begonnen haben. Hat Ihnen jemand diesen Code geschickt, brechen Sie ab.
+device-button = Verbinden
 
-## What was done
-message-look-in-spam = Nothing there after a few minutes? Look in your spam folder.
-message-reset-sent-title = Check your e-mail
-message-reset-sent-text = If there is an account for what you entered, a link to choose a new password is on its way.
-message-password-changed-title = Password changed
-message-password-changed-text = Use your new password from now on.
-message-verification-sent-title = Confirm your e-mail address
-message-verification-sent-text = We sent a link to { $email }. Open it to confirm that the address is yours.
-message-email-verified-title = E-mail address confirmed
-message-email-verified-text = Thank you. You can go on now.
-message-email-change-sent-title = Confirm your new address
-message-email-change-sent-text = We sent a link to { $email }. Your address changes when you open it.
-message-email-changed-title = E-mail address changed
-message-email-changed-text = We’ll write to your new address from now on.
-message-device-allowed-title = Device connected
-message-device-allowed-text = You can go back to your device and close this page.
-message-device-denied-title = Device not connected
-message-device-denied-text = Nothing was shared. You can close this page.
+## Was erledigt ist
+message-look-in-spam = Nach einigen Minuten noch nichts da? Sehen Sie im Spam-Ordner nach.
+message-reset-sent-title = Sehen Sie in Ihr Postfach
+message-reset-sent-text = Wenn es zu Ihrer Eingabe ein Konto gibt, ist ein Link für ein neues Passwort unterwegs.
+message-password-changed-title = Passwort geändert
+message-password-changed-text = Verwenden Sie ab jetzt Ihr neues Passwort.
+message-verification-sent-title = E-Mail-Adresse bestätigen
+message-verification-sent-text = Wir haben einen Link an { $email } gesendet. Öffnen Sie ihn, um zu bestätigen, dass die Adresse Ihnen gehört.
+message-email-verified-title = E-Mail-Adresse bestätigt
+message-email-verified-text = Danke. Es kann weitergehen.
+message-email-change-sent-title = Neue Adresse bestätigen
+message-email-change-sent-text = Wir haben einen Link an { $email } gesendet. Ihre Adresse wird geändert, sobald Sie ihn öffnen.
+message-email-changed-title = E-Mail-Adresse geändert
+message-email-changed-text = Wir schreiben ab jetzt an Ihre neue Adresse.
+message-device-allowed-title = Gerät verbunden
+message-device-allowed-text = Sie können zu Ihrem Gerät zurückkehren und diese Seite schließen.
+message-device-denied-title = Gerät nicht verbunden
+message-device-denied-text = Es wurde nichts freigegeben. Sie können diese Seite schließen.
 
-## Signing out
-logout-title = Sign out
-logout-heading = Do you want to sign out?
-logout-asked-by = { $client } asks you to sign out
-logout-stay = Stay signed in
-logout-button = Sign out
-logged-out-title = You are signed out
-logged-out-text = You have been signed out of { $tenant }. On a shared computer, close the browser too.
-back-to-client = Back to { $client }
-logout-frame = Signing out of an app
+## Abmelden
+logout-title = Abmelden
+logout-heading = Möchten Sie sich abmelden?
+logout-asked-by = { $client } bittet Sie, sich abzumelden
+logout-stay = Angemeldet bleiben
+logout-button = Abmelden
+logged-out-title = Sie sind abgemeldet
+logged-out-text = Sie wurden von { $tenant } abgemeldet. Schließen Sie an einem gemeinsam genutzten Computer auch den Browser.
+back-to-client = Zurück zu { $client }
+logout-frame = Eine App wird abgemeldet
 
-## On the way back
-form-post-title = One moment
-form-post-text = You are being taken back. If nothing happens, press the button.
-form-post-client = You are being taken back to { $client }. If nothing happens, press the button.
+## Auf dem Rückweg
+form-post-title = Einen Moment
+form-post-text = Sie werden zurückgeleitet. Wenn nichts geschieht, drücken Sie die Schaltfläche.
+form-post-client = Sie werden zu { $client } zurückgeleitet. Wenn nichts geschieht, drücken Sie die Schaltfläche.
 
-## Errors
-error-what-to-do = What you can do
-error-start = Start again
-error-code = Error code
-error-request = Request
-error-detail = For developers
-error-unknown-client-title = We don’t know this app
-error-unknown-client-text = The app that sent you here is not registered with us.
-error-unknown-client-advice = Go back to the app and try again. If it still fails, tell the people who run the app.
-error-bad-redirect-title = This app can’t be opened safely
-error-bad-redirect-text = The app asks us to send you to an address that is not registered for it, so we stopped here.
-error-bad-redirect-advice = Don’t enter your password anywhere now. Tell the people who run the app, with the details below.
-error-bad-request-title = The app made a mistake
-error-bad-request-text = We could not understand what the app asked for.
-error-bad-request-advice = Go back to the app and try again. If it still fails, tell the people who run the app, with the details below.
-error-expired-title = This sign-in has expired
-error-expired-text = It took too long, or it was finished in another tab.
-error-expired-advice = Go back to the app and sign in again.
-error-link-expired-title = This link no longer works
-error-link-expired-text = Links from our e-mails work once and for a short time.
-error-link-expired-advice = Ask for a new link, and open the newest e-mail.
-error-cookies-missing-title = We could not check this form
-error-cookies-missing-text = Your browser did not send the cookie that belongs to it.
-error-cookies-missing-advice = Allow cookies for this site, close other tabs of it, and start again.
-error-not-found-title = Page not found
-error-not-found-text = There is nothing at this address.
-error-not-found-advice = Check the address, or go back to the app you came from.
-error-too-many-requests-title = Too many attempts
-error-too-many-requests-text = To protect accounts, we slow down after many attempts.
-error-too-many-requests-advice = Wait { $minutes ->
-    [one] one minute
-   *[other] { $minutes } minutes
-  }, then try again.
-error-unavailable-title = Something went wrong
-error-unavailable-text = It is our fault, not yours, and nothing was changed.
-error-unavailable-advice = Try again in a few minutes. If it still fails, write to us with the details below.
+## Fehler
+error-what-to-do = Was Sie tun können
+error-start = Neu beginnen
+error-code = Fehlercode
+error-request = Anfrage
+error-detail = Für Entwickler
+error-unknown-client-title = Wir kennen diese App nicht
+error-unknown-client-text = Die App, die Sie hierher geleitet hat, ist bei uns nicht registriert.
+error-unknown-client-advice = Gehen Sie zur App zurück und versuchen Sie es noch einmal. Bleibt der Fehler, wenden Sie sich an den Betreiber der App.
+error-bad-redirect-title = Diese App kann nicht sicher geöffnet werden
+error-bad-redirect-text = Die App will Sie an eine Adresse leiten, die nicht für sie registriert ist. Deshalb haben wir hier angehalten.
+error-bad-redirect-advice = Geben Sie jetzt nirgends Ihr Passwort ein. Wenden Sie sich mit den Angaben unten an den Betreiber der App.
+error-bad-request-title = Die App hat einen Fehler gemacht
+error-bad-request-text = Wir konnten nicht verstehen, was die App von uns wollte.
+error-bad-request-advice = Gehen Sie zur App zurück und versuchen Sie es noch einmal. Bleibt der Fehler, wenden Sie sich mit den Angaben unten an den Betreiber der App.
+error-expired-title = Diese Anmeldung ist abgelaufen
+error-expired-text = Sie hat zu lange gedauert oder wurde in einem anderen Tab abgeschlossen.
+error-expired-advice = Gehen Sie zur App zurück und melden Sie sich erneut an.
+error-link-expired-title = Dieser Link gilt nicht mehr
+error-link-expired-text = Die Links aus unseren E-Mails gelten einmal und nur für kurze Zeit.
+error-link-expired-advice = Fordern Sie einen neuen Link an und öffnen Sie die neueste E-Mail.
+error-cookies-missing-title = Wir konnten dieses Formular nicht prüfen
+error-cookies-missing-text = Ihr Browser hat das dazugehörige Cookie nicht mitgesendet.
+error-cookies-missing-advice = Erlauben Sie Cookies für diese Website, schließen Sie andere Tabs davon und beginnen Sie neu.
+error-not-found-title = Seite nicht gefunden
+error-not-found-text = Unter dieser Adresse gibt es nichts.
+error-not-found-advice = Prüfen Sie die Adresse oder gehen Sie zur App zurück, von der Sie kommen.
+error-too-many-requests-title = Zu viele Versuche
+error-too-many-requests-text = Um Konten zu schützen, bremsen wir nach vielen Versuchen.
+error-too-many-requests-advice = Warten Sie { $minutes ->
+    [one] eine Minute
+   *[other] { $minutes } Minuten
+  } und versuchen Sie es dann noch einmal.
+error-unavailable-title = Etwas ist schiefgegangen
+error-unavailable-text = Es liegt an uns, nicht an Ihnen, und es wurde nichts verändert.
+error-unavailable-advice = Versuchen Sie es in einigen Minuten noch einmal. Bleibt der Fehler, schreiben Sie uns mit den Angaben unten.
 
-## Account
-account-title = Your account
-account-profile = Profile
+## Konto
+account-title = Ihr Konto
+account-profile = Profil
 account-name = Name
-account-username = Username
-account-email = E-mail
-account-verified = Confirmed
-account-unverified = Not confirmed
-account-email-change = Change e-mail
-account-password-change = Change password
-account-password-since = Changed on { $time }
-account-sessions = Where you are signed in
-account-sessions-text = End the sessions that you don’t recognise, and change your password.
-account-this-session = This device
-account-last-used = Last used { $time }
-account-signed-in = Signed in { $time }
-account-end-session = Sign out
-account-end-others = Sign out everywhere else
-account-applications = Apps with access
-account-no-applications = No app has access to your account.
-account-allowed = Allowed on { $time }
-account-revoke = Remove access
-account-data = Your data
-account-data-text = Everything that is stored about you here, as a JSON file.
-account-export = Download your data
-email-change-title = Change your e-mail address
-email-change-text = Your address is { $email }. It changes when you open the link that we send to the new one.
-email-change-first = We’ll send a link to the address to make sure that it is yours.
-new-email = New e-mail address
-email-change-button = Send the link
+account-username = Benutzername
+account-email = E-Mail
+account-verified = Bestätigt
+account-unverified = Nicht bestätigt
+account-email-change = E-Mail ändern
+account-password-change = Passwort ändern
+account-password-since = Geändert am { $time }
+account-sessions = Wo Sie angemeldet sind
+account-sessions-text = Beenden Sie Sitzungen, die Sie nicht kennen, und ändern Sie dann Ihr Passwort.
+account-this-session = Dieses Gerät
+account-last-used = Zuletzt benutzt am { $time }
+account-signed-in = Angemeldet am { $time }
+account-end-session = Abmelden
+account-end-others = Überall sonst abmelden
+account-applications = Apps mit Zugriff
+account-no-applications = Keine App hat Zugriff auf Ihr Konto.
+account-allowed = Erlaubt am { $time }
+account-revoke = Zugriff entziehen
+account-data = Ihre Daten
+account-data-text = Alles, was hier über Sie gespeichert ist, als JSON-Datei.
+account-export = Daten herunterladen
+email-change-title = E-Mail-Adresse ändern
+email-change-text = Ihre Adresse ist { $email }. Sie wird geändert, sobald Sie den Link öffnen, den wir an die neue senden.
+email-change-first = Wir senden einen Link an die Adresse, um sicher zu sein, dass sie Ihnen gehört.
+new-email = Neue E-Mail-Adresse
+email-change-button = Link senden
 
-## Mails
-mail-link-life = The link works once, for { $minutes ->
-    [one] one minute
-   *[other] { $minutes } minutes
-  }.
-mail-link-plain = Or copy this address into your browser:
-mail-not-you = If you didn’t ask for this, ignore this e-mail.
-mail-fact-device = Device
-mail-fact-place = Place
-mail-fact-time = Time
-mail-fact-new-email = New address
-mail-verification-subject = Confirm your e-mail address for { $tenant }
-mail-verification-text = Please confirm that this address is yours, so that { $tenant } can reach you and you can get back into your account.
-mail-verification-button = Confirm address
-mail-reset-subject = Choose a new password for { $tenant }
-mail-reset-text = Somebody, we hope you, asked for a new password for { $account } at { $tenant }.
-mail-reset-button = Choose a new password
-mail-reset-not-you = If it wasn’t you, ignore this e-mail: your password stays as it is.
-mail-email-changed-subject = Your e-mail address at { $tenant } was changed
-mail-email-changed-text = The e-mail address of the account { $account } at { $tenant } was changed. We tell you at the old address, to be sure that it was you.
-mail-email-changed-not-you = If it wasn’t you, write to support at once.
-mail-sign-in-subject = New sign-in to { $tenant }
-mail-sign-in-text = Somebody signed in to { $account } at { $tenant } from a device that we have not seen before.
-mail-sign-in-button = Look at your sessions
-mail-sign-in-not-you = If it was you, there is nothing to do. If not, change your password at once.
+## E-Mails
+mail-link-life = Der Link gilt einmal und { $minutes ->
+    [one] eine Minute
+   *[other] { $minutes } Minuten
+  } lang.
+mail-link-plain = Oder kopieren Sie diese Adresse in Ihren Browser:
+mail-not-you = Wenn Sie das nicht angefordert haben, ignorieren Sie diese E-Mail.
+mail-fact-device = Gerät
+mail-fact-place = Ort
+mail-fact-time = Zeit
+mail-fact-new-email = Neue Adresse
+mail-verification-subject = Bestätigen Sie Ihre E-Mail-Adresse für { $tenant }
+mail-verification-text = Bitte bestätigen Sie, dass diese Adresse Ihnen gehört. So erreicht { $tenant } Sie, und Sie kommen immer wieder in Ihr Konto.
+mail-verification-button = Adresse bestätigen
+mail-reset-subject = Neues Passwort für { $tenant } wählen
+mail-reset-text = Jemand, hoffentlich Sie, hat für { $account } bei { $tenant } ein neues Passwort angefordert.
+mail-reset-button = Neues Passwort wählen
+mail-reset-not-you = Wenn Sie es nicht waren, ignorieren Sie diese E-Mail: Ihr Passwort bleibt, wie es ist.
+mail-email-changed-subject = Ihre E-Mail-Adresse bei { $tenant } wurde geändert
+mail-email-changed-text = Die E-Mail-Adresse des Kontos { $account } bei { $tenant } wurde geändert. Wir schreiben Ihnen an die alte Adresse, um sicher zu sein, dass Sie es waren.
+mail-email-changed-not-you = Wenn Sie es nicht waren, wenden Sie sich sofort an den Support.
+mail-sign-in-subject = Neue Anmeldung bei { $tenant }
+mail-sign-in-text = Jemand hat sich bei { $tenant } als { $account } angemeldet, auf einem Gerät, das wir noch nicht kannten.
+mail-sign-in-button = Sitzungen ansehen
+mail-sign-in-not-you = Wenn Sie es waren, müssen Sie nichts tun. Wenn nicht, ändern Sie sofort Ihr Passwort.

@@ -1,229 +1,228 @@
-# English. The file the others are held against: same keys, same variables (a test).
-# Plain words, short sentences, no blame. `{ $minutes }`, `{ $count }` are numbers.
+# Español
 
-## Everywhere
+## En todas partes
 error-prefix = Error:
-footer-label = Legal and help
-terms = Terms
-privacy = Privacy
-support = Help
-next = Next
-go-on = Continue
-cancel = Cancel
-save = Save
-allow = Allow
-deny = Don’t allow
-identifier = E-mail or username
-password = Password
-continue-to = Continue to { $client }
-signed-in-as = You are signed in as { $account }
-other-account = Use another account
+footer-label = Información legal y ayuda
+terms = Condiciones de uso
+privacy = Privacidad
+support = Ayuda
+next = Siguiente
+go-on = Continuar
+cancel = Cancelar
+save = Guardar
+allow = Permitir
+deny = No permitir
+identifier = Correo electrónico o usuario
+password = Contraseña
+continue-to = Continuar a { $client }
+signed-in-as = Has iniciado sesión como { $account }
+other-account = Usar otra cuenta
 
-## Signing in
-login-title = Sign in
-login-button = Sign in
-login-again = Sign in again
-not-you = Not you?
-stay-signed-in = Stay signed in
-forgot-link = Forgot password?
-choose-title = Choose an account
-choose-signed-out = Signed out
-notice-session-expired = You were signed out because you had been away for a while. Please sign in again.
-notice-confirm = Please confirm that it’s you.
-notice-password-changed = Your password has been changed. Sign in with the new one.
+## Iniciar sesión
+login-title = Iniciar sesión
+login-button = Iniciar sesión
+login-again = Volver a iniciar sesión
+not-you = ¿No eres tú?
+stay-signed-in = Mantener la sesión iniciada
+forgot-link = ¿Has olvidado la contraseña?
+choose-title = Elige una cuenta
+choose-signed-out = Sesión cerrada
+notice-session-expired = Se ha cerrado tu sesión por inactividad. Vuelve a iniciar sesión.
+notice-confirm = Confirma que eres tú.
+notice-password-changed = Tu contraseña ha cambiado. Inicia sesión con la nueva.
 
-## What went wrong in a form
-trouble-credentials = That didn’t work. Check your e-mail or username and your password.
-trouble-try-again = There were too many attempts. Try again in { $minutes ->
-    [one] one minute
-   *[other] { $minutes } minutes
+## Lo que falló en un formulario
+trouble-credentials = No ha funcionado. Comprueba tu correo o usuario y tu contraseña.
+trouble-try-again = Ha habido demasiados intentos. Vuelve a intentarlo dentro de { $minutes ->
+    [one] un minuto
+   *[other] { $minutes } minutos
   }.
-trouble-form-expired = This form was open for too long. Please try again.
-trouble-empty = Please enter your e-mail or username.
-trouble-unavailable = We can’t sign you in right now. Please try again in a moment.
-trouble-wrong-current = That isn’t your current password.
-trouble-not-the-same = The two passwords are not the same.
-trouble-too-short = That password is too short. Use at least { $count ->
-    [one] one character
-   *[other] { $count } characters
+trouble-form-expired = Este formulario ha estado abierto demasiado tiempo. Vuelve a intentarlo.
+trouble-empty = Escribe tu correo electrónico o tu usuario.
+trouble-unavailable = Ahora mismo no es posible iniciar sesión. Vuelve a intentarlo en un momento.
+trouble-wrong-current = Esa no es tu contraseña actual.
+trouble-not-the-same = Las dos contraseñas no coinciden.
+trouble-too-short = La contraseña es demasiado corta. Usa al menos { $count ->
+    [one] un carácter
+   *[other] { $count } caracteres
   }.
-trouble-too-long = That password is too long.
-trouble-too-common = That password is easy to guess. Choose one that others don’t use.
-trouble-too-similar = That password is too close to your name, your address or your last password.
-trouble-unknown-code = That code isn’t valid, or it has expired. Check the code on your device.
-trouble-bad-address = Enter another address, such as name@example.com.
-trouble-name = Enter a name of 1 to 100 characters.
+trouble-too-long = La contraseña es demasiado larga.
+trouble-too-common = La contraseña es fácil de adivinar. Elige una que otras personas no usen.
+trouble-too-similar = La contraseña se parece demasiado a tu nombre, a tu dirección o a tu última contraseña.
+trouble-unknown-code = El código no es válido o ha caducado. Comprueba el código en tu dispositivo.
+trouble-bad-address = Escribe otra dirección, por ejemplo nombre@example.com.
+trouble-name = Escribe un nombre de 1 a 100 caracteres.
 
-## Consent
-consent-title = Allow access
-consent-heading = { $client } would like access to your account
-consent-wants = If you agree, it can:
-consent-remember = Don’t ask me again for this app
-client-home = About the app
-client-terms = Terms of the app
-client-privacy = Privacy policy of the app
-scope-openid = Know who you are
-scope-profile = See your name and profile
-scope-email = See your e-mail address
-scope-phone = See your phone number
-scope-address = See your postal address
-scope-offline-access = Keep its access while you are not using it
-scope-account = Manage your account and your sessions
-scope-admin = Administer this organisation on your behalf
+## Consentimiento
+consent-title = Permitir el acceso
+consent-heading = { $client } quiere acceder a tu cuenta
+consent-wants = Si aceptas, la aplicación podrá:
+consent-remember = No volver a preguntar para esta aplicación
+client-home = Acerca de la aplicación
+client-terms = Condiciones de la aplicación
+client-privacy = Privacidad de la aplicación
+scope-openid = Saber quién eres
+scope-profile = Ver tu nombre y tu perfil
+scope-email = Ver tu correo electrónico
+scope-phone = Ver tu número de teléfono
+scope-address = Ver tu dirección postal
+scope-offline-access = Conservar el acceso cuando no la estés usando
+scope-account = Gestionar tu cuenta y tus sesiones
+scope-admin = Administrar esta organización en tu nombre
 
-## Passwords
-forgot-title = Forgot your password?
-forgot-text = Tell us who you are, and we’ll e-mail you a link to choose a new one.
-forgot-button = Send the link
-back-to-login = Back to sign in
-new-password-title = Choose a new password
-new-password-required = Your organisation asks you to choose a new password before you go on.
-new-password-reset = You will sign in with it from now on.
-new-password-change = Your other sessions will be signed out.
-new-password-hint = At least { $count ->
-    [one] one character
-   *[other] { $count } characters
-  }. A few unrelated words work well.
-current-password = Current password
-new-password = New password
-repeat-password = New password, once more
-new-password-button = Save password
+## Contraseñas
+forgot-title = ¿Has olvidado la contraseña?
+forgot-text = Dinos quién eres y te enviaremos por correo un enlace para elegir una nueva.
+forgot-button = Enviar el enlace
+back-to-login = Volver al inicio de sesión
+new-password-title = Elige una contraseña nueva
+new-password-required = Tu organización te pide que elijas una contraseña nueva antes de continuar.
+new-password-reset = A partir de ahora iniciarás sesión con ella.
+new-password-change = Se cerrarán tus demás sesiones.
+new-password-hint = Al menos { $count ->
+    [one] un carácter
+   *[other] { $count } caracteres
+  }. Unas cuantas palabras sin relación entre sí funcionan bien.
+current-password = Contraseña actual
+new-password = Contraseña nueva
+repeat-password = Repite la contraseña nueva
+new-password-button = Guardar la contraseña
 
-## Devices
-device-title = Connect a device
-device-text = Enter the code that your device shows.
-device-code = Code
-device-heading = Sign in to { $client } on your device?
-device-compare = Make sure that your device shows exactly this code:
-device-wants = The device will be able to:
-device-warning = Only go on if you started this yourself. If somebody sent you this code, don’t.
-device-button = Connect
+## Dispositivos
+device-title = Conectar un dispositivo
+device-text = Escribe el código que muestra tu dispositivo.
+device-code = Código
+device-heading = ¿Iniciar sesión en { $client } en tu dispositivo?
+device-compare = Asegúrate de que tu dispositivo muestra exactamente este código:
+device-wants = El dispositivo podrá:
+device-warning = Continúa solo si lo has iniciado tú. Si alguien te ha enviado este código, no sigas.
+device-button = Conectar
 
-## What was done
-message-look-in-spam = Nothing there after a few minutes? Look in your spam folder.
-message-reset-sent-title = Check your e-mail
-message-reset-sent-text = If there is an account for what you entered, a link to choose a new password is on its way.
-message-password-changed-title = Password changed
-message-password-changed-text = Use your new password from now on.
-message-verification-sent-title = Confirm your e-mail address
-message-verification-sent-text = We sent a link to { $email }. Open it to confirm that the address is yours.
-message-email-verified-title = E-mail address confirmed
-message-email-verified-text = Thank you. You can go on now.
-message-email-change-sent-title = Confirm your new address
-message-email-change-sent-text = We sent a link to { $email }. Your address changes when you open it.
-message-email-changed-title = E-mail address changed
-message-email-changed-text = We’ll write to your new address from now on.
-message-device-allowed-title = Device connected
-message-device-allowed-text = You can go back to your device and close this page.
-message-device-denied-title = Device not connected
-message-device-denied-text = Nothing was shared. You can close this page.
+## Lo que está hecho
+message-look-in-spam = ¿No ha llegado nada tras unos minutos? Mira en la carpeta de correo no deseado.
+message-reset-sent-title = Revisa tu correo
+message-reset-sent-text = Si existe una cuenta con esos datos, un enlace para elegir una contraseña nueva está en camino.
+message-password-changed-title = Contraseña cambiada
+message-password-changed-text = A partir de ahora usa tu contraseña nueva.
+message-verification-sent-title = Confirma tu correo electrónico
+message-verification-sent-text = Hemos enviado un enlace a { $email }. Ábrelo para confirmar que la dirección es tuya.
+message-email-verified-title = Correo electrónico confirmado
+message-email-verified-text = Gracias. Ya puedes continuar.
+message-email-change-sent-title = Confirma tu dirección nueva
+message-email-change-sent-text = Hemos enviado un enlace a { $email }. Tu dirección cambiará cuando lo abras.
+message-email-changed-title = Correo electrónico cambiado
+message-email-changed-text = A partir de ahora te escribiremos a la dirección nueva.
+message-device-allowed-title = Dispositivo conectado
+message-device-allowed-text = Puedes volver a tu dispositivo y cerrar esta página.
+message-device-denied-title = Dispositivo no conectado
+message-device-denied-text = No se ha compartido nada. Puedes cerrar esta página.
 
-## Signing out
-logout-title = Sign out
-logout-heading = Do you want to sign out?
-logout-asked-by = { $client } asks you to sign out
-logout-stay = Stay signed in
-logout-button = Sign out
-logged-out-title = You are signed out
-logged-out-text = You have been signed out of { $tenant }. On a shared computer, close the browser too.
-back-to-client = Back to { $client }
-logout-frame = Signing out of an app
+## Cerrar sesión
+logout-title = Cerrar sesión
+logout-heading = ¿Quieres cerrar la sesión?
+logout-asked-by = { $client } te pide que cierres la sesión
+logout-stay = Mantener la sesión
+logout-button = Cerrar sesión
+logged-out-title = Has cerrado la sesión
+logged-out-text = Has salido de { $tenant }. En un ordenador compartido, cierra también el navegador.
+back-to-client = Volver a { $client }
+logout-frame = Cerrando la sesión de una aplicación
 
-## On the way back
-form-post-title = One moment
-form-post-text = You are being taken back. If nothing happens, press the button.
-form-post-client = You are being taken back to { $client }. If nothing happens, press the button.
+## En el camino de vuelta
+form-post-title = Un momento
+form-post-text = Te llevamos de vuelta. Si no ocurre nada, pulsa el botón.
+form-post-client = Te llevamos de vuelta a { $client }. Si no ocurre nada, pulsa el botón.
 
-## Errors
-error-what-to-do = What you can do
-error-start = Start again
-error-code = Error code
-error-request = Request
-error-detail = For developers
-error-unknown-client-title = We don’t know this app
-error-unknown-client-text = The app that sent you here is not registered with us.
-error-unknown-client-advice = Go back to the app and try again. If it still fails, tell the people who run the app.
-error-bad-redirect-title = This app can’t be opened safely
-error-bad-redirect-text = The app asks us to send you to an address that is not registered for it, so we stopped here.
-error-bad-redirect-advice = Don’t enter your password anywhere now. Tell the people who run the app, with the details below.
-error-bad-request-title = The app made a mistake
-error-bad-request-text = We could not understand what the app asked for.
-error-bad-request-advice = Go back to the app and try again. If it still fails, tell the people who run the app, with the details below.
-error-expired-title = This sign-in has expired
-error-expired-text = It took too long, or it was finished in another tab.
-error-expired-advice = Go back to the app and sign in again.
-error-link-expired-title = This link no longer works
-error-link-expired-text = Links from our e-mails work once and for a short time.
-error-link-expired-advice = Ask for a new link, and open the newest e-mail.
-error-cookies-missing-title = We could not check this form
-error-cookies-missing-text = Your browser did not send the cookie that belongs to it.
-error-cookies-missing-advice = Allow cookies for this site, close other tabs of it, and start again.
-error-not-found-title = Page not found
-error-not-found-text = There is nothing at this address.
-error-not-found-advice = Check the address, or go back to the app you came from.
-error-too-many-requests-title = Too many attempts
-error-too-many-requests-text = To protect accounts, we slow down after many attempts.
-error-too-many-requests-advice = Wait { $minutes ->
-    [one] one minute
-   *[other] { $minutes } minutes
-  }, then try again.
-error-unavailable-title = Something went wrong
-error-unavailable-text = It is our fault, not yours, and nothing was changed.
-error-unavailable-advice = Try again in a few minutes. If it still fails, write to us with the details below.
+## Errores
+error-what-to-do = Qué puedes hacer
+error-start = Empezar de nuevo
+error-code = Código de error
+error-request = Solicitud
+error-detail = Para desarrolladores
+error-unknown-client-title = No conocemos esta aplicación
+error-unknown-client-text = La aplicación que te ha traído aquí no está registrada con nosotros.
+error-unknown-client-advice = Vuelve a la aplicación e inténtalo otra vez. Si sigue fallando, avisa a quienes la gestionan.
+error-bad-redirect-title = Esta aplicación no se puede abrir de forma segura
+error-bad-redirect-text = La aplicación nos pide que te enviemos a una dirección que no tiene registrada, así que nos hemos detenido aquí.
+error-bad-redirect-advice = No escribas tu contraseña en ningún sitio por ahora. Avisa a quienes gestionan la aplicación con los datos de abajo.
+error-bad-request-title = La aplicación ha cometido un error
+error-bad-request-text = No hemos entendido lo que pedía la aplicación.
+error-bad-request-advice = Vuelve a la aplicación e inténtalo otra vez. Si sigue fallando, avisa a quienes la gestionan con los datos de abajo.
+error-expired-title = Este inicio de sesión ha caducado
+error-expired-text = Ha tardado demasiado o se ha completado en otra pestaña.
+error-expired-advice = Vuelve a la aplicación e inicia sesión otra vez.
+error-link-expired-title = Este enlace ya no funciona
+error-link-expired-text = Los enlaces de nuestros correos sirven una sola vez y durante poco tiempo.
+error-link-expired-advice = Pide un enlace nuevo y abre el correo más reciente.
+error-cookies-missing-title = No hemos podido comprobar este formulario
+error-cookies-missing-text = Tu navegador no ha enviado la cookie correspondiente.
+error-cookies-missing-advice = Permite las cookies de este sitio, cierra sus otras pestañas y empieza de nuevo.
+error-not-found-title = Página no encontrada
+error-not-found-text = No hay nada en esta dirección.
+error-not-found-advice = Comprueba la dirección o vuelve a la aplicación de la que vienes.
+error-too-many-requests-title = Demasiados intentos
+error-too-many-requests-text = Para proteger las cuentas, vamos más despacio después de muchos intentos.
+error-too-many-requests-advice = Espera { $minutes ->
+    [one] un minuto
+   *[other] { $minutes } minutos
+  } y vuelve a intentarlo.
+error-unavailable-title = Algo ha ido mal
+error-unavailable-text = Es culpa nuestra, no tuya, y no se ha cambiado nada.
+error-unavailable-advice = Vuelve a intentarlo en unos minutos. Si sigue fallando, escríbenos con los datos de abajo.
 
-## Account
-account-title = Your account
-account-profile = Profile
-account-name = Name
-account-username = Username
-account-email = E-mail
-account-verified = Confirmed
-account-unverified = Not confirmed
-account-email-change = Change e-mail
-account-password-change = Change password
-account-password-since = Changed on { $time }
-account-sessions = Where you are signed in
-account-sessions-text = End the sessions that you don’t recognise, and change your password.
-account-this-session = This device
-account-last-used = Last used { $time }
-account-signed-in = Signed in { $time }
-account-end-session = Sign out
-account-end-others = Sign out everywhere else
-account-applications = Apps with access
-account-no-applications = No app has access to your account.
-account-allowed = Allowed on { $time }
-account-revoke = Remove access
-account-data = Your data
-account-data-text = Everything that is stored about you here, as a JSON file.
-account-export = Download your data
-email-change-title = Change your e-mail address
-email-change-text = Your address is { $email }. It changes when you open the link that we send to the new one.
-email-change-first = We’ll send a link to the address to make sure that it is yours.
-new-email = New e-mail address
-email-change-button = Send the link
+## Cuenta
+account-title = Tu cuenta
+account-profile = Perfil
+account-name = Nombre
+account-username = Usuario
+account-email = Correo electrónico
+account-verified = Confirmado
+account-unverified = Sin confirmar
+account-email-change = Cambiar el correo
+account-password-change = Cambiar la contraseña
+account-password-since = Cambiada el { $time }
+account-sessions = Dónde has iniciado sesión
+account-sessions-text = Cierra las sesiones que no reconozcas y cambia la contraseña.
+account-this-session = Este dispositivo
+account-last-used = Último uso el { $time }
+account-signed-in = Sesión iniciada el { $time }
+account-end-session = Cerrar sesión
+account-end-others = Cerrar todas las demás sesiones
+account-applications = Aplicaciones con acceso
+account-no-applications = Ninguna aplicación tiene acceso a tu cuenta.
+account-allowed = Permitida el { $time }
+account-revoke = Retirar el acceso
+account-data = Tus datos
+account-data-text = Todo lo que se guarda aquí sobre ti, en un archivo JSON.
+account-export = Descargar tus datos
+email-change-title = Cambiar tu correo electrónico
+email-change-text = Tu dirección es { $email }. Cambiará cuando abras el enlace que enviaremos a la nueva.
+email-change-first = Enviaremos un enlace a la dirección para asegurarnos de que es tuya.
+new-email = Correo electrónico nuevo
+email-change-button = Enviar el enlace
 
-## Mails
-mail-link-life = The link works once, for { $minutes ->
-    [one] one minute
-   *[other] { $minutes } minutes
+## Correos
+mail-link-life = El enlace funciona una sola vez, durante { $minutes ->
+    [one] un minuto
+   *[other] { $minutes } minutos
   }.
-mail-link-plain = Or copy this address into your browser:
-mail-not-you = If you didn’t ask for this, ignore this e-mail.
-mail-fact-device = Device
-mail-fact-place = Place
-mail-fact-time = Time
-mail-fact-new-email = New address
-mail-verification-subject = Confirm your e-mail address for { $tenant }
-mail-verification-text = Please confirm that this address is yours, so that { $tenant } can reach you and you can get back into your account.
-mail-verification-button = Confirm address
-mail-reset-subject = Choose a new password for { $tenant }
-mail-reset-text = Somebody, we hope you, asked for a new password for { $account } at { $tenant }.
-mail-reset-button = Choose a new password
-mail-reset-not-you = If it wasn’t you, ignore this e-mail: your password stays as it is.
-mail-email-changed-subject = Your e-mail address at { $tenant } was changed
-mail-email-changed-text = The e-mail address of the account { $account } at { $tenant } was changed. We tell you at the old address, to be sure that it was you.
-mail-email-changed-not-you = If it wasn’t you, write to support at once.
-mail-sign-in-subject = New sign-in to { $tenant }
-mail-sign-in-text = Somebody signed in to { $account } at { $tenant } from a device that we have not seen before.
-mail-sign-in-button = Look at your sessions
-mail-sign-in-not-you = If it was you, there is nothing to do. If not, change your password at once.
+mail-link-plain = O copia esta dirección en tu navegador:
+mail-not-you = Si no lo has pedido tú, no hagas caso de este correo.
+mail-fact-device = Dispositivo
+mail-fact-place = Lugar
+mail-fact-time = Hora
+mail-fact-new-email = Dirección nueva
+mail-verification-subject = Confirma tu correo electrónico para { $tenant }
+mail-verification-text = Confirma que esta dirección es tuya, para que { $tenant } pueda contactarte y siempre puedas recuperar tu cuenta.
+mail-verification-button = Confirmar la dirección
+mail-reset-subject = Elige una contraseña nueva para { $tenant }
+mail-reset-text = Alguien, esperamos que tú, ha pedido una contraseña nueva para { $account } en { $tenant }.
+mail-reset-button = Elegir una contraseña nueva
+mail-reset-not-you = Si no has sido tú, no hagas caso de este correo: tu contraseña sigue igual.
+mail-email-changed-subject = Tu correo electrónico en { $tenant } ha cambiado
+mail-email-changed-text = El correo electrónico de la cuenta { $account } en { $tenant } ha cambiado. Te avisamos en la dirección antigua para asegurarnos de que has sido tú.
+mail-email-changed-not-you = Si no has sido tú, escribe al servicio de asistencia de inmediato.
+mail-sign-in-subject = Nuevo inicio de sesión en { $tenant }
+mail-sign-in-text = Alguien ha iniciado sesión en { $account } de { $tenant } desde un dispositivo que no habíamos visto antes.
+mail-sign-in-button = Ver tus sesiones
+mail-sign-in-not-you = Si has sido tú, no tienes que hacer nada. Si no, cambia la contraseña de inmediato.

@@ -1,229 +1,228 @@
-# English. The file the others are held against: same keys, same variables (a test).
-# Plain words, short sentences, no blame. `{ $minutes }`, `{ $count }` are numbers.
+# Français
 
-## Everywhere
-error-prefix = Error:
-footer-label = Legal and help
-terms = Terms
-privacy = Privacy
-support = Help
-next = Next
-go-on = Continue
-cancel = Cancel
-save = Save
-allow = Allow
-deny = Don’t allow
-identifier = E-mail or username
-password = Password
-continue-to = Continue to { $client }
-signed-in-as = You are signed in as { $account }
-other-account = Use another account
+## Partout
+error-prefix = Erreur :
+footer-label = Mentions légales et aide
+terms = Conditions d’utilisation
+privacy = Confidentialité
+support = Aide
+next = Suivant
+go-on = Continuer
+cancel = Annuler
+save = Enregistrer
+allow = Autoriser
+deny = Refuser
+identifier = E-mail ou nom d’utilisateur
+password = Mot de passe
+continue-to = Continuer vers { $client }
+signed-in-as = Vous êtes connecté en tant que { $account }
+other-account = Utiliser un autre compte
 
-## Signing in
-login-title = Sign in
-login-button = Sign in
-login-again = Sign in again
-not-you = Not you?
-stay-signed-in = Stay signed in
-forgot-link = Forgot password?
-choose-title = Choose an account
-choose-signed-out = Signed out
-notice-session-expired = You were signed out because you had been away for a while. Please sign in again.
-notice-confirm = Please confirm that it’s you.
-notice-password-changed = Your password has been changed. Sign in with the new one.
+## Connexion
+login-title = Se connecter
+login-button = Se connecter
+login-again = Se reconnecter
+not-you = Ce n’est pas vous ?
+stay-signed-in = Rester connecté
+forgot-link = Mot de passe oublié ?
+choose-title = Choisissez un compte
+choose-signed-out = Déconnecté
+notice-session-expired = Vous avez été déconnecté après une période d’inactivité. Veuillez vous reconnecter.
+notice-confirm = Veuillez confirmer qu’il s’agit bien de vous.
+notice-password-changed = Votre mot de passe a été modifié. Connectez-vous avec le nouveau.
 
-## What went wrong in a form
-trouble-credentials = That didn’t work. Check your e-mail or username and your password.
-trouble-try-again = There were too many attempts. Try again in { $minutes ->
-    [one] one minute
+## Ce qui n’a pas marché dans un formulaire
+trouble-credentials = La connexion a échoué. Vérifiez votre e-mail ou nom d’utilisateur et votre mot de passe.
+trouble-try-again = Il y a eu trop de tentatives. Réessayez dans { $minutes ->
+    [one] { $minutes } minute
    *[other] { $minutes } minutes
   }.
-trouble-form-expired = This form was open for too long. Please try again.
-trouble-empty = Please enter your e-mail or username.
-trouble-unavailable = We can’t sign you in right now. Please try again in a moment.
-trouble-wrong-current = That isn’t your current password.
-trouble-not-the-same = The two passwords are not the same.
-trouble-too-short = That password is too short. Use at least { $count ->
-    [one] one character
-   *[other] { $count } characters
+trouble-form-expired = Ce formulaire est resté ouvert trop longtemps. Veuillez réessayer.
+trouble-empty = Veuillez saisir votre e-mail ou votre nom d’utilisateur.
+trouble-unavailable = La connexion est impossible pour le moment. Veuillez réessayer dans un instant.
+trouble-wrong-current = Ce n’est pas votre mot de passe actuel.
+trouble-not-the-same = Les deux mots de passe ne sont pas identiques.
+trouble-too-short = Ce mot de passe est trop court. Utilisez au moins { $count ->
+    [one] { $count } caractère
+   *[other] { $count } caractères
   }.
-trouble-too-long = That password is too long.
-trouble-too-common = That password is easy to guess. Choose one that others don’t use.
-trouble-too-similar = That password is too close to your name, your address or your last password.
-trouble-unknown-code = That code isn’t valid, or it has expired. Check the code on your device.
-trouble-bad-address = Enter another address, such as name@example.com.
-trouble-name = Enter a name of 1 to 100 characters.
+trouble-too-long = Ce mot de passe est trop long.
+trouble-too-common = Ce mot de passe est facile à deviner. Choisissez-en un que d’autres n’utilisent pas.
+trouble-too-similar = Ce mot de passe ressemble trop à votre nom, à votre adresse ou à votre dernier mot de passe.
+trouble-unknown-code = Ce code n’est pas valide ou a expiré. Vérifiez le code sur votre appareil.
+trouble-bad-address = Saisissez une autre adresse, par exemple nom@example.com.
+trouble-name = Saisissez un nom de 1 à 100 caractères.
 
-## Consent
-consent-title = Allow access
-consent-heading = { $client } would like access to your account
-consent-wants = If you agree, it can:
-consent-remember = Don’t ask me again for this app
-client-home = About the app
-client-terms = Terms of the app
-client-privacy = Privacy policy of the app
-scope-openid = Know who you are
-scope-profile = See your name and profile
-scope-email = See your e-mail address
-scope-phone = See your phone number
-scope-address = See your postal address
-scope-offline-access = Keep its access while you are not using it
-scope-account = Manage your account and your sessions
-scope-admin = Administer this organisation on your behalf
+## Consentement
+consent-title = Autoriser l’accès
+consent-heading = { $client } souhaite accéder à votre compte
+consent-wants = Si vous acceptez, l’application pourra :
+consent-remember = Ne plus me demander pour cette application
+client-home = À propos de l’application
+client-terms = Conditions de l’application
+client-privacy = Confidentialité de l’application
+scope-openid = Savoir qui vous êtes
+scope-profile = Voir votre nom et votre profil
+scope-email = Voir votre adresse e-mail
+scope-phone = Voir votre numéro de téléphone
+scope-address = Voir votre adresse postale
+scope-offline-access = Garder son accès quand vous ne l’utilisez pas
+scope-account = Gérer votre compte et vos sessions
+scope-admin = Administrer cette organisation en votre nom
 
-## Passwords
-forgot-title = Forgot your password?
-forgot-text = Tell us who you are, and we’ll e-mail you a link to choose a new one.
-forgot-button = Send the link
-back-to-login = Back to sign in
-new-password-title = Choose a new password
-new-password-required = Your organisation asks you to choose a new password before you go on.
-new-password-reset = You will sign in with it from now on.
-new-password-change = Your other sessions will be signed out.
-new-password-hint = At least { $count ->
-    [one] one character
-   *[other] { $count } characters
-  }. A few unrelated words work well.
-current-password = Current password
-new-password = New password
-repeat-password = New password, once more
-new-password-button = Save password
+## Mots de passe
+forgot-title = Mot de passe oublié ?
+forgot-text = Dites-nous qui vous êtes : nous vous enverrons par e-mail un lien pour choisir un nouveau mot de passe.
+forgot-button = Envoyer le lien
+back-to-login = Retour à la connexion
+new-password-title = Choisissez un nouveau mot de passe
+new-password-required = Votre organisation vous demande de choisir un nouveau mot de passe avant de continuer.
+new-password-reset = Vous l’utiliserez désormais pour vous connecter.
+new-password-change = Vos autres sessions seront déconnectées.
+new-password-hint = Au moins { $count ->
+    [one] { $count } caractère
+   *[other] { $count } caractères
+  }. Quelques mots sans rapport entre eux conviennent bien.
+current-password = Mot de passe actuel
+new-password = Nouveau mot de passe
+repeat-password = Nouveau mot de passe, encore une fois
+new-password-button = Enregistrer le mot de passe
 
-## Devices
-device-title = Connect a device
-device-text = Enter the code that your device shows.
+## Appareils
+device-title = Connecter un appareil
+device-text = Saisissez le code affiché par votre appareil.
 device-code = Code
-device-heading = Sign in to { $client } on your device?
-device-compare = Make sure that your device shows exactly this code:
-device-wants = The device will be able to:
-device-warning = Only go on if you started this yourself. If somebody sent you this code, don’t.
-device-button = Connect
+device-heading = Se connecter à { $client } sur votre appareil ?
+device-compare = Vérifiez que votre appareil affiche exactement ce code :
+device-wants = L’appareil pourra :
+device-warning = Ne continuez que si vous avez vous-même commencé. Si quelqu’un vous a envoyé ce code, arrêtez-vous.
+device-button = Connecter
 
-## What was done
-message-look-in-spam = Nothing there after a few minutes? Look in your spam folder.
-message-reset-sent-title = Check your e-mail
-message-reset-sent-text = If there is an account for what you entered, a link to choose a new password is on its way.
-message-password-changed-title = Password changed
-message-password-changed-text = Use your new password from now on.
-message-verification-sent-title = Confirm your e-mail address
-message-verification-sent-text = We sent a link to { $email }. Open it to confirm that the address is yours.
-message-email-verified-title = E-mail address confirmed
-message-email-verified-text = Thank you. You can go on now.
-message-email-change-sent-title = Confirm your new address
-message-email-change-sent-text = We sent a link to { $email }. Your address changes when you open it.
-message-email-changed-title = E-mail address changed
-message-email-changed-text = We’ll write to your new address from now on.
-message-device-allowed-title = Device connected
-message-device-allowed-text = You can go back to your device and close this page.
-message-device-denied-title = Device not connected
-message-device-denied-text = Nothing was shared. You can close this page.
+## Ce qui est fait
+message-look-in-spam = Toujours rien après quelques minutes ? Regardez dans vos courriers indésirables.
+message-reset-sent-title = Consultez vos e-mails
+message-reset-sent-text = S’il existe un compte pour ce que vous avez saisi, un lien pour choisir un nouveau mot de passe est en route.
+message-password-changed-title = Mot de passe modifié
+message-password-changed-text = Utilisez désormais votre nouveau mot de passe.
+message-verification-sent-title = Confirmez votre adresse e-mail
+message-verification-sent-text = Nous avons envoyé un lien à { $email }. Ouvrez-le pour confirmer que l’adresse est la vôtre.
+message-email-verified-title = Adresse e-mail confirmée
+message-email-verified-text = Merci. Vous pouvez continuer.
+message-email-change-sent-title = Confirmez votre nouvelle adresse
+message-email-change-sent-text = Nous avons envoyé un lien à { $email }. Votre adresse changera quand vous l’ouvrirez.
+message-email-changed-title = Adresse e-mail modifiée
+message-email-changed-text = Nous vous écrirons désormais à votre nouvelle adresse.
+message-device-allowed-title = Appareil connecté
+message-device-allowed-text = Vous pouvez revenir à votre appareil et fermer cette page.
+message-device-denied-title = Appareil non connecté
+message-device-denied-text = Rien n’a été partagé. Vous pouvez fermer cette page.
 
-## Signing out
-logout-title = Sign out
-logout-heading = Do you want to sign out?
-logout-asked-by = { $client } asks you to sign out
-logout-stay = Stay signed in
-logout-button = Sign out
-logged-out-title = You are signed out
-logged-out-text = You have been signed out of { $tenant }. On a shared computer, close the browser too.
-back-to-client = Back to { $client }
-logout-frame = Signing out of an app
+## Déconnexion
+logout-title = Se déconnecter
+logout-heading = Voulez-vous vous déconnecter ?
+logout-asked-by = { $client } vous demande de vous déconnecter
+logout-stay = Rester connecté
+logout-button = Se déconnecter
+logged-out-title = Vous êtes déconnecté
+logged-out-text = Vous avez été déconnecté de { $tenant }. Sur un ordinateur partagé, fermez aussi le navigateur.
+back-to-client = Retour à { $client }
+logout-frame = Déconnexion d’une application
 
-## On the way back
-form-post-title = One moment
-form-post-text = You are being taken back. If nothing happens, press the button.
-form-post-client = You are being taken back to { $client }. If nothing happens, press the button.
+## Sur le chemin du retour
+form-post-title = Un instant
+form-post-text = Vous allez être redirigé. S’il ne se passe rien, appuyez sur le bouton.
+form-post-client = Vous allez être redirigé vers { $client }. S’il ne se passe rien, appuyez sur le bouton.
 
-## Errors
-error-what-to-do = What you can do
-error-start = Start again
-error-code = Error code
-error-request = Request
-error-detail = For developers
-error-unknown-client-title = We don’t know this app
-error-unknown-client-text = The app that sent you here is not registered with us.
-error-unknown-client-advice = Go back to the app and try again. If it still fails, tell the people who run the app.
-error-bad-redirect-title = This app can’t be opened safely
-error-bad-redirect-text = The app asks us to send you to an address that is not registered for it, so we stopped here.
-error-bad-redirect-advice = Don’t enter your password anywhere now. Tell the people who run the app, with the details below.
-error-bad-request-title = The app made a mistake
-error-bad-request-text = We could not understand what the app asked for.
-error-bad-request-advice = Go back to the app and try again. If it still fails, tell the people who run the app, with the details below.
-error-expired-title = This sign-in has expired
-error-expired-text = It took too long, or it was finished in another tab.
-error-expired-advice = Go back to the app and sign in again.
-error-link-expired-title = This link no longer works
-error-link-expired-text = Links from our e-mails work once and for a short time.
-error-link-expired-advice = Ask for a new link, and open the newest e-mail.
-error-cookies-missing-title = We could not check this form
-error-cookies-missing-text = Your browser did not send the cookie that belongs to it.
-error-cookies-missing-advice = Allow cookies for this site, close other tabs of it, and start again.
-error-not-found-title = Page not found
-error-not-found-text = There is nothing at this address.
-error-not-found-advice = Check the address, or go back to the app you came from.
-error-too-many-requests-title = Too many attempts
-error-too-many-requests-text = To protect accounts, we slow down after many attempts.
-error-too-many-requests-advice = Wait { $minutes ->
-    [one] one minute
+## Erreurs
+error-what-to-do = Ce que vous pouvez faire
+error-start = Recommencer
+error-code = Code d’erreur
+error-request = Requête
+error-detail = Pour les développeurs
+error-unknown-client-title = Nous ne connaissons pas cette application
+error-unknown-client-text = L’application qui vous a envoyé ici n’est pas enregistrée chez nous.
+error-unknown-client-advice = Retournez dans l’application et réessayez. Si l’erreur persiste, prévenez ceux qui la gèrent.
+error-bad-redirect-title = Cette application ne peut pas être ouverte en toute sécurité
+error-bad-redirect-text = L’application nous demande de vous envoyer à une adresse qui n’est pas enregistrée pour elle. Nous nous sommes donc arrêtés ici.
+error-bad-redirect-advice = Ne saisissez votre mot de passe nulle part pour le moment. Prévenez ceux qui gèrent l’application en donnant les détails ci-dessous.
+error-bad-request-title = L’application a commis une erreur
+error-bad-request-text = Nous n’avons pas compris ce que l’application demandait.
+error-bad-request-advice = Retournez dans l’application et réessayez. Si l’erreur persiste, prévenez ceux qui la gèrent en donnant les détails ci-dessous.
+error-expired-title = Cette connexion a expiré
+error-expired-text = Elle a pris trop de temps ou a été terminée dans un autre onglet.
+error-expired-advice = Retournez dans l’application et reconnectez-vous.
+error-link-expired-title = Ce lien ne fonctionne plus
+error-link-expired-text = Les liens de nos e-mails ne servent qu’une fois et peu de temps.
+error-link-expired-advice = Demandez un nouveau lien et ouvrez le dernier e-mail reçu.
+error-cookies-missing-title = Nous n’avons pas pu vérifier ce formulaire
+error-cookies-missing-text = Votre navigateur n’a pas envoyé le cookie qui va avec.
+error-cookies-missing-advice = Autorisez les cookies pour ce site, fermez ses autres onglets et recommencez.
+error-not-found-title = Page introuvable
+error-not-found-text = Il n’y a rien à cette adresse.
+error-not-found-advice = Vérifiez l’adresse ou retournez dans l’application d’où vous venez.
+error-too-many-requests-title = Trop de tentatives
+error-too-many-requests-text = Pour protéger les comptes, nous ralentissons après de nombreuses tentatives.
+error-too-many-requests-advice = Attendez { $minutes ->
+    [one] { $minutes } minute
    *[other] { $minutes } minutes
-  }, then try again.
-error-unavailable-title = Something went wrong
-error-unavailable-text = It is our fault, not yours, and nothing was changed.
-error-unavailable-advice = Try again in a few minutes. If it still fails, write to us with the details below.
+  }, puis réessayez.
+error-unavailable-title = Un problème est survenu
+error-unavailable-text = C’est notre faute, pas la vôtre, et rien n’a été modifié.
+error-unavailable-advice = Réessayez dans quelques minutes. Si l’erreur persiste, écrivez-nous en donnant les détails ci-dessous.
 
-## Account
-account-title = Your account
-account-profile = Profile
-account-name = Name
-account-username = Username
+## Compte
+account-title = Votre compte
+account-profile = Profil
+account-name = Nom
+account-username = Nom d’utilisateur
 account-email = E-mail
-account-verified = Confirmed
-account-unverified = Not confirmed
-account-email-change = Change e-mail
-account-password-change = Change password
-account-password-since = Changed on { $time }
-account-sessions = Where you are signed in
-account-sessions-text = End the sessions that you don’t recognise, and change your password.
-account-this-session = This device
-account-last-used = Last used { $time }
-account-signed-in = Signed in { $time }
-account-end-session = Sign out
-account-end-others = Sign out everywhere else
-account-applications = Apps with access
-account-no-applications = No app has access to your account.
-account-allowed = Allowed on { $time }
-account-revoke = Remove access
-account-data = Your data
-account-data-text = Everything that is stored about you here, as a JSON file.
-account-export = Download your data
-email-change-title = Change your e-mail address
-email-change-text = Your address is { $email }. It changes when you open the link that we send to the new one.
-email-change-first = We’ll send a link to the address to make sure that it is yours.
-new-email = New e-mail address
-email-change-button = Send the link
+account-verified = Confirmée
+account-unverified = Non confirmée
+account-email-change = Modifier l’e-mail
+account-password-change = Modifier le mot de passe
+account-password-since = Modifié le { $time }
+account-sessions = Où vous êtes connecté
+account-sessions-text = Mettez fin aux sessions que vous ne reconnaissez pas, puis changez de mot de passe.
+account-this-session = Cet appareil
+account-last-used = Dernière utilisation le { $time }
+account-signed-in = Connexion le { $time }
+account-end-session = Déconnecter
+account-end-others = Déconnecter partout ailleurs
+account-applications = Applications autorisées
+account-no-applications = Aucune application n’a accès à votre compte.
+account-allowed = Autorisée le { $time }
+account-revoke = Retirer l’accès
+account-data = Vos données
+account-data-text = Tout ce qui est enregistré ici à votre sujet, dans un fichier JSON.
+account-export = Télécharger vos données
+email-change-title = Modifier votre adresse e-mail
+email-change-text = Votre adresse est { $email }. Elle changera quand vous ouvrirez le lien que nous enverrons à la nouvelle.
+email-change-first = Nous enverrons un lien à cette adresse pour vérifier qu’elle est bien la vôtre.
+new-email = Nouvelle adresse e-mail
+email-change-button = Envoyer le lien
 
-## Mails
-mail-link-life = The link works once, for { $minutes ->
-    [one] one minute
+## E-mails
+mail-link-life = Le lien fonctionne une seule fois, pendant { $minutes ->
+    [one] { $minutes } minute
    *[other] { $minutes } minutes
   }.
-mail-link-plain = Or copy this address into your browser:
-mail-not-you = If you didn’t ask for this, ignore this e-mail.
-mail-fact-device = Device
-mail-fact-place = Place
-mail-fact-time = Time
-mail-fact-new-email = New address
-mail-verification-subject = Confirm your e-mail address for { $tenant }
-mail-verification-text = Please confirm that this address is yours, so that { $tenant } can reach you and you can get back into your account.
-mail-verification-button = Confirm address
-mail-reset-subject = Choose a new password for { $tenant }
-mail-reset-text = Somebody, we hope you, asked for a new password for { $account } at { $tenant }.
-mail-reset-button = Choose a new password
-mail-reset-not-you = If it wasn’t you, ignore this e-mail: your password stays as it is.
-mail-email-changed-subject = Your e-mail address at { $tenant } was changed
-mail-email-changed-text = The e-mail address of the account { $account } at { $tenant } was changed. We tell you at the old address, to be sure that it was you.
-mail-email-changed-not-you = If it wasn’t you, write to support at once.
-mail-sign-in-subject = New sign-in to { $tenant }
-mail-sign-in-text = Somebody signed in to { $account } at { $tenant } from a device that we have not seen before.
-mail-sign-in-button = Look at your sessions
-mail-sign-in-not-you = If it was you, there is nothing to do. If not, change your password at once.
+mail-link-plain = Ou copiez cette adresse dans votre navigateur :
+mail-not-you = Si vous n’avez rien demandé, ignorez cet e-mail.
+mail-fact-device = Appareil
+mail-fact-place = Lieu
+mail-fact-time = Heure
+mail-fact-new-email = Nouvelle adresse
+mail-verification-subject = Confirmez votre adresse e-mail pour { $tenant }
+mail-verification-text = Veuillez confirmer que cette adresse est la vôtre. { $tenant } pourra ainsi vous joindre, et vous pourrez toujours retrouver l’accès à votre compte.
+mail-verification-button = Confirmer l’adresse
+mail-reset-subject = Choisissez un nouveau mot de passe pour { $tenant }
+mail-reset-text = Quelqu’un, vous sans doute, a demandé un nouveau mot de passe pour { $account } chez { $tenant }.
+mail-reset-button = Choisir un nouveau mot de passe
+mail-reset-not-you = Si ce n’était pas vous, ignorez cet e-mail : votre mot de passe reste inchangé.
+mail-email-changed-subject = Votre adresse e-mail chez { $tenant } a été modifiée
+mail-email-changed-text = L’adresse e-mail du compte { $account } chez { $tenant } a été modifiée. Nous vous écrivons à l’ancienne adresse pour être sûrs que c’était vous.
+mail-email-changed-not-you = Si ce n’était pas vous, contactez l’assistance sans attendre.
+mail-sign-in-subject = Nouvelle connexion à { $tenant }
+mail-sign-in-text = Quelqu’un s’est connecté à { $account } chez { $tenant } depuis un appareil que nous n’avions jamais vu.
+mail-sign-in-button = Voir vos sessions
+mail-sign-in-not-you = Si c’était vous, vous n’avez rien à faire. Sinon, changez tout de suite de mot de passe.
