@@ -134,10 +134,10 @@ pub(crate) struct Directory {
 }
 
 impl KeyDirectory {
-    /// Starts the threads for actors and the RSA pool. Must be called inside a running actix `System`; panics elsewhere.
+    /// Starts the threads for actors. Must be called inside a running actix `System`; panics elsewhere.
     pub fn start(settings: KeySettings, store: Arc<dyn Store>, clock: Arc<dyn Clock>, entropy: Arc<dyn Entropy>) -> Arc<Self> {
         let KeySettings { custody, base_url, timing, rsa_pool, arbiters, idle_after, most_awake } = settings;
-        let pool = RsaPool::start(rsa_pool);
+        let pool = RsaPool::new(rsa_pool);
         let node = Arc::new(Node {
             custody,
             base_url,
@@ -164,6 +164,11 @@ impl KeyDirectory {
             failures: 0.into(),
         };
         Arc::new(Self { directory: Arc::new(directory), clock: Mutex::new(None), feed: Mutex::new(None) })
+    }
+
+    /// Makes RSA keys ahead from now on. To be called once.
+    pub fn fill_pool(&self) {
+        self.directory.node.pool.keep_full();
     }
 
     /// Starts this node's rotation clock, unless it runs. The first sweep begins at once.
