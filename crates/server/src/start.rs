@@ -155,6 +155,7 @@ async fn start_on(
         max_body_bytes: settings.server.max_body_bytes,
         max_head_bytes: settings.server.max_head_bytes,
         request_timeout: Duration::from_secs(settings.server.request_timeout_seconds),
+        budgets: settings.budgets.limits(),
     };
     let (keys, database, swept, counted) = (Arc::clone(&directory), store.database().clone(), Arc::clone(&sweep), Arc::clone(&ctx));
     let state = ApiState::new(Arc::clone(&ctx), api_settings)
