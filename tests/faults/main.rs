@@ -12,6 +12,8 @@ mod database;
 mod disk;
 mod ledger;
 mod node;
+mod pooler;
 mod proxy;
 mod shutdown;
 mod start;
+mod upgrade;

@@ -10,6 +10,7 @@ use std::process::ExitCode;
 
 mod bench;
 mod faults;
+mod pgbouncer;
 mod postgres;
 mod rules;
 mod run_tests;

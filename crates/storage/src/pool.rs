@@ -27,16 +27,18 @@ pub(crate) struct Pool {
     pub(crate) connections: DatabaseConnection,
     /// `None`: it cannot be away, because it is a file.
     is_away: Option<Arc<AtomicBool>>,
+    /// Each transaction may find itself in another session than the one before.
+    pub(crate) is_pooled: bool,
 }
 
 impl Pool {
     pub(crate) const fn of_a_file(connections: DatabaseConnection) -> Self {
-        Self { connections, is_away: None }
+        Self { connections, is_away: None, is_pooled: false }
     }
 
     /// `is_away` is shared with whoever looks at connections that come back: while it is true, they are not believed.
-    pub(crate) const fn of_a_server(connections: DatabaseConnection, is_away: Arc<AtomicBool>) -> Self {
-        Self { connections, is_away: Some(is_away) }
+    pub(crate) const fn of_a_server(connections: DatabaseConnection, is_away: Arc<AtomicBool>, is_pooled: bool) -> Self {
+        Self { connections, is_away: Some(is_away), is_pooled }
     }
 
     /// Begins a transaction. Connections that were cut while they lay idle, by a restart of the server, are passed over.
