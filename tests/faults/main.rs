@@ -5,15 +5,21 @@
 //!
 //! Invariant: what the program has acknowledged is all that a test relies on.
 
+mod caches;
 mod caller;
 mod chance;
+mod clock;
 mod crash;
+mod crowd;
 mod database;
 mod disk;
+mod issuer;
 mod ledger;
 mod node;
+mod pair;
 mod pooler;
 mod proxy;
 mod shutdown;
+mod skew;
 mod start;
 mod upgrade;

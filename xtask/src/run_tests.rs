@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process::{Command, ExitCode};
 use std::time::Instant;
 
-use crate::{cargo, pgbouncer, postgres, softhsm, verifiers};
+use crate::{cargo, faketime, pgbouncer, postgres, softhsm, verifiers};
 
 /// Runs `cargo test --workspace --locked` with `cargo_args` behind it.
 pub(crate) fn run(cargo_args: &[String]) -> ExitCode {
@@ -24,6 +24,10 @@ pub(crate) fn run(cargo_args: &[String]) -> ExitCode {
     }
     println!("==> SoftHSM, for the keys in an HSM");
     if let Err(missing) = softhsm::ensure() {
+        eprintln!("error: {missing}");
+        return ExitCode::FAILURE;
+    }
+    if let Err(missing) = faketime::ensure() {
         eprintln!("error: {missing}");
         return ExitCode::FAILURE;
     }

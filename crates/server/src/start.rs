@@ -174,7 +174,11 @@ async fn start_on(
     })
     .map_err(|source| StartError::Bind { addr: management.1, setting: "server.management_addr", source })?;
 
-    let background = vec![actix_web::rt::spawn(Arc::clone(&sweep).forever()), actix_web::rt::spawn(reload::on_hangup(custody))];
+    let background = vec![
+        actix_web::rt::spawn(Arc::clone(&sweep).forever()),
+        actix_web::rt::spawn(reload::on_hangup(custody)),
+        actix_web::rt::spawn(make_ahead(Arc::clone(&directory))),
+    ];
     let (end_notes, notes_end) = oneshot::channel();
     let notes = (end_notes, actix_web::rt::spawn(note_verifiers_until(Arc::clone(&ctx), notes_end)));
     Ok(Running {
@@ -205,6 +209,11 @@ impl Running {
     /// Sweeps now what would be swept within a minute.
     pub async fn sweep(&self) {
         self.sweep.once().await;
+    }
+
+    /// Looks now for keys that other nodes have changed, as each sweep does.
+    pub async fn catch_up(&self) {
+        self.keys.catch_up().await;
     }
 
     /// Writes down now which verifiers have fetched, as is done every ten seconds.
@@ -266,6 +275,18 @@ async fn note_verifiers(ctx: &Ctx) {
     if let Err(error) = app::verifiers::flush(&*ctx.store, &ctx.verifiers).await {
         tracing::warn!(%error, "which verifiers have fetched could not be written down; it is kept for the next time");
     }
+}
+
+/// How long the cores are left to the listeners that come up.
+const QUIET_START: Duration = Duration::from_millis(100);
+
+/// Makes ahead what takes a core for long, so that nobody waits for it: the cryptographic library's entropy (30 ms, once) and the
+/// RSA keys. Whoever wants one of them before has it made on the spot.
+async fn make_ahead(keys: Arc<KeyDirectory>) {
+    tokio::time::sleep(QUIET_START).await;
+    // An error is a panic, and the next one who wants randomness tells what is wrong with it.
+    let _ = tokio::task::spawn_blocking(|| aws_lc_rs::rand::fill(&mut [0])).await;
+    keys.fill_pool();
 }
 
 async fn listen(addr: SocketAddr, setting: &'static str) -> Result<(TcpListener, SocketAddr), StartError> {
