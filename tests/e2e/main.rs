@@ -19,6 +19,7 @@ mod rights;
 mod search;
 mod tenant_life;
 mod token_secret;
+mod two_nodes;
 mod upkeep;
 mod verifiers;
 mod world;

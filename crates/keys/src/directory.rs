@@ -182,6 +182,11 @@ impl KeyDirectory {
         *clock = Some(RotationClock::start_in_arbiter(&self.directory.arbiters[0].handle(), start));
     }
 
+    /// Looks at every awake ring for what other nodes have changed, as each sweep of the clock does.
+    pub async fn catch_up(&self) {
+        self.directory.catch_up().await;
+    }
+
     /// Starts listening for what other nodes change, unless this node listens already. Without it the clock finds it later.
     pub fn start_feed(&self, connector: Box<dyn ListenForChanges>) {
         self.start_feed_pausing(connector, FIRST_PAUSE);

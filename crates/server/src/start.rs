@@ -209,6 +209,11 @@ impl Running {
         self.sweep.once().await;
     }
 
+    /// Looks now for keys that other nodes have changed, as each sweep does.
+    pub async fn catch_up(&self) {
+        self.keys.catch_up().await;
+    }
+
     /// Writes down now which verifiers have fetched, as is done every ten seconds.
     pub async fn note_verifiers(&self) {
         note_verifiers(&self.ctx).await;
