@@ -23,7 +23,7 @@ use crate::notices::RingNotices;
 use crate::pool::Pool;
 use crate::tx::BoundedTx;
 
-/// How long anybody waits for a connection, because others have them all or because it has to be made.
+/// How long a connection may take to come about once it is somebody's turn: because one has to be made, or is still being tidied.
 pub(crate) const TURN_PATIENCE: Duration = Duration::from_secs(3);
 /// How long the reason is looked for why no connection came about.
 const REASON_PATIENCE: Duration = Duration::from_secs(1);

@@ -5,6 +5,8 @@ use std::time::{Duration, Instant};
 
 use app::ports::store::{RingMark, Store, StoreError};
 use app::tokens::judgement::{RefreshRefused, Verdict};
+use domain::ids::TenantId;
+use domain::time::Timestamp;
 use sqlx::Connection;
 use storage::{Database, Fit, Road, SqlStore, connect, migrate};
 use testkit::sample;
@@ -399,4 +401,22 @@ async fn i17_a_corrupt_family_harms_only_its_owner() {
     let (of_broken, of_whole) = (ask(&broken), ask(&whole));
     assert!(matches!(of_broken.await.expect("no panic"), Err(StoreError::Corrupt { table: "refresh_families", column: "superseded", .. })));
     assert!(of_whole.await.expect("no panic").expect("answered").is_some());
+}
+
+#[tokio::test]
+async fn a_tenant_that_holds_its_connections_leaves_one_to_others() {
+    let url = testkit::postgres::fresh_database().await;
+    migrate(&url).await.expect("migrated");
+    let store = SqlStore::new(connect(&url, 4).await.expect("connected"));
+    let [greedy, other] = [1, 2].map(|number| TenantId::new(Timestamp::EPOCH, [number; 10]));
+    let mut held = Vec::new();
+    for _ in 0..3 {
+        held.push(store.begin(greedy).await.expect("a connection"));
+    }
+    let mut waiting = store.begin(greedy);
+    assert!(futures_util::poll!(waiting.as_mut()).is_pending(), "it has three quarters");
+    store.begin_read(other).await.expect("the last one").commit().await.expect("committed");
+    assert!(futures_util::poll!(waiting.as_mut()).is_pending(), "which is still not for it");
+    held.pop();
+    waiting.await.expect("its own, given back");
 }
