@@ -115,6 +115,10 @@ impl Caller {
         sent(self.request(Method::POST, path).json(&body)).await
     }
 
+    pub(crate) async fn delete(&self, path: &str) -> Answered {
+        sent(self.request(Method::DELETE, path)).await
+    }
+
     pub(crate) async fn put(&self, path: &str, body: Value) -> Answered {
         sent(self.request(Method::PUT, path).json(&body)).await
     }

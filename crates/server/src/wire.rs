@@ -7,12 +7,16 @@ use std::path::Path;
 use std::sync::Arc;
 
 use api::metrics::{KeyReadings, PoolReading, Readings};
+use app::credentials::hash_pool::HashPool;
+use app::ctx::Ctx;
+use app::ports::keys::{KeyFault, Keys};
 use app::ports::store::{Store, StoreError};
 use app::ports::world::{Clock, Entropy};
+use app::tenants::TenantCache;
 use app::verifiers::VerifierTally;
 use domain::time::Timestamp;
 use keys::Custody;
-use storage::{Database, Fit, PoolSize, Road};
+use storage::{Database, Fit, PoolSize, Road, SqlStore};
 
 use crate::custody::CustodyError;
 use crate::settings::{DatabaseSettings, Pooler, Settings};
@@ -229,6 +233,23 @@ pub(crate) fn base_url(settings: &Settings) -> String {
 pub(crate) fn visit(settings: &Settings, custody: Arc<Custody>, store: Arc<dyn Store>) -> Arc<keys::KeyDirectory> {
     let base_url = base_url(settings);
     keys::KeyDirectory::start(key_settings(settings, custody, base_url, 0), store, Arc::new(SystemClock), Arc::new(SystemEntropy))
+}
+
+/// What the use cases need, for a command that hashes no password.
+///
+/// # Errors
+/// When the installation's own secret does not open.
+pub(crate) async fn visiting(settings: &Settings, store: &SqlStore, directory: &Arc<keys::KeyDirectory>) -> Result<Ctx, KeyFault> {
+    Ok(Ctx {
+        store: Arc::new(store.clone()),
+        keys: Arc::clone(directory) as Arc<dyn Keys>,
+        clock: Arc::new(SystemClock),
+        entropy: Arc::new(SystemEntropy),
+        hashing: HashPool::start(1, 1),
+        tenants: TenantCache::new(0),
+        verifiers: VerifierTally::new(&**directory).await?,
+        base_url: base_url(settings),
+    })
 }
 
 /// What the parts count, for the metrics.

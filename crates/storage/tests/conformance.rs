@@ -92,6 +92,7 @@ on_every_backend! {
     custody::a_deletion_counts_what_it_destroys_and_keeps_its_certificate,
     families::a_family_is_revoked_once,
     families::families_are_counted_by_their_last_move,
+    families::families_opened_before_a_moment_are_revoked_in_batches,
     families::a_reused_token_kills_its_family,
     families::a_refresh_sees_its_user_and_tenant,
     guesses::guesses_are_counted_and_forgotten,
