@@ -23,7 +23,21 @@ pub(crate) struct Reply {
 
 /// The connection ended before the answer did, or was not there.
 #[derive(Debug)]
-pub(crate) struct NoReply(#[expect(dead_code, reason = "for the message of a failed test")] pub(crate) reqwest::Error);
+pub(crate) struct NoReply(pub(crate) reqwest::Error);
+
+impl NoReply {
+    /// Whether nobody took the connection, so that nobody can have done anything.
+    pub(crate) fn is_refused(&self) -> bool {
+        let mut cause: Option<&dyn std::error::Error> = Some(&self.0);
+        while let Some(error) = cause {
+            if error.downcast_ref::<std::io::Error>().is_some_and(|error| error.kind() == std::io::ErrorKind::ConnectionRefused) {
+                return true;
+            }
+            cause = error.source();
+        }
+        false
+    }
+}
 
 pub(crate) type Answered = Result<Reply, NoReply>;
 
@@ -56,6 +70,7 @@ impl Reply {
 pub(crate) struct Caller {
     http: Client,
     base: String,
+    tenant: String,
     from: String,
     bearer: Option<String>,
 }
@@ -63,15 +78,25 @@ pub(crate) struct Caller {
 impl Caller {
     pub(crate) fn new(base: &str) -> Self {
         let http = Client::builder().no_proxy().timeout(HUNG).build().expect("a client");
-        Self { http, base: base.to_owned(), from: "198.51.100.1".to_owned(), bearer: None }
+        Self { http, base: base.to_owned(), tenant: TENANT.to_owned(), from: "198.51.100.1".to_owned(), bearer: None }
     }
 
     pub(crate) fn bearing(&self, token: &str) -> Self {
         Self { bearer: Some(token.to_owned()), ..self.clone() }
     }
 
+    /// The same one, who asks another node.
+    pub(crate) fn at(&self, base: &str) -> Self {
+        Self { base: base.to_owned(), ..self.clone() }
+    }
+
     pub(crate) fn from(&self, address: String) -> Self {
         Self { from: address, ..self.clone() }
+    }
+
+    /// Of another tenant than [`TENANT`].
+    pub(crate) fn of(&self, tenant: &str) -> Self {
+        Self { tenant: tenant.to_owned(), ..self.clone() }
     }
 
     fn request(&self, method: Method, path: &str) -> RequestBuilder {
@@ -90,6 +115,10 @@ impl Caller {
         sent(self.request(Method::POST, path).json(&body)).await
     }
 
+    pub(crate) async fn delete(&self, path: &str) -> Answered {
+        sent(self.request(Method::DELETE, path)).await
+    }
+
     pub(crate) async fn put(&self, path: &str, body: Value) -> Answered {
         sent(self.request(Method::PUT, path).json(&body)).await
     }
@@ -103,47 +132,60 @@ impl Caller {
     }
 
     pub(crate) async fn login(&self, username: &str) -> Answered {
-        self.post(&format!("/t/{TENANT}/login"), json!({ "username": username, "password": PASSWORD })).await
+        self.post(&format!("/t/{}/login", self.tenant), json!({ "username": username, "password": PASSWORD })).await
     }
 
     pub(crate) async fn refresh(&self, token: &str) -> Answered {
         let parameters = [("grant_type", "refresh_token"), ("client_id", "first-party"), ("refresh_token", token)];
-        self.form(&format!("/t/{TENANT}/oauth/token"), &parameters).await
+        self.form(&format!("/t/{}/oauth/token", self.tenant), &parameters).await
     }
 
     pub(crate) async fn revoke(&self, token: &str) -> Answered {
-        self.form(&format!("/t/{TENANT}/oauth/revoke"), &[("client_id", "first-party"), ("token", token)]).await
+        self.form(&format!("/t/{}/oauth/revoke", self.tenant), &[("client_id", "first-party"), ("token", token)]).await
     }
 
     pub(crate) async fn logout(&self, token: &str) -> Answered {
-        self.post(&format!("/t/{TENANT}/logout"), json!({ "refresh_token": token })).await
+        self.post(&format!("/t/{}/logout", self.tenant), json!({ "refresh_token": token })).await
     }
 
     pub(crate) async fn me(&self, access_token: &str) -> Answered {
-        self.bearing(access_token).get(&format!("/t/{TENANT}/me")).await
+        self.bearing(access_token).get(&format!("/t/{}/me", self.tenant)).await
     }
 
     pub(crate) async fn jwks(&self) -> Answered {
-        self.get(&format!("/t/{TENANT}/.well-known/jwks.json")).await
+        self.get(&format!("/t/{}/.well-known/jwks.json", self.tenant)).await
     }
 
-    /// As an administrator: makes [`TENANT`], with cheap hashes, tokens of a minute, and keys that may be changed every few
+    /// As an administrator: the path of something of the tenant.
+    pub(crate) fn admin_path(&self, rest: &str) -> String {
+        format!("/admin/v1/tenants/{}/{rest}", self.tenant)
+    }
+
+    /// As an administrator: makes the tenant, with cheap hashes, tokens of a minute, and keys that may be changed every few
     /// seconds.
     pub(crate) async fn make_tenant(&self) {
+        self.make_tenant_for_clocks(0, false).await;
+    }
+
+    /// Like [`Self::make_tenant`] where clocks differ by up to `skew` seconds; the keys are changed as often as that allows, or
+    /// by hand only.
+    pub(crate) async fn make_tenant_for_clocks(&self, skew: u64, is_scheduled: bool) {
         let argon2 = json!({ "memory_kib": 7_168, "iterations": 5, "parallelism": 1 });
         let policy = json!({ "argon2": argon2, "access_ttl_seconds": 60 });
-        self.post("/admin/v1/tenants", json!({ "slug": TENANT, "name": TENANT, "policy": policy })).await.expect("an answer").is(201);
+        let tenant = json!({ "slug": self.tenant, "name": self.tenant, "policy": policy });
+        self.post("/admin/v1/tenants", tenant).await.expect("an answer").is(201);
+        let (lead, overlap) = (2 + skew, 60 + 2 * skew);
         let keys = json!({
-            "algs": ["ES256"], "access_token_alg": "ES256", "jwks_max_age_seconds": 1, "lead_seconds": 2, "token_ttl_cap_seconds": 60,
-            "overlap_seconds": 60, "rotate_every_seconds": null,
+            "algs": ["ES256"], "access_token_alg": "ES256", "jwks_max_age_seconds": 1, "lead_seconds": lead, "token_ttl_cap_seconds": 60,
+            "overlap_seconds": overlap, "rotate_every_seconds": is_scheduled.then_some(lead + overlap),
         });
-        self.put(&format!("/admin/v1/tenants/{TENANT}/keys/policy"), keys).await.expect("an answer").is(200);
+        self.put(&self.admin_path("keys/policy"), keys).await.expect("an answer").is(200);
     }
 
     /// As an administrator: makes a user with [`PASSWORD`]; answers the id.
     pub(crate) async fn make_user(&self, username: &str) -> String {
         let form = json!({ "username": username, "password": PASSWORD });
-        self.post(&format!("/admin/v1/tenants/{TENANT}/users"), form).await.expect("an answer").is(201).word("id")
+        self.post(&self.admin_path("users"), form).await.expect("an answer").is(201).word("id")
     }
 }
 

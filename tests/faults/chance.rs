@@ -35,6 +35,11 @@ pub(crate) fn seed() -> u64 {
     number_from("CLAVIGER_FAULTS_SEED").unwrap_or_else(|| RandomState::new().build_hasher().finish() >> 16)
 }
 
+/// Whether there is time: `cargo xtask faults --long`.
+pub(crate) fn is_long() -> bool {
+    number_from("CLAVIGER_FAULTS_LONG").is_some_and(|number| number > 0)
+}
+
 /// A number that the environment sets.
 pub(crate) fn number_from(variable: &str) -> Option<u64> {
     let text = std::env::var(variable).ok()?;

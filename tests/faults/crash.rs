@@ -79,10 +79,10 @@ async fn run(database: &str, site: &Site) {
     for _ in 0..3 {
         site.start_and_kill(a_moment(&chance, 300)).await;
     }
+    site.tenants_of_an_hour_ago(&[TENANT]).await;
     let mut node = site.start().await;
     let admin_token = site.admin_token();
     let admin = node.caller().bearing(&admin_token);
-    admin.make_tenant().await;
     let ledger = Arc::new(Ledger::default());
     let mut clients = Vec::new();
     for number in 0..CLIENTS {

@@ -162,20 +162,22 @@ impl Ledger {
 
     /// After a restart: every key that a living access token was signed with is published, and so is what was announced.
     pub(crate) async fn check_keys(&self, caller: &Caller, chance: &Chance) {
+        // Others may go on working meanwhile: what they see from now on is not asked for here.
+        let announced = std::mem::take(&mut *self.announced.lock().expect("nobody panicked with it"));
+        let mut living = std::mem::take(&mut *self.access_tokens.lock().expect("nobody panicked with it"));
         let Some(reply) = self.answer(caller.jwks().await).filter(|reply| reply.status == 200) else {
             return self.breach("no JWKS after the restart".to_owned());
         };
         let jwks = reply.json();
         let keys: HashMap<&str, &Value> =
             jwks["keys"].as_array().expect("keys").iter().map(|key| (key["kid"].as_str().expect("a kid"), key)).collect();
-        for kid in self.announced.lock().expect("nobody panicked with it").drain(..) {
+        for kid in announced {
             if !keys.contains_key(kid.as_str()) {
                 self.breach(format!("the key {kid} was announced and is gone from the JWKS"));
             }
         }
         // A second for the way.
         let now = SystemClock.now().as_seconds() + 1;
-        let mut living = self.access_tokens.lock().expect("nobody panicked with it");
         living.retain(|token| token.exp > now);
         for token in living.iter().filter(|token| !keys.contains_key(token.kid.as_str())) {
             self.breach(format!("the key {} of a living access token is gone from the JWKS", token.kid));
@@ -191,6 +193,7 @@ impl Ledger {
                 self.breach(format!("an access token does not verify after the restart: {error}"));
             }
         }
+        self.access_tokens.lock().expect("nobody panicked with it").append(&mut living);
     }
 }
 

@@ -15,10 +15,12 @@ use tokio::process::Child;
 use tokio::sync::oneshot;
 
 use crate::caller::Caller;
+use crate::clock::WrongClock;
 
 /// Long enough for a busy machine.
 const START_PATIENCE: Duration = Duration::from_secs(60);
 const KEK: &str = "claviger-kek-1:faults:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8\n";
+const OTHER_KEK: &str = "claviger-kek-1:faults-2:Hx4dHBsaGRgXFhUUExIREA8ODQwLCgkIBwYFBAMCAQA";
 
 /// An installation: what is there while no process runs.
 #[derive(Debug)]
@@ -107,11 +109,25 @@ impl Site {
         self.command(program(), arguments).output().expect("the program runs")
     }
 
+    /// Begins a command of the program.
+    pub(crate) fn begin(&self, arguments: &[&str]) -> Child {
+        let mut command = tokio::process::Command::from(self.command(program(), arguments));
+        command.stdout(Stdio::null()).stderr(Stdio::piped()).kill_on_drop(true).spawn().expect("the program runs")
+    }
+
+    /// Makes another key-encryption key the primary one, and keeps the others.
+    pub(crate) fn turn_keks(&self) {
+        let mut keks: Vec<String> = std::fs::read_to_string(self.kek()).expect("readable").lines().map(str::to_owned).collect();
+        if keks.len() == 1 {
+            keks.push(OTHER_KEK.to_owned());
+        }
+        keks.rotate_left(1);
+        write_kek(&self.kek(), &(keks.join("\n") + "\n"), 0o600);
+    }
+
     /// A token for the platform's administrator, made beside the running server.
     pub(crate) fn admin_token(&self) -> String {
-        let output = self.run(&["admin", "token", "--ttl", "24h"]);
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        String::from_utf8(output.stdout).expect("text").trim().to_owned()
+        printed_by(&mut self.command(program(), &["admin", "token", "--ttl", "24h"]))
     }
 
     /// Starts the server and waits until it serves.
@@ -123,6 +139,33 @@ impl Site {
 
     pub(crate) async fn try_start(&self) -> Result<Node, Ended> {
         self.serve(self.command(program(), &["serve"])).await
+    }
+
+    /// Starts the server by a clock of its own.
+    pub(crate) async fn start_by(&self, clock: &WrongClock) -> Node {
+        let mut command = self.command(program(), &["serve"]);
+        clock.tells(&mut command);
+        self.serve(command).await.unwrap_or_else(|ended| panic!("the server ended ({}): {}", ended.status, ended.log))
+    }
+
+    /// Has an administrator make tenants at a server that ran an hour ago: nobody holds a JWKS of theirs from before their policy
+    /// any more, so that their keys may be changed within seconds.
+    pub(crate) async fn an_hour_ago<T>(&self, make: impl AsyncFnOnce(Caller) -> T) -> T {
+        let clock = WrongClock::off_by(-3_600);
+        let node = self.start_by(&clock).await;
+        let mut command = self.command(program(), &["admin", "token"]);
+        clock.tells(&mut command);
+        let made = make(node.caller().bearing(&printed_by(&mut command))).await;
+        node.stop().await;
+        made
+    }
+
+    /// The usual tenants, by [`Caller::make_tenant`], as of [an hour ago](Self::an_hour_ago).
+    pub(crate) async fn tenants_of_an_hour_ago(&self, names: &[&str]) {
+        self.an_hour_ago(async |admin| {
+            futures_util::future::join_all(names.iter().map(|name| async { admin.of(name).make_tenant().await })).await;
+        })
+        .await;
     }
 
     /// Starts the server under a shell's `limits`, such as `ulimit -S -f 100`.
@@ -155,6 +198,12 @@ impl Site {
             }
         }
     }
+}
+
+fn printed_by(command: &mut Command) -> String {
+    let output = command.output().expect("the program runs");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).expect("text").trim().to_owned()
 }
 
 fn spawned(command: Command) -> Child {

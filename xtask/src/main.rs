@@ -9,7 +9,9 @@
 use std::process::ExitCode;
 
 mod bench;
+mod faketime;
 mod faults;
+mod pgbouncer;
 mod postgres;
 mod rules;
 mod run_tests;
@@ -23,7 +25,7 @@ Usage: cargo xtask <command>
 Commands:
   test [ARGS...]   Run all tests; installs PostgreSQL where it may. ARGS go to `cargo test --workspace --locked`.
   bench [ARGS...]  Measure Claviger beside the limits of this machine. `cargo xtask bench --help` says what ARGS may be.
-  faults [--cycles N]
+  faults [--cycles N] [--long]
                    Kill the server under load N times per database (200), and take away what it stands on.
   tidy             Check the arrows between crates and the other rules that no compiler checks.";
 

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process::{Command, ExitCode};
 use std::time::Instant;
 
-use crate::{cargo, postgres, softhsm, verifiers};
+use crate::{cargo, faketime, pgbouncer, postgres, softhsm, verifiers};
 
 /// Runs `cargo test --workspace --locked` with `cargo_args` behind it.
 pub(crate) fn run(cargo_args: &[String]) -> ExitCode {
@@ -27,15 +27,20 @@ pub(crate) fn run(cargo_args: &[String]) -> ExitCode {
         eprintln!("error: {missing}");
         return ExitCode::FAILURE;
     }
+    if let Err(missing) = faketime::ensure() {
+        eprintln!("error: {missing}");
+        return ExitCode::FAILURE;
+    }
     println!("==> cargo test --workspace --locked {}", cargo_args.join(" "));
     finished("tests", &mut command)
 }
 
-/// Sees to it that there is a PostgreSQL and that `command` finds it.
+/// Sees to it that there is a PostgreSQL, and a PgBouncer to put before it, and that `command` finds it.
 pub(crate) fn with_postgres(command: &mut Command) -> Result<(), String> {
-    println!("==> PostgreSQL");
+    println!("==> PostgreSQL and PgBouncer");
     let found = postgres::ensure()?;
     println!("    version {} in {}", found.major, found.bin.display());
+    pgbouncer::ensure()?;
     let path = path_with(&found.bin).map_err(|error| format!("cannot add {} to PATH: {error}", found.bin.display()))?;
     command.env("PATH", path);
     Ok(())

@@ -3,9 +3,11 @@
 use std::any::Any;
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use actix_web::dev::Extensions;
+use app::budget::{Budgets, Limits};
 use app::ctx::Ctx;
 
 use crate::connection::Connection;
@@ -22,6 +24,8 @@ pub struct ApiSettings {
     pub max_head_bytes: usize,
     /// The longest that a request's body and its handler may take together.
     pub request_timeout: Duration,
+    /// What each tenant may ask of this node.
+    pub budgets: Limits,
 }
 
 /// Makes a span part of the trace that a `traceparent` header names (W3C Trace Context).
@@ -32,9 +36,11 @@ pub type FollowTrace = fn(&tracing::Span, &str);
 pub struct ApiState {
     pub(crate) ctx: Arc<Ctx>,
     pub(crate) settings: Arc<ApiSettings>,
+    pub(crate) budgets: Arc<Budgets>,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) readings: Arc<dyn Fn() -> Readings + Send + Sync>,
     pub(crate) follow_trace: Option<FollowTrace>,
+    is_leaving: Arc<AtomicBool>,
 }
 
 impl std::fmt::Debug for ApiState {
@@ -47,8 +53,9 @@ impl ApiState {
     /// # Panics
     /// Never in practice: only if two metrics had the same name.
     pub fn new(ctx: Arc<Ctx>, settings: ApiSettings) -> Self {
-        let (settings, metrics, readings) = (Arc::new(settings), Arc::new(Metrics::new()), Arc::new(Readings::default));
-        Self { ctx, settings, metrics, readings, follow_trace: None }
+        let (metrics, readings) = (Arc::new(Metrics::new()), Arc::new(Readings::default));
+        let budgets = Arc::new(Budgets::new(settings.budgets));
+        Self { ctx, settings: Arc::new(settings), budgets, metrics, readings, follow_trace: None, is_leaving: Arc::default() }
     }
 
     /// What is done with every new connection of a listener, named for the metrics: it is counted, and closed when no request
@@ -56,6 +63,15 @@ impl ApiState {
     pub fn on_connect(&self, listener: &str, patience: Duration) -> impl Fn(&dyn Any, &mut Extensions) + Send + Sync + 'static {
         let open = self.metrics.http_connections.with_label_values(&[listener]);
         move |io, data| Connection::watch(io, data, patience, open.clone())
+    }
+
+    /// From now on `/health/ready` says that this node is going, and each answer is the last one on its connection.
+    pub fn leave(&self) {
+        self.is_leaving.store(true, Ordering::Relaxed);
+    }
+
+    pub(crate) fn is_leaving(&self) -> bool {
+        self.is_leaving.load(Ordering::Relaxed)
     }
 
     /// Tells where to look for what other parts count.

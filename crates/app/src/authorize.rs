@@ -90,12 +90,7 @@ impl<E: Into<Fault>> From<E> for AuthorizeDenied {
 /// # Errors
 /// See [`AuthorizeDenied`].
 #[tracing::instrument(name = "app.authorize", skip_all)]
-pub async fn begin(
-    ctx: &Ctx,
-    tenant: &Tenant,
-    parameters: &Parameters,
-    browser: &Browser,
-) -> Result<Begun, AuthorizeDenied> {
+pub async fn begin(ctx: &Ctx, tenant: &Tenant, parameters: &Parameters, browser: &Browser) -> Result<Begun, AuthorizeDenied> {
     let issuer = tenant.issuer(&ctx.base_url);
     let hint = match parameters.get("id_token_hint") {
         None => None,
@@ -113,7 +108,7 @@ pub async fn begin(
             return Ok(Begun::Answered(AuthorizationResponse::refused(return_to, refusal, issuer)));
         }
     };
-    let mut flow = Flow { ctx, tenant, tx, client, request, progress: Progress::default(), issuer };
+    let mut flow = Flow { ctx, tx, client, request, progress: Progress::default(), issuer };
     let session = flow.session(browser).await?;
     match flow.next(session.as_ref()).await? {
         Next::Grant => flow.grant(session).await.map(Begun::Answered),
@@ -283,16 +278,16 @@ async fn resume<'a>(ctx: &'a Ctx, tenant: &Tenant, handle: &Handle, browser: &Br
     let mut tx = ctx.store.begin(tenant.id).await?;
     let tenant = tx.tenant().await?.filter(Tenant::is_active).ok_or(AuthorizeDenied::TenantSuspended)?;
     let pending = tx.pending_by_handle(&handle.hash()).await?;
-    let pending = pending.filter(|pending| ctx.now() < pending.expires_at && pending.browser == named).ok_or(AuthorizeDenied::NoSuchRequest)?;
+    let pending =
+        pending.filter(|pending| ctx.now() < pending.expires_at && pending.browser == named).ok_or(AuthorizeDenied::NoSuchRequest)?;
     let client = tx.client_by_id(&pending.request.client_id).await?.filter(Client::is_active).ok_or(AuthorizeDenied::NoSuchRequest)?;
     let issuer = tenant.issuer(&ctx.base_url);
-    Ok((Flow { ctx, tenant, tx, client, request: pending.request, progress: pending.progress, issuer }, csrf_token))
+    Ok((Flow { ctx, tx, client, request: pending.request, progress: pending.progress, issuer }, csrf_token))
 }
 
 /// A request on its way, in its transaction.
 struct Flow<'a> {
     ctx: &'a Ctx,
-    tenant: Tenant,
     tx: Box<dyn TenantTx>,
     client: Client,
     request: AuthorizationRequest,

@@ -9,6 +9,7 @@
 pub mod access;
 pub mod audit;
 pub mod authorize;
+pub mod budget;
 pub mod clients;
 pub mod credentials;
 pub mod ctx;
@@ -20,6 +21,7 @@ pub mod key_log;
 pub mod keys;
 pub mod login;
 pub mod ports;
+pub mod restored;
 pub mod search;
 pub mod sessions;
 pub mod tenants;

@@ -1,6 +1,7 @@
 //! Tenants: finding the one a request is for, and administering them.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use domain::audit::{Actor, AuditEvent, AuditRecord};
 use domain::ids::TenantId;
@@ -11,7 +12,7 @@ use serde_json::{Map, Value, json};
 
 use crate::ctx::{Ctx, Origin};
 use crate::fault::Fault;
-use crate::ports::keys::NewRing;
+use crate::ports::keys::{KeyFault, NewRing, PublishedKeys};
 use crate::ports::store::{Destroyed, NewTenant, StoreError};
 use crate::warm::WarmMap;
 
@@ -32,6 +33,8 @@ struct Cached {
 impl TenantCache {
     /// How long a looked-up tenant is used without looking again.
     const FRESH: Ttl = Ttl::seconds(5);
+    /// How long whoever has an older one waits for the database.
+    const PATIENCE: Duration = Duration::from_secs(1);
 
     /// A cache of about `most` tenants.
     pub fn new(most: usize) -> Self {
@@ -62,7 +65,7 @@ pub enum NoTenant {
     Fault(#[from] Fault),
 }
 
-/// The tenant of a slug, possibly some seconds old; older when the database is away, so that JWKS and discovery stay up.
+/// The tenant of a slug, possibly some seconds old; older when the database is away or slow, so that JWKS and discovery stay up.
 ///
 /// # Errors
 /// [`NoTenant::Unknown`] for a word that is no slug, too.
@@ -75,7 +78,14 @@ pub async fn resolve(ctx: &Ctx, slug: &str) -> Result<Arc<Tenant>, NoTenant> {
     {
         return Ok(Arc::clone(&cached.tenant));
     }
-    match read_by_slug(ctx, &slug).await {
+    let read = read_by_slug(ctx, &slug);
+    let read = match &cached {
+        Some(_) => {
+            tokio::time::timeout(TenantCache::PATIENCE, read).await.unwrap_or_else(|_| Err(StoreError::Unavailable("slow".to_owned())))
+        }
+        None => read.await,
+    };
+    match read {
         Ok(Some(tenant)) => {
             let tenant = Arc::new(tenant);
             ctx.tenants.put(Arc::clone(&tenant), now);
@@ -95,6 +105,24 @@ pub async fn resolve(ctx: &Ctx, slug: &str) -> Result<Arc<Tenant>, NoTenant> {
         },
         Err(error) => Err(Fault::from(error).into()),
     }
+}
+
+/// The public keys of a slug's tenant, and whose they are. No database is asked while that tenant is awake: a slug is the same
+/// tenant's for as long as there are keys, so who it was at any time will do.
+///
+/// # Errors
+/// As for [`resolve`].
+pub async fn published(ctx: &Ctx, slug: &str) -> Result<(TenantId, Arc<PublishedKeys>), NoTenant> {
+    let parsed: Slug = slug.parse().map_err(|_| NoTenant::Unknown)?;
+    if let Some(Cached { tenant, .. }) = ctx.tenants.get(&parsed, ctx.now()) {
+        match ctx.keys.published(tenant.id).await {
+            // Deleted since.
+            Err(KeyFault::NoRing) => ctx.tenants.forget(&parsed),
+            found => return Ok((tenant.id, found.map_err(Fault::from)?)),
+        }
+    }
+    let tenant = resolve(ctx, slug).await?;
+    Ok((tenant.id, ctx.keys.published(tenant.id).await.map_err(Fault::from)?))
 }
 
 async fn read_by_slug(ctx: &Ctx, slug: &Slug) -> Result<Option<Tenant>, StoreError> {

@@ -9,6 +9,7 @@
 
 pub mod audit;
 pub mod authorize;
+pub mod branding;
 pub mod client;
 pub mod consent;
 pub mod guess;
@@ -16,6 +17,7 @@ pub mod handle;
 pub mod ids;
 pub mod interaction;
 pub mod keys;
+pub mod language;
 pub mod openid;
 pub mod password;
 pub mod scope;

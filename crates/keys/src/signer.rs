@@ -155,7 +155,7 @@ impl TokenSigner for TenantSigner {
     }
 
     fn sign(&self, claims: &mut AccessClaims, now: Timestamp) -> Result<String, KeyFault> {
-        let key = self.ring.signer_at(now).ok_or(KeyFault::NoSigner)?;
+        let key = self.ring.signer_at(now).or_else(|| self.ring.first_signer()).ok_or(KeyFault::NoSigner)?;
         let signer = self.signers.get(&key.kid).ok_or(KeyFault::NoSigner)?;
         claims.cap_life(key.token_ttl_cap_seconds);
         signer.sign(&signer.access_header, claims)
@@ -202,6 +202,7 @@ impl TokenSigner for TenantSigner {
 #[cfg(test)]
 mod tests {
     use app::ports::keys::TokenVerifier;
+    use domain::keys::ring::KeyEnd;
     use domain::time::Ttl;
 
     use super::*;
@@ -246,9 +247,19 @@ mod tests {
     }
 
     #[test]
-    fn without_a_key_that_may_sign_nothing_is_signed() {
-        let (_, signer) = ring_of(tenant(1), &[Alg::ES256]);
-        assert_eq!(signer.sign(&mut claims(), NOW.minus(Ttl::days(1))), Err(KeyFault::NoSigner));
+    fn by_a_clock_that_is_behind_the_rings_the_key_signs_that_will_be_first() {
+        let (ring, signer) = ring_of(tenant(1), &[Alg::ES256]);
+        let token = signer.sign(&mut claims(), NOW.minus(Ttl::days(1))).unwrap();
+        assert_eq!(jsonwebtoken::decode_header(&token).unwrap().kid, Some(ring.keys[0].kid.to_string()));
+    }
+
+    #[test]
+    fn without_a_living_key_nothing_is_signed() {
+        let (_, mut signer) = ring_of(tenant(1), &[Alg::ES256]);
+        for key in &mut signer.ring.keys {
+            key.end = Some(KeyEnd::Revoked { at: NOW, reason: "for a test".to_owned() });
+        }
+        assert_eq!(signer.sign(&mut claims(), NOW), Err(KeyFault::NoSigner));
     }
 
     #[test]

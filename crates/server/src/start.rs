@@ -27,7 +27,7 @@ use tokio::task::JoinHandle;
 use crate::settings::Settings;
 use crate::sweep::Sweep;
 use crate::telemetry;
-use crate::wire::{self, SystemClock, SystemEntropy, WireError};
+use crate::wire::{self, SystemClock, SystemEntropy, Upgrade, WireError};
 use crate::{custody, reload};
 
 /// Connections that the system holds for us while all threads are busy.
@@ -55,6 +55,7 @@ pub struct Running {
     pub public_url: String,
     pub management_url: String,
     pub ctx: Arc<Ctx>,
+    state: ApiState,
     keys: Arc<KeyDirectory>,
     store: SqlStore,
     handles: [ServerHandle; 2],
@@ -99,7 +100,7 @@ pub async fn start_at(settings: Settings, clock: Arc<dyn Clock>) -> Result<Runni
 
     // Before anything is made or changed.
     custody::given(&settings).map_err(WireError::from)?;
-    let store = SqlStore::new(wire::open_or_make(&settings).await?);
+    let store = SqlStore::new(wire::open_or_make(&settings, Upgrade::Rolling).await?);
     let started = start_on(store.clone(), settings, clock, [public, management], base_url).await;
     if started.is_err() {
         // What is worth telling is why it did not start.
@@ -144,8 +145,7 @@ async fn start_on(
         base_url: base_url.clone(),
     });
     directory.start_clock();
-    // SQLite has no other nodes to hear of.
-    if store.database().kind() == "postgres" {
+    if store.database().has_notices() {
         directory.start_feed(Box::new(store.clone()));
     }
 
@@ -155,6 +155,7 @@ async fn start_on(
         max_body_bytes: settings.server.max_body_bytes,
         max_head_bytes: settings.server.max_head_bytes,
         request_timeout: Duration::from_secs(settings.server.request_timeout_seconds),
+        budgets: settings.budgets.limits(),
     };
     let (keys, database, swept, counted) = (Arc::clone(&directory), store.database().clone(), Arc::clone(&sweep), Arc::clone(&ctx));
     let state = ApiState::new(Arc::clone(&ctx), api_settings)
@@ -168,11 +169,17 @@ async fn start_on(
         api::public(public_state.clone())(config)
     })
     .map_err(|source| StartError::Bind { addr: public.1, setting: "server.public_addr", source })?;
-    let management_server =
-        serving(management.0, &settings, 1, state.on_connect("management", patience), move |config| api::management(state.clone())(config))
-            .map_err(|source| StartError::Bind { addr: management.1, setting: "server.management_addr", source })?;
+    let management_state = state.clone();
+    let management_server = serving(management.0, &settings, 1, state.on_connect("management", patience), move |config| {
+        api::management(management_state.clone())(config)
+    })
+    .map_err(|source| StartError::Bind { addr: management.1, setting: "server.management_addr", source })?;
 
-    let background = vec![actix_web::rt::spawn(Arc::clone(&sweep).forever()), actix_web::rt::spawn(reload::on_hangup(custody))];
+    let background = vec![
+        actix_web::rt::spawn(Arc::clone(&sweep).forever()),
+        actix_web::rt::spawn(reload::on_hangup(custody)),
+        actix_web::rt::spawn(make_ahead(Arc::clone(&directory))),
+    ];
     let (end_notes, notes_end) = oneshot::channel();
     let notes = (end_notes, actix_web::rt::spawn(note_verifiers_until(Arc::clone(&ctx), notes_end)));
     Ok(Running {
@@ -180,6 +187,7 @@ async fn start_on(
         public_url: url_of(&public.1),
         management_url: url_of(&management.1),
         ctx,
+        state,
         keys: directory,
         store,
         handles: [public_server.handle(), management_server.handle()],
@@ -204,6 +212,11 @@ impl Running {
         self.sweep.once().await;
     }
 
+    /// Looks now for keys that other nodes have changed, as each sweep does.
+    pub async fn catch_up(&self) {
+        self.keys.catch_up().await;
+    }
+
     /// Writes down now which verifiers have fetched, as is done every ten seconds.
     pub async fn note_verifiers(&self) {
         note_verifiers(&self.ctx).await;
@@ -216,6 +229,12 @@ impl Running {
             _ = public => {}
             _ = management => {}
         }
+    }
+
+    /// Says on `/health/ready` that this node is going, and goes on serving for as long as it takes the load balancer to see it.
+    pub async fn drain(&self, span: Duration) {
+        self.state.leave();
+        tokio::time::sleep(span).await;
     }
 
     /// Accepts nothing new, lets requests in flight finish within the grace, then ends the keys and closes the database.
@@ -257,6 +276,18 @@ async fn note_verifiers(ctx: &Ctx) {
     if let Err(error) = app::verifiers::flush(&*ctx.store, &ctx.verifiers).await {
         tracing::warn!(%error, "which verifiers have fetched could not be written down; it is kept for the next time");
     }
+}
+
+/// How long the cores are left to the listeners that come up.
+const QUIET_START: Duration = Duration::from_millis(100);
+
+/// Makes ahead what takes a core for long, so that nobody waits for it: the cryptographic library's entropy (30 ms, once) and the
+/// RSA keys. Whoever wants one of them before has it made on the spot.
+async fn make_ahead(keys: Arc<KeyDirectory>) {
+    tokio::time::sleep(QUIET_START).await;
+    // An error is a panic, and the next one who wants randomness tells what is wrong with it.
+    let _ = tokio::task::spawn_blocking(|| aws_lc_rs::rand::fill(&mut [0])).await;
+    keys.fill_pool();
 }
 
 async fn listen(addr: SocketAddr, setting: &'static str) -> Result<(TcpListener, SocketAddr), StartError> {

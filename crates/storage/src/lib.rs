@@ -20,6 +20,7 @@ mod guesses;
 mod key_log;
 mod lane;
 mod notices;
+mod places;
 mod platform;
 mod pool;
 mod refresh;
@@ -31,7 +32,8 @@ mod tx;
 mod users;
 mod verifiers;
 
-pub use connect::{Database, connect, migrate, migrate_steps};
+pub use connect::{Database, Road, connect, migrate, migrate_steps, take_steps};
 pub use gauges::PoolSize;
+pub use migrations::Fit;
 pub use notices::RingNotices;
 pub use store::SqlStore;

@@ -43,7 +43,11 @@ pub(crate) async fn post(
         Err(error) if error.status_code() == StatusCode::PAYLOAD_TOO_LARGE => return Err(error),
         Err(_) => {
             let tenant = tenants::resolve(&state.ctx, &slug).await?;
-            return Ok(answers::refused(&request, &tenant, PageRefused::malformed("the request is no form, or a parameter was sent twice")));
+            return Ok(answers::refused(
+                &request,
+                &tenant,
+                PageRefused::malformed("the request is no form, or a parameter was sent twice"),
+            ));
         }
     };
     begun(&state, &slug, &request, parameters).await
@@ -117,7 +121,8 @@ async fn shown(
         Ok(look) => look,
         Err(denied) => return refused(request, tenant, denied),
     };
-    let form = |step: &str, csrf_token| pages::Form { action: format!("{}/{step}", page_of(tenant, &handle)), csrf_token, hidden: Vec::new() };
+    let form =
+        |step: &str, csrf_token| pages::Form { action: format!("{}/{step}", page_of(tenant, &handle)), csrf_token, hidden: Vec::new() };
     Ok(match look {
         Look::Answered(response) => answers::answered(request, tenant, response),
         Look::LogIn { step: LoginStep::Password, shown } => {

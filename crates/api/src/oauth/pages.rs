@@ -21,7 +21,8 @@ pub(crate) async fn asset(state: web::Data<ApiState>, path: web::Path<(String, S
     let (slug, file) = path.into_inner();
     let tenant = tenants::resolve(&state.ctx, &slug).await?;
     let (branding, issuer_path) = (Branding::default(), issuer_path(&tenant));
-    let look = Look { name: tenant.name.as_str(), branding: &branding, logo: None, language: Language::default(), issuer_path: &issuer_path };
+    let look =
+        Look { name: tenant.name.as_str(), branding: &branding, logo: None, language: Language::default(), issuer_path: &issuer_path };
     let asset = look.asset(&file).ok_or_else(Problem::not_found)?;
     Ok(HttpResponse::Ok()
         .insert_header((CACHE_CONTROL, "public, max-age=31536000, immutable"))
@@ -52,7 +53,8 @@ pub(super) fn shown(request: &HttpRequest, tenant: &Tenant, status: StatusCode, 
 /// A refusal that the user reads.
 pub(super) fn refused(request: &HttpRequest, tenant: &Tenant, refused: PageRefused) -> HttpResponse {
     let request_id = request.extensions().get::<RequestId>().map(|id| id.0.clone());
-    let page = ErrorPage { kind: refused.kind, code: refused.code.to_owned(), request_id, detail: refused.detail.map(str::to_owned), start: None };
+    let page =
+        ErrorPage { kind: refused.kind, code: refused.code.to_owned(), request_id, detail: refused.detail.map(str::to_owned), start: None };
     shown(request, tenant, refused.status, &[], &page)
 }
 

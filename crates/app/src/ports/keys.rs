@@ -29,7 +29,7 @@ pub enum KeyFault {
     /// A sealed key does not open: wrong key-encryption key, or a changed row.
     #[error("sealed: {0}")]
     Sealed(String),
-    #[error("no key of this ring may sign now")]
+    #[error("no key of this ring may sign")]
     NoSigner,
 }
 
@@ -91,10 +91,10 @@ pub trait TokenVerifier: Send + Sync {
 /// The private side of a tenant's keys at one generation.
 pub trait TokenSigner: Send + Sync {
     fn generation(&self) -> u64;
-    /// Signs an access token with the ring's signer at `now`. Shortens its life if the key must not sign for longer.
+    /// Signs an access token with the ring's signer at `now`, or with its first one by a clock that is behind the ring's. Shortens its life if the key must not sign for longer.
     ///
     /// # Errors
-    /// [`KeyFault::NoSigner`] when no key may sign.
+    /// [`KeyFault::NoSigner`] when no key lives.
     fn sign(&self, claims: &mut AccessClaims, now: Timestamp) -> Result<String, KeyFault>;
     /// Signs an ID token with the ring's key of this algorithm, or with the signer of access tokens as long as no key of that one
     /// may sign, and binds it to `access_token`. Shortens its life like [`Self::sign`].

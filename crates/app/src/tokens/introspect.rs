@@ -51,8 +51,8 @@ pub async fn introspect(ctx: &Ctx, tenant: &Tenant, token: &str) -> Result<Optio
     Ok((may && is_active).then(|| Living::Refresh {
         session_id: family.id,
         user_id: family.user_id,
-        client_id: family.client_id,
         expires_at: family.ends_at(),
+        client_id: family.client_id,
         issued_at: family.head.rotated_at,
         scope: family.scope,
     }))

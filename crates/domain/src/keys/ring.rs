@@ -241,6 +241,13 @@ impl KeyRing {
         self.keys.iter().filter(|key| key.alg == alg && key.may_sign(now)).max_by_key(|key| (key.sign_from, &key.kid))
     }
 
+    /// The key that will sign first, for a clock that is behind the one by which the ring was changed: when all keys were replaced
+    /// at once, none may sign yet by such a clock, though one does everywhere else.
+    pub fn first_signer(&self) -> Option<&RingKey> {
+        let is_other = |key: &RingKey| key.alg != self.numbers.access_token_alg;
+        self.keys.iter().filter(|key| key.is_live()).min_by_key(|key| (is_other(key), key.sign_from, &key.kid))
+    }
+
     /// When, between `since` and `until`, one of these keys was the signer: the first such moment and the last, by the ring as it
     /// is now. `None` when none of them was.
     pub fn signed_between(&self, kids: &[Kid], since: Timestamp, until: Timestamp) -> Option<(Timestamp, Timestamp)> {

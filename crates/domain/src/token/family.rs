@@ -82,10 +82,12 @@ pub enum RevocationCause {
     PasswordChanged,
     /// The authorization code that it began with was presented again: one of two holders stole it.
     CodeReuse,
+    /// The database was set back to an older state, which has forgotten what became of the family since.
+    DatabaseRestored,
 }
 
 impl RevocationCause {
-    const ALL: [Self; 8] = [
+    const ALL: [Self; 9] = [
         Self::Reuse,
         Self::Logout,
         Self::ClientRequest,
@@ -94,6 +96,7 @@ impl RevocationCause {
         Self::UserDisabled,
         Self::PasswordChanged,
         Self::CodeReuse,
+        Self::DatabaseRestored,
     ];
 
     /// The stable name under which it is stored.
@@ -107,6 +110,7 @@ impl RevocationCause {
             Self::UserDisabled => "user_disabled",
             Self::PasswordChanged => "password_changed",
             Self::CodeReuse => "code_reuse",
+            Self::DatabaseRestored => "database_restored",
         }
     }
     pub fn from_name(name: &str) -> Option<Self> {

@@ -11,6 +11,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
 use actix_web::http::header::{HeaderName, HeaderValue};
+use app::budget::{Limits, Rate};
 use domain::secret::Secret;
 use serde::Deserialize;
 
@@ -21,6 +22,7 @@ pub use load::BadSettings;
 #[serde(deny_unknown_fields)]
 pub struct Settings {
     pub server: ServerSettings,
+    pub budgets: BudgetSettings,
     pub database: DatabaseSettings,
     pub keys: KeySettings,
     pub hashing: HashingSettings,
@@ -48,8 +50,35 @@ pub struct ServerSettings {
     pub head_timeout_seconds: u64,
     pub request_timeout_seconds: u64,
     pub keep_alive_seconds: u64,
+    /// How long it goes on taking requests once it has said that it is going.
+    pub drain_seconds: u64,
     pub shutdown_grace_seconds: u64,
     pub trusted_proxies: Vec<IpAddr>,
+}
+
+/// What each tenant may ask of this node; 0 = no limit.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BudgetSettings {
+    pub enforced: bool,
+    pub requests_per_second: u32,
+    pub request_burst: u32,
+    pub most_requests_per_second: u32,
+    pub admin_changes_per_second: u32,
+    pub admin_change_burst: u32,
+}
+
+impl BudgetSettings {
+    pub(crate) fn limits(&self) -> Limits {
+        if !self.enforced {
+            return Limits::default();
+        }
+        Limits {
+            share: Rate::new(self.requests_per_second, self.request_burst),
+            ceiling: Rate::new(self.most_requests_per_second, self.most_requests_per_second),
+            changes: Rate::new(self.admin_changes_per_second, self.admin_change_burst),
+        }
+    }
 }
 
 #[derive(Clone, Deserialize)]
@@ -57,12 +86,25 @@ pub struct ServerSettings {
 pub struct DatabaseSettings {
     pub url: String,
     pub max_connections: u32,
+    pub pooler: Pooler,
+    /// Empty: at `url`, or nowhere when that is a pooler's.
+    pub listen_url: String,
+}
+
+/// What stands between the nodes and PostgreSQL.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Pooler {
+    None,
+    /// PgBouncer, or another one, that lends a session for one transaction.
+    Transaction,
 }
 
 impl std::fmt::Debug for DatabaseSettings {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        // The URL may hold a password.
-        f.debug_struct("DatabaseSettings").field("url", &"…").field("max_connections", &self.max_connections).finish()
+        // The URLs may hold passwords.
+        let mut shown = f.debug_struct("DatabaseSettings");
+        shown.field("max_connections", &self.max_connections).field("pooler", &self.pooler).finish_non_exhaustive()
     }
 }
 
