@@ -97,7 +97,7 @@ pub async fn begin(ctx: &Ctx, tenant: &Tenant, parameters: &Parameters, browser:
         Some(hint) => Some(hinted(ctx, tenant, hint).await?.map(|(user, _)| user)),
     };
     let mut tx = ctx.store.begin(tenant.id).await?;
-    let tenant = tx.tenant().await?.filter(Tenant::is_active).ok_or(AuthorizeDenied::TenantSuspended)?;
+    tx.tenant().await?.filter(Tenant::is_active).ok_or(AuthorizeDenied::TenantSuspended)?;
     let unknown = || refused("client_id is missing, or there is no such client");
     let id = parameters.get("client_id").and_then(|id| ClientId::try_from(id.to_owned()).ok()).ok_or_else(unknown)?;
     let client = tx.client_by_id(&id).await?.filter(Client::is_active).ok_or_else(unknown)?;
