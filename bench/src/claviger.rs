@@ -1,4 +1,5 @@
-//! The server under test: the built `claviger`, as it comes, with nothing set but its addresses and its files.
+//! The server under test: the built `claviger`, as it comes, with nothing set but its addresses and its files,
+//! unless a mode says otherwise ([`Place::with`]).
 //!
 //! Invariant: what is set in this process's environment for some other Claviger does not reach it.
 
@@ -30,12 +31,14 @@ pub(crate) struct Claviger {
 pub(crate) struct Place {
     folder: PathBuf,
     database_url: String,
+    /// Further settings, by their names in the environment.
+    settings: Vec<(String, String)>,
 }
 
 impl Place {
     /// SQLite in `folder`, which need not exist.
     pub(crate) fn sqlite(folder: &Path) -> Self {
-        Self { folder: folder.to_owned(), database_url: format!("sqlite:{}", folder.join("claviger.db").display()) }
+        Self { folder: folder.to_owned(), database_url: format!("sqlite:{}", folder.join("claviger.db").display()), settings: Vec::new() }
     }
 
     /// An empty PostgreSQL database. Makes `folder` and, as an operator has to, the key-encryption key in it.
@@ -43,7 +46,7 @@ impl Place {
         let mut key = [0; 32];
         aws_lc_rs::rand::fill(&mut key).map_err(|_| "no randomness")?;
         std::fs::create_dir_all(folder)?;
-        let place = Self { folder: folder.to_owned(), database_url };
+        let place = Self { folder: folder.to_owned(), database_url, settings: Vec::new() };
         std::fs::write(place.kek_file(), format!("claviger-kek-1:bench:{}\n", URL_SAFE_NO_PAD.encode(key)))?;
         #[cfg(unix)]
         {
@@ -51,6 +54,12 @@ impl Place {
             std::fs::set_permissions(place.kek_file(), std::fs::Permissions::from_mode(0o600))?;
         }
         Ok(place)
+    }
+
+    /// The same one with a setting that is not the default: `SERVER__WORKERS`.
+    pub(crate) fn with(mut self, setting: &str, value: &str) -> Self {
+        self.settings.push((format!("CLAVIGER__{setting}"), value.to_owned()));
+        self
     }
 
     fn kek_file(&self) -> PathBuf {
@@ -62,6 +71,7 @@ impl Place {
         for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("CLAVIGER__")) {
             command.env_remove(name);
         }
+        command.envs(self.settings.iter().map(|(name, value)| (name, value)));
         command.env("CLAVIGER__DATABASE__URL", &self.database_url).env("CLAVIGER__KEYS__KEK_FILE", self.kek_file());
         command
     }

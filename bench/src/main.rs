@@ -6,6 +6,7 @@
 //! Invariant: nothing here passes or fails by the clock. A wrong answer ends the run; a slow one is a number.
 #![expect(clippy::print_stdout, reason = "a command line tool answers on standard output")]
 
+use std::path::Path;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -17,6 +18,7 @@ mod http;
 mod limits;
 mod load;
 mod machine;
+mod neighbours;
 mod process;
 mod stage;
 mod stats;
@@ -48,6 +50,8 @@ enum Mode {
     Ahead(ahead::Options),
     /// What a hundred thousand tenants cost, beside ten.
     Tenants(tenants::Options),
+    /// Whether a tenant notices an attack on another one.
+    Neighbours(neighbours::Options),
     /// A year of scheduled rotations in virtual time.
     Year(year::Options),
 }
@@ -60,6 +64,7 @@ fn main() -> ExitCode {
         Some(Mode::Bare(options)) => bare::serve(&options),
         Some(Mode::Ahead(options)) => ahead::serve(&options),
         Some(Mode::Tenants(options)) => tenants::run(&options),
+        Some(Mode::Neighbours(options)) => neighbours::run(&options),
         Some(Mode::Year(options)) => year::run(&options),
         None => limits::run(&line.limits),
     };
@@ -75,6 +80,15 @@ fn main() -> ExitCode {
 /// Tells whoever waits what is being done.
 fn progress(line: impl std::fmt::Display) {
     eprintln!("{line}");
+}
+
+/// Shows the table, and writes it into a file as well.
+fn print(table: &table::Table, markdown: Option<&Path>) -> Outcome<()> {
+    println!("{table}");
+    if let Some(file) = markdown {
+        std::fs::write(file, table.to_string()).map_err(|error| format!("{}: {error}", file.display()))?;
+    }
+    Ok(())
 }
 
 #[cfg(test)]

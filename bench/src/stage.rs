@@ -20,9 +20,9 @@ pub(crate) const SLUG: &str = "bench";
 pub(crate) const JWKS: &str = "/t/bench/.well-known/jwks.json";
 const LOGIN: &str = "/t/bench/login";
 const ISSUER_PATH: &str = "/t/bench";
-const PASSWORD: &str = "wobbly-lantern-quartz-91-ferry";
-const JSON: &str = "content-type: application/json\r\n";
-const FORM: &str = "content-type: application/x-www-form-urlencoded\r\n";
+pub(crate) const PASSWORD: &str = "wobbly-lantern-quartz-91-ferry";
+pub(crate) const JSON: &str = "content-type: application/json\r\n";
+pub(crate) const FORM: &str = "content-type: application/x-www-form-urlencoded\r\n";
 
 /// Argon2id by the parameters that a new tenant has: what the product computes for each login.
 pub(crate) fn argon2() -> Outcome<Argon2<'static>> {

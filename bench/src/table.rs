@@ -31,6 +31,7 @@ impl Unit {
 pub(crate) enum Aim {
     None,
     RatioAtLeast(f64),
+    RatioAtMost(f64),
     AtLeast(f64),
     AtMost(f64),
 }
@@ -57,6 +58,7 @@ impl Row {
         let (aim, is_reached) = match self.aim {
             Aim::None => return String::new(),
             Aim::RatioAtLeast(least) => (format!("ratio ≥ {least}"), self.ratio().is_some_and(|ratio| ratio >= least)),
+            Aim::RatioAtMost(most) => (format!("ratio ≤ {most}"), self.ratio().is_some_and(|ratio| ratio <= most)),
             Aim::AtLeast(least) => (format!("≥ {}", self.unit.of(least)), self.claviger >= least),
             Aim::AtMost(most) => (format!("≤ {}", self.unit.of(most)), self.claviger <= most),
         };
@@ -141,6 +143,8 @@ mod tests {
     fn an_aim_says_whether_it_was_reached() {
         assert_eq!(row(90.0, Some(100.0), Aim::RatioAtLeast(0.9)).aim(), "ratio ≥ 0.9: yes");
         assert_eq!(row(89.0, Some(100.0), Aim::RatioAtLeast(0.9)).aim(), "ratio ≥ 0.9: no");
+        assert_eq!(row(200.0, Some(100.0), Aim::RatioAtMost(2.0)).aim(), "ratio ≤ 2: yes");
+        assert_eq!(row(201.0, Some(100.0), Aim::RatioAtMost(2.0)).aim(), "ratio ≤ 2: no");
         assert_eq!(row(89.0, None, Aim::RatioAtLeast(0.9)).aim(), "ratio ≥ 0.9: no", "without a ratio nothing is reached");
         assert_eq!(row(10_000.0, None, Aim::AtLeast(10_000.0)).aim(), "≥ 10,000/s: yes");
         assert_eq!(row(21.0, None, Aim::AtMost(20.0)).aim(), "≤ 20.0/s: no");

@@ -3,6 +3,7 @@
 //! Invariant: every test has a server, a database and a clock of its own; nothing of ours is replaced by a stand-in but the clock.
 
 mod bad_input;
+mod budgets;
 mod cookie;
 mod description;
 mod foreign_verifiers;
@@ -18,6 +19,7 @@ mod rights;
 mod search;
 mod tenant_life;
 mod token_secret;
+mod two_nodes;
 mod upkeep;
 mod verifiers;
 mod world;

@@ -9,7 +9,7 @@ use crate::world::{World, in_world};
 const DOCUMENTED: &str = include_str!("../../docs/src/metrics.md");
 
 /// Labels that tell nothing about anybody.
-const LABELS: [&str; 10] = ["le", "listener", "method", "outcome", "pool", "route", "state", "status", "table", "version"];
+const LABELS: [&str; 11] = ["budget", "le", "listener", "method", "outcome", "pool", "route", "state", "status", "table", "version"];
 
 /// One line of the exposition text: its name, its labels, its value.
 struct Sample {

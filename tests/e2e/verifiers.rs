@@ -1,13 +1,9 @@
 //! Who fetches the public keys: counted on every node, and asked before and in an emergency.
 
-use std::sync::Arc;
-
 use domain::time::Ttl;
-use reqwest::Client;
 use serde_json::{Value, json};
-use server::{Running, Settings};
 
-use crate::world::{MovedClock, World, in_world, sent};
+use crate::world::{World, in_world, sent};
 
 const KEYS: &str = "/admin/v1/tenants/acme/keys";
 const JWKS: &str = "/t/acme/.well-known/jwks.json";
@@ -132,53 +128,5 @@ fn a_drill_says_when_everybody_would_be_safe_and_changes_nothing() {
         let drill = admin.post(&format!("{KEYS}/drill"), json!({})).await.is(200).json();
         assert_eq!(labelled(drill["verifiers"].as_array().expect("verifiers"), "gateway")["outcome"], "fails_from", "it is overdue");
         assert_eq!(drill["all_safe_after_seconds"], Value::Null);
-    });
-}
-
-async fn node(database: &str, folder: &std::path::Path) -> Running {
-    let mut settings = Settings::defaults().expect("the defaults are good");
-    let free = "127.0.0.1:0".parse().expect("an address");
-    (settings.server.public_addr, settings.server.management_addr) = (free, free);
-    settings.server.workers = 1;
-    settings.server.shutdown_grace_seconds = 1;
-    settings.server.base_url = "https://id.example".to_owned();
-    settings.database.url = database.to_owned();
-    settings.database.max_connections = 4;
-    settings.keys.kek_file = folder.join("kek");
-    settings.keys.rsa_pool = 0;
-    server::start_at(settings, Arc::<MovedClock>::default()).await.expect("the server starts")
-}
-
-/// PostgreSQL, as where two nodes belong. One writes when it is told to, the other when it stops.
-#[test]
-fn what_two_nodes_have_seen_of_one_verifier_becomes_one_line() {
-    actix_web::rt::System::new().block_on(async {
-        let database = testkit::postgres::fresh_database().await;
-        let folder = tempfile::tempdir().expect("a temporary folder");
-        let kek = folder.path().join("kek");
-        std::fs::write(&kek, "claviger-kek-1:nodes:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8\n").expect("written");
-        std::fs::set_permissions(&kek, std::os::unix::fs::PermissionsExt::from_mode(0o600)).expect("private");
-        let (one, other) = (node(&database, folder.path()).await, node(&database, folder.path()).await);
-        let token = one.admin_token(Ttl::hours(1)).await.expect("a token");
-        let http = Client::builder().no_proxy().user_agent("resource-server/1").build().expect("a client");
-        let tenant =
-            http.post(format!("{}/admin/v1/tenants", one.public_url)).bearer_auth(&token).json(&json!({ "slug": "acme", "name": "Acme" }));
-        assert_eq!(tenant.send().await.expect("an answer").status(), 201);
-        for (running, times) in [(&one, 3), (&other, 2)] {
-            for _ in 0..times {
-                for label in [Some("gateway"), None] {
-                    let request = http.get(format!("{}{JWKS}", running.public_url));
-                    let request = label.into_iter().fold(request, |request, label| request.header("claviger-verifier", label));
-                    assert_eq!(request.send().await.expect("an answer").status(), 200);
-                }
-            }
-        }
-        one.note_verifiers().await;
-        other.stop().await;
-        let seen = http.get(format!("{}{KEYS}/verifiers", one.public_url)).bearer_auth(&token).send().await.expect("an answer");
-        let seen: Value = serde_json::from_str(&seen.text().await.expect("a text")).expect("JSON");
-        let fetches: Vec<_> = seen["items"].as_array().expect("items").iter().map(|seen| seen["fetches"].clone()).collect();
-        assert_eq!(fetches, [json!(5), json!(5)], "the same hash on both: {seen:#}");
-        one.stop().await;
     });
 }

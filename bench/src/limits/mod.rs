@@ -114,11 +114,7 @@ pub(crate) fn run(options: &Options) -> Outcome<()> {
     }
     progress(format_args!("==> done in {} s", begun.elapsed().as_secs()));
     let table = Table { title: "Claviger beside the limits of this machine".to_owned(), facts, rows };
-    println!("{table}");
-    if let Some(file) = &options.markdown {
-        std::fs::write(file, table.to_string()).map_err(|error| format!("{}: {error}", file.display()))?;
-    }
-    Ok(())
+    crate::print(&table, options.markdown.as_deref())
 }
 
 /// What both sides did in their windows.

@@ -37,6 +37,9 @@ pub(crate) struct Options {
     /// Sessions, spread over as many tenants.
     #[arg(long, default_value_t = 1_000, value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(8..=10_000))]
     sessions: usize,
+    /// How long all tenants are asked for their JWKS before that is measured, in seconds.
+    #[arg(long, default_value_t = 10)]
+    warm_up: u64,
     /// How long each window is, in seconds.
     #[arg(long, default_value_t = 5)]
     seconds: u64,

@@ -1,7 +1,8 @@
-//! Who is let in: asks `app::access` what the route's [`Guard`] demands, before anything else of the request is read.
+//! Who is let in: spends of the tenant's budget, then asks `app::access` what the route's [`Guard`] demands, before anything else of the request is read.
 //!
 //! Whoever passes is handed to the handler, which takes it by naming one of the types below as an argument.
-//! Invariant: no query and no body is looked at before; whoever may not use a route learns nothing about what it takes.
+//! Invariant: no query and no body is looked at before, and no database before the budget; whoever may not use a route learns nothing
+//! about what it takes.
 
 use std::future::{Ready, ready};
 use std::sync::Arc;
@@ -11,7 +12,7 @@ use actix_web::dev::{Payload, ServiceRequest, ServiceResponse};
 use actix_web::http::header::{AUTHORIZATION, HeaderMap};
 use actix_web::middleware::Next;
 use actix_web::{Error, FromRequest, HttpMessage, HttpRequest, web};
-use app::access::{self, Admin, SignedIn};
+use app::access::{self, Admin, PlatformToken, SignedIn};
 use app::fault::Fault;
 use app::tenants;
 use domain::scope::Scope;
@@ -47,6 +48,10 @@ pub(crate) async fn admit(guard: Guard, request: ServiceRequest, next: Next<BoxB
     match admitted(guard, &request).await {
         Ok(()) => next.call(request).await,
         Err(refusal) => {
+            if let (Refusal::UsedUp(used_up), Some(state)) = (&refusal, request.app_data::<web::Data<ApiState>>()) {
+                state.metrics.used_up.with_label_values(&[used_up.budget.name()]).inc();
+                state.budgets.hold().await;
+            }
             let answer = refusal.answer(request.match_pattern().as_deref());
             Ok(request.into_response(answer))
         }
@@ -57,6 +62,11 @@ async fn admitted(guard: Guard, request: &ServiceRequest) -> Result<(), Refusal>
     let Some(state) = request.app_data::<web::Data<ApiState>>() else { return Err(misplaced().into()) };
     let (ctx, token) = (&state.ctx, bearer_token(request.headers()));
     let slug = request.match_info().get("slug").unwrap_or_default();
+    // What the platform's administrators do is not the tenant's; that they are such is looked at before anything else.
+    let is_platforms = guard == Guard::TenantAdmin && token.is_some_and(PlatformToken::is_one);
+    if !slug.is_empty() && !is_platforms {
+        state.budgets.request(slug, ctx.now())?;
+    }
     match guard {
         Guard::Public | Guard::ByCredential => {}
         Guard::User => {
@@ -71,6 +81,10 @@ async fn admitted(guard: Guard, request: &ServiceRequest) -> Result<(), Refusal>
         }
         Guard::TenantAdmin => {
             let (admin, tenant) = access::admin_of(ctx, slug, token).await?;
+            // Not before: strangers shall not use it up.
+            if admin != Admin::Platform && !request.method().is_safe() {
+                state.budgets.change(tenant.slug.as_str(), ctx.now())?;
+            }
             request.extensions_mut().insert(AdminOf { admin, tenant });
         }
         Guard::PlatformAdmin => {

@@ -103,6 +103,7 @@ mod tests {
             max_body_bytes: 1_024,
             max_head_bytes: 1_024,
             request_timeout: Duration::from_millis(10),
+            budgets: app::budget::Limits::default(),
         };
         let app = App::new().app_data(web::Data::new(settings)).route(path, web::to(handler).wrap(middleware::from_fn(limited)));
         let app = test::init_service(app).await;

@@ -4,9 +4,10 @@
 //!
 //! Invariant: no metric has a tenant label, nor any that grows with use, so their number is fixed.
 
+use app::budget::Budget;
 use prometheus::core::Collector;
 use prometheus::{
-    Encoder, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder,
+    Counter, Encoder, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder,
 };
 
 /// What other parts of this process count, as it stands now. Counters only grow.
@@ -64,6 +65,8 @@ pub struct Metrics {
     pub(crate) request_seconds: HistogramVec,
     pub(crate) logins: IntCounterVec,
     pub(crate) refreshes: IntCounterVec,
+    pub(crate) used_up: IntCounterVec,
+    pub(crate) busy_seconds: Counter,
     pub(crate) login_seconds: Histogram,
     pub(crate) http_connections: IntGaugeVec,
     hashing_queue: IntGauge,
@@ -153,6 +156,15 @@ impl Metrics {
             ),
             logins: make.counters("claviger_logins_total", "Logins by outcome.", &["outcome"]),
             refreshes: make.counters("claviger_refreshes_total", "Refreshes by outcome.", &["outcome"]),
+            used_up: make.counters(
+                "claviger_budget_refusals_total",
+                "Requests that were refused because their tenant's budget was used up, by budget.",
+                &["budget"],
+            ),
+            busy_seconds: make.registered(
+                Counter::new("claviger_busy_seconds_total", "Time in which a worker had hardly a moment without work, of all workers.")
+                    .expect(GOOD),
+            ),
             request_seconds: make.registered(
                 HistogramVec::new(
                     seconds("claviger_http_request_duration_seconds", "Time to answer by route pattern and method."),
@@ -189,6 +201,9 @@ impl Metrics {
         }
         for outcome in REFRESH_OUTCOMES {
             this.refreshes.with_label_values(&[outcome]);
+        }
+        for budget in Budget::ALL {
+            this.used_up.with_label_values(&[budget.name()]);
         }
         #[cfg(target_os = "linux")]
         if let Err(error) = registry.register(Box::new(prometheus::process_collector::ProcessCollector::for_self())) {

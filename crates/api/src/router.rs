@@ -7,6 +7,7 @@ use actix_web::{HttpResponse, ResponseError, Route, guard, middleware, web};
 
 use crate::admin::{events, foresight, keys, tenants, users};
 use crate::admission::admit;
+use crate::busy;
 use crate::connection::moving;
 use crate::description;
 use crate::error::Refusal;
@@ -121,9 +122,10 @@ pub fn table() -> Vec<RouteInfo> {
     entries.flat_map(|(path, methods)| methods.into_iter().map(move |(method, guard, _)| RouteInfo { method, path, guard })).collect()
 }
 
-/// What the public listener serves.
+/// What the public listener serves. Must be called inside the worker's runtime.
 pub fn public(state: ApiState) -> impl FnOnce(&mut web::ServiceConfig) {
     move |config| {
+        busy::watch(state.clone());
         let most = state.settings.max_body_bytes;
         let mut scope = web::scope("")
             .app_data(web::Data::from(Arc::clone(&state.settings)))

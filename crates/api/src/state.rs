@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::dev::Extensions;
+use app::budget::{Budgets, Limits};
 use app::ctx::Ctx;
 
 use crate::connection::Connection;
@@ -22,6 +23,8 @@ pub struct ApiSettings {
     pub max_head_bytes: usize,
     /// The longest that a request's body and its handler may take together.
     pub request_timeout: Duration,
+    /// What each tenant may ask of this node.
+    pub budgets: Limits,
 }
 
 /// Makes a span part of the trace that a `traceparent` header names (W3C Trace Context).
@@ -32,6 +35,7 @@ pub type FollowTrace = fn(&tracing::Span, &str);
 pub struct ApiState {
     pub(crate) ctx: Arc<Ctx>,
     pub(crate) settings: Arc<ApiSettings>,
+    pub(crate) budgets: Arc<Budgets>,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) readings: Arc<dyn Fn() -> Readings + Send + Sync>,
     pub(crate) follow_trace: Option<FollowTrace>,
@@ -47,8 +51,9 @@ impl ApiState {
     /// # Panics
     /// Never in practice: only if two metrics had the same name.
     pub fn new(ctx: Arc<Ctx>, settings: ApiSettings) -> Self {
-        let (settings, metrics, readings) = (Arc::new(settings), Arc::new(Metrics::new()), Arc::new(Readings::default));
-        Self { ctx, settings, metrics, readings, follow_trace: None }
+        let (metrics, readings) = (Arc::new(Metrics::new()), Arc::new(Readings::default));
+        let budgets = Arc::new(Budgets::new(settings.budgets));
+        Self { ctx, settings: Arc::new(settings), budgets, metrics, readings, follow_trace: None }
     }
 
     /// What is done with every new connection of a listener, named for the metrics: it is counted, and closed when no request

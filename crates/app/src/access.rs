@@ -100,14 +100,9 @@ pub async fn platform_admin(ctx: &Ctx, token: Option<&str>) -> Result<Admin, Acc
 /// See [`AccessDenied`].
 pub async fn admin_of(ctx: &Ctx, slug_or_id: &str, token: Option<&str>) -> Result<(Admin, Tenant), AccessDenied> {
     let token = token.ok_or(AccessDenied::NoToken)?;
-    let found = match tenants::find(ctx, slug_or_id).await {
-        Ok(tenant) => Some(tenant),
-        Err(NoTenant::Unknown) => None,
-        Err(NoTenant::Fault(fault)) => return Err(AccessDenied::Fault(fault)),
-    };
     if PlatformToken::is_one(token) {
         let admin = platform_admin(ctx, Some(token)).await?;
-        return Ok((admin, found.ok_or(AccessDenied::NotFound)?));
+        return Ok((admin, found(ctx, slug_or_id).await?.ok_or(AccessDenied::NotFound)?));
     }
     // Whose token is it? It says so itself; what it says is believed only after its own tenant's keys agree.
     let Some(home) = home_of(ctx, token).await? else { return Err(AccessDenied::InvalidToken) };
@@ -115,9 +110,19 @@ pub async fn admin_of(ctx: &Ctx, slug_or_id: &str, token: Option<&str>) -> Resul
     if !signed_in.user.roles.contains(Role::ADMIN) {
         return Err(AccessDenied::InsufficientScope { needed: Scope::ADMIN });
     }
-    match found {
-        Some(tenant) if tenant.id == home.id => Ok((Admin::Tenant { user_id: signed_in.user.id }, tenant)),
-        _ => Err(AccessDenied::NotFound),
+    // Whoever else's tenant it is, or nobody's: that need not be looked up.
+    if home.slug.as_str() == slug_or_id || slug_or_id.parse() == Ok(home.id) {
+        Ok((Admin::Tenant { user_id: signed_in.user.id }, home))
+    } else {
+        Err(AccessDenied::NotFound)
+    }
+}
+
+async fn found(ctx: &Ctx, slug_or_id: &str) -> Result<Option<Tenant>, AccessDenied> {
+    match tenants::find(ctx, slug_or_id).await {
+        Ok(tenant) => Ok(Some(tenant)),
+        Err(NoTenant::Unknown) => Ok(None),
+        Err(NoTenant::Fault(fault)) => Err(AccessDenied::Fault(fault)),
     }
 }
 
@@ -134,11 +139,9 @@ async fn home_of(ctx: &Ctx, token: &str) -> Result<Option<Tenant>, AccessDenied>
         .and_then(|payload| URL_SAFE_NO_PAD.decode(payload).ok())
         .and_then(|json| serde_json::from_slice::<Issuer>(&json).ok())
         .and_then(|issuer| issuer.iss.strip_prefix(&format!("{}/t/", ctx.base_url)).map(str::to_owned));
-    let Some(slug) = slug else { return Ok(None) };
-    match tenants::find(ctx, &slug).await {
-        Ok(tenant) => Ok(Some(tenant)),
-        Err(NoTenant::Unknown) => Ok(None),
-        Err(NoTenant::Fault(fault)) => Err(AccessDenied::Fault(fault)),
+    match slug {
+        Some(slug) => found(ctx, &slug).await,
+        None => Ok(None),
     }
 }
 
@@ -155,7 +158,8 @@ impl PlatformToken {
     /// The longest life of one.
     pub const LONGEST: Ttl = Ttl::hours(24);
 
-    fn is_one(token: &str) -> bool {
+    /// Whether it says of itself to be one; only [`platform_admin`] knows.
+    pub fn is_one(token: &str) -> bool {
         token.starts_with(Self::PREFIX)
     }
 

@@ -3,15 +3,14 @@
 //! Invariant: bounded, and one tenant never has more than half of the places.
 
 use std::collections::{HashMap, VecDeque};
-
-use domain::ids::TenantId;
+use std::hash::Hash;
 
 /// See the module.
 #[derive(Debug)]
-pub struct Turns<T> {
+pub struct Turns<K, T> {
     /// Tenants with something waiting, in the order of their turns.
-    order: VecDeque<TenantId>,
-    waiting: HashMap<TenantId, VecDeque<T>>,
+    order: VecDeque<K>,
+    waiting: HashMap<K, VecDeque<T>>,
     count: usize,
     most: usize,
 }
@@ -20,7 +19,7 @@ pub struct Turns<T> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Full;
 
-impl<T> Turns<T> {
+impl<K: Copy + Eq + Hash, T> Turns<K, T> {
     /// A queue of `most` places, at least two.
     pub fn new(most: usize) -> Self {
         Self { order: VecDeque::new(), waiting: HashMap::new(), count: 0, most: most.max(2) }
@@ -39,7 +38,7 @@ impl<T> Turns<T> {
     ///
     /// # Errors
     /// [`Full`] when no place is left, or the tenant has half of them.
-    pub fn push(&mut self, tenant: TenantId, item: T) -> Result<(), Full> {
+    pub fn push(&mut self, tenant: K, item: T) -> Result<(), Full> {
         let own = self.waiting.get(&tenant).map_or(0, VecDeque::len);
         if self.count >= self.most || own >= self.most / 2 {
             return Err(Full);
@@ -54,7 +53,13 @@ impl<T> Turns<T> {
 
     /// Takes the first of the tenant whose turn it is.
     pub fn pop(&mut self) -> Option<T> {
-        let tenant = self.order.pop_front()?;
+        self.pop_if(|_| true)
+    }
+
+    /// Like [`Self::pop`], passing over tenants that may not be served now: they keep their turn.
+    pub fn pop_if(&mut self, may_be_served: impl Fn(&K) -> bool) -> Option<T> {
+        let at = self.order.iter().position(may_be_served)?;
+        let tenant = self.order.remove(at)?;
         let line = self.waiting.get_mut(&tenant)?;
         let item = line.pop_front();
         if line.is_empty() {
@@ -70,31 +75,28 @@ impl<T> Turns<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use domain::time::Timestamp;
-
-    fn tenant(number: u8) -> TenantId {
-        TenantId::new(Timestamp::EPOCH, [number; 10])
-    }
 
     #[test]
     fn tenants_take_turns_however_much_one_of_them_asks() {
         let mut turns = Turns::new(100);
         for (who, times) in [(1, 5), (2, 1), (3, 2)] {
             for _ in 0..times {
-                turns.push(tenant(who), who).expect("there is room");
+                turns.push(who, who).expect("there is room");
             }
         }
         assert_eq!(turns.len(), 8);
-        assert_eq!(std::iter::from_fn(|| turns.pop()).collect::<Vec<_>>(), [1, 2, 3, 1, 3, 1, 1, 1]);
+        assert_eq!(turns.pop_if(|who| *who == 2), Some(2), "whoever is passed over");
+        assert_eq!(turns.pop_if(|who| *who == 2), None);
+        assert_eq!(std::iter::from_fn(|| turns.pop()).collect::<Vec<_>>(), [1, 3, 1, 3, 1, 1, 1], "keeps its turn");
         assert!(turns.is_empty());
     }
 
     #[test]
     fn one_tenant_has_at_most_half_of_the_places() {
         let mut turns = Turns::new(4);
-        assert_eq!([turns.push(tenant(1), 1), turns.push(tenant(1), 2), turns.push(tenant(1), 3)], [Ok(()), Ok(()), Err(Full)]);
-        assert_eq!([turns.push(tenant(2), 4), turns.push(tenant(3), 5), turns.push(tenant(4), 6)], [Ok(()), Ok(()), Err(Full)]);
+        assert_eq!([turns.push(1, 1), turns.push(1, 2), turns.push(1, 3)], [Ok(()), Ok(()), Err(Full)]);
+        assert_eq!([turns.push(2, 4), turns.push(3, 5), turns.push(4, 6)], [Ok(()), Ok(()), Err(Full)]);
         assert_eq!(turns.pop(), Some(1));
-        assert_eq!(turns.push(tenant(4), 6), Ok(()));
+        assert_eq!(turns.push(4, 6), Ok(()));
     }
 }

@@ -12,7 +12,7 @@ use serde_json::{Map, Value, json};
 
 use crate::ctx::{Ctx, Origin};
 use crate::fault::Fault;
-use crate::ports::keys::NewRing;
+use crate::ports::keys::{KeyFault, NewRing, PublishedKeys};
 use crate::ports::store::{Destroyed, NewTenant, StoreError};
 use crate::warm::WarmMap;
 
@@ -105,6 +105,24 @@ pub async fn resolve(ctx: &Ctx, slug: &str) -> Result<Arc<Tenant>, NoTenant> {
         },
         Err(error) => Err(Fault::from(error).into()),
     }
+}
+
+/// The public keys of a slug's tenant, and whose they are. No database is asked while that tenant is awake: a slug is the same
+/// tenant's for as long as there are keys, so who it was at any time will do.
+///
+/// # Errors
+/// As for [`resolve`].
+pub async fn published(ctx: &Ctx, slug: &str) -> Result<(TenantId, Arc<PublishedKeys>), NoTenant> {
+    let parsed: Slug = slug.parse().map_err(|_| NoTenant::Unknown)?;
+    if let Some(Cached { tenant, .. }) = ctx.tenants.get(&parsed, ctx.now()) {
+        match ctx.keys.published(tenant.id).await {
+            // Deleted since.
+            Err(KeyFault::NoRing) => ctx.tenants.forget(&parsed),
+            found => return Ok((tenant.id, found.map_err(Fault::from)?)),
+        }
+    }
+    let tenant = resolve(ctx, slug).await?;
+    Ok((tenant.id, ctx.keys.published(tenant.id).await.map_err(Fault::from)?))
 }
 
 async fn read_by_slug(ctx: &Ctx, slug: &Slug) -> Result<Option<Tenant>, StoreError> {

@@ -8,10 +8,12 @@
 //! entropy come in as arguments, so every decision can be replayed by a test or a model.
 
 pub mod audit;
+pub mod branding;
 pub mod client;
 pub mod guess;
 pub mod ids;
 pub mod keys;
+pub mod language;
 pub mod password;
 pub mod scope;
 pub mod secret;

@@ -97,7 +97,7 @@ impl FromStr for DisplayName {
 text_serde!(DisplayName);
 
 /// Control characters, and the marks that turn the reading direction of what follows.
-fn is_unshowable(c: char) -> bool {
+pub(crate) fn is_unshowable(c: char) -> bool {
     c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}' | '\u{2028}' | '\u{2029}')
 }
 

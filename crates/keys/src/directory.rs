@@ -134,10 +134,10 @@ pub(crate) struct Directory {
 }
 
 impl KeyDirectory {
-    /// Starts the threads for actors and the RSA pool. Must be called inside a running actix `System`; panics elsewhere.
+    /// Starts the threads for actors. Must be called inside a running actix `System`; panics elsewhere.
     pub fn start(settings: KeySettings, store: Arc<dyn Store>, clock: Arc<dyn Clock>, entropy: Arc<dyn Entropy>) -> Arc<Self> {
         let KeySettings { custody, base_url, timing, rsa_pool, arbiters, idle_after, most_awake } = settings;
-        let pool = RsaPool::start(rsa_pool);
+        let pool = RsaPool::new(rsa_pool);
         let node = Arc::new(Node {
             custody,
             base_url,
@@ -166,6 +166,11 @@ impl KeyDirectory {
         Arc::new(Self { directory: Arc::new(directory), clock: Mutex::new(None), feed: Mutex::new(None) })
     }
 
+    /// Makes RSA keys ahead from now on. To be called once.
+    pub fn fill_pool(&self) {
+        self.directory.node.pool.keep_full();
+    }
+
     /// Starts this node's rotation clock, unless it runs. The first sweep begins at once.
     pub fn start_clock(&self) {
         let mut clock = self.clock.lock().unwrap_or_else(PoisonError::into_inner);
@@ -175,6 +180,11 @@ impl KeyDirectory {
         let (directory, interval) = (Arc::downgrade(&self.directory), self.directory.node.timing.sweep_interval.as_duration());
         let start = move |_: &mut actix::Context<RotationClock>| RotationClock::new(directory, interval);
         *clock = Some(RotationClock::start_in_arbiter(&self.directory.arbiters[0].handle(), start));
+    }
+
+    /// Looks at every awake ring for what other nodes have changed, as each sweep of the clock does.
+    pub async fn catch_up(&self) {
+        self.directory.catch_up().await;
     }
 
     /// Starts listening for what other nodes change, unless this node listens already. Without it the clock finds it later.

@@ -13,6 +13,8 @@ use domain::keys::ring::Alg;
 use crate::keygen::{GeneratedKey, generate};
 
 /// A few ready RSA keys, refilled by one thread as soon as one is taken. The thread ends when the pool is dropped.
+///
+/// It begins empty, and fills from [`RsaPool::keep_full`] on: the first keys of a node take a core that its start needs.
 pub(crate) struct RsaPool {
     shared: Arc<Shared>,
 }
@@ -32,16 +34,19 @@ struct State {
 }
 
 impl RsaPool {
-    /// `wanted` keys are held ready; with 0 there is no thread and every key is made when it is needed.
-    pub(crate) fn start(wanted: usize) -> Self {
-        let shared = Arc::new(Shared { state: Mutex::default(), turn: Mutex::default(), wake: Condvar::new(), wanted });
-        if wanted > 0 {
-            let refill = Arc::clone(&shared);
+    /// Of `wanted` keys at most; with 0 every key is made when it is needed.
+    pub(crate) fn new(wanted: usize) -> Self {
+        Self { shared: Arc::new(Shared { state: Mutex::default(), turn: Mutex::default(), wake: Condvar::new(), wanted }) }
+    }
+
+    /// Starts the thread that fills the pool. Once for each pool: a second thread would find nothing to do.
+    pub(crate) fn keep_full(&self) {
+        if self.shared.wanted > 0 {
+            let refill = Arc::clone(&self.shared);
             if let Err(error) = std::thread::Builder::new().name("rsa-pool".to_owned()).spawn(move || refill.refill()) {
                 tracing::warn!(%error, "no thread for the RSA pool: keys are made when they are needed");
             }
         }
-        Self { shared }
     }
 
     /// A ready key, if there is one. Never waits for a key to be made.
@@ -103,7 +108,8 @@ mod tests {
 
     #[test]
     fn the_pool_refills_and_hands_each_key_out_once() {
-        let pool = RsaPool::start(2);
+        let pool = RsaPool::new(2);
+        pool.keep_full();
         let mut kids = Vec::new();
         while kids.len() < 4 {
             match pool.try_take() {
@@ -118,7 +124,7 @@ mod tests {
 
     #[test]
     fn an_empty_pool_makes_a_key_when_it_must() {
-        let pool = RsaPool::start(0);
+        let pool = RsaPool::new(0);
         assert!(pool.try_take().is_none());
         assert!(pool.take_or_make().is_ok());
     }

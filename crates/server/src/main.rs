@@ -3,15 +3,7 @@
 fn main() -> std::process::ExitCode {
     give_memory_back();
     app::warm::before_threads();
-    gather_entropy();
     server::run()
-}
-
-/// Has the cryptographic library gather its entropy, which takes it 30 ms, while the database is opened. Whoever wants randomness
-/// before that is done waits for the rest.
-fn gather_entropy() {
-    // Without this thread the first one who wants randomness gathers it.
-    let _ = std::thread::Builder::new().name("entropy".to_owned()).spawn(|| aws_lc_rs::rand::fill(&mut [0]));
 }
 
 /// Tells glibc's allocator to return large blocks (a hash takes 19 MiB) to the system when they are freed, and to share two

@@ -155,6 +155,7 @@ async fn start_on(
         max_body_bytes: settings.server.max_body_bytes,
         max_head_bytes: settings.server.max_head_bytes,
         request_timeout: Duration::from_secs(settings.server.request_timeout_seconds),
+        budgets: settings.budgets.limits(),
     };
     let (keys, database, swept, counted) = (Arc::clone(&directory), store.database().clone(), Arc::clone(&sweep), Arc::clone(&ctx));
     let state = ApiState::new(Arc::clone(&ctx), api_settings)
@@ -172,7 +173,11 @@ async fn start_on(
         serving(management.0, &settings, 1, state.on_connect("management", patience), move |config| api::management(state.clone())(config))
             .map_err(|source| StartError::Bind { addr: management.1, setting: "server.management_addr", source })?;
 
-    let background = vec![actix_web::rt::spawn(Arc::clone(&sweep).forever()), actix_web::rt::spawn(reload::on_hangup(custody))];
+    let background = vec![
+        actix_web::rt::spawn(Arc::clone(&sweep).forever()),
+        actix_web::rt::spawn(reload::on_hangup(custody)),
+        actix_web::rt::spawn(make_ahead(Arc::clone(&directory))),
+    ];
     let (end_notes, notes_end) = oneshot::channel();
     let notes = (end_notes, actix_web::rt::spawn(note_verifiers_until(Arc::clone(&ctx), notes_end)));
     Ok(Running {
@@ -202,6 +207,11 @@ impl Running {
     /// Sweeps now what would be swept within a minute.
     pub async fn sweep(&self) {
         self.sweep.once().await;
+    }
+
+    /// Looks now for keys that other nodes have changed, as each sweep does.
+    pub async fn catch_up(&self) {
+        self.keys.catch_up().await;
     }
 
     /// Writes down now which verifiers have fetched, as is done every ten seconds.
@@ -257,6 +267,18 @@ async fn note_verifiers(ctx: &Ctx) {
     if let Err(error) = app::verifiers::flush(&*ctx.store, &ctx.verifiers).await {
         tracing::warn!(%error, "which verifiers have fetched could not be written down; it is kept for the next time");
     }
+}
+
+/// How long the cores are left to the listeners that come up.
+const QUIET_START: Duration = Duration::from_millis(100);
+
+/// Makes ahead what takes a core for long, so that nobody waits for it: the cryptographic library's entropy (30 ms, once) and the
+/// RSA keys. Whoever wants one of them before has it made on the spot.
+async fn make_ahead(keys: Arc<KeyDirectory>) {
+    tokio::time::sleep(QUIET_START).await;
+    // An error is a panic, and the next one who wants randomness tells what is wrong with it.
+    let _ = tokio::task::spawn_blocking(|| aws_lc_rs::rand::fill(&mut [0])).await;
+    keys.fill_pool();
 }
 
 async fn listen(addr: SocketAddr, setting: &'static str) -> Result<(TcpListener, SocketAddr), StartError> {

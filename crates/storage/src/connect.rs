@@ -49,14 +49,14 @@ pub struct Database {
 pub async fn connect(url: &str, max_connections: u32) -> Stored<Database> {
     let is_sqlite = is_sqlite(url)?;
     if is_sqlite {
-        let writer = Pool::of_a_file(open(sqlite(url, 1, Purpose::Write)).await?);
-        let reader = Pool::of_a_file(open(sqlite(url, SQLITE_READERS, Purpose::Read)).await?);
+        let writer = Pool::of_a_file(open(sqlite(url, 1, Purpose::Write)).await?, 1);
+        let reader = Pool::of_a_file(open(sqlite(url, SQLITE_READERS, Purpose::Read)).await?, SQLITE_READERS);
         Ok(Database { url: url.to_owned(), writer, reader, is_sqlite, refresh_commits: Arc::default() })
     } else {
         let is_away = Arc::<AtomicBool>::default();
         let mut options = postgres(url, max_connections, Arc::clone(&is_away));
         options.statement_timeout(STATEMENT_TIMEOUT);
-        let pool = Pool::of_a_server(open(options).await?, is_away);
+        let pool = Pool::of_a_server(open(options).await?, max_connections, is_away);
         Ok(Database { url: url.to_owned(), writer: pool.clone(), reader: pool, is_sqlite, refresh_commits: Arc::default() })
     }
 }

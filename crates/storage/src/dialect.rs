@@ -8,6 +8,7 @@ use sea_orm::{ConnectionTrait, DatabaseTransaction, DbBackend, SqliteTransaction
 use uuid::Uuid;
 
 use crate::error;
+use crate::places::{Place, Whose};
 use crate::pool::Pool;
 
 /// What a transaction is for.
@@ -27,35 +28,40 @@ pub(crate) fn statement(db: &impl ConnectionTrait, sql: impl Into<String>, value
 }
 
 /// Begins a transaction that row-level security confines to `tenant`; `None` = to the platform's view.
-pub(crate) async fn begin(db: &Pool, tenant: Option<TenantId>, purpose: Purpose) -> Stored<DatabaseTransaction> {
+pub(crate) async fn begin(db: &Pool, tenant: Option<TenantId>, purpose: Purpose) -> Stored<(DatabaseTransaction, Option<Place>)> {
     match tenant {
-        Some(tenant) => open(db, "claviger.tenant", tenant.as_uuid().to_string(), purpose).await,
-        None => open(db, "claviger.scope", Scope::Platform.name().to_owned(), purpose).await,
+        Some(tenant) => open(db, Whose::Tenant(tenant.as_uuid()), "claviger.tenant", tenant.as_uuid().to_string(), purpose).await,
+        None => open(db, Whose::Platform, "claviger.scope", Scope::Platform.name().to_owned(), purpose).await,
     }
 }
 
 /// Begins a transaction that may write and that row-level security confines to these tenants.
-pub(crate) async fn begin_for(db: &Pool, tenants: impl Iterator<Item = Uuid>) -> Stored<DatabaseTransaction> {
+pub(crate) async fn begin_for(
+    db: &Pool,
+    whose: Whose,
+    tenants: impl Iterator<Item = Uuid>,
+) -> Stored<(DatabaseTransaction, Option<Place>)> {
     let mut list: Vec<_> = tenants.map(|tenant| tenant.to_string()).collect();
     list.dedup();
-    open(db, "claviger.tenant", list.join(","), Purpose::Write).await
+    open(db, whose, "claviger.tenant", list.join(","), Purpose::Write).await
 }
 
 /// A SQLite transaction that may write takes the write lock at once: one that reads first and writes later would fail.
-async fn open(db: &Pool, setting: &str, value: String, purpose: Purpose) -> Stored<DatabaseTransaction> {
+async fn open(db: &Pool, whose: Whose, setting: &str, value: String, purpose: Purpose) -> Stored<(DatabaseTransaction, Option<Place>)> {
     let mode = match purpose {
         Purpose::Read => SqliteTransactionMode::Deferred,
         Purpose::Write => SqliteTransactionMode::Immediate,
     };
     let sqlite_transaction_mode = (!is_postgres(&db.connections)).then_some(mode);
     let options = TransactionOptions { sqlite_transaction_mode, ..TransactionOptions::default() };
+    let place = db.place(whose).await?;
     let tx = db.begin(options).await.map_err(error::of("(begin)"))?;
     if is_postgres(&tx) {
         let read_only = if purpose == Purpose::Read { ", set_config('transaction_read_only', 'on', true)" } else { "" };
         let sql = format!("SELECT set_config('{setting}', $1, true){read_only}");
         tx.query_one_raw(statement(&tx, sql, [value.into()])).await.map_err(error::of("(begin)"))?;
     }
-    Ok(tx)
+    Ok((tx, place))
 }
 
 /// What row-level security shows to a transaction that is no tenant's.

@@ -19,6 +19,7 @@ use tokio::sync::{Notify, oneshot};
 
 use crate::connect::Database;
 use crate::dialect::Held;
+use crate::places::Whose;
 use crate::refresh::{Asked, refresh_together};
 use crate::tx::{PATIENCE, within};
 
@@ -30,16 +31,17 @@ const LANES_SQLITE: usize = 1;
 const LANES_POSTGRES: usize = 2;
 
 type Reply = oneshot::Sender<Stored<Option<Judgement>>>;
+type Waiting = Turns<TenantId, (Asked, Reply)>;
 
 /// Who waits, and the bell that tells the lanes.
 struct Line {
     /// `None`: nobody can come any more.
-    waiting: Mutex<Option<Turns<(Asked, Reply)>>>,
+    waiting: Mutex<Option<Waiting>>,
     bell: Notify,
 }
 
 impl Line {
-    fn waiting(&self) -> MutexGuard<'_, Option<Turns<(Asked, Reply)>>> {
+    fn waiting(&self) -> MutexGuard<'_, Option<Waiting>> {
         // Whoever panicked with it did so between two whole states.
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -111,7 +113,7 @@ async fn run(db: Database, line: Arc<Line>) {
         if asked.is_empty() {
             return;
         }
-        let judged = match within(PATIENCE, refresh_together(&db, &asked, Held::Skip)).await {
+        let judged = match within(PATIENCE, refresh_together(&db, Whose::Refreshes, &asked, Held::Skip)).await {
             // One of them cannot be read or written; by themselves, only that one is refused.
             Err(StoreError::Conflict | StoreError::Corrupt { .. }) => Ok(vec![None; asked.len()]),
             judged => judged,
@@ -127,15 +129,15 @@ async fn run(db: Database, line: Arc<Line>) {
                 let _ = reply.send(answer);
             }
         }
-        for (family, replies) in apart.into_values() {
-            tokio::spawn(by_themselves(db.clone(), family, replies));
+        for ((tenant, _), (family, replies)) in apart {
+            tokio::spawn(by_themselves(db.clone(), Whose::Tenant(tenant), family, replies));
         }
     }
 }
 
 /// Refreshes of one family that others hold, that cannot be read, or that does not exist.
-async fn by_themselves(db: Database, asked: Vec<Asked>, replies: Vec<Reply>) {
-    let judged = within(PATIENCE, refresh_together(&db, &asked, Held::Wait)).await;
+async fn by_themselves(db: Database, whose: Whose, asked: Vec<Asked>, replies: Vec<Reply>) {
+    let judged = within(PATIENCE, refresh_together(&db, whose, &asked, Held::Wait)).await;
     for (reply, answer) in replies.into_iter().zip(each(judged)) {
         let _ = reply.send(answer);
     }

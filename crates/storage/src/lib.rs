@@ -17,6 +17,7 @@ mod guesses;
 mod key_log;
 mod lane;
 mod notices;
+mod places;
 mod platform;
 mod pool;
 mod refresh;

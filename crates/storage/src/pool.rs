@@ -10,11 +10,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use app::ports::store::Stored;
 use sea_orm::{ConnAcquireErr, ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbErr, TransactionOptions, TransactionTrait};
 use tokio::runtime::Handle;
 
 use crate::connect::TURN_PATIENCE;
 use crate::error;
+use crate::places::{Place, Places, Whose};
 use crate::tx::answered;
 
 /// How long a use case waits for a connection to a database that is away. One use case may ask twice, and is to be over in a second.
@@ -25,25 +27,38 @@ const PAUSE: Duration = Duration::from_millis(250);
 #[derive(Debug, Clone)]
 pub(crate) struct Pool {
     pub(crate) connections: DatabaseConnection,
+    places: Arc<Places>,
     /// `None`: it cannot be away, because it is a file.
     is_away: Option<Arc<AtomicBool>>,
 }
 
 impl Pool {
-    pub(crate) const fn of_a_file(connections: DatabaseConnection) -> Self {
-        Self { connections, is_away: None }
+    pub(crate) fn of_a_file(connections: DatabaseConnection, count: u32) -> Self {
+        Self { connections, places: Places::new(count), is_away: None }
     }
 
     /// `is_away` is shared with whoever looks at connections that come back: while it is true, they are not believed.
-    pub(crate) const fn of_a_server(connections: DatabaseConnection, is_away: Arc<AtomicBool>) -> Self {
-        Self { connections, is_away: Some(is_away) }
+    pub(crate) fn of_a_server(connections: DatabaseConnection, count: u32, is_away: Arc<AtomicBool>) -> Self {
+        Self { connections, places: Places::new(count), is_away: Some(is_away) }
+    }
+
+    /// Waits until there is a connection for whoever wants one: before [`Self::begin`], which then has hardly to wait. Nobody takes turns
+    /// at a database that is away: all find out at the same time.
+    ///
+    /// # Errors
+    /// `Unavailable` when too many wait.
+    pub(crate) async fn place(&self, whose: Whose) -> Stored<Option<Place>> {
+        if self.is_away() { Ok(None) } else { self.places.take(whose).await.map(Some) }
+    }
+
+    fn is_away(&self) -> bool {
+        self.is_away.as_ref().is_some_and(|is_away| is_away.load(Ordering::SeqCst))
     }
 
     /// Begins a transaction. Connections that were cut while they lay idle, by a restart of the server, are passed over.
     pub(crate) async fn begin(&self, options: TransactionOptions) -> Result<DatabaseTransaction, DbErr> {
         loop {
-            let is_away = self.is_away.as_ref().is_some_and(|is_away| is_away.load(Ordering::SeqCst));
-            let patience = if is_away { AWAY_PATIENCE } else { TURN_PATIENCE };
+            let patience = if self.is_away() { AWAY_PATIENCE } else { TURN_PATIENCE };
             match self.attempt(patience, self.connections.begin_with_options(options)).await {
                 Err(cut) if error::is_cut(&cut) => {}
                 begun => return begun,

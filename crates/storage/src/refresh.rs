@@ -20,6 +20,7 @@ use crate::connect::Database;
 use crate::dialect::{self, Held, statement};
 use crate::entities::{refresh_families, tenants, users};
 use crate::error::{self, Cell};
+use crate::places::Whose;
 use crate::{audit, families, tenants as tenant_rows, users as user_rows};
 
 const TABLE: &str = families::TABLE;
@@ -110,9 +111,9 @@ impl Asked {
 
 /// Judges several refreshes in one transaction, in their order. `None`: there is no such family, or, with [`Held::Skip`],
 /// somebody else holds it. Either all of them are answered or none.
-pub(crate) async fn refresh_together(db: &Database, asked: &[Asked], held: Held) -> Stored<Vec<Option<Judgement>>> {
+pub(crate) async fn refresh_together(db: &Database, whose: Whose, asked: &[Asked], held: Held) -> Stored<Vec<Option<Judgement>>> {
     let families: BTreeSet<_> = asked.iter().map(Asked::family).collect();
-    let tx = dialect::begin_for(&db.writer, families.iter().map(|(tenant, _)| *tenant)).await?;
+    let (tx, _place) = dialect::begin_for(&db.writer, whose, families.iter().map(|(tenant, _)| *tenant)).await?;
     let mut facts = facts_of(&tx, &families, held).await?;
     let before: HashMap<_, _> = facts.iter().map(|(family, facts)| (*family, facts.family.head.current)).collect();
     let mut changed = BTreeSet::new();

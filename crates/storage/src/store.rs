@@ -13,6 +13,7 @@ use crate::connect::Database;
 use crate::dialect::Purpose;
 use crate::error;
 use crate::lane::Lane;
+use crate::places::Whose;
 use crate::platform::SqlPlatformTx;
 use crate::tx::{BoundedTx, PATIENCE, SqlTenantTx, within};
 
@@ -56,7 +57,7 @@ impl Store for SqlStore {
     }
 
     async fn tenants_insert(&self, tenants: &[NewTenant]) -> Stored<()> {
-        let mut tx = BoundedTx::begin_for(&self.db.writer, tenants.iter().map(|new| new.tenant.id)).await?;
+        let mut tx = BoundedTx::begin_for(&self.db.writer, Whose::Platform, tenants.iter().map(|new| new.tenant.id)).await?;
         for new in tenants {
             let mut of_one = SqlTenantTx::within(tx, new.tenant.id);
             of_one.tenant_insert(&new.tenant).await?;

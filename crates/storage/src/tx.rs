@@ -13,6 +13,7 @@ use uuid::Uuid;
 
 use crate::dialect::{self, Purpose};
 use crate::error;
+use crate::places::{Place, Whose};
 use crate::pool::Pool;
 
 /// How long beginning a transaction may take, and a whole refresh.
@@ -28,20 +29,27 @@ pub(crate) async fn within<T>(patience: Duration, work: impl Future<Output = Sto
 }
 
 /// A transaction whose statements are given up when no answer comes.
-pub(crate) struct BoundedTx(DatabaseTransaction);
+pub(crate) struct BoundedTx {
+    tx: DatabaseTransaction,
+    /// Left after the transaction has ended.
+    _place: Option<Place>,
+}
 
 impl BoundedTx {
     pub(crate) async fn begin(db: &Pool, tenant: Option<TenantId>, purpose: Purpose) -> Stored<Self> {
-        within(PATIENCE, dialect::begin(db, tenant, purpose)).await.map(Self)
+        let (tx, _place) = within(PATIENCE, dialect::begin(db, tenant, purpose)).await?;
+        Ok(Self { tx, _place })
     }
 
     /// One that may write for these tenants, and for no other.
-    pub(crate) async fn begin_for(db: &Pool, tenants: impl Iterator<Item = TenantId>) -> Stored<Self> {
-        within(PATIENCE, dialect::begin_for(db, tenants.map(|tenant| tenant.as_uuid()))).await.map(Self)
+    pub(crate) async fn begin_for(db: &Pool, whose: Whose, tenants: impl Iterator<Item = TenantId>) -> Stored<Self> {
+        let tenants = tenants.map(|tenant| tenant.as_uuid());
+        let (tx, _place) = within(PATIENCE, dialect::begin_for(db, whose, tenants)).await?;
+        Ok(Self { tx, _place })
     }
 
     pub(crate) async fn commit(self) -> Stored<()> {
-        answered(ANSWER_PATIENCE, self.0.commit()).await.map_err(error::of("(commit)"))
+        answered(ANSWER_PATIENCE, self.tx.commit()).await.map_err(error::of("(commit)"))
     }
 }
 
@@ -54,23 +62,23 @@ pub(crate) async fn answered<T>(patience: Duration, statement: impl Future<Outpu
 #[async_trait]
 impl ConnectionTrait for BoundedTx {
     fn get_database_backend(&self) -> DbBackend {
-        self.0.get_database_backend()
+        self.tx.get_database_backend()
     }
 
     async fn execute_raw(&self, statement: Statement) -> Result<ExecResult, DbErr> {
-        answered(ANSWER_PATIENCE, self.0.execute_raw(statement)).await
+        answered(ANSWER_PATIENCE, self.tx.execute_raw(statement)).await
     }
 
     async fn execute_unprepared(&self, sql: &str) -> Result<ExecResult, DbErr> {
-        answered(ANSWER_PATIENCE, self.0.execute_unprepared(sql)).await
+        answered(ANSWER_PATIENCE, self.tx.execute_unprepared(sql)).await
     }
 
     async fn query_one_raw(&self, statement: Statement) -> Result<Option<QueryResult>, DbErr> {
-        answered(ANSWER_PATIENCE, self.0.query_one_raw(statement)).await
+        answered(ANSWER_PATIENCE, self.tx.query_one_raw(statement)).await
     }
 
     async fn query_all_raw(&self, statement: Statement) -> Result<Vec<QueryResult>, DbErr> {
-        answered(ANSWER_PATIENCE, self.0.query_all_raw(statement)).await
+        answered(ANSWER_PATIENCE, self.tx.query_all_raw(statement)).await
     }
 }
 

@@ -116,6 +116,9 @@ fn edge_refusals(route: &RouteInfo, operation: &Operation) -> BTreeSet<u16> {
     if segments(route.path).next().is_some() {
         statuses.insert(404);
     }
+    if route.path.contains("{slug}") {
+        statuses.insert(429);
+    }
     match route.guard {
         Guard::Public | Guard::ByCredential => {}
         Guard::PlatformAdmin => statuses.extend([401]),
@@ -142,6 +145,7 @@ const EDGE: &[(u16, &str, &str)] = &[
     (408, "`too_slow`: the body did not come in time", "`invalid_request`: the body did not come in time"),
     (413, "`too_large`", "`invalid_request`: the body is too large"),
     (415, "`unsupported_media_type`", "`invalid_request`"),
+    (429, "`too_many_requests`: the tenant asks for more than it may", "`too_many_requests`: the tenant asks for more than it may"),
     (431, "`head_too_large`", "`invalid_request`: the head is too large"),
     (500, "`internal`: something is broken on our side", "`server_error`: something is broken on our side"),
     (503, "`unavailable` or `took_too_long`: try again", "`temporarily_unavailable`: try again"),

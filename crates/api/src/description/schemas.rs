@@ -112,13 +112,14 @@ const PROBLEMS: &[&str] = &[
     "bad_request", "no_token", "invalid_token", "bad_credentials", "insufficient_scope", "csrf", "not_found", "method_not_allowed",
     "too_slow", "slug_taken", "name_taken", "not_confirmed", "already_staged", "too_early", "too_many_keys", "too_many_token_secrets", "already_ended",
     "too_large", "unsupported_media_type", "policy_refused", "unsafe_policy", "unknown_alg", "password_refused", "too_many_attempts",
+    "too_many_requests",
     "head_too_large", "internal", "unavailable", "busy", "took_too_long",
 ];
 
 #[rustfmt::skip]
 const OAUTH_ERRORS: &[&str] = &[
     "invalid_request", "invalid_client", "invalid_token", "insufficient_scope", "invalid_grant", "invalid_scope",
-    "unsupported_grant_type", "slow_down", "temporarily_unavailable", "server_error",
+    "unsupported_grant_type", "slow_down", "too_many_requests", "temporarily_unavailable", "server_error",
 ];
 
 #[rustfmt::skip]

@@ -10,6 +10,7 @@ use actix_web::http::ConnectionType;
 use actix_web::http::header::{ALLOW, HeaderValue};
 use actix_web::{HttpResponse, ResponseError};
 use app::access::AccessDenied;
+use app::budget::UsedUp;
 use app::fault::Fault;
 use app::tenants::NoTenant;
 
@@ -22,6 +23,8 @@ pub(crate) enum Refusal {
     Tenant(NoTenant),
     Access(AccessDenied),
     Fault(Fault),
+    /// The tenant has asked for more than it may.
+    UsedUp(UsedUp),
     /// Address and headers are larger than the settings allow.
     HeadTooLarge,
     /// The body did not come in time.
@@ -65,6 +68,12 @@ impl From<NoTenant> for Refusal {
 impl From<AccessDenied> for Refusal {
     fn from(denied: AccessDenied) -> Self {
         Self::Access(denied)
+    }
+}
+
+impl From<UsedUp> for Refusal {
+    fn from(used_up: UsedUp) -> Self {
+        Self::UsedUp(used_up)
     }
 }
 

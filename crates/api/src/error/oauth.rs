@@ -168,6 +168,14 @@ impl From<Refusal> for OAuthError {
             Refusal::Tenant(denied) => denied.into(),
             Refusal::Access(denied) => denied.into(),
             Refusal::Fault(fault) => fault.into(),
+            Refusal::UsedUp(used_up) => Self {
+                retry_after: Some(used_up.retry_after_seconds),
+                ..Self::new(
+                    StatusCode::TOO_MANY_REQUESTS,
+                    "too_many_requests",
+                    "more is asked of this issuer than it may take of this server; nothing was done; the same refresh token may be presented again",
+                )
+            },
             Refusal::HeadTooLarge => Self::new(
                 StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
                 "invalid_request",

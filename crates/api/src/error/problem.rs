@@ -6,6 +6,7 @@ use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderValue};
 use actix_web::{HttpResponse, ResponseError};
 use app::access::AccessDenied;
+use app::budget::{Budget, UsedUp};
 use app::credentials::hash_pool::Busy;
 use app::fault::Fault;
 use app::key_log::NotLogged;
@@ -202,6 +203,7 @@ impl From<Refusal> for Problem {
             Refusal::Tenant(denied) => denied.into(),
             Refusal::Access(denied) => denied.into(),
             Refusal::Fault(fault) => fault.into(),
+            Refusal::UsedUp(used_up) => used_up.into(),
             Refusal::HeadTooLarge => Self::new(
                 StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
                 "head_too_large",
@@ -224,6 +226,21 @@ impl From<Refusal> for Problem {
                 "This address does not take that method; Allow names those it takes.",
             ),
         }
+    }
+}
+
+impl From<UsedUp> for Problem {
+    fn from(used_up: UsedUp) -> Self {
+        let detail = match used_up.budget {
+            Budget::Share | Budget::Ceiling => {
+                "More is asked of this tenant than it may take of this server. Nothing was done. Wait as long as Retry-After says."
+            }
+            Budget::Changes => {
+                "This tenant's administrators change more than they may at a time. Nothing was done. Wait as long as Retry-After says."
+            }
+        };
+        let problem = Self::new(StatusCode::TOO_MANY_REQUESTS, "too_many_requests", detail);
+        Self { retry_after: Some(used_up.retry_after_seconds), ..problem }
     }
 }
 

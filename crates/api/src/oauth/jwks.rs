@@ -31,13 +31,12 @@ fn fetched_by<'a>(request: &'a HttpRequest, trusted_proxies: &[IpAddr]) -> Fetch
 
 pub(crate) async fn get(state: web::Data<ApiState>, slug: web::Path<String>, request: HttpRequest) -> Result<HttpResponse, Problem> {
     // A suspended tenant's keys stay published: running tokens still verify.
-    let tenant = tenants::resolve(&state.ctx, &slug).await?;
-    let keys = state.ctx.keys.published(tenant.id).await.map_err(app::fault::Fault::from)?;
+    let (tenant, keys) = tenants::published(&state.ctx, &slug).await?;
     let now = state.ctx.now();
     let max_age = keys.max_age(now);
     if request.method() == Method::GET {
         let fetch = Fetch { at: now, generation: keys.ring.generation, max_age };
-        state.ctx.verifiers.count(tenant.id, fetched_by(&request, &state.settings.trusted_proxies), fetch);
+        state.ctx.verifiers.count(tenant, fetched_by(&request, &state.settings.trusted_proxies), fetch);
     }
     let cache = format!("public, max-age={}, must-revalidate", max_age.as_seconds());
     let is_known = request

@@ -2,7 +2,7 @@
 //!
 //! Each thread owns the memory it hashes in, keeps it from job to job, and gives it back when there is nothing to do.
 //!
-//! Invariant: hashing never runs on an async worker, and a tenant under attack fills at most half of the queue.
+//! Invariant: hashing never runs on an async worker nor before one, and a tenant under attack fills at most half of the queue.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -63,7 +63,7 @@ pub struct Busy {
 }
 
 struct Queue {
-    jobs: Turns<Job>,
+    jobs: Turns<TenantId, Job>,
     is_closed: bool,
 }
 
@@ -160,7 +160,20 @@ impl Drop for HashPool {
     }
 }
 
+/// How much this thread gives way (`nice`): beside a thread that answers requests it gets a tenth of a core, and on an idle core all of it.
+#[cfg(target_os = "linux")]
+const NICENESS: i32 = 10;
+
+/// Lets threads that answer requests go first. Linux only: there a niceness is that of a thread; elsewhere the whole process would give way.
+fn give_way() {
+    #[cfg(target_os = "linux")]
+    if let Err(error) = rustix::process::setpriority_process(None, NICENESS) {
+        tracing::warn!(%error, "a hashing thread runs at the usual priority: logins will slow down what else is asked");
+    }
+}
+
 fn work(shared: &Shared) {
+    give_way();
     let mut memory = HashMemory::default();
     loop {
         let job = {
@@ -222,6 +235,15 @@ mod tests {
         assert!(futures_util::poll!(other.as_mut()).is_pending(), "there is room for others");
         open.send(()).expect("the job waits");
         assert_eq!(other.await, Ok(true));
+    }
+
+    #[cfg(target_os = "linux")]
+    #[tokio::test]
+    async fn hashing_gives_way_to_whoever_started_it() {
+        let own = || rustix::process::getpriority_process(None).expect("a priority");
+        let before = own();
+        let hashing = HashPool::start(1, 4).run(tenant(1), move |_| own()).await.expect("runs");
+        assert_eq!((own(), hashing), (before, NICENESS));
     }
 
     #[tokio::test]

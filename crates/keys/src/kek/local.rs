@@ -77,6 +77,10 @@ impl Kek for LocalKek {
         "local"
     }
 
+    fn is_elsewhere(&self) -> bool {
+        false
+    }
+
     async fn wrap(&self, context: &[u8], key: &[u8; 32]) -> Result<Vec<u8>, KekFault> {
         aead::seal(&self.bytes, context, key).map_err(|_| KekFault::Refused)
     }

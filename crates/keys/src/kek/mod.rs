@@ -35,6 +35,10 @@ pub trait Kek: Send + Sync {
     fn id(&self) -> &str;
     /// Where it lives, for people: `local`, `command`, `vault`, `pkcs11`.
     fn provider(&self) -> &'static str;
+    /// Whether somebody else does the work, who may be away or do it wrongly. A key in this process's own memory needs no [`check`].
+    fn is_elsewhere(&self) -> bool {
+        true
+    }
     /// Wraps a data key so that it opens in the same `context` only.
     async fn wrap(&self, context: &[u8], key: &[u8; 32]) -> Result<Vec<u8>, KekFault>;
     async fn unwrap(&self, context: &[u8], wrapped: &[u8]) -> Result<Zeroizing<Vec<u8>>, KekFault>;

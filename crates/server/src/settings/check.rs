@@ -25,6 +25,16 @@ impl Settings {
         if server.public_addr == server.management_addr && server.public_addr.port() != 0 {
             return bad("server.management_addr", "is the public address; give it another port, out of the public's reach");
         }
+        let budgets = &self.budgets;
+        for (name, value) in [
+            ("budgets.requests_per_second", budgets.requests_per_second),
+            ("budgets.request_burst", budgets.request_burst),
+            ("budgets.most_requests_per_second", budgets.most_requests_per_second),
+            ("budgets.admin_changes_per_second", budgets.admin_changes_per_second),
+            ("budgets.admin_change_burst", budgets.admin_change_burst),
+        ] {
+            bounded(name, value, 0, 1_000_000)?;
+        }
         let url = &self.database.url;
         let is_sqlite = self.database.sqlite_file().is_some_and(|file| !file.as_os_str().is_empty() && !url.contains(":memory:"));
         if !is_sqlite && !url.starts_with("postgres://") && !url.starts_with("postgresql://") {

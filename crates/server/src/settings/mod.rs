@@ -11,6 +11,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
 use actix_web::http::header::{HeaderName, HeaderValue};
+use app::budget::{Limits, Rate};
 use domain::secret::Secret;
 use serde::Deserialize;
 
@@ -21,6 +22,7 @@ pub use load::BadSettings;
 #[serde(deny_unknown_fields)]
 pub struct Settings {
     pub server: ServerSettings,
+    pub budgets: BudgetSettings,
     pub database: DatabaseSettings,
     pub keys: KeySettings,
     pub hashing: HashingSettings,
@@ -50,6 +52,31 @@ pub struct ServerSettings {
     pub keep_alive_seconds: u64,
     pub shutdown_grace_seconds: u64,
     pub trusted_proxies: Vec<IpAddr>,
+}
+
+/// What each tenant may ask of this node; 0 = no limit.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BudgetSettings {
+    pub enforced: bool,
+    pub requests_per_second: u32,
+    pub request_burst: u32,
+    pub most_requests_per_second: u32,
+    pub admin_changes_per_second: u32,
+    pub admin_change_burst: u32,
+}
+
+impl BudgetSettings {
+    pub(crate) fn limits(&self) -> Limits {
+        if !self.enforced {
+            return Limits::default();
+        }
+        Limits {
+            share: Rate::new(self.requests_per_second, self.request_burst),
+            ceiling: Rate::new(self.most_requests_per_second, self.most_requests_per_second),
+            changes: Rate::new(self.admin_changes_per_second, self.admin_change_burst),
+        }
+    }
 }
 
 #[derive(Clone, Deserialize)]

@@ -1,0 +1,10 @@
+// Goes on by itself where there is nothing to decide: posts the form, or follows the link once the frames have loaded.
+// Without JavaScript the same button or link is there to press. Loaded with `defer`, so the document is whole.
+"use strict";
+document.querySelector("form[data-onwards]")?.submit();
+const link = document.querySelector("a[data-onwards]");
+if (link) {
+  const go = () => location.replace(link.href);
+  addEventListener("load", go);
+  setTimeout(go, 5000);
+}
