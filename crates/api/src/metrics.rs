@@ -162,8 +162,11 @@ impl Metrics {
                 &["budget"],
             ),
             busy_seconds: make.registered(
-                Counter::new("claviger_busy_seconds_total", "Time in which a worker had hardly a moment without work, of all workers.")
-                    .expect(GOOD),
+                Counter::new(
+                    "claviger_busy_seconds_total",
+                    "Time in which a worker worked for seven tenths of it or more, of all workers.",
+                )
+                .expect(GOOD),
             ),
             request_seconds: make.registered(
                 HistogramVec::new(

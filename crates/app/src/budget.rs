@@ -1,7 +1,7 @@
 //! What each tenant may ask of one node, before anything is read, looked up or computed for it.
 //!
 //! A tenant has a *share*: requests that it may always make. What it asks beyond is answered as well, as long as the node has time to
-//! spare or nobody else is there. A node that is busy and has several tenants to serve halves what each may ask, again and again down
+//! spare or nobody else is there. A node that is busy and has several tenants to serve quarters what each may ask, again and again down
 //! to its share, and doubles it again when it is not: so the node stays in use, and whoever asks least is answered.
 //! Two ceilings hold at any time: one for requests, and one for what a tenant's administrators change.
 //!
@@ -196,7 +196,7 @@ impl Budgets {
         self.with_account(tenant, now, spend).map_err(UsedUp::of(Budget::Changes))
     }
 
-    /// Notes whether one of the node's workers has hardly a moment without work. Each looks every [`LOOK`]; one of them that is busy
+    /// Notes whether one of the node's workers has little time to spare. Each looks every [`LOOK`]; one of them that is busy
     /// makes the node busy.
     pub fn look(&self, is_busy: bool, now: Timestamp) {
         const STEP: i64 = LOOK.as_nanos() as i64;
@@ -210,7 +210,7 @@ impl Budgets {
             let busy_at = self.busy_at.load(Ordering::Relaxed);
             let ease = self.ease.load(Ordering::Relaxed);
             let is_busy = (busy_at..=busy_at.saturating_add(STEP)).contains(&now);
-            self.ease.store(if is_busy { ease.saturating_sub(1) } else { (ease + 1).min(EASIEST) }, Ordering::Relaxed);
+            self.ease.store(if is_busy { ease.saturating_sub(2) } else { (ease + 1).min(EASIEST) }, Ordering::Relaxed);
         }
     }
 
@@ -322,26 +322,26 @@ mod tests {
     }
 
     #[test]
-    fn a_busy_node_halves_what_is_beyond_the_share_and_doubles_it_again() {
+    fn a_busy_node_quarters_what_is_beyond_the_share_and_doubles_it_again() {
         let budgets = budgets(Rate::new(10, 10), None);
         let admitted = |looks_taken: i64, now| {
             assert_eq!(budgets.ease.load(Ordering::Relaxed), looks_taken as u32);
             budgets.request("globex", now).expect("always");
             passed(&budgets, &format!("acme{}", now.as_micros()), 100_000, now)
         };
-        looks(&budgets, true, 0, 3);
-        assert_eq!(admitted(7, at(300_000)), 1_280);
-        looks(&budgets, true, 300_000, 2);
-        assert_eq!(admitted(5, at(500_000)), 320);
+        looks(&budgets, true, 0, 2);
+        assert_eq!(admitted(6, at(300_000)), 640);
+        looks(&budgets, true, 300_000, 1);
+        assert_eq!(admitted(4, at(500_000)), 160);
         looks(&budgets, false, 600_000, 1);
-        assert_eq!(admitted(6, at(700_000)), 640);
+        assert_eq!(admitted(5, at(700_000)), 320);
         // Two workers, of which one is busy, are no faster than one.
-        for step in 0..4 {
+        for step in 0..2 {
             for is_busy in [true, false] {
                 budgets.look(is_busy, at(800_000 + step * 100_000));
             }
         }
-        assert_eq!(admitted(2, at(1_200_000)), 40);
+        assert_eq!(admitted(1, at(1_000_000)), 20);
     }
 
     #[test]

@@ -31,13 +31,18 @@ pub(crate) struct Places(Mutex<State>);
 
 #[derive(Debug)]
 struct State {
-    free: usize,
-    most_each: usize,
-    held: HashMap<Whose, usize>,
+    taken: Taken,
     waiting: Turns<Whose, (Whose, oneshot::Sender<Place>)>,
 }
 
-impl State {
+#[derive(Debug)]
+struct Taken {
+    free: usize,
+    most_each: usize,
+    held: HashMap<Whose, usize>,
+}
+
+impl Taken {
     fn may_enter(&self, whose: Whose) -> bool {
         self.free > 0 && self.held.get(&whose).is_none_or(|held| *held < self.most_each)
     }
@@ -56,14 +61,15 @@ impl State {
             }
         }
     }
+}
 
+impl State {
     /// Lets in whoever is next and has not gone away.
     fn next(&mut self) -> Option<(Whose, oneshot::Sender<Place>)> {
         loop {
-            let Self { free, most_each, held, waiting } = self;
-            let (whose, reply) = waiting.pop_if(|whose| *free > 0 && held.get(whose).is_none_or(|held| *held < *most_each))?;
+            let (whose, reply) = self.waiting.pop_if(|whose| self.taken.may_enter(*whose))?;
             if !reply.is_closed() {
-                self.enter(whose);
+                self.taken.enter(whose);
                 return Some((whose, reply));
             }
         }
@@ -74,7 +80,8 @@ impl Places {
     /// `count` places, at least one.
     pub(crate) fn new(count: u32) -> Arc<Self> {
         let free = count.max(1) as usize;
-        Arc::new(Self(Mutex::new(State { free, most_each: free - free / 4, held: HashMap::new(), waiting: Turns::new(WAITING) })))
+        let taken = Taken { free, most_each: free - free / 4, held: HashMap::new() };
+        Arc::new(Self(Mutex::new(State { taken, waiting: Turns::new(WAITING) })))
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -91,8 +98,8 @@ impl Places {
         let turn = {
             let mut state = self.state();
             // Whoever waits may not enter now, else it would have when the last place was left.
-            if state.may_enter(whose) {
-                state.enter(whose);
+            if state.taken.may_enter(whose) {
+                state.taken.enter(whose);
                 return Ok(Place { places: Arc::clone(self), whose });
             }
             let (reply, turn) = oneshot::channel();
@@ -114,7 +121,7 @@ impl Drop for Place {
     fn drop(&mut self) {
         let next = {
             let mut state = self.places.state();
-            state.leave(self.whose);
+            state.taken.leave(self.whose);
             state.next()
         };
         if let Some((whose, reply)) = next {

@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 /// What to install where there is none.
 pub const MISSING: &str = "PostgreSQL is not installed, and these tests need a real one: `apt-get install postgresql` (or put initdb, postgres \
                        and psql into PATH)";
-const APP_ROLE: &str = "claviger_test";
+pub(crate) const APP_ROLE: &str = "claviger_test";
 const START_PATIENCE: Duration = Duration::from_secs(30);
 
 /// What an acknowledged commit survives.
@@ -236,7 +236,7 @@ pub fn find_bin() -> Option<PathBuf> {
 }
 
 /// What to put before a command so that it does not run as root, which PostgreSQL refuses; and the user to own its files.
-fn as_nobody() -> (Vec<String>, Option<String>) {
+pub(crate) fn as_nobody() -> (Vec<String>, Option<String>) {
     let id = |args: &[&str]| {
         let output = Command::new("id").args(args).stderr(Stdio::null()).output().ok().filter(|output| output.status.success())?;
         Some(String::from_utf8_lossy(&output.stdout).trim().to_owned())

@@ -28,12 +28,7 @@ pub(super) async fn run(settings: &Settings, restored_at: Option<Timestamp>) -> 
     if restored_at > now {
         return Err(format!("{restored_at} is not over yet").into());
     }
-    let store = SqlStore::new(wire::open(settings).await?);
-    if !store.database().pending_migrations().await?.is_empty() {
-        return Err(
-            "the database's schema is not up to date: run `claviger migrate` with the program that made the backup, or this one".into()
-        );
-    }
+    let store = SqlStore::new(wire::open_ready(settings).await?);
     say(format_args!(
         "ending what is from before {restored_at}; to go on after a failure: claviger after-restore --restored-at {restored_at}"
     ));

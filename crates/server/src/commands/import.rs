@@ -23,7 +23,7 @@ use tokio::io::{AsyncBufRead, AsyncBufReadExt, BufReader, Lines};
 use super::{Failed, say};
 use crate::custody;
 use crate::settings::Settings;
-use crate::wire;
+use crate::wire::{self, Upgrade};
 
 /// Tenants of one transaction, and transactions at a time: few enough that a running server's logins get between.
 const TOGETHER: usize = 50;
@@ -74,7 +74,7 @@ impl TenantLine {
 /// Imports from `file`; `-` is standard input.
 pub(super) async fn run(settings: &Settings, file: &Path) -> Result<(), Failed> {
     custody::given(settings)?;
-    let store = SqlStore::new(wire::open_or_make(settings).await?);
+    let store = SqlStore::new(wire::open_or_make(settings, Upgrade::Rolling).await?);
     let custody = Arc::new(custody::open_or_new(settings, &store).await?);
     custody::check_primary(&custody, &store).await?;
     let directory = wire::visit(settings, custody, Arc::new(store.clone()));
