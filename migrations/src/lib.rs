@@ -1,4 +1,6 @@
-//! The schema, step by step. Each step is one file, is never changed after a release, and runs in one transaction.
+//! The schema, step by step. Each step is one file, is never changed after a release (`released.txt`), and runs in one transaction.
+//!
+//! Enter at [`steps`] for what there is, at [`take`] to bring a database up to date, at [`fit`] to ask whether it is.
 //!
 //! Invariant: a step works on SQLite and on PostgreSQL, and never needs data to be gone.
 
@@ -11,25 +13,20 @@ mod m20261124_000020_verifiers;
 mod m20261124_000030_key_log;
 mod m20261124_000040_tenant_search;
 
-pub use sea_orm_migration::MigratorTrait;
-use sea_orm_migration::prelude::*;
+mod step;
 
-/// All steps, oldest first.
-#[derive(Debug, Clone, Copy)]
-pub struct Migrator;
+pub use step::{Fit, Kind, Step, fit, level, lowest, take};
 
-#[async_trait::async_trait]
-impl MigratorTrait for Migrator {
-    fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        vec![
-            Box::new(m20261124_000001_first_schema::Migration),
-            Box::new(m20261124_000002_batches::Migration),
-            Box::new(m20261124_000003_ring_claims::Migration),
-            Box::new(m20261124_000004_audit_retention::Migration),
-            Box::new(m20261124_000010_custody::Migration),
-            Box::new(m20261124_000020_verifiers::Migration),
-            Box::new(m20261124_000030_key_log::Migration),
-            Box::new(m20261124_000040_tenant_search::Migration),
-        ]
-    }
+/// All steps, oldest first. A new one comes at the end, as [`Step::expand`] or [`Step::contract`]; `docs/src/upgrades.md` says which.
+pub fn steps() -> Vec<Step> {
+    vec![
+        Step::baseline(m20261124_000001_first_schema::Migration),
+        Step::baseline(m20261124_000002_batches::Migration),
+        Step::baseline(m20261124_000003_ring_claims::Migration),
+        Step::baseline(m20261124_000004_audit_retention::Migration),
+        Step::baseline(m20261124_000010_custody::Migration),
+        Step::baseline(m20261124_000020_verifiers::Migration),
+        Step::baseline(m20261124_000030_key_log::Migration),
+        Step::baseline(m20261124_000040_tenant_search::Migration),
+    ]
 }

@@ -23,7 +23,21 @@ pub(crate) struct Reply {
 
 /// The connection ended before the answer did, or was not there.
 #[derive(Debug)]
-pub(crate) struct NoReply(#[expect(dead_code, reason = "for the message of a failed test")] pub(crate) reqwest::Error);
+pub(crate) struct NoReply(pub(crate) reqwest::Error);
+
+impl NoReply {
+    /// Whether nobody took the connection, so that nobody can have done anything.
+    pub(crate) fn is_refused(&self) -> bool {
+        let mut cause: Option<&dyn std::error::Error> = Some(&self.0);
+        while let Some(error) = cause {
+            if error.downcast_ref::<std::io::Error>().is_some_and(|error| error.kind() == std::io::ErrorKind::ConnectionRefused) {
+                return true;
+            }
+            cause = error.source();
+        }
+        false
+    }
+}
 
 pub(crate) type Answered = Result<Reply, NoReply>;
 
@@ -71,6 +85,11 @@ impl Caller {
         Self { bearer: Some(token.to_owned()), ..self.clone() }
     }
 
+    /// The same one, who asks another node.
+    pub(crate) fn at(&self, base: &str) -> Self {
+        Self { base: base.to_owned(), ..self.clone() }
+    }
+
     pub(crate) fn from(&self, address: String) -> Self {
         Self { from: address, ..self.clone() }
     }
@@ -94,6 +113,10 @@ impl Caller {
 
     pub(crate) async fn post(&self, path: &str, body: Value) -> Answered {
         sent(self.request(Method::POST, path).json(&body)).await
+    }
+
+    pub(crate) async fn delete(&self, path: &str) -> Answered {
+        sent(self.request(Method::DELETE, path)).await
     }
 
     pub(crate) async fn put(&self, path: &str, body: Value) -> Answered {

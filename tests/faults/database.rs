@@ -7,6 +7,8 @@ use serde_json::json;
 use testkit::postgres::{Durability, Postgres};
 
 use crate::caller::{Answered, Caller, TENANT};
+use crate::chance::{self, Chance};
+use crate::crowd::Crowd;
 use crate::node::{Node, Site};
 use crate::proxy::Proxy;
 
@@ -199,4 +201,86 @@ async fn connections_that_the_network_has_forgotten_do_not_hold_the_pool() {
     proxy.forget_old_connections();
     stage.everything_works_within(Duration::from_secs(15)).await;
     stage.node.stop().await;
+}
+
+/// The pool of the configuration that ships: `database.max_connections`.
+const POOL: usize = 8;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_slow_database_slows_what_needs_it_and_nothing_else_and_its_recovery_is_noticed_at_once() {
+    let (stage, proxy) = Stage::new(true).await;
+    let proxy = proxy.expect("a proxy");
+    let caller = stage.node.caller();
+    stage.many_connections_are_open().await;
+
+    // Each answer takes a tenth of a second: a refresh takes a few of these.
+    proxy.delay_answers(Duration::from_millis(100));
+    let asked = Instant::now();
+    let token = caller.refresh(&stage.refresh_token).await.expect("an answer").is(200).word("refresh_token");
+    eprintln!("100 ms an answer: a refresh took {:?}", asked.elapsed());
+    assert!(asked.elapsed() > Duration::from_millis(300), "nothing was slowed");
+    assert!(asked.elapsed() < Duration::from_secs(3), "{:?}", asked.elapsed());
+
+    // Each takes two seconds: whoever needs several gives up in time, whoever needs none is not disturbed, and nobody opens more
+    // connections than there may be.
+    proxy.delay_answers(Duration::from_secs(2));
+    let under_way = futures_util::future::join_all((0..32).map(|_| async {
+        let asked = Instant::now();
+        (caller.refresh(&token).await.expect("an answer").status, asked.elapsed())
+    }));
+    let (under_way, ()) = tokio::join!(under_way, stage.public_keys_are_there_for(Duration::from_secs(4)));
+    let slowest = under_way.iter().map(|(_, took)| *took).max().expect("some");
+    let (refused, open) = (under_way.iter().filter(|(status, _)| *status == 503).count(), proxy.connections());
+    eprintln!("2 s an answer: {refused} of 32 refreshes were a 503, all answered after at most {slowest:?}; {open} connections");
+    assert!(under_way.iter().all(|(status, _)| [200, 503].contains(status)), "{under_way:?}");
+    assert!(refused > 0, "two seconds an answer are no hardship");
+    assert!(slowest < BOUNDED + GRACE, "{slowest:?}");
+    // One more listens, and one may be trying whether the database is back.
+    assert!(open <= POOL + 2, "{open} connections");
+
+    proxy.delay_answers(Duration::ZERO);
+    let begun = Instant::now();
+    let next = loop {
+        let reply = caller.refresh(&token).await.expect("an answer");
+        if reply.status == 200 {
+            break reply.word("refresh_token");
+        }
+        assert_eq!(reply.status, 503, "an honest client was logged out: {}", reply.text);
+        assert!(begun.elapsed() < Duration::from_secs(3), "it does not recover");
+    };
+    eprintln!("quick again: answered after {:?}", begun.elapsed());
+    caller.refresh(&next).await.expect("an answer").is(200);
+    caller.login("alice").await.expect("an answer").is(200);
+    stage.node.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_database_that_is_restarted_under_load_loses_nothing_that_was_acknowledged() {
+    let restarts = if chance::is_long() { 50 } else { 3 };
+    let (seed, server) = (chance::seed(), tokio::task::spawn_blocking(|| Arc::new(Postgres::start(Durability::Full))));
+    let (chance, server) = (Chance::new(seed), server.await.expect("PostgreSQL starts"));
+    let of_blocking = Arc::clone(&server);
+    let site = Site::postgres(&tokio::task::spawn_blocking(move || of_blocking.fresh_database()).await.expect("a database"));
+    site.tenants_of_an_hour_ago(&[TENANT]).await;
+    let node = site.start().await;
+    let mut crowd = Crowd::gather(8, vec![node.caller()], &site.admin_token(), &chance).await;
+    crowd
+        .works_while(async {
+            for _ in 0..restarts {
+                tokio::time::sleep(Duration::from_millis(1_000 + chance.below(500))).await; // How often is what is tried.
+                let server = Arc::clone(&server);
+                let restarted = tokio::task::spawn_blocking(move || {
+                    server.stop();
+                    server.start_again();
+                });
+                restarted.await.expect("PostgreSQL obeys");
+            }
+            tokio::time::sleep(Duration::from_secs(1)).await; // Some work after the last one.
+        })
+        .await;
+    let ended = crowd.check().await;
+    crowd.report("PostgreSQL restarted under load", seed, restarts);
+    crowd.insists_on_its_books(seed);
+    assert!(crowd.score.retried() > 0 && ended > 0, "nobody has noticed, or no session was ended, so nothing was shown");
+    node.stop().await;
 }

@@ -5,6 +5,7 @@
 //!
 //! Invariant: what the program has acknowledged is all that a test relies on.
 
+mod broken_off;
 mod caches;
 mod caller;
 mod chance;
@@ -13,11 +14,16 @@ mod crash;
 mod crowd;
 mod database;
 mod disk;
+mod flows;
 mod issuer;
 mod ledger;
 mod node;
 mod pair;
+mod pooler;
+mod postgres_talk;
 mod proxy;
+mod restore;
 mod shutdown;
 mod skew;
 mod start;
+mod upgrade;

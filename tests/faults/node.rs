@@ -20,6 +20,7 @@ use crate::clock::WrongClock;
 /// Long enough for a busy machine.
 const START_PATIENCE: Duration = Duration::from_secs(60);
 const KEK: &str = "claviger-kek-1:faults:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8\n";
+const OTHER_KEK: &str = "claviger-kek-1:faults-2:Hx4dHBsaGRgXFhUUExIREA8ODQwLCgkIBwYFBAMCAQA";
 
 /// An installation: what is there while no process runs.
 #[derive(Debug)]
@@ -106,6 +107,22 @@ impl Site {
     /// Runs a command of the program to its end.
     pub(crate) fn run(&self, arguments: &[&str]) -> Output {
         self.command(program(), arguments).output().expect("the program runs")
+    }
+
+    /// Begins a command of the program.
+    pub(crate) fn begin(&self, arguments: &[&str]) -> Child {
+        let mut command = tokio::process::Command::from(self.command(program(), arguments));
+        command.stdout(Stdio::null()).stderr(Stdio::piped()).kill_on_drop(true).spawn().expect("the program runs")
+    }
+
+    /// Makes another key-encryption key the primary one, and keeps the others.
+    pub(crate) fn turn_keks(&self) {
+        let mut keks: Vec<String> = std::fs::read_to_string(self.kek()).expect("readable").lines().map(str::to_owned).collect();
+        if keks.len() == 1 {
+            keks.push(OTHER_KEK.to_owned());
+        }
+        keks.rotate_left(1);
+        write_kek(&self.kek(), &(keks.join("\n") + "\n"), 0o600);
     }
 
     /// A token for the platform's administrator, made beside the running server.

@@ -11,6 +11,7 @@ use std::process::ExitCode;
 mod bench;
 mod faketime;
 mod faults;
+mod pgbouncer;
 mod postgres;
 mod rules;
 mod run_tests;

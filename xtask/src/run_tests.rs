@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process::{Command, ExitCode};
 use std::time::Instant;
 
-use crate::{cargo, faketime, postgres, softhsm, verifiers};
+use crate::{cargo, faketime, pgbouncer, postgres, softhsm, verifiers};
 
 /// Runs `cargo test --workspace --locked` with `cargo_args` behind it.
 pub(crate) fn run(cargo_args: &[String]) -> ExitCode {
@@ -35,11 +35,12 @@ pub(crate) fn run(cargo_args: &[String]) -> ExitCode {
     finished("tests", &mut command)
 }
 
-/// Sees to it that there is a PostgreSQL and that `command` finds it.
+/// Sees to it that there is a PostgreSQL, and a PgBouncer to put before it, and that `command` finds it.
 pub(crate) fn with_postgres(command: &mut Command) -> Result<(), String> {
-    println!("==> PostgreSQL");
+    println!("==> PostgreSQL and PgBouncer");
     let found = postgres::ensure()?;
     println!("    version {} in {}", found.major, found.bin.display());
+    pgbouncer::ensure()?;
     let path = path_with(&found.bin).map_err(|error| format!("cannot add {} to PATH: {error}", found.bin.display()))?;
     command.env("PATH", path);
     Ok(())

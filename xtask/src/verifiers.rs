@@ -1,4 +1,4 @@
-//! Sees to it that the verifiers others wrote can run: Python with its venv module, and Node.js with npm.
+//! Sees to it that the verifiers others wrote can run: Python with its venv module, Node.js with npm, and a browser for the pages.
 //!
 //! Invariant: nothing is installed into the system's Python or Node; the tests make folders of their own.
 
@@ -18,13 +18,16 @@ pub(crate) fn ensure() -> Result<(), String> {
     if !runs("node", &["--version"]) || !runs("npm", &["--version"]) {
         missing.extend(["nodejs", "npm"]);
     }
+    if std::env::var_os("CHROMIUM").is_none() && !in_path("chromium") {
+        missing.push("chromium");
+    }
     if missing.is_empty() {
         return Ok(());
     }
     let words = missing.join(" ");
     if !in_path("apt-get") || !is_root() {
         return Err(format!(
-            "Python 3 with its venv module and Node.js with npm are needed.\n       Debian and Ubuntu: apt-get install {words}"
+            "Python 3 with its venv module, Node.js with npm, and Chromium are needed.\n       Debian and Ubuntu: apt-get install {words}"
         ));
     }
     println!("    installing {words} with apt-get");

@@ -12,10 +12,13 @@ use std::time::{Duration, Instant};
 
 use actix_web::body::MessageBody;
 use actix_web::dev::{Extensions, ServiceRequest, ServiceResponse};
+use actix_web::http::ConnectionType;
 use actix_web::middleware::Next;
 use actix_web::rt::task::JoinHandle;
-use actix_web::{Error, HttpRequest, rt};
+use actix_web::{Error, HttpRequest, rt, web};
 use prometheus::IntGauge;
+
+use crate::state::ApiState;
 
 /// How long a peer may take to read the last answer of its connection.
 const LINGER: Duration = Duration::from_secs(2);
@@ -73,7 +76,7 @@ fn second_handle(stream: &rt::net::TcpStream) -> io::Result<TcpStream> {
     std::os::windows::io::AsSocket::as_socket(stream).try_clone_to_owned().map(TcpStream::from)
 }
 
-/// Tells the connection that a request began, and that it was answered.
+/// Tells the connection that a request began, and that it was answered; on a node that is going, for the last time.
 pub(crate) async fn moving(request: ServiceRequest, next: Next<impl MessageBody>) -> Result<ServiceResponse<impl MessageBody>, Error> {
     let moved = |request: &HttpRequest| {
         if let Some(connection) = request.conn_data::<Connection>() {
@@ -81,8 +84,11 @@ pub(crate) async fn moving(request: ServiceRequest, next: Next<impl MessageBody>
         }
     };
     moved(request.request());
-    let response = next.call(request).await?;
+    let mut response = next.call(request).await?;
     moved(response.request());
+    if response.request().app_data::<web::Data<ApiState>>().is_some_and(|state| state.is_leaving()) {
+        response.response_mut().head_mut().set_connection_type(ConnectionType::Close);
+    }
     Ok(response)
 }
 

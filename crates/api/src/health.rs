@@ -9,8 +9,11 @@ pub(crate) async fn live() -> HttpResponse {
     HttpResponse::Ok().json(json!({ "status": "ok" }))
 }
 
-/// Truthful: asks the database, and whether the key-encryption key opens what it must.
+/// Truthful: says whether this node is going, asks the database, and whether the key-encryption key opens what it must.
 pub(crate) async fn ready(state: web::Data<ApiState>) -> HttpResponse {
+    if state.is_leaving() {
+        return HttpResponse::ServiceUnavailable().json(json!({ "status": "leaving" }));
+    }
     let database = state.ctx.store.ping().await;
     let keys = match database {
         Ok(()) => state.ctx.keys.installation_mac(b"ready").await.map(|_| ()).map_err(|error| error.to_string()),

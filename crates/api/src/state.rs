@@ -3,6 +3,7 @@
 use std::any::Any;
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use actix_web::dev::Extensions;
@@ -39,6 +40,7 @@ pub struct ApiState {
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) readings: Arc<dyn Fn() -> Readings + Send + Sync>,
     pub(crate) follow_trace: Option<FollowTrace>,
+    is_leaving: Arc<AtomicBool>,
 }
 
 impl std::fmt::Debug for ApiState {
@@ -53,7 +55,7 @@ impl ApiState {
     pub fn new(ctx: Arc<Ctx>, settings: ApiSettings) -> Self {
         let (metrics, readings) = (Arc::new(Metrics::new()), Arc::new(Readings::default));
         let budgets = Arc::new(Budgets::new(settings.budgets));
-        Self { ctx, settings: Arc::new(settings), budgets, metrics, readings, follow_trace: None }
+        Self { ctx, settings: Arc::new(settings), budgets, metrics, readings, follow_trace: None, is_leaving: Arc::default() }
     }
 
     /// What is done with every new connection of a listener, named for the metrics: it is counted, and closed when no request
@@ -61,6 +63,15 @@ impl ApiState {
     pub fn on_connect(&self, listener: &str, patience: Duration) -> impl Fn(&dyn Any, &mut Extensions) + Send + Sync + 'static {
         let open = self.metrics.http_connections.with_label_values(&[listener]);
         move |io, data| Connection::watch(io, data, patience, open.clone())
+    }
+
+    /// From now on `/health/ready` says that this node is going, and each answer is the last one on its connection.
+    pub fn leave(&self) {
+        self.is_leaving.store(true, Ordering::Relaxed);
+    }
+
+    pub(crate) fn is_leaving(&self) -> bool {
+        self.is_leaving.load(Ordering::Relaxed)
     }
 
     /// Tells where to look for what other parts count.

@@ -19,6 +19,7 @@ pub mod key_log;
 pub mod keys;
 pub mod login;
 pub mod ports;
+pub mod restored;
 pub mod search;
 pub mod sessions;
 pub mod tenants;

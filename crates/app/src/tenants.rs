@@ -1,6 +1,7 @@
 //! Tenants: finding the one a request is for, and administering them.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use domain::audit::{Actor, AuditEvent, AuditRecord};
 use domain::ids::TenantId;
@@ -32,6 +33,8 @@ struct Cached {
 impl TenantCache {
     /// How long a looked-up tenant is used without looking again.
     const FRESH: Ttl = Ttl::seconds(5);
+    /// How long whoever has an older one waits for the database.
+    const PATIENCE: Duration = Duration::from_secs(1);
 
     /// A cache of about `most` tenants.
     pub fn new(most: usize) -> Self {
@@ -62,7 +65,7 @@ pub enum NoTenant {
     Fault(#[from] Fault),
 }
 
-/// The tenant of a slug, possibly some seconds old; older when the database is away, so that JWKS and discovery stay up.
+/// The tenant of a slug, possibly some seconds old; older when the database is away or slow, so that JWKS and discovery stay up.
 ///
 /// # Errors
 /// [`NoTenant::Unknown`] for a word that is no slug, too.
@@ -75,7 +78,14 @@ pub async fn resolve(ctx: &Ctx, slug: &str) -> Result<Arc<Tenant>, NoTenant> {
     {
         return Ok(Arc::clone(&cached.tenant));
     }
-    match read_by_slug(ctx, &slug).await {
+    let read = read_by_slug(ctx, &slug);
+    let read = match &cached {
+        Some(_) => {
+            tokio::time::timeout(TenantCache::PATIENCE, read).await.unwrap_or_else(|_| Err(StoreError::Unavailable("slow".to_owned())))
+        }
+        None => read.await,
+    };
+    match read {
         Ok(Some(tenant)) => {
             let tenant = Arc::new(tenant);
             ctx.tenants.put(Arc::clone(&tenant), now);

@@ -103,6 +103,10 @@ pub enum AuditEvent {
         session_id: FamilyId,
         cause: String,
     },
+    /// The database was set back to an older state: the sessions that were open in it, of all users, were ended.
+    DatabaseRestored {
+        sessions: u64,
+    },
     SessionsRevoked {
         user_id: UserId,
         count: u64,

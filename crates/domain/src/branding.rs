@@ -38,6 +38,13 @@ impl Branding {
     }
 }
 
+/// How a tenant looks: what it decided, and the name of its logo ([`Logo::file_name`]) if it has one.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Appearance {
+    pub branding: Branding,
+    pub logo_name: Option<String>,
+}
+
 /// Words of the tenant on its login page, in one language.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Default)]
 #[serde(deny_unknown_fields, default)]
@@ -199,6 +206,9 @@ impl Accent {
     /// The card by day and by night.
     pub const PAPER: Colour = Colour::WHITE;
     pub const NIGHT: Colour = Colour::rgb(0x1b, 0x1e, 0x25);
+    /// The tint of boxes on the card, which is nearer to the links on it than the card is.
+    pub const PAPER_TINT: Colour = Colour::rgb(0xf3, 0xf4, 0xf7);
+    pub const NIGHT_TINT: Colour = Colour::rgb(0x26, 0x2a, 0x33);
     /// The least contrast of text (1.4.3) and of what is no text but must be seen (1.4.11).
     const TEXT: f64 = 4.5;
     const SHAPE: f64 = 3.0;
@@ -223,14 +233,14 @@ impl Accent {
         self.0.shade(Colour::WHITE, Self::NIGHT, Self::SHAPE)
     }
 
-    /// The nearest shade that is readable as text on the white card.
+    /// The nearest shade that is readable as text on the white card and on boxes in it.
     pub fn link_by_day(self) -> Colour {
-        self.0.shade(Colour::BLACK, Self::PAPER, Self::TEXT)
+        self.0.shade(Colour::BLACK, Self::PAPER_TINT, Self::TEXT)
     }
 
-    /// The nearest shade that is readable as text on the dark card.
+    /// The nearest shade that is readable as text on the dark card and on boxes in it.
     pub fn link_by_night(self) -> Colour {
-        self.0.shade(Colour::WHITE, Self::NIGHT, Self::TEXT)
+        self.0.shade(Colour::WHITE, Self::NIGHT_TINT, Self::TEXT)
     }
 }
 
@@ -394,8 +404,12 @@ mod tests {
                 prop_assert!(accent.by_day().contrast(Accent::PAPER) >= 3.0);
                 prop_assert!(accent.by_night().contrast(Accent::NIGHT) >= 3.0);
                 prop_assert!(accent.by_night().contrast(accent.by_night().ink()) >= 4.5);
-                prop_assert!(accent.link_by_day().contrast(Accent::PAPER) >= 4.5);
-                prop_assert!(accent.link_by_night().contrast(Accent::NIGHT) >= 4.5);
+                for (link, grounds) in [
+                    (accent.link_by_day(), [Accent::PAPER, Accent::PAPER_TINT]),
+                    (accent.link_by_night(), [Accent::NIGHT, Accent::NIGHT_TINT]),
+                ] {
+                    prop_assert!(grounds.iter().all(|ground| link.contrast(*ground) >= 4.5), "{link}");
+                }
             }
         }
     }

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use domain::branding::{Accent, Branding, Colour, Corners, Logo, fingerprint};
+use domain::branding::{Accent, Branding, Colour, Corners, fingerprint};
 use domain::language::Language;
 
 use crate::assets::{Asset, shared};
@@ -13,7 +13,8 @@ pub struct Look<'a> {
     /// The tenant's name; [`Branding::display_name`] comes first.
     pub name: &'a str,
     pub branding: &'a Branding,
-    pub logo: Option<&'a Logo>,
+    /// The name of the logo's file ([`domain::branding::Logo::file_name`]); whoever serves files has its bytes.
+    pub logo: Option<&'a str>,
     pub language: Language,
     /// The path of the issuer, such as `/t/acme`, or empty on a domain of the tenant's own. Files are under `{issuer_path}/assets/`.
     pub issuer_path: &'a str,
@@ -32,19 +33,14 @@ impl Look<'_> {
         Asset::new(name, "text/css; charset=utf-8", css.into_bytes())
     }
 
-    /// The file under `{issuer_path}/assets/{name}`, if pages of this look refer to it, or did with an older version of Claviger.
+    /// The file under `{issuer_path}/assets/{name}`, if pages of this look refer to it; but not the logo, which the caller has.
     ///
-    /// The theme and the logo are found by their exact name only, so every answer may be cached for good.
+    /// Files are found by their exact name only, so every answer may be cached for good.
     pub fn asset(&self, name: &str) -> Option<Asset> {
         if let Some(asset) = shared(name) {
             return Some(asset.clone());
         }
-        let theme = self.theme();
-        if theme.name() == name {
-            return Some(theme);
-        }
-        let logo = self.logo.filter(|logo| logo.file_name() == name)?;
-        Some(Asset::new(logo.file_name(), logo.kind().content_type(), logo.bytes().to_vec()))
+        Some(self.theme()).filter(|theme| theme.name() == name)
     }
 
     pub(crate) fn file(&self, name: &str) -> String {
@@ -60,7 +56,7 @@ impl Look<'_> {
         self.file(self.theme().name())
     }
     pub(crate) fn logo_path(&self) -> Option<String> {
-        self.logo.map(|logo| self.file(&logo.file_name()))
+        self.logo.map(|logo| self.file(logo))
     }
     pub(crate) fn initial(&self) -> String {
         crate::form::initial(self.title())
@@ -81,16 +77,19 @@ fn theme(branding: &Branding) -> String {
         Corners::Round => (28, 22),
     };
     let accent = branding.accent;
-    let ground = branding.background.unwrap_or(Colour::rgb(0xf3, 0xf4, 0xf7));
+    let ground = branding.background.unwrap_or(Accent::PAPER_TINT);
     let mut css = String::new();
     let scheme = |fill: Colour, link: Colour| format!("--accent:{fill};--on-accent:{};--link:{link}", fill.ink());
     let _ = write!(
         css,
-        ":root{{--radius:{radius}px;--radius-inner:{inner}px;--ground:{ground};--on-ground:{};{}}}\n\
-         @media (prefers-color-scheme:dark){{:root{{--ground:#121419;--on-ground:#d7dae2;--card:{};{}}}}}\n",
+        ":root{{--radius:{radius}px;--radius-inner:{inner}px;--ground:{ground};--on-ground:{};--card:{};--fill:{};{}}}\n\
+         @media (prefers-color-scheme:dark){{:root{{--ground:#121419;--on-ground:#d7dae2;--card:{};--fill:{};{}}}}}\n",
         ground.ink(),
+        Accent::PAPER,
+        Accent::PAPER_TINT,
         scheme(accent.by_day(), accent.link_by_day()),
         Accent::NIGHT,
+        Accent::NIGHT_TINT,
         scheme(accent.by_night(), accent.link_by_night()),
     );
     css

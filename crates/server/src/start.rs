@@ -27,7 +27,7 @@ use tokio::task::JoinHandle;
 use crate::settings::Settings;
 use crate::sweep::Sweep;
 use crate::telemetry;
-use crate::wire::{self, SystemClock, SystemEntropy, WireError};
+use crate::wire::{self, SystemClock, SystemEntropy, Upgrade, WireError};
 use crate::{custody, reload};
 
 /// Connections that the system holds for us while all threads are busy.
@@ -55,6 +55,7 @@ pub struct Running {
     pub public_url: String,
     pub management_url: String,
     pub ctx: Arc<Ctx>,
+    state: ApiState,
     keys: Arc<KeyDirectory>,
     store: SqlStore,
     handles: [ServerHandle; 2],
@@ -99,7 +100,7 @@ pub async fn start_at(settings: Settings, clock: Arc<dyn Clock>) -> Result<Runni
 
     // Before anything is made or changed.
     custody::given(&settings).map_err(WireError::from)?;
-    let store = SqlStore::new(wire::open_or_make(&settings).await?);
+    let store = SqlStore::new(wire::open_or_make(&settings, Upgrade::Rolling).await?);
     let started = start_on(store.clone(), settings, clock, [public, management], base_url).await;
     if started.is_err() {
         // What is worth telling is why it did not start.
@@ -144,8 +145,7 @@ async fn start_on(
         base_url: base_url.clone(),
     });
     directory.start_clock();
-    // SQLite has no other nodes to hear of.
-    if store.database().kind() == "postgres" {
+    if store.database().has_notices() {
         directory.start_feed(Box::new(store.clone()));
     }
 
@@ -169,9 +169,11 @@ async fn start_on(
         api::public(public_state.clone())(config)
     })
     .map_err(|source| StartError::Bind { addr: public.1, setting: "server.public_addr", source })?;
-    let management_server =
-        serving(management.0, &settings, 1, state.on_connect("management", patience), move |config| api::management(state.clone())(config))
-            .map_err(|source| StartError::Bind { addr: management.1, setting: "server.management_addr", source })?;
+    let management_state = state.clone();
+    let management_server = serving(management.0, &settings, 1, state.on_connect("management", patience), move |config| {
+        api::management(management_state.clone())(config)
+    })
+    .map_err(|source| StartError::Bind { addr: management.1, setting: "server.management_addr", source })?;
 
     let background = vec![
         actix_web::rt::spawn(Arc::clone(&sweep).forever()),
@@ -185,6 +187,7 @@ async fn start_on(
         public_url: url_of(&public.1),
         management_url: url_of(&management.1),
         ctx,
+        state,
         keys: directory,
         store,
         handles: [public_server.handle(), management_server.handle()],
@@ -226,6 +229,12 @@ impl Running {
             _ = public => {}
             _ = management => {}
         }
+    }
+
+    /// Says on `/health/ready` that this node is going, and goes on serving for as long as it takes the load balancer to see it.
+    pub async fn drain(&self, span: Duration) {
+        self.state.leave();
+        tokio::time::sleep(span).await;
     }
 
     /// Accepts nothing new, lets requests in flight finish within the grace, then ends the keys and closes the database.

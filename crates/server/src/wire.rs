@@ -7,15 +7,19 @@ use std::path::Path;
 use std::sync::Arc;
 
 use api::metrics::{KeyReadings, PoolReading, Readings};
+use app::credentials::hash_pool::HashPool;
+use app::ctx::Ctx;
+use app::ports::keys::{KeyFault, Keys};
 use app::ports::store::{Store, StoreError};
 use app::ports::world::{Clock, Entropy};
+use app::tenants::TenantCache;
 use app::verifiers::VerifierTally;
 use domain::time::Timestamp;
 use keys::Custody;
-use storage::{Database, PoolSize};
+use storage::{Database, Fit, PoolSize, Road, SqlStore};
 
 use crate::custody::CustodyError;
-use crate::settings::Settings;
+use crate::settings::{DatabaseSettings, Pooler, Settings};
 use crate::sweep::Sweep;
 
 /// The machine's clock.
@@ -49,6 +53,23 @@ pub enum WireError {
         "the database {place} cannot be used: {source}. Check database.url (CLAVIGER__DATABASE__URL), and that it runs and lets this user in"
     )]
     Database { place: String, source: StoreError },
+    #[error(
+        "this program is too old for the database {place}: its schema is at level {level}, where programs below level {lowest} cannot work, and \
+         this one is of level {own}. A later release has upgraded it: install that release here as well"
+    )]
+    TooOld { place: String, own: u32, level: u32, lowest: u32 },
+    #[error(
+        "the database {place} has taken steps that this program does not know ({unknown}), and its own are not all there: install the release \
+         that this database was last used with"
+    )]
+    Foreign { place: String, unknown: String },
+    #[error(
+        "the schema of the database {place} lacks {pending}, and nodes of the release that it is used with now could not go on beside it: \
+         stop all nodes, run `claviger migrate`, and start them anew. To upgrade without a stop, go through the releases in between"
+    )]
+    NeedsStop { place: String, pending: String },
+    #[error("the schema of the database {0} is not up to date: run `claviger migrate`, or start `claviger serve`")]
+    Behind(String),
     #[error("there is no database {0} yet: start `claviger serve` once, or run `claviger migrate`")]
     NoDatabase(String),
     #[error(
@@ -98,33 +119,86 @@ fn database_error(settings: &Settings) -> impl Fn(StoreError) -> WireError {
     move |source| WireError::Database { place: place.clone(), source }
 }
 
-/// Brings the schema up to date, making the database when it is SQLite.
-pub(crate) async fn migrate(settings: &Settings) -> Result<(), WireError> {
-    if let Some(file) = settings.database.sqlite_file() {
-        make_private(&file)?;
-    }
-    storage::migrate(&settings.database.url).await.map_err(database_error(settings))
+/// The way to the database.
+fn road(settings: &Settings) -> Road {
+    let DatabaseSettings { url, pooler, listen_url, .. } = &settings.database;
+    let listen_url = (!listen_url.is_empty()).then(|| listen_url.clone());
+    Road { url: url.clone(), is_pooled: *pooler == Pooler::Transaction, listen_url }
 }
 
-/// Opens the database with its schema up to date. One look is enough when it is, which needs no right to change the schema.
-pub(crate) async fn open_or_make(settings: &Settings) -> Result<Database, WireError> {
+/// Who brings the schema up to date.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Upgrade {
+    /// Somebody who has stopped all other nodes, or knows that they go on.
+    ByHand,
+    /// A node that starts, while nodes of the release before may be running.
+    Rolling,
+}
+
+/// Opens the database, which is made when it is SQLite, with its schema up to date. One look is enough when it is, which needs no
+/// right to change the schema.
+pub(crate) async fn open_or_make(settings: &Settings, upgrade: Upgrade) -> Result<Database, WireError> {
     if let Some(file) = settings.database.sqlite_file() {
         make_private(&file)?;
     }
+    let db = connect(settings).await?;
+    match usable(settings, &db, upgrade).await {
+        Ok(()) => Ok(db),
+        Err(error) => {
+            // What is worth telling is why it cannot be used.
+            let _ = db.close().await;
+            Err(error)
+        }
+    }
+}
+
+async fn usable(settings: &Settings, db: &Database, upgrade: Upgrade) -> Result<(), WireError> {
     let failed = database_error(settings);
-    let db = storage::connect(&settings.database.url, settings.database.max_connections).await.map_err(&failed)?;
-    if !db.pending_migrations().await.map_err(&failed)?.is_empty() {
-        storage::migrate(&settings.database.url).await.map_err(&failed)?;
+    match (fitting(settings, db).await?, upgrade) {
+        (Fit::Behind { pending, is_rolling: false }, Upgrade::Rolling) => {
+            Err(WireError::NeedsStop { place: settings.database.shown(), pending: pending.join(", ") })
+        }
+        (Fit::Behind { .. }, _) => storage::migrate(&settings.database.url).await.map_err(&failed),
+        (Fit::Ahead { level }, _) => {
+            tracing::info!(level, "a later release has upgraded the schema; this one may run on it until it is replaced");
+            Ok(())
+        }
+        _ => Ok(()),
     }
-    Ok(db)
 }
 
-/// Opens a database that is there already.
+/// How the schema fits, when this program may work with it once what is pending is done.
+///
+/// # Errors
+/// Also when it is too old or of another line.
+pub(crate) async fn fitting(settings: &Settings, db: &Database) -> Result<Fit, WireError> {
+    let place = settings.database.shown();
+    match db.schema().await.map_err(database_error(settings))? {
+        Fit::TooOld { own, level, lowest } => Err(WireError::TooOld { place, own, level, lowest }),
+        Fit::Foreign { unknown } => Err(WireError::Foreign { place, unknown: unknown.join(", ") }),
+        fit => Ok(fit),
+    }
+}
+
+async fn connect(settings: &Settings) -> Result<Database, WireError> {
+    storage::connect(road(settings), settings.database.max_connections).await.map_err(database_error(settings))
+}
+
+/// Opens a database that is there already, whatever its schema is.
 pub(crate) async fn open(settings: &Settings) -> Result<Database, WireError> {
     if settings.database.sqlite_file().is_some_and(|file| !file.exists()) {
         return Err(WireError::NoDatabase(settings.database.shown()));
     }
-    storage::connect(&settings.database.url, settings.database.max_connections).await.map_err(database_error(settings))
+    connect(settings).await
+}
+
+/// Opens a database that is there already and whose schema is one to work with.
+pub(crate) async fn open_ready(settings: &Settings) -> Result<Database, WireError> {
+    let db = open(settings).await?;
+    match fitting(settings, &db).await? {
+        Fit::Behind { .. } => Err(WireError::Behind(settings.database.shown())),
+        _ => Ok(db),
+    }
 }
 
 /// The keys' own settings out of ours.
@@ -159,6 +233,23 @@ pub(crate) fn base_url(settings: &Settings) -> String {
 pub(crate) fn visit(settings: &Settings, custody: Arc<Custody>, store: Arc<dyn Store>) -> Arc<keys::KeyDirectory> {
     let base_url = base_url(settings);
     keys::KeyDirectory::start(key_settings(settings, custody, base_url, 0), store, Arc::new(SystemClock), Arc::new(SystemEntropy))
+}
+
+/// What the use cases need, for a command that hashes no password.
+///
+/// # Errors
+/// When the installation's own secret does not open.
+pub(crate) async fn visiting(settings: &Settings, store: &SqlStore, directory: &Arc<keys::KeyDirectory>) -> Result<Ctx, KeyFault> {
+    Ok(Ctx {
+        store: Arc::new(store.clone()),
+        keys: Arc::clone(directory) as Arc<dyn Keys>,
+        clock: Arc::new(SystemClock),
+        entropy: Arc::new(SystemEntropy),
+        hashing: HashPool::start(1, 1),
+        tenants: TenantCache::new(0),
+        verifiers: VerifierTally::new(&**directory).await?,
+        base_url: base_url(settings),
+    })
 }
 
 /// What the parts count, for the metrics.

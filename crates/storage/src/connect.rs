@@ -10,9 +10,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use app::ports::store::{StoreError, Stored};
-use migrations::{Migrator, MigratorTrait};
+use migrations::Fit;
 use sea_orm::{ConnectOptions, ConnectionTrait, DatabaseConnection};
 use sqlx::Connection;
+use sqlx::postgres::PgConnectOptions;
 use sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous};
 
 use crate::dialect::Purpose;
@@ -20,6 +21,7 @@ use crate::error;
 use crate::gauges::RefreshCommits;
 use crate::notices::RingNotices;
 use crate::pool::Pool;
+use crate::tx::BoundedTx;
 
 /// How long a connection may take to come about once it is somebody's turn: because one has to be made, or is still being tidied.
 pub(crate) const TURN_PATIENCE: Duration = Duration::from_secs(3);
@@ -27,41 +29,68 @@ pub(crate) const TURN_PATIENCE: Duration = Duration::from_secs(3);
 const REASON_PATIENCE: Duration = Duration::from_secs(1);
 /// How long a connection that was left in the middle of something may take to come back to its senses.
 const RECOVERY_PATIENCE: Duration = Duration::from_secs(2);
-/// How long PostgreSQL works on one statement before it gives up.
-const STATEMENT_TIMEOUT: Duration = Duration::from_secs(3);
 const SQLITE_READERS: u32 = 4;
+
+/// The way to a database. A URL alone is one, without a pooler.
+#[derive(Clone)]
+pub struct Road {
+    /// `sqlite:{path}` (made when missing) or `postgres://…`.
+    pub url: String,
+    /// A pooler stands there that gives each transaction whatever session is free, such as PgBouncer in transaction mode. Nothing is
+    /// kept in the session then.
+    pub is_pooled: bool,
+    /// Where notices are listened for, which takes a session of its own; `None`: at `url`, unless that is a pooler's.
+    pub listen_url: Option<String>,
+}
+
+impl<Url: AsRef<str> + ?Sized> From<&Url> for Road {
+    fn from(url: &Url) -> Self {
+        Self { url: url.as_ref().to_owned(), is_pooled: false, listen_url: None }
+    }
+}
+
+impl std::fmt::Debug for Road {
+    /// Leaves out the URLs, which may hold passwords.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Road").field("is_pooled", &self.is_pooled).finish_non_exhaustive()
+    }
+}
 
 /// An open database. Cheap to clone.
 #[derive(Clone)]
 pub struct Database {
-    url: String,
+    listen_url: Option<String>,
     pub(crate) writer: Pool,
     pub(crate) reader: Pool,
     pub(crate) is_sqlite: bool,
     pub(crate) refresh_commits: Arc<RefreshCommits>,
 }
 
-/// Opens the database that `url` names: `sqlite:{path}` (made when missing) or `postgres://…`. `max_connections` is for
-/// PostgreSQL; SQLite has one that writes and four that read.
+/// Opens the database at the end of `road`. `max_connections` is for PostgreSQL; SQLite has one that writes and four that read.
 ///
 /// # Errors
 /// `Unavailable` after at most four seconds, also when the URL is of no kind known here.
-pub async fn connect(url: &str, max_connections: u32) -> Stored<Database> {
-    let is_sqlite = is_sqlite(url)?;
-    if is_sqlite {
-        let writer = Pool::of_a_file(open(sqlite(url, 1, Purpose::Write)).await?, 1);
-        let reader = Pool::of_a_file(open(sqlite(url, SQLITE_READERS, Purpose::Read)).await?, SQLITE_READERS);
-        Ok(Database { url: url.to_owned(), writer, reader, is_sqlite, refresh_commits: Arc::default() })
+pub async fn connect(road: impl Into<Road>, max_connections: u32) -> Stored<Database> {
+    let Road { url, is_pooled, listen_url } = road.into();
+    let is_sqlite = is_sqlite(&url)?;
+    let (writer, reader, listen_url) = if is_sqlite {
+        let writer = Pool::of_a_file(open(sqlite(&url, 1, Purpose::Write)).await?, 1);
+        let reader = Pool::of_a_file(open(sqlite(&url, SQLITE_READERS, Purpose::Read)).await?, SQLITE_READERS);
+        (writer, reader, None)
     } else {
         let is_away = Arc::<AtomicBool>::default();
-        let mut options = postgres(url, max_connections, Arc::clone(&is_away));
-        options.statement_timeout(STATEMENT_TIMEOUT);
-        let pool = Pool::of_a_server(open(options).await?, max_connections, is_away);
-        Ok(Database { url: url.to_owned(), writer: pool.clone(), reader: pool, is_sqlite, refresh_commits: Arc::default() })
-    }
+        let mut options = postgres(&url, max_connections, Arc::clone(&is_away));
+        if is_pooled {
+            options.map_sqlx_postgres_opts(keep_no_statements);
+        }
+        let pool = Pool::of_a_server(open(options).await?, max_connections, is_away, is_pooled);
+        (pool.clone(), pool, listen_url.or((!is_pooled).then_some(url)))
+    };
+    Ok(Database { listen_url, writer, reader, is_sqlite, refresh_commits: Arc::default() })
 }
 
-/// Brings the schema up to date, on a connection of its own. On PostgreSQL, nodes that start together take turns.
+/// Brings the schema up to date, on a connection of its own. On PostgreSQL, nodes that start together take turns. Does nothing
+/// where [`Database::schema`] is not [`Fit::Behind`].
 ///
 /// # Errors
 /// `Unavailable` when the database is, or when it does not let this role change the schema.
@@ -74,18 +103,25 @@ pub async fn migrate(url: &str) -> Stored<()> {
 /// # Errors
 /// As for [`migrate`].
 pub async fn migrate_steps(url: &str, steps: Option<u32>) -> Stored<()> {
-    let is_sqlite = is_sqlite(url)?;
-    let db = open(if is_sqlite { sqlite(url, 1, Purpose::Write) } else { postgres(url, 1, Arc::default()) }).await?;
-    let migrated = async {
-        if !is_sqlite {
-            // Of the session: it goes when the connection does.
-            db.execute_unprepared("SELECT pg_advisory_lock(4702111234474983745)").await?;
-        }
-        Migrator::up(&db, steps).await
-    }
-    .await;
+    take_steps(url, &migrations::steps(), steps).await
+}
+
+/// Like [`migrate_steps`], with the `steps` of another release: how the database of a newer program is made in a test.
+///
+/// # Errors
+/// As for [`migrate`].
+pub async fn take_steps(url: &str, steps: &[migrations::Step], most: Option<u32>) -> Stored<()> {
+    let options = if is_sqlite(url)? {
+        sqlite(url, 1, Purpose::Write)
+    } else {
+        let mut options = postgres(url, 1, Arc::default());
+        options.map_sqlx_postgres_opts(keep_no_statements);
+        options
+    };
+    let db = open(options).await?;
+    let taken = migrations::take(&db, steps, most).await;
     let closed = db.close().await;
-    migrated.and(closed).map_err(error::of("(schema)"))
+    taken.and(closed).map_err(error::of("(schema)"))
 }
 
 impl std::fmt::Debug for Database {
@@ -96,21 +132,30 @@ impl std::fmt::Debug for Database {
 }
 
 impl Database {
-    /// The names of the schema's steps that this program knows and the database has not taken.
+    /// How the database's schema and this program go together.
     ///
     /// # Errors
     /// `Unavailable` when the database is.
-    pub async fn pending_migrations(&self) -> Stored<Vec<String>> {
-        let pending = Migrator::get_pending_migrations_read_only(&self.reader.connections).await.map_err(error::of("(schema)"))?;
-        Ok(pending.iter().map(|step| step.name().to_owned()).collect())
+    pub async fn schema(&self) -> Stored<Fit> {
+        let tx = BoundedTx::begin(&self.reader, None, Purpose::Read).await?;
+        migrations::fit(&tx, &migrations::steps()).await.map_err(error::of("(schema)"))
     }
 
-    /// Notices of changed rings from other nodes, on a connection of their own; `None` on SQLite, which has no other nodes.
+    /// Whether this node can hear of other nodes' changes: not on SQLite, which has no other nodes, nor where nobody has said
+    /// where to listen past a pooler.
+    pub const fn has_notices(&self) -> bool {
+        self.listen_url.is_some()
+    }
+
+    /// Notices of changed rings from other nodes, on a connection of their own; `None` without [`Self::has_notices`].
     ///
     /// # Errors
     /// `Unavailable` when the database is.
     pub async fn notices(&self) -> Stored<Option<RingNotices>> {
-        if self.is_sqlite { Ok(None) } else { RingNotices::listen(&self.url).await.map(Some) }
+        match &self.listen_url {
+            Some(url) => RingNotices::listen(url).await.map(Some),
+            None => Ok(None),
+        }
     }
 
     /// Which database this is, for people: `sqlite` or `postgres`.
@@ -155,7 +200,8 @@ async fn reason(url: &str) -> Option<StoreError> {
     if is_sqlite(url).ok()? {
         return None;
     }
-    let tried = tokio::time::timeout(REASON_PATIENCE, sqlx::PgConnection::connect(url)).await.ok()?;
+    let options = without_extras(url.parse().ok()?);
+    let tried = tokio::time::timeout(REASON_PATIENCE, sqlx::PgConnection::connect_with(&options)).await.ok()?;
     tried.err().map(|cause| error::of_sqlx(&cause, "(connect)"))
 }
 
@@ -204,11 +250,22 @@ async fn has_ended_its_transaction(connection: &mut sqlx::SqliteConnection) -> R
 fn postgres(url: &str, connections: u32, is_away: Arc<AtomicBool>) -> ConnectOptions {
     let mut options = common(url, connections);
     options.test_before_acquire_if_idle_for(Duration::from_secs(30)).set_application_name("claviger");
+    options.map_sqlx_postgres_opts(without_extras);
     options.map_sqlx_postgres_pool_opts(move |pool| {
         let is_away = Arc::clone(&is_away);
         pool.after_release(move |connection, _| Box::pin(recovered(connection, is_away.load(Ordering::SeqCst))))
     });
     options
+}
+
+/// Asks for nothing at the start of a session that a pooler does not know: no float leaves this program, so their digits do not matter.
+fn without_extras(options: PgConnectOptions) -> PgConnectOptions {
+    options.extra_float_digits(None)
+}
+
+/// For sessions that others may have in between: what was prepared in one is not there later.
+fn keep_no_statements(options: PgConnectOptions) -> PgConnectOptions {
+    without_extras(options).statement_cache_capacity(0)
 }
 
 /// Whether a connection may go back to the pool. One that is left with something to say, such as the rollback of an unfinished

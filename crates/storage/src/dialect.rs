@@ -2,6 +2,8 @@
 //!
 //! Invariant: no other file asks which backend it talks to, except the one that connects.
 
+use std::time::Duration;
+
 use app::ports::store::Stored;
 use domain::ids::TenantId;
 use sea_orm::{ConnectionTrait, DatabaseTransaction, DbBackend, SqliteTransactionMode, Statement, TransactionOptions, Value};
@@ -10,6 +12,10 @@ use uuid::Uuid;
 use crate::error;
 use crate::places::{Place, Whose};
 use crate::pool::Pool;
+
+/// How long PostgreSQL works on one statement before it gives up. It is set by each transaction for itself, for a pooler knows no
+/// such setting of a session.
+const STATEMENT_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// What a transaction is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,8 +64,16 @@ async fn open(db: &Pool, whose: Whose, setting: &str, value: String, purpose: Pu
     let tx = db.begin(options).await.map_err(error::of("(begin)"))?;
     if is_postgres(&tx) {
         let read_only = if purpose == Purpose::Read { ", set_config('transaction_read_only', 'on', true)" } else { "" };
-        let sql = format!("SELECT set_config('{setting}', $1, true){read_only}");
-        tx.query_one_raw(statement(&tx, sql, [value.into()])).await.map_err(error::of("(begin)"))?;
+        let timeout = format!("set_config('statement_timeout', '{}', true)", STATEMENT_TIMEOUT.as_millis());
+        let set = |value: &str| format!("SELECT set_config('{setting}', {value}, true), {timeout}{read_only}");
+        let done = if db.is_pooled {
+            // The session has what others have prepared in it. The value goes without a parameter, which would be prepared, too:
+            // it is ids and a comma between them.
+            tx.execute_unprepared(&format!("DEALLOCATE ALL; {}", set(&format!("'{value}'")))).await.map(drop)
+        } else {
+            tx.query_one_raw(statement(&tx, set("$1"), [value.into()])).await.map(drop)
+        };
+        done.map_err(error::of("(begin)"))?;
     }
     Ok((tx, place))
 }

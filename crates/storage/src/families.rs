@@ -9,7 +9,7 @@ use domain::ids::{FamilyId, UserId};
 use domain::time::Timestamp;
 use domain::token::family::{Binding, Generation, Head, RefreshFamily, Revocation, RevocationCause, Superseded};
 use sea_orm::sea_query::Expr;
-use sea_orm::{ColumnTrait, EntityTrait, IntoActiveModel, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect};
+use sea_orm::{ColumnTrait, EntityTrait, IntoActiveModel, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait};
 use uuid::Uuid;
 
 use crate::entities::refresh_families::{Column, Entity, Model};
@@ -169,6 +169,29 @@ impl FamilyStore for SqlTenantTx {
             .filter(Column::TenantId.eq(self.owner()))
             .filter(Column::UserId.eq(user.as_uuid()))
             .filter(Column::RevokedAt.is_null())
+            .exec(&self.tx)
+            .await
+            .map_err(error::of(TABLE))?;
+        Ok(revoked.rows_affected)
+    }
+
+    async fn families_revoke_opened(&mut self, before: Timestamp, revocation: Revocation, limit: u32) -> Stored<u64> {
+        // In the order in which refreshes that share a transaction take their rows.
+        let opened = Entity::find()
+            .select_only()
+            .column(Column::Id)
+            .filter(Column::TenantId.eq(self.owner()))
+            .filter(Column::RevokedAt.is_null())
+            .filter(Column::CreatedAt.lt(before.as_micros()))
+            .order_by_asc(Column::Id)
+            .limit(u64::from(limit))
+            .into_query();
+        let revoked = Entity::update_many()
+            .col_expr(Column::RevokedAt, Expr::value(revocation.at.as_micros()))
+            .col_expr(Column::RevokedCause, Expr::value(revocation.cause.name()))
+            .filter(Column::TenantId.eq(self.owner()))
+            .filter(Column::RevokedAt.is_null())
+            .filter(Column::Id.in_subquery(opened))
             .exec(&self.tx)
             .await
             .map_err(error::of(TABLE))?;

@@ -30,16 +30,18 @@ pub(crate) struct Pool {
     places: Arc<Places>,
     /// `None`: it cannot be away, because it is a file.
     is_away: Option<Arc<AtomicBool>>,
+    /// Each transaction may find itself in another session than the one before.
+    pub(crate) is_pooled: bool,
 }
 
 impl Pool {
     pub(crate) fn of_a_file(connections: DatabaseConnection, count: u32) -> Self {
-        Self { connections, places: Places::new(count), is_away: None }
+        Self { connections, places: Places::new(count), is_away: None, is_pooled: false }
     }
 
     /// `is_away` is shared with whoever looks at connections that come back: while it is true, they are not believed.
-    pub(crate) fn of_a_server(connections: DatabaseConnection, count: u32, is_away: Arc<AtomicBool>) -> Self {
-        Self { connections, places: Places::new(count), is_away: Some(is_away) }
+    pub(crate) fn of_a_server(connections: DatabaseConnection, count: u32, is_away: Arc<AtomicBool>, is_pooled: bool) -> Self {
+        Self { connections, places: Places::new(count), is_away: Some(is_away), is_pooled }
     }
 
     /// Waits until there is a connection for whoever wants one: before [`Self::begin`], which then has hardly to wait. Nobody takes turns

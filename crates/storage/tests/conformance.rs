@@ -7,10 +7,11 @@ use app::ports::store::{RingMark, Store, StoreError};
 use app::tokens::judgement::{RefreshRefused, Verdict};
 use domain::ids::TenantId;
 use domain::time::Timestamp;
-use migrations::{Migrator, MigratorTrait};
 use sqlx::Connection;
-use storage::{Database, SqlStore, connect, migrate};
+use storage::{Database, Fit, Road, SqlStore, connect, migrate};
 use testkit::sample;
+
+mod later;
 
 async fn opened(url: &str) -> Database {
     migrate(url).await.expect("migrated");
@@ -45,6 +46,33 @@ macro_rules! on_every_backend {
                 testkit::conformance::$module::$check(Arc::new(SqlStore::new(opened(&url).await))).await;
             })+
         }
+        mod pgbouncer {
+            use super::*;
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+            async fn $check() {
+                let (url, _) = testkit::pgbouncer::fresh_database().await;
+                migrate(&url).await.expect("migrated by way of the pooler");
+                let db = connect(Road { is_pooled: true, ..Road::from(&url) }, 16).await.expect("connected");
+                testkit::conformance::$module::$check(Arc::new(SqlStore::new(db))).await;
+            })+
+        }
+        mod sqlite_of_a_later_release {
+            use super::*;
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+            async fn $check() {
+                let folder = tempfile::tempdir().expect("a temporary folder");
+                let url = format!("sqlite:{}", folder.path().join("claviger.db").display());
+                testkit::conformance::$module::$check(Arc::new(SqlStore::new(later::opened(&url).await))).await;
+            })+
+        }
+        mod postgres_of_a_later_release {
+            use super::*;
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+            async fn $check() {
+                let url = testkit::postgres::fresh_database().await;
+                testkit::conformance::$module::$check(Arc::new(SqlStore::new(later::opened(&url).await))).await;
+            })+
+        }
     };
 }
 
@@ -64,6 +92,7 @@ on_every_backend! {
     custody::a_deletion_counts_what_it_destroys_and_keeps_its_certificate,
     families::a_family_is_revoked_once,
     families::families_are_counted_by_their_last_move,
+    families::families_opened_before_a_moment_are_revoked_in_batches,
     families::a_reused_token_kills_its_family,
     families::a_refresh_sees_its_user_and_tenant,
     guesses::guesses_are_counted_and_forgotten,
@@ -144,7 +173,7 @@ async fn row_level_security_hides_rows_from_raw_queries() {
 }
 
 /// What has to be on every node of a distributed database: who the tenants are, and what is of no tenant.
-const OF_NO_TENANT: [&str; 5] = ["tenants", "keks", "used_kids", "installation_secrets", "seaql_migrations"];
+const OF_NO_TENANT: [&str; 6] = ["tenants", "keks", "used_kids", "installation_secrets", "seaql_migrations", "schema_level"];
 
 #[tokio::test]
 async fn the_schema_can_be_distributed_by_tenant() {
@@ -284,13 +313,34 @@ async fn a_held_family_holds_up_nobody_else_on_postgres() {
 }
 
 #[tokio::test]
-async fn pending_migrations_are_known_before_and_after() {
+async fn pending_steps_are_known_before_and_after() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     for url in [format!("sqlite:{}", folder.path().join("a.db").display()), testkit::postgres::fresh_database().await] {
         let db = connect(&url, 2).await.expect("connected");
-        assert_eq!(db.pending_migrations().await.expect("read").len(), Migrator::migrations().len(), "{}", db.kind());
+        let all: Vec<_> = migrations::steps().iter().map(|step| step.name().to_owned()).collect();
+        assert_eq!(db.schema().await, Ok(Fit::Behind { pending: all.clone(), is_rolling: true }), "{}", db.kind());
+        storage::migrate_steps(&url, Some(2)).await.expect("two of them");
+        assert_eq!(db.schema().await, Ok(Fit::Behind { pending: all[2..].to_vec(), is_rolling: true }), "{}", db.kind());
         migrate(&url).await.expect("migrated");
-        assert_eq!(db.pending_migrations().await, Ok(vec![]), "{}", db.kind());
+        assert_eq!(db.schema().await, Ok(Fit::Same), "{}", db.kind());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn of_nodes_that_start_together_each_finds_the_schema_up_to_date() {
+    let (pooled, direct) = testkit::pgbouncer::fresh_database().await;
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let sqlite = format!("sqlite:{}", folder.path().join("a.db").display());
+    connect(&sqlite, 1).await.expect("made").close().await.expect("closed");
+    for urls in [[pooled, direct], [sqlite.clone(), sqlite]] {
+        let starts = (0..8).map(|number| {
+            let url = urls[number % 2].clone();
+            tokio::spawn(async move { migrate(&url).await })
+        });
+        for start in starts.collect::<Vec<_>>() {
+            assert_eq!(start.await.expect("no panic"), Ok(()));
+        }
+        assert_eq!(connect(&urls[1], 1).await.expect("connected").schema().await, Ok(Fit::Same));
     }
 }
 

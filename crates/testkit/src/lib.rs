@@ -7,5 +7,6 @@ pub mod clock;
 pub mod conformance;
 pub mod entropy;
 pub mod memory_store;
+pub mod pgbouncer;
 pub mod postgres;
 pub mod sample;

@@ -507,6 +507,13 @@ impl FamilyStore for Tx {
         }
         Ok(revoked)
     }
+
+    async fn families_revoke_opened(&mut self, before: Timestamp, revocation: Revocation, limit: u32) -> Stored<u64> {
+        let tenant = self.tenant;
+        let families = self.writing()?.families.iter_mut().filter(|((owner, _), _)| *owner == tenant).map(|(_, family)| family);
+        let open = families.filter(|family| family.revoked.is_none() && family.created_at < before);
+        Ok(open.take(limit as usize).map(|family| family.revoked = Some(revocation)).count() as u64)
+    }
 }
 
 #[async_trait]

@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 /// What to install where there is none.
 pub const MISSING: &str = "PostgreSQL is not installed, and these tests need a real one: `apt-get install postgresql` (or put initdb, postgres \
                        and psql into PATH)";
-const APP_ROLE: &str = "claviger_test";
+pub(crate) const APP_ROLE: &str = "claviger_test";
 const START_PATIENCE: Duration = Duration::from_secs(30);
 
 /// What an acknowledged commit survives.
@@ -169,6 +169,33 @@ impl Postgres {
         self.wait_for("SELECT 1");
     }
 
+    /// Writes everything that the database of this URL holds to `file`, as an operator's backup does. Blocks.
+    ///
+    /// # Panics
+    /// When that fails.
+    pub fn back_up(&self, url: &str, file: &Path) {
+        self.tool("pg_dump", &["-Fc", "-d", database_of(url), "-f", &file.display().to_string()]);
+    }
+
+    /// Sets the database of this URL back to what [`Self::back_up`] wrote. Whoever is connected to it is cut off. Blocks.
+    ///
+    /// # Panics
+    /// When that fails.
+    pub fn restore(&self, url: &str, file: &Path) {
+        let name = database_of(url);
+        self.psql(&format!("DROP DATABASE {name} WITH (FORCE)")).expect("dropped");
+        self.psql(&format!("CREATE DATABASE {name} OWNER {APP_ROLE}")).expect("a new database");
+        self.tool("pg_restore", &["-d", name, "--exit-on-error", &file.display().to_string()]);
+    }
+
+    /// Runs a tool of PostgreSQL's as the superuser.
+    fn tool(&self, name: &str, args: &[&str]) {
+        let mut command = Command::new(self.bin.join(name));
+        command.args(["-h", "127.0.0.1", "-p", &self.port.to_string(), "-U", "postgres"]).args(args);
+        let output = command.output().unwrap_or_else(|error| panic!("{name}: {error}"));
+        assert!(output.status.success(), "{name}: {}", String::from_utf8_lossy(&output.stderr));
+    }
+
     fn order(&self, word: &str) -> MutexGuard<'_, Watchdog> {
         let mut watchdog = self.watchdog.lock().expect("nobody panicked with it");
         writeln!(watchdog.shell.stdin.as_mut().expect("a pipe"), "{word}").expect("the watchdog listens");
@@ -193,6 +220,11 @@ impl Postgres {
     }
 }
 
+/// The name of the database that a URL leads to.
+fn database_of(url: &str) -> &str {
+    url.rsplit_once('/').map_or(url, |(_, name)| name)
+}
+
 /// The folder with initdb, postgres and psql; the newest version when there are several.
 pub fn find_bin() -> Option<PathBuf> {
     let is_complete = |bin: &Path| ["initdb", "postgres", "psql"].iter().all(|tool| bin.join(tool).exists());
@@ -204,7 +236,7 @@ pub fn find_bin() -> Option<PathBuf> {
 }
 
 /// What to put before a command so that it does not run as root, which PostgreSQL refuses; and the user to own its files.
-fn as_nobody() -> (Vec<String>, Option<String>) {
+pub(crate) fn as_nobody() -> (Vec<String>, Option<String>) {
     let id = |args: &[&str]| {
         let output = Command::new("id").args(args).stderr(Stdio::null()).output().ok().filter(|output| output.status.success())?;
         Some(String::from_utf8_lossy(&output.stdout).trim().to_owned())

@@ -146,6 +146,8 @@ pub trait FamilyStore: Send {
     async fn families_moved(&mut self, after: Timestamp, until: Timestamp) -> Stored<u64>;
     /// Revokes all that are not revoked yet; answers how many.
     async fn families_revoke(&mut self, user: UserId, revocation: Revocation) -> Stored<u64>;
+    /// Revokes up to `limit` families, of whatever user, that were opened before `before` and are not revoked yet; answers how many.
+    async fn families_revoke_opened(&mut self, before: Timestamp, revocation: Revocation, limit: u32) -> Stored<u64>;
 }
 
 /// A change of a ring, as one write.

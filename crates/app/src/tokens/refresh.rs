@@ -107,7 +107,17 @@ pub async fn refresh(
         Verdict::Rotated => RefreshOutcome::Rotated,
         Verdict::Replayed => RefreshOutcome::Replayed,
         Verdict::Replaced => RefreshOutcome::Replaced,
-        Verdict::Reused => return Err(RefreshDenied::Reused),
+        Verdict::Reused => {
+            if generation > judgement.facts.family.head.current {
+                // Only this installation can have made the token, so it is the database that has lost something.
+                tracing::error!(
+                    tenant = %tenant.id,
+                    "a refresh token is newer than its session: the database was set back to an older state. Its session was ended; \
+                     `claviger after-restore` ends all that must not come back"
+                );
+            }
+            return Err(RefreshDenied::Reused);
+        }
         Verdict::SlowDown { retry_at } => return Err(RefreshDenied::SlowDown { retry_at }),
         Verdict::Refused(_) => return Err(RefreshDenied::InvalidGrant),
     };

@@ -79,11 +79,21 @@ pub enum RevocationCause {
     AdminRequest,
     UserDisabled,
     PasswordChanged,
+    /// The database was set back to an older state, which has forgotten what became of the family since.
+    DatabaseRestored,
 }
 
 impl RevocationCause {
-    const ALL: [Self; 7] =
-        [Self::Reuse, Self::Logout, Self::ClientRequest, Self::UserRequest, Self::AdminRequest, Self::UserDisabled, Self::PasswordChanged];
+    const ALL: [Self; 8] = [
+        Self::Reuse,
+        Self::Logout,
+        Self::ClientRequest,
+        Self::UserRequest,
+        Self::AdminRequest,
+        Self::UserDisabled,
+        Self::PasswordChanged,
+        Self::DatabaseRestored,
+    ];
 
     /// The stable name under which it is stored.
     pub const fn name(self) -> &'static str {
@@ -95,6 +105,7 @@ impl RevocationCause {
             Self::AdminRequest => "admin_request",
             Self::UserDisabled => "user_disabled",
             Self::PasswordChanged => "password_changed",
+            Self::DatabaseRestored => "database_restored",
         }
     }
     pub fn from_name(name: &str) -> Option<Self> {

@@ -1,56 +1,10 @@
-//! Writes every page in every language as files: `cargo run -p pages --example gallery -- DIR`. Open `DIR/index.html`.
+//! The gallery, for developers: `cargo run -p pages --example gallery -- DIR`, then open `DIR/index.html`.
 
 use std::path::PathBuf;
 
-use domain::branding::{Branding, Corners, Texts};
-use domain::language::Language;
-use pages::{Look, assets};
-
-mod samples;
+mod write;
 
 fn main() -> std::io::Result<()> {
     let root = std::env::args_os().nth(1).map(PathBuf::from).ok_or_else(|| std::io::Error::other("usage: gallery DIR"))?;
-    std::fs::create_dir_all(root.join("assets"))?;
-    let say = |text: &str| text.to_owned();
-    let plain = Branding { terms: Some(samples::link("https://acme.example/terms")), ..Branding::default() };
-    let branded = Branding {
-        display_name: "Northwind Health".parse().ok(),
-        accent: "#0f766e".parse().expect("is a colour"),
-        background: "#e7f2ef".parse().ok(),
-        corners: Corners::Round,
-        texts: [(
-            Language::English,
-            Texts {
-                login_title: "Welcome back".parse().ok(),
-                login_help: "New here? Ask at the front desk for an invitation.\nMonday to Friday, 8 to 17 h.".parse().ok(),
-            },
-        )]
-        .into(),
-        support_email: "help@northwind.example".parse().ok(),
-        terms: Some(samples::link("https://northwind.example/terms")),
-        privacy: Some(samples::link("https://northwind.example/privacy")),
-        ..Branding::default()
-    };
-    let mut index = "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><title>Gallery</title><ul>\n".to_owned();
-    let mut write = |name: String, html: String| {
-        index += &format!("<li><a href=\"{name}\">{name}</a></li>\n");
-        std::fs::write(root.join(&name), html)
-    };
-    for (kind, branding) in [("plain", &plain), ("branded", &branded)] {
-        for language in Language::ALL {
-            let look = Look { name: "Acme", branding, logo: None, language, issuer_path: "." };
-            for (name, page) in samples::pages(&say) {
-                write(format!("{kind}.{}.{name}.html", language.tag()), page.html(&look))?;
-            }
-            for (name, mail) in samples::mails(&say) {
-                write(format!("{kind}.{}.{name}.html", language.tag()), mail.mail(&look).html)?;
-            }
-            let theme = look.theme();
-            std::fs::write(root.join("assets").join(theme.name()), theme.bytes())?;
-        }
-    }
-    for asset in assets() {
-        std::fs::write(root.join("assets").join(asset.name()), asset.bytes())?;
-    }
-    std::fs::write(root.join("index.html"), index)
+    write::gallery(&root)
 }

@@ -15,10 +15,7 @@ use crate::settings::Settings;
 use crate::wire::{self, SystemClock, SystemEntropy};
 
 pub(super) async fn run(settings: &Settings, ttl: Ttl) -> Result<(), Failed> {
-    let store = SqlStore::new(wire::open(settings).await?);
-    if !store.database().pending_migrations().await?.is_empty() {
-        return Err("the database's schema is not up to date: run `claviger migrate`, or start `claviger serve`".into());
-    }
+    let store = SqlStore::new(wire::open_ready(settings).await?);
     let custody = Arc::new(custody::open_or_new(settings, &store).await?);
     let directory = wire::visit(settings, custody, Arc::new(store.clone()));
     let mut entropy = [0; 10];

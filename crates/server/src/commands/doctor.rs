@@ -11,7 +11,7 @@ use app::ports::store::Store;
 use app::ports::world::Clock;
 use domain::ids::TenantId;
 use keys::Custody;
-use storage::SqlStore;
+use storage::{Fit, SqlStore};
 
 use super::{Failed, say};
 use crate::custody;
@@ -62,7 +62,7 @@ pub(super) async fn run(settings: Result<Settings, BadSettings>) -> Result<(), F
         if is_new(&settings) {
             skipped("database", format_args!("{}: the first `claviger serve` makes it", settings.database.shown()));
         } else if let Some(store) = report.line("database", database(&settings).await) {
-            let is_migrated = report.line("schema", schema(&store).await).is_some();
+            let is_migrated = report.line("schema", schema(&settings, &store).await).is_some();
             if let (Some(custody), true) = (custody, is_migrated) {
                 report.line("keys", sealed(&settings, custody, &store).await);
             } else {
@@ -125,12 +125,15 @@ async fn database(settings: &Settings) -> Result<(SqlStore, String), String> {
     Ok((store, format!("{} answers", settings.database.shown())))
 }
 
-async fn schema(store: &SqlStore) -> Result<((), String), String> {
-    let pending = store.database().pending_migrations().await.map_err(|error| error.to_string())?;
-    if pending.is_empty() {
-        Ok(((), "up to date".to_owned()))
-    } else {
-        Err(format!("{} steps are pending ({}): run `claviger migrate`", pending.len(), pending.join(", ")))
+async fn schema(settings: &Settings, store: &SqlStore) -> Result<((), String), String> {
+    match wire::fitting(settings, store.database()).await.map_err(|error| error.to_string())? {
+        Fit::Behind { pending, is_rolling } => {
+            let (count, steps) = (pending.len(), pending.join(", "));
+            let advice = if is_rolling { "start `claviger serve`, or run" } else { "stop all nodes, then run" };
+            Err(format!("{count} steps are pending ({steps}): {advice} `claviger migrate`"))
+        }
+        Fit::Ahead { level } => Ok(((), format!("at level {level}, of a later release; this one may run on it"))),
+        _ => Ok(((), "up to date".to_owned())),
     }
 }
 

@@ -7,12 +7,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use app::credentials::hash_pool::HashPool;
 use app::credentials::password;
 use app::ctx::{Ctx, Origin};
 use app::import::{self, ImportTenant, ImportUser, Imported};
-use app::tenants::TenantCache;
-use app::verifiers::VerifierTally;
 use domain::audit::Actor;
 use domain::secret::Secret;
 use domain::tenant::TenantPolicy;
@@ -26,7 +23,7 @@ use tokio::io::{AsyncBufRead, AsyncBufReadExt, BufReader, Lines};
 use super::{Failed, say};
 use crate::custody;
 use crate::settings::Settings;
-use crate::wire::{self, SystemClock, SystemEntropy};
+use crate::wire::{self, Upgrade};
 
 /// Tenants of one transaction, and transactions at a time: few enough that a running server's logins get between.
 const TOGETHER: usize = 50;
@@ -77,21 +74,11 @@ impl TenantLine {
 /// Imports from `file`; `-` is standard input.
 pub(super) async fn run(settings: &Settings, file: &Path) -> Result<(), Failed> {
     custody::given(settings)?;
-    let store = SqlStore::new(wire::open_or_make(settings).await?);
+    let store = SqlStore::new(wire::open_or_make(settings, Upgrade::Rolling).await?);
     let custody = Arc::new(custody::open_or_new(settings, &store).await?);
     custody::check_primary(&custody, &store).await?;
     let directory = wire::visit(settings, custody, Arc::new(store.clone()));
-    let ctx = Ctx {
-        store: Arc::new(store.clone()),
-        keys: Arc::clone(&directory) as Arc<dyn app::ports::keys::Keys>,
-        clock: Arc::new(SystemClock),
-        entropy: Arc::new(SystemEntropy),
-        // Nothing is hashed here: hashes come ready-made.
-        hashing: HashPool::start(1, 1),
-        tenants: TenantCache::new(0),
-        verifiers: VerifierTally::new(&*directory).await?,
-        base_url: wire::base_url(settings),
-    };
+    let ctx = wire::visiting(settings, &store, &directory).await?;
     let imported = match opened(file).await {
         Ok(lines) => import_all(&ctx, lines).await,
         Err(error) => Err(format!("{} cannot be read: {error}", file.display()).into()),

@@ -17,10 +17,7 @@ use crate::settings::Settings;
 use crate::wire::{self, SystemClock};
 
 async fn opened(settings: &Settings) -> Result<(SqlStore, Arc<Custody>), Failed> {
-    let store = SqlStore::new(wire::open(settings).await?);
-    if !store.database().pending_migrations().await?.is_empty() {
-        return Err("the database's schema is not up to date: run `claviger migrate`, or start `claviger serve`".into());
-    }
+    let store = SqlStore::new(wire::open_ready(settings).await?);
     Ok((store, Arc::new(custody::open(settings).await?)))
 }
 

@@ -4,10 +4,11 @@
 
 use super::{Failed, say};
 use crate::settings::Settings;
-use crate::wire;
+use crate::wire::{self, Upgrade};
 
 pub(super) async fn run(settings: &Settings) -> Result<(), Failed> {
-    wire::migrate(settings).await?;
+    let db = wire::open_or_make(settings, Upgrade::ByHand).await?;
+    db.close().await?;
     say(format_args!("{} is up to date", settings.database.shown()));
     Ok(())
 }

@@ -3,6 +3,7 @@
 //! Invariant: standard output holds a command's answer and nothing else; what goes wrong goes to standard error, with the fix.
 
 mod admin_token;
+mod after_restore;
 mod audit_log;
 mod demo;
 mod doctor;
@@ -42,6 +43,13 @@ enum Command {
     Migrate,
     /// Check settings, database, keys and clock, and say what to do.
     Doctor,
+    /// After the database was set back to a backup: end the sessions and keys that it would bring back to life. Run it before the
+    /// servers, or beside them.
+    AfterRestore {
+        /// When the database was restored; what is from before it ends. Now, if not said. Such as 2026-11-24T15:00:00Z.
+        #[arg(long)]
+        restored_at: Option<domain::time::Timestamp>,
+    },
     /// What the platform's administrator needs.
     Admin {
         #[command(subcommand)]
@@ -131,6 +139,7 @@ pub fn run() -> ExitCode {
                 match other {
                     Command::Serve => serve::run(settings).await,
                     Command::Migrate => migrate::run(&settings).await,
+                    Command::AfterRestore { restored_at } => after_restore::run(&settings, restored_at).await,
                     Command::Admin { command: AdminCommand::Token { ttl } } => admin_token::run(&settings, ttl).await,
                     Command::Kek { command: KekCommand::Status } => kek::status(&settings).await,
                     Command::Kek { command: KekCommand::Rotate { new } } => kek::rotate(&settings, new).await,

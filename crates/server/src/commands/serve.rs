@@ -2,6 +2,8 @@
 //!
 //! Invariant: the process ends only after the last request it accepted was answered, or the grace is over.
 
+use std::time::Duration;
+
 use super::Failed;
 use crate::settings::Settings;
 use crate::telemetry::Telemetry;
@@ -18,6 +20,7 @@ pub(super) async fn run(settings: Settings) -> Result<(), Failed> {
 async fn serve(settings: Settings) -> Result<(), Failed> {
     let is_first = settings.database.sqlite_file().is_some_and(|file| !file.exists());
     let (database, grace) = (settings.database.shown(), settings.server.shutdown_grace_seconds);
+    let drain = Duration::from_secs(settings.server.drain_seconds);
     descriptors::raise(settings.server.max_connections);
     // Before the first connection: whoever asks this process to end is heard from then on.
     let asked = shutdown::asked();
@@ -36,6 +39,10 @@ async fn serve(settings: Settings) -> Result<(), Failed> {
     }
     let outcome = tokio::select! {
         signal = asked => {
+            if !drain.is_zero() {
+                tracing::info!("{signal}: not ready any more, and serves for another {} s", drain.as_secs());
+                running.drain(drain).await;
+            }
             tracing::info!("{signal}: no new connections; requests in flight have {grace} s");
             Ok(())
         }

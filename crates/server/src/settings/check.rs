@@ -3,7 +3,7 @@
 //! Invariant: only looks at the settings; nothing is opened, bound or resolved here.
 
 use super::load::BadSettings;
-use super::{KekSettings, Settings};
+use super::{KekSettings, Pooler, Settings};
 
 impl Settings {
     /// Checks bounds and forms.
@@ -21,6 +21,7 @@ impl Settings {
         bounded("server.head_timeout_seconds", server.head_timeout_seconds, 1, 600)?;
         bounded("server.request_timeout_seconds", server.request_timeout_seconds, 1, 600)?;
         bounded("server.keep_alive_seconds", server.keep_alive_seconds, 1, 3_600)?;
+        bounded("server.drain_seconds", server.drain_seconds, 0, 600)?;
         bounded("server.shutdown_grace_seconds", server.shutdown_grace_seconds, 0, 3_600)?;
         if server.public_addr == server.management_addr && server.public_addr.port() != 0 {
             return bad("server.management_addr", "is the public address; give it another port, out of the public's reach");
@@ -36,9 +37,17 @@ impl Settings {
             bounded(name, value, 0, 1_000_000)?;
         }
         let url = &self.database.url;
+        let is_postgres = |url: &str| url.starts_with("postgres://") || url.starts_with("postgresql://");
         let is_sqlite = self.database.sqlite_file().is_some_and(|file| !file.as_os_str().is_empty() && !url.contains(":memory:"));
-        if !is_sqlite && !url.starts_with("postgres://") && !url.starts_with("postgresql://") {
+        if !is_sqlite && !is_postgres(url) {
             return bad("database.url", "must be sqlite:PATH or postgres://USER:PASSWORD@HOST/NAME");
+        }
+        if is_sqlite && self.database.pooler != Pooler::None {
+            return bad("database.pooler", "must be \"none\" with SQLite, which has no pooler");
+        }
+        let listen_url = &self.database.listen_url;
+        if !listen_url.is_empty() && (is_sqlite || !is_postgres(listen_url)) {
+            return bad("database.listen_url", "must be empty, or postgres://USER:PASSWORD@HOST/NAME past the pooler before database.url");
         }
         bounded("database.max_connections", self.database.max_connections, 1, 1_000)?;
         if self.keys.kek_file.as_os_str().is_empty() && self.keys.keks.is_empty() {

@@ -50,6 +50,8 @@ pub struct ServerSettings {
     pub head_timeout_seconds: u64,
     pub request_timeout_seconds: u64,
     pub keep_alive_seconds: u64,
+    /// How long it goes on taking requests once it has said that it is going.
+    pub drain_seconds: u64,
     pub shutdown_grace_seconds: u64,
     pub trusted_proxies: Vec<IpAddr>,
 }
@@ -84,12 +86,25 @@ impl BudgetSettings {
 pub struct DatabaseSettings {
     pub url: String,
     pub max_connections: u32,
+    pub pooler: Pooler,
+    /// Empty: at `url`, or nowhere when that is a pooler's.
+    pub listen_url: String,
+}
+
+/// What stands between the nodes and PostgreSQL.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Pooler {
+    None,
+    /// PgBouncer, or another one, that lends a session for one transaction.
+    Transaction,
 }
 
 impl std::fmt::Debug for DatabaseSettings {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        // The URL may hold a password.
-        f.debug_struct("DatabaseSettings").field("url", &"…").field("max_connections", &self.max_connections).finish()
+        // The URLs may hold passwords.
+        let mut shown = f.debug_struct("DatabaseSettings");
+        shown.field("max_connections", &self.max_connections).field("pooler", &self.pooler).finish_non_exhaustive()
     }
 }
 

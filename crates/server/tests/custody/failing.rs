@@ -136,6 +136,7 @@ delegate! { TenantTx:
         fn families_moved(after: Timestamp, until: Timestamp) -> u64;
         fn family_revoke(id: FamilyId, revocation: Revocation) -> bool;
         fn families_revoke(user: UserId, revocation: Revocation) -> u64;
+        fn families_revoke_opened(before: Timestamp, revocation: Revocation, limit: u32) -> u64;
     }
     RingStore {
         fn ring_insert(data_key: &SealedDataKey, change: &RingChange) -> ();

@@ -9,7 +9,7 @@ use app::tokens::judgement::{RefreshRefused, Verdict};
 use domain::audit::AuditEvent;
 use domain::tenant::TenantStatus;
 use domain::time::Ttl;
-use domain::token::family::{Generation, Refused, Revocation, RevocationCause};
+use domain::token::family::{Generation, RefreshFamily, Refused, Revocation, RevocationCause};
 use domain::user::UserStatus;
 
 use crate::sample::{self, NOW};
@@ -35,6 +35,33 @@ pub async fn a_family_is_revoked_once(store: Arc<dyn Store>) {
     assert_eq!(stored.revoked, Some(logout), "as it was revoked first");
     assert_eq!(tx.families_revoke(home.alice.id, again).await, Ok(1));
     assert_eq!(tx.families_live(home.alice.id, NOW).await, Ok(vec![]));
+}
+
+/// After a restore: whatever was open then ends, a few at a time, and what was opened since goes on.
+pub async fn families_opened_before_a_moment_are_revoked_in_batches(store: Arc<dyn Store>) {
+    let home = sample::home(&*store).await.expect("stored");
+    let mut tx = store.begin(home.id()).await.expect("begins");
+    for _ in 0..2 {
+        tx.family_insert(&sample::family(home.alice.id)).await.expect("stored");
+    }
+    let mut logged_out = sample::family(home.alice.id);
+    logged_out.revoked = Some(Revocation { at: NOW, cause: RevocationCause::Logout });
+    let restored_at = NOW.plus(Ttl::minutes(1));
+    let newer = RefreshFamily { created_at: restored_at, ..sample::family(home.alice.id) };
+    for family in [&logged_out, &newer] {
+        tx.family_insert(family).await.expect("stored");
+    }
+    tx.commit().await.expect("commits");
+    let revocation = Revocation { at: restored_at, cause: RevocationCause::DatabaseRestored };
+    for expected in [2, 1, 0] {
+        let mut tx = store.begin(home.id()).await.expect("begins");
+        assert_eq!(tx.families_revoke_opened(restored_at, revocation, 2).await, Ok(expected));
+        tx.commit().await.expect("commits");
+    }
+    let mut tx = store.begin_read(home.id()).await.expect("begins");
+    assert_eq!(tx.families_live(home.alice.id, NOW).await, Ok(vec![newer]));
+    assert_eq!(tx.family_by_id(home.family.id).await.expect("read").expect("there").revoked, Some(revocation));
+    assert_eq!(tx.family_by_id(logged_out.id).await, Ok(Some(logged_out)), "as it was revoked first");
 }
 
 /// Families are counted by when they moved last, and those that were revoked are not.

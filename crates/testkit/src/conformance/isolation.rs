@@ -56,6 +56,8 @@ pub async fn no_tenant_reaches_another(store: Arc<dyn Store>) {
     assert_eq!(tx.families_moved(NOW.minus(Ttl::seconds(1)), NOW).await, Ok(1), "its own");
     assert_eq!(tx.family_revoke(a.family.id, revocation).await, Ok(false));
     assert_eq!(tx.families_revoke(a.alice.id, revocation).await, Ok(0));
+    let later = NOW.plus(Ttl::days(1));
+    assert_eq!(tx.families_revoke_opened(later, revocation, 100).await, Ok(1), "its own");
     assert_eq!(tx.ring().await, Ok(Some(b.ring.clone())));
     assert_eq!(tx.data_key().await, Ok(Some(b.data_key.clone())));
     let names: Vec<_> = tx.sealed_secrets().await.expect("read").into_iter().map(|secret| secret.name).collect();
