@@ -90,7 +90,10 @@ impl Browser {
         for set in response.headers().get_all(SET_COOKIE) {
             let (pair, attributes) = set.to_str().expect("text").split_once(';').expect("attributes");
             let (name, value) = pair.split_once('=').expect("a pair");
-            assert!(attributes.contains("HttpOnly") && attributes.contains("SameSite=Lax") && attributes.contains("Path=/"), "{attributes}");
+            assert!(
+                attributes.contains("HttpOnly") && attributes.contains("SameSite=Lax") && attributes.contains("Path=/"),
+                "{attributes}"
+            );
             match attributes.contains("Max-Age=0") {
                 true => drop(self.cookies.remove(name)),
                 false => drop(self.cookies.insert(name.to_owned(), value.to_owned())),

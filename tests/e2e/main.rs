@@ -3,6 +3,7 @@
 //! Invariant: every test has a server, a database and a clock of its own; nothing of ours is replaced by a stand-in but the clock.
 
 mod bad_input;
+mod browser;
 mod budgets;
 mod clients;
 mod cookie;
@@ -16,6 +17,7 @@ mod limits;
 mod login_limits;
 mod main_job;
 mod metrics;
+mod oidc;
 mod rights;
 mod search;
 mod tenant_life;

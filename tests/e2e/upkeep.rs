@@ -9,10 +9,21 @@ use sqlx::{AssertSqlSafe, SqlitePool};
 use crate::world::{World, in_world_with};
 
 /// Tables whose rows are removed when they are over.
-const SWEPT: [&str; 5] = ["audit_events", "guess_counters", "jwks_verifiers", "known_sources", "refresh_families"];
+const SWEPT: [&str; 8] = [
+    "audit_events",
+    "authorization_codes",
+    "authorization_requests",
+    "guess_counters",
+    "jwks_verifiers",
+    "known_sources",
+    "refresh_families",
+    "sso_sessions",
+];
 
 /// Tables that do not grow with use. A new table must be put into one of the two lists.
-const KEPT: [&str; 13] = [
+const KEPT: [&str; 16] = [
+    "clients",               // as many as administrators register
+    "consents",              // one per user and client
     "data_keys",             // one per tenant, and the installation's
     "deletion_certificates", // one per tenant that ever was: the proof that it is gone
     "installation_secrets",  // none but what the first format left
@@ -21,6 +32,7 @@ const KEPT: [&str; 13] = [
     "key_log_hashes",        // one per entry, and one for each 256 of them
     "key_logs",              // one per tenant
     "key_rings",             // one per tenant, with at most twenty ended keys in it
+    "schema_level",          // one
     "sealed_secrets",        // those of living keys and token secrets: the others are destroyed with them
     "seaql_migrations",      // one per step of the schema
     "tenants",
@@ -55,6 +67,7 @@ async fn use_it(world: &World) {
         world.refresh(slug, &alice.refresh_token).await.is(200);
         world.jwks(slug).await;
     }
+    crate::oidc::leave_behind(world).await;
     world.note_verifiers().await;
     world.platform_admin().delete("/admin/v1/tenants/globex?confirm=globex").await.is(204);
 }
@@ -79,7 +92,9 @@ fn every_table_is_swept_or_does_not_grow_with_use() {
             world.clock.forward(3 * DAY);
             world.sweep().await;
             let after = rows(&world.database).await;
-            assert_eq!(after["guess_counters"], 0);
+            for soon in ["guess_counters", "authorization_codes", "authorization_requests", "sso_sessions"] {
+                assert_eq!(after[soon], 0, "{soon}");
+            }
             assert_eq!(after["known_sources"], before["known_sources"], "a place is known for thirty days");
             assert_eq!(after["refresh_families"], before["refresh_families"], "a session may be idle for two weeks");
             assert_eq!(after["jwks_verifiers"], before["jwks_verifiers"], "a verifier is remembered for thirty days");
