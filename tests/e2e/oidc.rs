@@ -14,7 +14,7 @@ const CLIENTS: &str = "/admin/v1/tenants/acme/clients";
 const AUTHORIZE: &str = "/t/acme/oauth/authorize";
 const TOKEN: &str = "/t/acme/oauth/token";
 const USERINFO: &str = "/t/acme/oauth/userinfo";
-pub(crate) const CALLBACK: &str = "https://shop.example/cb?from=claviger";
+const CALLBACK: &str = "https://shop.example/cb?from=claviger";
 /// RFC 7636, appendix B.
 const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
 const CHALLENGE: &str = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM";
