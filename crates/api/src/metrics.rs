@@ -164,7 +164,7 @@ impl Metrics {
             busy_seconds: make.registered(
                 Counter::new(
                     "claviger_busy_seconds_total",
-                    "Time in which a worker worked for seven tenths of it or more, of all workers.",
+                    "Time in which a worker worked for nine tenths of it or more, of all workers.",
                 )
                 .expect(GOOD),
             ),
