@@ -13,8 +13,8 @@ use crate::world::in_world;
 const PYJWT: &str = "PyJWT[crypto]==2.10.1";
 const JOSE: &str = "jose@6.2.1";
 
-/// A program that verifies a token, before its three arguments.
-struct Verifier {
+/// A program of somebody else's libraries, before its arguments.
+pub(crate) struct Verifier {
     program: PathBuf,
     script: PathBuf,
 }
@@ -25,9 +25,13 @@ impl Verifier {
     }
 
     async fn run(&self, arguments: &[&str]) -> Output {
+        self.command(arguments).output().await.expect("the verifier runs")
+    }
+
+    pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(&self.program);
         command.arg(&self.script).args(arguments).env("NO_PROXY", "127.0.0.1").env("no_proxy", "127.0.0.1");
-        command.output().await.expect("the verifier runs")
+        command
     }
 }
 
@@ -50,14 +54,20 @@ fn shelf(name: &str) -> (PathBuf, PathBuf) {
 }
 
 async fn pyjwt() -> Verifier {
-    let (folder, ready) = shelf("pyjwt-2.10.1");
+    python_with("pyjwt-2.10.1", &[PYJWT], "verify.py").await
+}
+
+/// One of the Python programs in `foreign`, with these packages.
+pub(crate) async fn python_with(name: &str, packages: &[&str], program: &str) -> Verifier {
+    let (folder, ready) = shelf(name);
     if !ready.exists() {
         let advice = "install python3 with its venv module (Debian: python3 python3-venv), and let pip reach the package index";
         done(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&folder), advice).await;
-        done(Command::new(folder.join("bin/pip")).args(["install", "--quiet", "--disable-pip-version-check", PYJWT]), advice).await;
+        let mut pip = Command::new(folder.join("bin/pip"));
+        done(pip.args(["install", "--quiet", "--disable-pip-version-check"]).args(packages), advice).await;
         std::fs::write(&ready, "").expect("a writable folder");
     }
-    Verifier { program: folder.join("bin/python"), script: script("verify.py") }
+    Verifier { program: folder.join("bin/python"), script: script(program) }
 }
 
 /// Runs one of the Python programs in `foreign`, with a library for cryptography at hand.
@@ -66,17 +76,23 @@ pub(crate) async fn python(program: &str, arguments: &[&str]) -> Output {
 }
 
 async fn jose() -> Verifier {
-    let (folder, ready) = shelf("jose-6.2.1");
+    node_with("jose-6.2.1", &[JOSE], "verify.mjs").await
+}
+
+/// One of the programs for Node.js in `foreign`, with these packages.
+pub(crate) async fn node_with(name: &str, packages: &[&str], program: &str) -> Verifier {
+    let (folder, ready) = shelf(name);
     let advice = "install Node.js 20 or later with npm (Debian: nodejs npm), and let npm reach its registry";
     if !ready.exists() {
         std::fs::create_dir_all(&folder).expect("a writable folder");
         let mut npm = Command::new("npm");
-        done(npm.args(["install", "--no-save", "--no-audit", "--no-fund", "--silent", JOSE, "--prefix"]).arg(&folder), advice).await;
+        done(npm.args(["install", "--no-save", "--no-audit", "--no-fund", "--silent"]).args(packages).arg("--prefix").arg(&folder), advice)
+            .await;
         std::fs::write(&ready, "").expect("a writable folder");
     }
     done(Command::new("node").arg("--version"), advice).await;
-    let copy = folder.join("verify.mjs");
-    std::fs::copy(script("verify.mjs"), &copy).expect("a writable folder");
+    let copy = folder.join(program);
+    std::fs::copy(script(program), &copy).expect("a writable folder");
     Verifier { program: "node".into(), script: copy }
 }
 

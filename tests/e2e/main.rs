@@ -8,6 +8,7 @@ mod budgets;
 mod clients;
 mod cookie;
 mod description;
+mod foreign_parties;
 mod foreign_verifiers;
 mod foresight;
 mod junk;

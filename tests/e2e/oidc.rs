@@ -20,9 +20,9 @@ const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
 const CHALLENGE: &str = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM";
 
 /// A registered client.
-struct Shop {
-    id: String,
-    secret: String,
+pub(crate) struct Shop {
+    pub(crate) id: String,
+    pub(crate) secret: String,
 }
 
 /// Somebody whom acme has logs in and does not come back; somebody else does not even log in.
@@ -34,7 +34,7 @@ pub(crate) async fn leave_behind(world: &World) {
 }
 
 /// A tenant with alice and a client; `more` is laid over the client's metadata.
-async fn shop(world: &World, more: Value) -> Shop {
+pub(crate) async fn shop(world: &World, more: Value) -> Shop {
     world.tenant("acme").await;
     let form = json!({ "username": "alice", "email": "alice@acme.example", "password": PASSWORD });
     world.platform_admin().post("/admin/v1/tenants/acme/users", form).await.is(201);
@@ -116,7 +116,7 @@ fn told(page: &Page) -> BTreeMap<String, String> {
 }
 
 /// Goes to the page of a request, and types alice's name and password.
-async fn logged_in(browser: &mut Browser, address: &str) -> Page {
+pub(crate) async fn logged_in(browser: &mut Browser, address: &str) -> Page {
     let page = browser.get(address).await;
     let page = browser.follow(page).await.is(200);
     let page = browser.submit(&page, &[("identifier", "alice"), ("password", PASSWORD)]).await;

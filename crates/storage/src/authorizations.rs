@@ -106,7 +106,7 @@ impl AuthorizationStore for SqlTenantTx {
             .await
             .map_err(error::of(CODES))?;
         if let Some(row) = used.first() {
-            return Ok(CodeUse::First(granted(row)?));
+            return Ok(CodeUse::First(Box::new(granted(row)?)));
         }
         let known = codes::Entity::find_by_id((self.owner(), code.0.to_vec())).one(&self.tx).await.map_err(error::of(CODES))?;
         let family_id = known.and_then(|row| row.family_id).map(FamilyId::from_uuid);

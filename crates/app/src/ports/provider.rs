@@ -41,7 +41,7 @@ pub struct PendingRequest {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum CodeUse {
     /// It is used from now on.
-    First(CodeGrant),
+    First(Box<CodeGrant>),
     /// It was used before, and this family began with it.
     Again {
         family_id: FamilyId,

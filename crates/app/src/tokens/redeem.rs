@@ -66,7 +66,7 @@ pub async fn redeem(ctx: &Ctx, tenant: &Tenant, command: RedeemCommand, origin: 
             }
             return Err(CodeDenied::InvalidGrant);
         }
-        CodeUse::First(grant) => grant,
+        CodeUse::First(grant) => *grant,
     };
     let verifier = code_verifier.as_ref().map(|verifier| verifier.expose().as_str());
     if let Err(refused) = grant.redeemable(&client.id, redirect_uri.as_deref(), verifier, now) {

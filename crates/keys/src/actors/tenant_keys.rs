@@ -12,7 +12,7 @@ use actix::{Actor, ActorContext, AtomicResponse, Context, Handler, WrapFuture};
 use app::ports::keys::{KeyChange, KeyCommand, KeyCommandError, KeyFault, OrderedBy, PublishedKeys};
 use app::ports::store::{LogTip, RingChange, SealedDataKey, SealedSecret, StoreError, TenantTx};
 use app::ports::world::Entropy;
-use domain::audit::{AuditEvent, AuditRecord};
+use domain::audit::{self, AuditEvent, AuditRecord};
 use domain::ids::{EventId, TenantId};
 use domain::keys::plan::{self, NewPublicKey, Plan};
 use domain::keys::policy::{RotationNumbers, RotationPolicy};
@@ -221,7 +221,7 @@ impl Work {
             return Ok(KeyChange { changed: false, keys: self.publish(before.ring)?, consequences: None });
         }
 
-        let made = self.make_keys(&plan, spare).await?;
+        let made = self.make_keys(&plan, by, spare).await?;
         let data_key = self.data_key(&before.data_key).await;
         if data_key.is_err() {
             // That it opens does not say that the secrets under it do: only who opens those may take the note back.
@@ -241,7 +241,8 @@ impl Work {
     }
 
     /// The keys that the plan stages, in its order.
-    async fn make_keys(&self, plan: &Plan, spare: &mut Vec<(Alg, GeneratedKey)>) -> Result<Vec<GeneratedKey>, KeyFault> {
+    async fn make_keys(&self, plan: &Plan, by: &OrderedBy, spare: &mut Vec<(Alg, GeneratedKey)>) -> Result<Vec<GeneratedKey>, KeyFault> {
+        let has_time = by.actor == audit::Actor::System;
         let mut made = Vec::with_capacity(plan.stage.len());
         for alg in plan.stage.iter().map(|stage| stage.alg) {
             if let Some(at) = spare.iter().position(|(of, _)| *of == alg) {
@@ -249,7 +250,11 @@ impl Work {
                 continue;
             }
             let node = Arc::clone(&self.node);
-            let make = move || if alg.is_rsa() { node.pool.take_or_make() } else { generate(alg) };
+            let make = move || match alg.is_rsa() {
+                true if has_time => node.pool.take_when_ready(),
+                true => node.pool.take_or_make(),
+                false => generate(alg),
+            };
             let key = tokio::task::spawn_blocking(make).await;
             made.push(key.map_err(|error| KeyFault::Unavailable(format!("no key could be made: {error}")))??);
         }

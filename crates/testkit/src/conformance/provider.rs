@@ -81,7 +81,7 @@ pub async fn of_many_redemptions_exactly_one_is_first(store: Arc<dyn Store>) {
     let firsts: Vec<_> = outcomes.iter().filter(|(_, used)| matches!(used, CodeUse::First(_))).collect();
     assert_eq!(firsts.len(), 1);
     let (family_id, used) = firsts[0];
-    assert_eq!(*used, CodeUse::First(grant));
+    assert_eq!(*used, CodeUse::First(Box::new(grant)));
     assert_eq!(outcomes.iter().filter(|(_, used)| *used == CodeUse::Again { family_id: *family_id }).count(), 63);
 
     // One that was rolled back never happened.
@@ -91,7 +91,7 @@ pub async fn of_many_redemptions_exactly_one_is_first(store: Arc<dyn Store>) {
     tx.commit().await.expect("commits");
     for _ in 0..2 {
         let mut tx = store.begin(home.id()).await.expect("begins");
-        assert_eq!(tx.code_use(&code, home.family.id, NOW).await, Ok(CodeUse::First(grant.clone())));
+        assert_eq!(tx.code_use(&code, home.family.id, NOW).await, Ok(CodeUse::First(Box::new(grant.clone()))));
         drop(tx);
     }
 }

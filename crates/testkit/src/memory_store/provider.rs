@@ -120,7 +120,7 @@ impl AuthorizationStore for Tx {
             Some((_, Some(family_id))) => CodeUse::Again { family_id: *family_id },
             Some((grant, unused)) => {
                 *unused = Some(family_id);
-                CodeUse::First(grant.clone())
+                CodeUse::First(Box::new(grant.clone()))
             }
             None => CodeUse::Unknown,
         })
