@@ -10,6 +10,7 @@ mod m20261124_000010_custody;
 mod m20261124_000020_verifiers;
 mod m20261124_000030_key_log;
 mod m20261124_000040_tenant_search;
+mod m20261124_000060_branding;
 
 pub use sea_orm_migration::MigratorTrait;
 use sea_orm_migration::prelude::*;
@@ -30,6 +31,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261124_000020_verifiers::Migration),
             Box::new(m20261124_000030_key_log::Migration),
             Box::new(m20261124_000040_tenant_search::Migration),
+            Box::new(m20261124_000060_branding::Migration),
         ]
     }
 }

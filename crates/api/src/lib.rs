@@ -5,6 +5,7 @@
 
 mod admin;
 mod admission;
+mod assets;
 mod connection;
 mod description;
 pub mod error;

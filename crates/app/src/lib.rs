@@ -8,6 +8,7 @@
 
 pub mod access;
 pub mod audit;
+pub mod branding;
 pub mod credentials;
 pub mod ctx;
 pub mod fair;

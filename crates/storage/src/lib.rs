@@ -6,6 +6,7 @@
 //! and the second half of `custody.rs`.
 
 mod audit;
+mod branding;
 mod connect;
 mod custody;
 mod dialect;

@@ -24,7 +24,8 @@ use crate::tx::SqlTenantTx;
 const TABLE: &str = "tenants";
 
 /// What a tenant owns in any number, with its primary key.
-const OWNED: [(&str, &str); 8] = [
+const OWNED: [(&str, &str); 9] = [
+    ("tenant_branding", "tenant_id"),
     ("jwks_verifiers", "tenant_id, verifier"),
     ("refresh_families", "tenant_id, id"),
     ("known_sources", "tenant_id, user_id, source"),

@@ -88,12 +88,17 @@ fn described(route: &RouteInfo, operation: &Operation) -> Value {
         described["parameters"] = named.collect();
     }
     if let Some((media_type, schema, is_required)) = match operation.body {
-        Body::None => None,
+        Body::None | Body::Image => None,
         Body::Json(schema) => Some(("application/json", schema, true)),
         Body::OptionalJson(schema) => Some(("application/json", schema, false)),
         Body::Form(schema) => Some(("application/x-www-form-urlencoded", schema, true)),
     } {
         described["requestBody"] = json!({ "required": is_required, "content": { media_type: { "schema": schemas::reference(schema) } } });
+    }
+    if operation.body == Body::Image {
+        let picture = json!({ "schema": { "type": "string", "format": "binary", "maxLength": domain::branding::Logo::LARGEST } });
+        let content = json!({ "image/png": picture, "image/jpeg": picture, "image/webp": picture });
+        described["requestBody"] = json!({ "required": true, "content": content });
     }
     described
 }
@@ -191,8 +196,8 @@ fn responses(route: &RouteInfo, operation: &Operation) -> Value {
         let mut response = json!({ "description": meaning, "headers": header_references(operation.headers.iter().chain(location)) });
         if let Some(schema) = schema {
             response["content"] = json!({ operation.media_type: { "schema": schemas::reference(schema) } });
-            if let Some(other) = operation.or_as {
-                response["content"][other] = json!({ "schema": { "type": "string" } });
+            for other in operation.or_as {
+                response["content"][*other] = json!({ "schema": { "type": "string" } });
             }
         }
         responses.insert(status.to_string(), response);
@@ -223,6 +228,7 @@ fn parameters() -> Value {
         "kid": in_path("kid", text(), "The key's id."),
         "level": in_path("level", text(), "`entries`, or the level of the hashes."),
         "tile": in_path("tile", text(), "The number of the tile, in groups of three digits; `.p` after the last one when the tile is partial."),
+        "file": in_path("file", text(), "The file's name, as a page has it."),
         "tile2": in_path("tile2", text(), "The next group, or the width of a partial tile."),
         "width": in_path("width", text(), "The next group, or the width of a partial tile."),
         "index": in_query("index", json!({ "type": "integer", "minimum": 0 }), "The number of the entry, from 0."),

@@ -16,6 +16,7 @@ pub(crate) mod key_rings;
 pub(crate) mod known_sources;
 pub(crate) mod refresh_families;
 pub(crate) mod sealed_secrets;
+pub(crate) mod tenant_branding;
 pub(crate) mod tenants;
 pub(crate) mod used_kids;
 pub(crate) mod users;
