@@ -24,12 +24,13 @@ use crate::tx::SqlTenantTx;
 const TABLE: &str = "tenants";
 
 /// What a tenant owns in any number, with its primary key.
-const OWNED: [(&str, &str); 13] = [
+const OWNED: [(&str, &str); 14] = [
     ("authorization_requests", "tenant_id, handle"),
     ("authorization_codes", "tenant_id, code"),
     ("sso_sessions", "tenant_id, handle"),
     ("consents", "tenant_id, user_id, client_id"),
     ("clients", "tenant_id, id"),
+    ("tenant_branding", "tenant_id"),
     ("jwks_verifiers", "tenant_id, verifier"),
     ("refresh_families", "tenant_id, id"),
     ("known_sources", "tenant_id, user_id, source"),

@@ -21,6 +21,7 @@ pub(crate) mod known_sources;
 pub(crate) mod refresh_families;
 pub(crate) mod sealed_secrets;
 pub(crate) mod sso_sessions;
+pub(crate) mod tenant_branding;
 pub(crate) mod tenants;
 pub(crate) mod used_kids;
 pub(crate) mod users;
