@@ -5,6 +5,7 @@
 mod bad_input;
 mod browser;
 mod budgets;
+mod client_keys;
 mod clients;
 mod cookie;
 mod description;
@@ -19,6 +20,7 @@ mod login_limits;
 mod main_job;
 mod metrics;
 mod oidc;
+mod relying_party;
 mod rights;
 mod search;
 mod tenant_life;

@@ -205,6 +205,14 @@ delegate! { TenantTx:
         fn consent_set(user: UserId, client: &ClientId, scope: &Scope, now: Timestamp) -> ();
         fn consent_delete(user: UserId, client: &ClientId) -> bool;
     }
+    OnceStore {
+        fn spend(name: &[u8; 32], expires_at: Timestamp) -> bool;
+    }
+    LogoutStore {
+        fn logout_notice_insert(notice: &LogoutNotice) -> ();
+        fn logout_notice(family: FamilyId) -> Option<LogoutNotice>;
+        fn logout_notice_delete(family: FamilyId) -> bool;
+    }
 }
 
 delegate! { PlatformTx:
@@ -262,6 +270,9 @@ impl PlatformTx for Failing<Box<dyn PlatformTx>> {
     }
     async fn slugs_known(&mut self, slugs: &[Slug]) -> Stored<Vec<Slug>> {
         self.inner.slugs_known(slugs).await
+    }
+    async fn logout_notices_claim(&mut self, limit: u32) -> Stored<Vec<(TenantId, FamilyId)>> {
+        self.inner.logout_notices_claim(limit).await
     }
     async fn verifiers_merge(&mut self, seen: &[(TenantId, Sighting)], most: u32) -> Stored<()> {
         self.inner.verifiers_merge(seen, most).await
