@@ -3,20 +3,26 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use app::ports::store::LogoutNotice;
+use domain::client::ClientId;
+use domain::ids::{FamilyId, UserId};
+use domain::time::Ttl;
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{AssertSqlSafe, SqlitePool};
 
 use crate::world::{World, in_world_with};
 
 /// Tables whose rows are removed when they are over.
-const SWEPT: [&str; 8] = [
+const SWEPT: [&str; 10] = [
     "audit_events",
     "authorization_codes",
     "authorization_requests",
     "guess_counters",
     "jwks_verifiers",
     "known_sources",
+    "logout_notices",
     "refresh_families",
+    "spent_names",
     "sso_sessions",
 ];
 
@@ -68,8 +74,22 @@ async fn use_it(world: &World) {
         world.jwks(slug).await;
     }
     crate::oidc::leave_behind(world).await;
+    crate::client_keys::leave_behind(world).await;
+    leave_untold(world).await;
     world.note_verifiers().await;
     world.platform_admin().delete("/admin/v1/tenants/globex?confirm=globex").await.is(204);
+}
+
+/// A logout that nobody takes note of.
+async fn leave_untold(world: &World) {
+    let ctx = world.ctx();
+    let acme = app::tenants::resolve(ctx, "acme").await.expect("a tenant");
+    let (family_id, user_id) = (FamilyId::new(ctx.now(), ctx.id_entropy()), UserId::new(ctx.now(), ctx.id_entropy()));
+    let client_id = ClientId::first_party();
+    let mut tx = ctx.store.begin(acme.id).await.expect("begins");
+    let notice = LogoutNotice { family_id, client_id, user_id, expires_at: ctx.now().plus(Ttl::days(1)) };
+    tx.logout_notice_insert(&notice).await.expect("stored");
+    tx.commit().await.expect("commits");
 }
 
 #[test]
@@ -92,7 +112,8 @@ fn every_table_is_swept_or_does_not_grow_with_use() {
             world.clock.forward(3 * DAY);
             world.sweep().await;
             let after = rows(&world.database).await;
-            for soon in ["guess_counters", "authorization_codes", "authorization_requests", "sso_sessions"] {
+            for soon in ["guess_counters", "authorization_codes", "authorization_requests", "sso_sessions", "spent_names", "logout_notices"]
+            {
                 assert_eq!(after[soon], 0, "{soon}");
             }
             assert_eq!(after["known_sources"], before["known_sources"], "a place is known for thirty days");

@@ -4,7 +4,7 @@
 
 use domain::audit::{Actor, AuditEvent};
 use domain::client::metadata::{BadMetadata, ClientMetadata};
-use domain::client::{AuthMethod, Client, ClientId, ClientSecret, ClientStatus};
+use domain::client::{Client, ClientId, ClientSecret, ClientStatus};
 use domain::handle::HandleKind;
 use domain::ids::{ClientSecretId, RegisteredClientId};
 use domain::secret::Secret;
@@ -15,6 +15,7 @@ use crate::ctx::{Ctx, Origin};
 use crate::fault::Fault;
 
 pub mod authenticate;
+pub mod key_sets;
 
 #[derive(Debug)]
 pub enum ClientChangeDenied {
@@ -43,7 +44,7 @@ pub struct ShownSecret {
 }
 
 fn takes_secret(client: &Client) -> bool {
-    client.settings.token_endpoint_auth_method != AuthMethod::None
+    client.settings.token_endpoint_auth_method.is_by_secret()
 }
 
 fn new_secret(ctx: &Ctx, expires_at: Option<Timestamp>) -> ShownSecret {

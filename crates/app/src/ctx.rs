@@ -8,6 +8,7 @@ use domain::handle::{Handle, HandleKind};
 use domain::ids::{EventId, TenantId};
 use domain::time::Timestamp;
 
+use crate::clients::key_sets::KeySets;
 use crate::credentials::hash_pool::HashPool;
 use crate::ports::keys::Keys;
 use crate::ports::outbound::Outbound;
@@ -26,6 +27,7 @@ pub struct Ctx {
     pub hashing: HashPool,
     pub tenants: TenantCache,
     pub verifiers: VerifierTally,
+    pub key_sets: KeySets,
     /// Scheme and authority of every issuer, without a slash at the end.
     pub base_url: String,
 }

@@ -14,6 +14,8 @@ use crate::scope::Scope;
 use crate::text::{BadText, DisplayName};
 use crate::time::{Timestamp, Ttl};
 
+pub mod assertion;
+pub mod jwks;
 pub mod metadata;
 pub mod redirect_uri;
 
@@ -71,6 +73,12 @@ impl Client {
             response_types: BTreeSet::new(),
             scope: Scope::default(),
             token_endpoint_auth_method: AuthMethod::None,
+            token_endpoint_auth_signing_alg: None,
+            require_issuer_audience: false,
+            frontchannel_logout_uri: None,
+            frontchannel_logout_session_required: false,
+            backchannel_logout_uri: None,
+            backchannel_logout_session_required: false,
             subject_type: SubjectType::Public,
             id_token_signed_response_alg: Alg::RS256,
             default_max_age: None,
@@ -155,16 +163,22 @@ pub enum AuthMethod {
     #[default]
     ClientSecretBasic,
     ClientSecretPost,
+    PrivateKeyJwt,
 }
 
 impl AuthMethod {
-    pub const ALL: [Self; 3] = [Self::ClientSecretBasic, Self::ClientSecretPost, Self::None];
+    pub const ALL: [Self; 4] = [Self::ClientSecretBasic, Self::ClientSecretPost, Self::PrivateKeyJwt, Self::None];
+
+    pub const fn is_by_secret(self) -> bool {
+        matches!(self, Self::ClientSecretBasic | Self::ClientSecretPost)
+    }
 
     pub const fn name(self) -> &'static str {
         match self {
             Self::None => "none",
             Self::ClientSecretBasic => "client_secret_basic",
             Self::ClientSecretPost => "client_secret_post",
+            Self::PrivateKeyJwt => "private_key_jwt",
         }
     }
 }
@@ -236,6 +250,22 @@ pub struct ClientSettings {
     pub response_types: BTreeSet<ResponseType>,
     pub scope: Scope,
     pub token_endpoint_auth_method: AuthMethod,
+    /// The one algorithm of its assertions; any asymmetric one when it has named none.
+    #[serde(default)]
+    pub token_endpoint_auth_signing_alg: Option<Alg>,
+    /// Its assertions are for the issuer alone, not for the token endpoint (rfc7523bis).
+    #[serde(default)]
+    pub require_issuer_audience: bool,
+    /// Told in the user's browser of a logout (OpenID Connect Front-Channel Logout 1.0).
+    #[serde(default)]
+    pub frontchannel_logout_uri: Option<String>,
+    #[serde(default)]
+    pub frontchannel_logout_session_required: bool,
+    /// Told by us of a logout (OpenID Connect Back-Channel Logout 1.0).
+    #[serde(default)]
+    pub backchannel_logout_uri: Option<String>,
+    #[serde(default)]
+    pub backchannel_logout_session_required: bool,
     pub subject_type: SubjectType,
     pub id_token_signed_response_alg: Alg,
     pub default_max_age: Option<Ttl>,

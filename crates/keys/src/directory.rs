@@ -13,17 +13,19 @@ use std::time::Duration;
 use actix::{Actor, Addr, Arbiter, Handler, MailboxError, Message};
 use app::ports::changes::ListenForChanges;
 use app::ports::keys::{
-    KeyChange, KeyCommand, KeyCommandError, KeyFault, Keys, NewRing, Notary, OrderedBy, PublishedKeys, Rehearsal, TokenSigner,
+    ForeignRefused, ForeignToken, KeyChange, KeyCommand, KeyCommandError, KeyFault, Keys, NewRing, Notary, OrderedBy, PublishedKeys,
+    Rehearsal, TokenSigner,
 };
 use app::ports::store::{RingMark, Store};
 use app::ports::world::{Clock, Entropy};
 use app::warm::{Warm, WarmMap};
 use async_trait::async_trait;
 use domain::audit;
+use domain::client::jwks::ClientKey;
 use domain::ids::TenantId;
 use domain::keys::plan::{self, DUE_BATCH, DUE_BATCHES, Intent};
 use domain::keys::policy::{NodeTiming, RotationNumbers, RotationPolicy};
-use domain::keys::ring::{KeyRing, KeyState};
+use domain::keys::ring::{Alg, KeyRing, KeyState};
 use domain::tenant::Tenant;
 use domain::time::{Timestamp, Ttl};
 use futures_util::{StreamExt, stream};
@@ -33,6 +35,7 @@ use crate::actors::change_feed::{ChangeFeed, FIRST_PAUSE};
 use crate::actors::rotation_clock::{RotationClock, Stop};
 use crate::actors::tenant_keys::{TenantKeys, ring_change};
 use crate::custody::Custody;
+use crate::foreign;
 use crate::installation::Installation;
 use crate::key_log::{KeyLog, origin};
 use crate::keygen::generate;
@@ -461,6 +464,10 @@ impl Directory {
 
 #[async_trait]
 impl Keys for KeyDirectory {
+    fn open_foreign(&self, token: &str, keys: &[ClientKey], algs: &[Alg]) -> Result<ForeignToken, ForeignRefused> {
+        foreign::open(token, keys, algs)
+    }
+
     async fn published(&self, tenant: TenantId) -> Result<Arc<PublishedKeys>, KeyFault> {
         if let Some(awake) = self.directory.awake.find(&tenant)
             && let Some(published) = awake.value.snapshots.published()

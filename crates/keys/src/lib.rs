@@ -10,6 +10,7 @@ mod actors;
 mod aead;
 mod custody;
 mod directory;
+mod foreign;
 mod installation;
 mod jwks;
 pub mod kek;

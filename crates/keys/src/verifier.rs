@@ -17,10 +17,10 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 /// The longest token that is looked at, in bytes.
-const LONGEST: usize = 8 * 1024;
+pub(crate) const LONGEST: usize = 8 * 1024;
 
 /// Header members that would bring a key along, or ask for something that is not understood here (RFC 7515, 4.1).
-const REFUSED_HEADERS: [&str; 9] = ["crit", "jku", "jwk", "x5u", "x5c", "x5t", "x5t#S256", "b64", "zip"];
+pub(crate) const REFUSED_HEADERS: [&str; 9] = ["crit", "jku", "jwk", "x5u", "x5c", "x5t", "x5t#S256", "b64", "zip"];
 
 /// The published keys of a ring, parsed once.
 pub(crate) struct RingVerifier {
@@ -34,12 +34,8 @@ impl RingVerifier {
     pub(crate) fn new(ring: &KeyRing, leeway: Ttl) -> Result<Self, KeyFault> {
         install_provider();
         let keys = ring.published().into_iter().map(|key| {
-            let parsed = match &key.public {
-                PublicJwk::EC { x, y, .. } => DecodingKey::from_ec_components(x, y),
-                PublicJwk::RSA { n, e } => DecodingKey::from_rsa_components(n, e),
-                PublicJwk::OKP { x, .. } => DecodingKey::from_ed_components(x),
-            };
-            let parsed = parsed.map_err(|_| KeyFault::Sealed(format!("the public half of key {} cannot be read", key.kid)))?;
+            let parsed =
+                decoding_key(&key.public).map_err(|_| KeyFault::Sealed(format!("the public half of key {} cannot be read", key.kid)))?;
             Ok((key.kid.to_string(), (algorithm(key.alg), parsed)))
         });
         Ok(Self { keys: keys.collect::<Result<_, KeyFault>>()?, leeway })
@@ -108,7 +104,15 @@ fn is_access_token_type(typ: &str) -> bool {
     typ.strip_prefix("application/").unwrap_or(&typ) == ACCESS_TOKEN_TYPE
 }
 
-const fn algorithm(alg: Alg) -> Algorithm {
+pub(crate) fn decoding_key(public: &PublicJwk) -> jsonwebtoken::errors::Result<DecodingKey> {
+    match public {
+        PublicJwk::EC { x, y, .. } => DecodingKey::from_ec_components(x, y),
+        PublicJwk::RSA { n, e } => DecodingKey::from_rsa_components(n, e),
+        PublicJwk::OKP { x, .. } => DecodingKey::from_ed_components(x),
+    }
+}
+
+pub(crate) const fn algorithm(alg: Alg) -> Algorithm {
     match alg {
         Alg::ES256 => Algorithm::ES256,
         Alg::ES384 => Algorithm::ES384,
@@ -119,7 +123,7 @@ const fn algorithm(alg: Alg) -> Algorithm {
 }
 
 /// Says which backend jsonwebtoken uses: it panics when a dependency has switched a second one on and nobody said.
-fn install_provider() {
+pub(crate) fn install_provider() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
         // Somebody else may have said it before: they said the same, there is one backend in this program.

@@ -12,6 +12,7 @@ use actix_web::web::ServiceConfig;
 use actix_web::{App, HttpServer};
 use api::{ApiSettings, ApiState};
 use app::access::PlatformToken;
+use app::clients::key_sets::KeySets;
 use app::credentials::hash_pool::HashPool;
 use app::ctx::Ctx;
 use app::fault::Fault;
@@ -144,6 +145,7 @@ async fn start_on(
         hashing: HashPool::start(wire::hashing_threads(&settings), settings.hashing.queue),
         tenants: TenantCache::new(settings.keys.most_awake),
         verifiers,
+        key_sets: KeySets::new(KEY_SETS),
         base_url: base_url.clone(),
     });
     directory.start_clock();
@@ -257,6 +259,9 @@ impl Running {
         }
     }
 }
+
+/// Clients whose keys this node remembers; each takes a few kilobytes.
+const KEY_SETS: usize = 2_000;
 
 /// How long a fetch of the JWKS is remembered by this process alone.
 const NOTE_EVERY: Duration = Duration::from_secs(10);

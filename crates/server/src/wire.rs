@@ -7,6 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use api::metrics::{KeyReadings, PoolReading, Readings};
+use app::clients::key_sets::KeySets;
 use app::credentials::hash_pool::HashPool;
 use app::ctx::Ctx;
 use app::ports::keys::{KeyFault, Keys};
@@ -252,6 +253,7 @@ pub(crate) async fn visiting(settings: &Settings, store: &SqlStore, directory: &
         hashing: HashPool::start(1, 1),
         tenants: TenantCache::new(0),
         verifiers: VerifierTally::new(&**directory).await?,
+        key_sets: KeySets::new(0),
         base_url: base_url(settings),
     })
 }

@@ -7,7 +7,7 @@
 
 use app::ports::store::{Leftover, PlatformTx, RingMark, Stored};
 use async_trait::async_trait;
-use domain::ids::TenantId;
+use domain::ids::{FamilyId, TenantId};
 use domain::keys::verifier::{Sighting, VerifierName};
 use domain::tenant::Tenant;
 use domain::text::Slug;
@@ -20,10 +20,10 @@ use crate::connect::Database;
 use crate::dialect::{self, Purpose, Scope, statement};
 use crate::entities::{key_rings, tenants};
 use crate::error::{self, Cell};
-use crate::families;
 use crate::tenants::{self as tenants_rows, from_row};
 use crate::tx::BoundedTx;
 use crate::verifiers;
+use crate::{families, logouts};
 
 /// Values in one `IN (…)`: well below what either backend takes.
 const CHUNK: usize = 500;
@@ -190,6 +190,8 @@ impl PlatformTx for SqlPlatformTx {
             Leftover::PendingRequests => ("tenant_id, handle", "expires_at < $1"),
             Leftover::AuthorizationCodes => ("tenant_id, code", "expires_at < $1"),
             Leftover::SsoSessions => ("tenant_id, handle", "ends_at < $1"),
+            Leftover::SpentNames => ("tenant_id, name", "expires_at < $1"),
+            Leftover::LogoutNotices => ("tenant_id, family_id", "expires_at < $1"),
         };
         let tx = self.writing().await?;
         if what == Leftover::AuditEvents {
@@ -199,6 +201,13 @@ impl PlatformTx for SqlPlatformTx {
         let removed = tenants_rows::delete_some(tx, what.table(), key, is_over, before, u64::from(limit), lock).await?;
         dialect::set_scope(tx, Scope::Platform).await?;
         Ok(removed)
+    }
+
+    async fn logout_notices_claim(&mut self, limit: u32) -> Stored<Vec<(TenantId, FamilyId)>> {
+        if !logouts::is_any_due(&self.tx).await? {
+            return Ok(Vec::new());
+        }
+        logouts::claim(self.writing().await?, limit).await
     }
 
     async fn verifiers_merge(&mut self, seen: &[(TenantId, Sighting)], most: u32) -> Stored<()> {

@@ -24,7 +24,9 @@ use crate::tx::SqlTenantTx;
 const TABLE: &str = "tenants";
 
 /// What a tenant owns in any number, with its primary key.
-const OWNED: [(&str, &str); 14] = [
+const OWNED: [(&str, &str); 16] = [
+    ("spent_names", "tenant_id, name"),
+    ("logout_notices", "tenant_id, family_id"),
     ("authorization_requests", "tenant_id, handle"),
     ("authorization_codes", "tenant_id, code"),
     ("sso_sessions", "tenant_id, handle"),

@@ -817,6 +817,11 @@ impl PlatformTx for Tx {
         Ok(due.into_iter().map(claim).collect())
     }
 
+    async fn logout_notices_claim(&mut self, limit: u32) -> Stored<Vec<(TenantId, FamilyId)>> {
+        let now = crate::sample::NOW;
+        Ok(self.platform_writing().await?.provider.logouts_claim(now, limit as usize))
+    }
+
     async fn ring_generations(&mut self, tenants: &[TenantId]) -> Stored<Vec<RingMark>> {
         let mark = |id: &TenantId| Some(RingMark { tenant_id: *id, generation: self.state.rings.get(id)?.ring.generation });
         Ok(tenants.iter().filter_map(mark).collect())
@@ -830,9 +835,11 @@ impl PlatformTx for Tx {
             Leftover::GuessCounters => remove_some(&mut state.counters, &mut left, |_, (_, touched_at)| *touched_at < before),
             Leftover::KnownSources => remove_some(&mut state.sources, &mut left, |_, seen_at| *seen_at < before),
             Leftover::Verifiers => remove_some(&mut state.verifiers, &mut left, |_, seen| seen.last.at < before),
-            Leftover::PendingRequests | Leftover::AuthorizationCodes | Leftover::SsoSessions => {
-                state.provider.sweep(what, before, &mut left)
-            }
+            Leftover::PendingRequests
+            | Leftover::AuthorizationCodes
+            | Leftover::SsoSessions
+            | Leftover::SpentNames
+            | Leftover::LogoutNotices => state.provider.sweep(what, before, &mut left),
             Leftover::AuditEvents => state.audit.retain(|record| {
                 let goes = record.at < before && left > 0;
                 left -= usize::from(goes);

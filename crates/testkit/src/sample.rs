@@ -6,7 +6,8 @@ use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use app::ports::store::{
-    GuessSubject, LogGrowth, LogTip, NewTenant, PendingRequest, RingChange, SealedDataKey, SealedSecret, Store, Stored, TenantTx,
+    GuessSubject, LogGrowth, LogTip, LogoutNotice, NewTenant, PendingRequest, RingChange, SealedDataKey, SealedSecret, Store, Stored,
+    TenantTx,
 };
 use app::tokens::judgement::RefreshAttempt;
 use domain::audit::{Actor, AuditEvent, AuditRecord};
@@ -167,6 +168,12 @@ pub fn sign_on() -> SignOn {
 /// A session that began [`NOW`].
 pub fn sso_session(user_id: UserId) -> SsoSession {
     SsoSession::begin(SsoSessionId::new(NOW, chance()), hash(), user_id, Authentication::by(Method::Password, NOW))
+}
+
+/// What the family's client is to be told of its end.
+pub fn logout_notice(family: &RefreshFamily) -> LogoutNotice {
+    let (family_id, client_id, user_id) = (family.id, family.client_id.clone(), family.user_id);
+    LogoutNotice { family_id, client_id, user_id, expires_at: NOW.plus(Ttl::days(1)) }
 }
 
 /// An attempt with the family's token of this generation, at `now`.

@@ -4,10 +4,11 @@
 
 use actix_web::HttpRequest;
 use actix_web::http::header::AUTHORIZATION;
-use app::clients::authenticate::{Presented, Proof, authenticate};
+use app::clients::authenticate::{Presented, Proof, authenticate, named_in};
 use app::ctx::{Ctx, Origin};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use domain::client::assertion::ASSERTION_TYPE;
 use domain::client::{AuthMethod, Client};
 use domain::secret::Secret;
 use domain::tenant::Tenant;
@@ -26,8 +27,16 @@ pub(crate) async fn client(ctx: &Ctx, tenant: &Tenant, request: &HttpRequest, fo
 
 fn presented(request: &HttpRequest, form: &Form) -> Result<Presented, OAuthError> {
     let (named, posted) = (form.optional("client_id"), form.optional("client_secret"));
-    if form.optional("client_assertion").is_some() || form.optional("client_assertion_type").is_some() {
-        return Err(OAuthError::invalid_client());
+    if let Some(assertion) = form.optional("client_assertion") {
+        if form.optional("client_assertion_type") != Some(ASSERTION_TYPE) {
+            return Err(OAuthError::invalid_request("client_assertion_type must be that of RFC 7523, 2.2"));
+        }
+        if posted.is_some() || basic(request)?.is_some() {
+            return Err(OAuthError::invalid_request("authenticate in one way, not in two"));
+        }
+        // RFC 7521, 4.2: client_id may be left out.
+        let client_id = named.map(str::to_owned).or_else(|| named_in(assertion)).ok_or_else(OAuthError::invalid_client)?;
+        return Ok(Presented { client_id, proof: Proof::Assertion(assertion.to_owned()) });
     }
     match (basic(request)?, named, posted) {
         (Some(_), _, Some(_)) => Err(OAuthError::invalid_request("authenticate in one way, not in two")),
@@ -90,6 +99,7 @@ mod tests {
         match presented.proof {
             Proof::None => Some((presented.client_id, String::new())),
             Proof::Secret { secret, .. } => Some((presented.client_id, secret.expose().clone())),
+            Proof::Assertion(_) => None,
         }
     }
 

@@ -1,17 +1,23 @@
 //! Client authentication: the one place that says whether a request comes from the client it names.
 //!
-//! Another way to prove oneself (`private_key_jwt`, a certificate) is another arm of [`Presented`]. Invariant: an unknown client, a
+//! Another way to prove oneself (a certificate) is another arm of [`Presented`]. Invariant: an unknown client, a
 //! disabled one and a wrong secret get the same answer after the same work; and a right secret is never made to wait for wrong ones.
 
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use domain::audit::{Actor, AuditEvent};
+use domain::client::assertion::{self, Audience};
 use domain::client::{AuthMethod, Client, ClientId};
 use domain::guess::GuessScope;
+use domain::keys::ring::Alg;
 use domain::secret::Secret;
 use domain::tenant::Tenant;
 use domain::time::Timestamp;
 
+use crate::clients::key_sets::open_signed;
 use crate::ctx::{Ctx, Origin};
 use crate::fault::Fault;
+use crate::ports::keys::ForeignRefused;
 
 /// What a request brings along to say who sent it.
 #[derive(Debug)]
@@ -26,6 +32,8 @@ pub enum Proof {
     None,
     /// A secret, in the header or in the body.
     Secret { method: AuthMethod, secret: Secret<String> },
+    /// A JWT that it has signed (RFC 7523, 2.2).
+    Assertion(String),
 }
 
 impl Proof {
@@ -33,6 +41,7 @@ impl Proof {
         match self {
             Self::None => AuthMethod::None,
             Self::Secret { method, .. } => *method,
+            Self::Assertion(_) => AuthMethod::PrivateKeyJwt,
         }
     }
 }
@@ -66,15 +75,57 @@ pub async fn authenticate(ctx: &Ctx, tenant: &Tenant, presented: Presented, orig
     // Somebody who is not there has no secrets: the same hash is made, and nothing equals it.
     let nobody = Client::first_party();
     let client = known.as_ref().unwrap_or(&nobody);
+    let is_meant = client.settings.token_endpoint_auth_method == proof.method() && client.is_active();
     let is_proved = match &proof {
         Proof::None => true,
         Proof::Secret { secret, .. } => client.is_secret(secret.expose(), ctx.now()),
+        // Nobody is asked for keys on behalf of a client that proves itself in another way.
+        Proof::Assertion(assertion) => is_meant && is_asserted(ctx, tenant, client, assertion).await?,
     };
-    let is_meant = client.settings.token_endpoint_auth_method == proof.method() && client.is_active();
     match known {
         Some(client) if is_proved && is_meant => Ok(client),
         known => Err(refused(ctx, tenant, &id, known.is_some(), matches!(proof, Proof::Secret { .. }), origin).await),
     }
+}
+
+/// The client that an assertion says it is from, before anybody has looked whether that is true.
+pub fn named_in(assertion: &str) -> Option<String> {
+    let payload = URL_SAFE_NO_PAD.decode(assertion.split('.').nth(1)?).ok()?;
+    let claims: serde_json::Value = serde_json::from_slice(&payload).ok()?;
+    claims.get("sub")?.as_str().map(str::to_owned)
+}
+
+/// Types that an assertion may have: none, that of any JWT, and its own (rfc7523bis). A token of another kind is none (RFC 8725, 3.11).
+const ASSERTION_TYPES: [&str; 2] = ["jwt", "client-authentication+jwt"];
+
+/// Whether `client` has signed this, for us, now, and uses it for the first time. What is good is used up, in one durable commit.
+async fn is_asserted(ctx: &Ctx, tenant: &Tenant, client: &Client, assertion: &str) -> Result<bool, Fault> {
+    let algs = client.settings.token_endpoint_auth_signing_alg.map_or(Alg::ALL.to_vec(), |alg| vec![alg]);
+    let refused = |why: &str| {
+        tracing::info!(client_id = %client.id, why, "a client's assertion was refused");
+        Ok(false)
+    };
+    let opened = match open_signed(ctx, tenant.id, client, assertion, &algs).await {
+        Ok(opened) => opened,
+        Err(ForeignRefused::UnknownKey) => return refused("no key of the client may have signed it"),
+        Err(ForeignRefused::Bad) => return refused("its form, algorithm or signature"),
+    };
+    if opened.typ.is_some_and(|typ| !ASSERTION_TYPES.contains(&typ.to_ascii_lowercase().as_str())) {
+        return refused("its typ is that of another token");
+    }
+    let issuer = tenant.issuer(&ctx.base_url);
+    let token_endpoint = format!("{issuer}/oauth/token");
+    let token_endpoint = (!client.settings.require_issuer_audience).then_some(token_endpoint.as_str());
+    let good = match assertion::judge(&opened.claims, &client.id, Audience { issuer: &issuer, token_endpoint }, ctx.now()) {
+        Ok(good) => good,
+        Err(why) => return refused(why.0),
+    };
+    let mut tx = ctx.store.begin(tenant.id).await?;
+    if !tx.spend(&good.name, good.expires_at).await? {
+        return refused("it was used before");
+    }
+    tx.commit().await?;
+    Ok(true)
 }
 
 /// Counts a wrong secret, by client and place, and writes it down when the client exists.

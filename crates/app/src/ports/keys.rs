@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use domain::audit::Actor;
+use domain::client::jwks::ClientKey;
 use domain::ids::{FamilyId, TenantId};
 use domain::keys::plan::{Consequences, Intent, RotationDenied};
 use domain::keys::policy::{NodeTiming, RotationNumbers, RotationPolicy, UnsafePolicy};
@@ -201,6 +202,22 @@ pub struct OrderedBy {
     pub request_id: Option<String>,
 }
 
+/// A token that a client has signed; what its claims are worth, says somebody else.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ForeignToken {
+    pub typ: Option<String>,
+    /// Every name in it stood once.
+    pub claims: serde_json::Map<String, serde_json::Value>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ForeignRefused {
+    /// None of the keys may have signed it: the client may have a new one.
+    UnknownKey,
+    /// Anything else.
+    Bad,
+}
+
 /// Signs what the installation itself vouches for, with a key that no tenant has.
 pub trait Notary: Send + Sync {
     /// A JWS (RFC 7515, 7.1) of this payload, EdDSA (RFC 8037), with this `typ`.
@@ -233,6 +250,12 @@ pub trait Keys: Send + Sync {
     async fn installation_mac(&self, message: &[u8]) -> Result<[u8; 32], KeyFault>;
     /// Who signs for the installation itself.
     async fn notary(&self) -> Result<Arc<dyn Notary>, KeyFault>;
+    /// Opens a token that a client has signed with one of `keys`, by one of `algs`: strict in its form, and no key in or linked from
+    /// it is looked at (RFC 8725). Its times are left to the caller.
+    ///
+    /// # Errors
+    /// Whenever anything is not as it must be.
+    fn open_foreign(&self, token: &str, keys: &[ClientKey], algs: &[Alg]) -> Result<ForeignToken, ForeignRefused>;
     /// Tenants whose secrets did not open when they were last asked for, at most ten.
     fn sealed_away(&self) -> Vec<TenantId>;
 }

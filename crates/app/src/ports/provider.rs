@@ -83,3 +83,31 @@ pub trait ConsentStore: Send {
     /// Answers whether there was one.
     async fn consent_delete(&mut self, user: UserId, client: &ClientId) -> Stored<bool>;
 }
+
+/// What may be used once, such as the `jti` of an assertion.
+#[async_trait]
+pub trait OnceStore: Send {
+    /// Remembers this name (a hash) until it is over. Of all who bring the same one, on whatever node, exactly one hears `true`.
+    async fn spend(&mut self, name: &[u8; 32], expires_at: Timestamp) -> Stored<bool>;
+}
+
+/// A client that is still to be told that its session of a user has ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogoutNotice {
+    /// The client's session: the `sid` of its ID tokens.
+    pub family_id: FamilyId,
+    pub client_id: ClientId,
+    pub user_id: UserId,
+    /// Nobody is told any more after this.
+    pub expires_at: Timestamp,
+}
+
+/// Written where the session ends; claimed by [`crate::ports::store::PlatformTx::logout_notices_claim`].
+#[async_trait]
+pub trait LogoutStore: Send {
+    /// Due at once. A second one about the same session changes nothing.
+    async fn logout_notice_insert(&mut self, notice: &LogoutNotice) -> Stored<()>;
+    async fn logout_notice(&mut self, family: FamilyId) -> Stored<Option<LogoutNotice>>;
+    /// Answers whether it was there.
+    async fn logout_notice_delete(&mut self, family: FamilyId) -> Stored<bool>;
+}

@@ -26,7 +26,9 @@ use transparency::tree::{Hash, Node};
 pub use crate::ports::custody::{
     CustodyStore, Destroyed, FirstFormatSecret, KekUse, KeyOwner, OwnedDataKey, Retirement, SealedDataKey, SealedSecret, SecretStore,
 };
-pub use crate::ports::provider::{AuthorizationStore, ClientStore, CodeUse, ConsentStore, PendingRequest, SsoStore};
+pub use crate::ports::provider::{
+    AuthorizationStore, ClientStore, CodeUse, ConsentStore, LogoutNotice, LogoutStore, OnceStore, PendingRequest, SsoStore,
+};
 use crate::tokens::judgement::{Judgement, RefreshAttempt};
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -93,6 +95,8 @@ pub trait TenantTx:
     + AuthorizationStore
     + SsoStore
     + ConsentStore
+    + LogoutStore
+    + OnceStore
     + Send
 {
     fn tenant_id(&self) -> TenantId;
@@ -300,10 +304,14 @@ pub enum Leftover {
     AuthorizationCodes,
     /// Sessions with the tenant's pages past their end, idle or absolute.
     SsoSessions,
+    /// What could be used once, and could not be used any more in any case.
+    SpentNames,
+    /// Logouts that a client did not take note of in all the time it had.
+    LogoutNotices,
 }
 
 impl Leftover {
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 10] = [
         Self::Families,
         Self::GuessCounters,
         Self::KnownSources,
@@ -312,6 +320,8 @@ impl Leftover {
         Self::PendingRequests,
         Self::AuthorizationCodes,
         Self::SsoSessions,
+        Self::SpentNames,
+        Self::LogoutNotices,
     ];
 
     /// The table it lies in.
@@ -325,6 +335,8 @@ impl Leftover {
             Self::PendingRequests => "authorization_requests",
             Self::AuthorizationCodes => "authorization_codes",
             Self::SsoSessions => "sso_sessions",
+            Self::SpentNames => "spent_names",
+            Self::LogoutNotices => "logout_notices",
         }
     }
 }
@@ -349,6 +361,9 @@ pub trait PlatformTx: CustodyStore + Send {
     async fn rings_claim(&mut self, now: Timestamp, lease: Ttl, limit: u32) -> Stored<Vec<RingMark>>;
     /// The generations of these tenants' rings, for those that still exist.
     async fn ring_generations(&mut self, tenants: &[TenantId]) -> Stored<Vec<RingMark>>;
+    /// Up to `limit` logouts that a client is to be told of now, whoever waits longest first. By the database's clock nobody else gets them
+    /// until it is time for the next attempt: four seconds later, then four times as long each time.
+    async fn logout_notices_claim(&mut self, limit: u32) -> Stored<Vec<(TenantId, FamilyId)>>;
     /// Removes up to `limit` of these that were over before `before`, whosever they are; answers how many.
     async fn sweep(&mut self, what: Leftover, before: Timestamp, limit: u32) -> Stored<u64>;
     /// Adds sightings of verifiers, ordered by tenant and verifier, to what is known of them. A tenant that is not there (any more)

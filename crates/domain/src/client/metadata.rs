@@ -8,6 +8,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use url::Url;
 
+use super::jwks;
 use super::redirect_uri::{Reach, RedirectUri};
 use super::{ApplicationType, AuthMethod, ClientKeys, ClientSettings, ConsentPolicy, GrantType, ResponseType, SubjectType};
 use crate::keys::ring::Alg;
@@ -31,6 +32,14 @@ pub struct ClientMetadata {
     pub scope: Option<String>,
     /// `client_secret_basic` by default.
     pub token_endpoint_auth_method: Option<String>,
+    /// Of `private_key_jwt` assertions. Any of the server's by default.
+    pub token_endpoint_auth_signing_alg: Option<String>,
+    /// Of our own: `true` takes no assertion that is meant for the token endpoint (rfc7523bis).
+    pub require_issuer_audience: Option<bool>,
+    pub frontchannel_logout_uri: Option<String>,
+    pub frontchannel_logout_session_required: Option<bool>,
+    pub backchannel_logout_uri: Option<String>,
+    pub backchannel_logout_session_required: Option<bool>,
     /// `public`.
     pub subject_type: Option<String>,
     /// `RS256` by default.
@@ -102,6 +111,20 @@ fn site(member: &'static str, given: Option<String>) -> Result<Option<String>, B
     Ok(given)
 }
 
+/// An address that is asked or told by a program: `https`, or `http` on a loopback address, without fragment.
+fn endpoint(member: &'static str, given: Option<String>) -> Result<Option<String>, BadMetadata> {
+    let Some(text) = given else { return Ok(None) };
+    match text.parse::<RedirectUri>() {
+        Ok(uri) if uri.reach() != Reach::PrivateUse => Ok(Some(text)),
+        _ => Err(bad(member, "must be an https URL of at most 512 characters, without fragment; http on a loopback address alone")),
+    }
+}
+
+/// Scheme, host and port of a URL.
+fn site_of(uri: &str) -> Option<url::Origin> {
+    Url::parse(uri).ok().map(|url| url.origin())
+}
+
 impl ClientMetadata {
     /// What the client may do, if all of it fits together.
     ///
@@ -154,12 +177,25 @@ impl ClientMetadata {
         let policies = [("first_party", ConsentPolicy::FirstParty), ("third_party", ConsentPolicy::ThirdParty)];
         let keys = match (self.jwks, self.jwks_uri) {
             (Some(_), Some(_)) => return Err(bad("jwks_uri", "jwks and jwks_uri exclude each other (RFC 7591, 2)")),
-            (Some(jwks), None) if jwks.get("keys").is_some_and(Value::is_array) && jwks.to_string().len() <= 16_384 => {
+            (Some(jwks), None) if jwks.to_string().len() <= 16_384 => {
+                jwks::read(&jwks).map_err(|why| bad("jwks", why))?;
                 Some(ClientKeys::Jwks(jwks))
             }
             (Some(_), None) => return Err(bad("jwks", "must be a JWK Set (RFC 7517, 5) of at most 16 KiB")),
-            (None, uri) => site("jwks_uri", uri)?.map(ClientKeys::JwksUri),
+            (None, uri) => endpoint("jwks_uri", uri)?.map(ClientKeys::JwksUri),
         };
+        if method == AuthMethod::PrivateKeyJwt && keys.is_none() {
+            return Err(bad("jwks", "private_key_jwt needs jwks or jwks_uri"));
+        }
+        let frontchannel_logout_uri = endpoint("frontchannel_logout_uri", self.frontchannel_logout_uri)?;
+        if let Some(uri) = &frontchannel_logout_uri
+            && !redirect_uris.iter().any(|redirect_uri| site_of(redirect_uri.as_str()) == site_of(uri))
+        {
+            return Err(bad(
+                "frontchannel_logout_uri",
+                "must have scheme, host and port of a redirect URI (OpenID Connect Front-Channel Logout, 2)",
+            ));
+        }
         Ok(ClientSettings {
             client_name,
             application_type,
@@ -169,6 +205,16 @@ impl ClientMetadata {
             response_types,
             scope,
             token_endpoint_auth_method: method,
+            token_endpoint_auth_signing_alg: word(
+                "token_endpoint_auth_signing_alg",
+                self.token_endpoint_auth_signing_alg.as_deref(),
+                &algs,
+            )?,
+            require_issuer_audience: self.require_issuer_audience.unwrap_or(false),
+            frontchannel_logout_uri,
+            frontchannel_logout_session_required: self.frontchannel_logout_session_required.unwrap_or(false),
+            backchannel_logout_uri: endpoint("backchannel_logout_uri", self.backchannel_logout_uri)?,
+            backchannel_logout_session_required: self.backchannel_logout_session_required.unwrap_or(false),
             subject_type: word("subject_type", self.subject_type.as_deref(), &[("public", SubjectType::Public)])?.unwrap_or_default(),
             id_token_signed_response_alg: alg,
             default_max_age: self.default_max_age.map(Ttl::seconds),

@@ -13,6 +13,7 @@ use app::tokens::judgement::{Judgement, RefreshAttempt};
 use async_trait::async_trait;
 use domain::audit::AuditRecord;
 use domain::authorize::code::CodeGrant;
+use domain::branding::{Appearance, Branding, Logo};
 use domain::client::{Client, ClientId};
 use domain::guess::{GuessCounter, GuessScope};
 use domain::handle::HandleHash;
@@ -179,9 +180,16 @@ delegate! { TenantTx:
         fn audit_append(record: &AuditRecord) -> ();
         fn audit_page(before: Option<EventId>, limit: u32) -> Vec<AuditRecord>;
     }
+    BrandingStore {
+        fn branding() -> Appearance;
+        fn branding_set(branding: &Branding) -> ();
+        fn logo() -> Option<Logo>;
+        fn logo_set(logo: Option<&Logo>) -> ();
+    }
     ClientStore {
         fn client_insert(client: &Client) -> ();
         fn client_by_id(id: &ClientId) -> Option<Client>;
+        fn client_locked(id: &ClientId) -> Option<Client>;
         fn client_update(client: &Client) -> ();
         fn client_delete(id: &ClientId) -> bool;
         fn clients_page(after: Option<&ClientId>, limit: u32) -> Vec<Client>;
@@ -204,6 +212,14 @@ delegate! { TenantTx:
         fn consent(user: UserId, client: &ClientId) -> Option<Scope>;
         fn consent_set(user: UserId, client: &ClientId, scope: &Scope, now: Timestamp) -> ();
         fn consent_delete(user: UserId, client: &ClientId) -> bool;
+    }
+    OnceStore {
+        fn spend(name: &[u8; 32], expires_at: Timestamp) -> bool;
+    }
+    LogoutStore {
+        fn logout_notice_insert(notice: &LogoutNotice) -> ();
+        fn logout_notice(family: FamilyId) -> Option<LogoutNotice>;
+        fn logout_notice_delete(family: FamilyId) -> bool;
     }
 }
 
@@ -262,6 +278,9 @@ impl PlatformTx for Failing<Box<dyn PlatformTx>> {
     }
     async fn slugs_known(&mut self, slugs: &[Slug]) -> Stored<Vec<Slug>> {
         self.inner.slugs_known(slugs).await
+    }
+    async fn logout_notices_claim(&mut self, limit: u32) -> Stored<Vec<(TenantId, FamilyId)>> {
+        self.inner.logout_notices_claim(limit).await
     }
     async fn verifiers_merge(&mut self, seen: &[(TenantId, Sighting)], most: u32) -> Stored<()> {
         self.inner.verifiers_merge(seen, most).await

@@ -18,6 +18,7 @@ pub(crate) mod key_log_hashes;
 pub(crate) mod key_logs;
 pub(crate) mod key_rings;
 pub(crate) mod known_sources;
+pub(crate) mod logout_notices;
 pub(crate) mod refresh_families;
 pub(crate) mod sealed_secrets;
 pub(crate) mod sso_sessions;

@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use app::ports::store::{Leftover, PendingRequest, RingMark, Store, StoreError};
+use app::ports::store::{Leftover, LogoutNotice, PendingRequest, RingMark, Store, StoreError};
 use domain::audit::AuditRecord;
 use domain::authorize::code::CodeGrant;
 use domain::guess::{GuessCounter, GuessScope};
@@ -158,6 +158,9 @@ pub async fn what_has_ended_is_swept(store: Arc<dyn Store>) {
         let grant = CodeGrant { expires_at: NOW, ..sample::code_grant(&client, home.alice.id) };
         tx.code_insert(&sample::hash(), &grant).await.expect("stored");
         tx.sso_insert(&SsoSession { idle_expires_at: NOW, ..sample::sso_session(home.alice.id) }).await.expect("stored");
+        tx.spend(&[n; 32], NOW).await.expect("spent");
+        let notice = sample::logout_notice(&sample::family(home.alice.id));
+        tx.logout_notice_insert(&LogoutNotice { expires_at: NOW, ..notice }).await.expect("stored");
     }
     let kept = AuditRecord { at: later, ..sample::audit_record(home.id()) };
     tx.audit_append(&kept).await.expect("appended");

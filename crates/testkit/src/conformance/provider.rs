@@ -177,17 +177,70 @@ pub async fn a_family_remembers_how_it_began(store: Arc<dyn Store>) {
     assert_eq!(read.sign_on, family.sign_on);
 }
 
+/// S052: of 16 who spend the same name at once exactly one does, in each tenant.
+pub async fn of_many_who_spend_a_name_exactly_one_does(store: Arc<dyn Store>) {
+    let (home, other) = (sample::home(&*store).await.expect("stored"), sample::home(&*store).await.expect("stored"));
+    let name = sample::hash().0;
+    for tenant in [home.id(), other.id()] {
+        let spend = |_| {
+            let store = Arc::clone(&store);
+            tokio::spawn(async move {
+                let mut tx = store.begin(tenant).await.expect("begins");
+                let is_first = tx.spend(&name, NOW).await.expect("answered");
+                tx.commit().await.expect("commits");
+                is_first
+            })
+        };
+        let outcomes = join_all((0..16).map(spend)).await;
+        assert_eq!(outcomes.into_iter().filter(|done| *done.as_ref().expect("no panic")).count(), 1);
+    }
+}
+
+/// A logout is claimed by one of many nodes, and not again before it is time; it belongs to its tenant.
+pub async fn a_logout_is_told_by_one_node_at_a_time(store: Arc<dyn Store>) {
+    let (home, other) = (sample::home(&*store).await.expect("stored"), sample::home(&*store).await.expect("stored"));
+    let notice = sample::logout_notice(&home.family);
+    let mut tx = store.begin(home.id()).await.expect("begins");
+    tx.logout_notice_insert(&notice).await.expect("stored");
+    tx.logout_notice_insert(&notice).await.expect("nothing to change");
+    tx.commit().await.expect("commits");
+    let claim = |_| {
+        let store = Arc::clone(&store);
+        tokio::spawn(async move {
+            let mut tx = store.begin_platform().await.expect("begins");
+            let claimed = tx.logout_notices_claim(10).await.expect("answered");
+            tx.commit().await.expect("commits");
+            claimed
+        })
+    };
+    let claimed: Vec<_> = join_all((0..8).map(claim)).await.into_iter().flat_map(|done| done.expect("no panic")).collect();
+    assert_eq!(claimed, [(home.id(), notice.family_id)]);
+
+    let mut tx = store.begin(other.id()).await.expect("begins");
+    assert_eq!(tx.logout_notice(notice.family_id).await, Ok(None), "of another tenant");
+    assert_eq!(tx.logout_notice_delete(notice.family_id).await, Ok(false));
+    tx.commit().await.expect("commits");
+    let mut tx = store.begin(home.id()).await.expect("begins");
+    assert_eq!(tx.logout_notice(notice.family_id).await, Ok(Some(notice.clone())));
+    assert_eq!(tx.logout_notice_delete(notice.family_id).await, Ok(true));
+    assert_eq!(tx.logout_notice_delete(notice.family_id).await, Ok(false));
+    tx.commit().await.expect("commits");
+}
+
 /// What expires is swept when it has, not before; a deleted tenant leaves nothing.
 pub async fn what_expires_is_swept_and_a_tenant_leaves_nothing(store: Arc<dyn Store>) {
     let home = sample::home(&*store).await.expect("stored");
     let client = sample::client();
     let (pending, session) = (sample::pending(&client.id), sample::sso_session(home.alice.id));
     let (code, grant) = (sample::hash(), sample::code_grant(&client.id, home.alice.id));
+    let notice = sample::logout_notice(&home.family);
     let store_all = async || {
         let mut tx = store.begin(home.id()).await.expect("begins");
         tx.pending_insert(&pending).await.expect("stored");
         tx.sso_insert(&session).await.expect("stored");
         tx.code_insert(&code, &grant).await.expect("stored");
+        tx.spend(&code.0, NOW).await.expect("spent");
+        tx.logout_notice_insert(&notice).await.expect("stored");
         tx.commit().await.expect("commits");
     };
     store_all().await;
@@ -195,6 +248,8 @@ pub async fn what_expires_is_swept_and_a_tenant_leaves_nothing(store: Arc<dyn St
         (Leftover::PendingRequests, pending.expires_at),
         (Leftover::AuthorizationCodes, grant.expires_at),
         (Leftover::SsoSessions, session.ends_at()),
+        (Leftover::SpentNames, NOW),
+        (Leftover::LogoutNotices, notice.expires_at),
     ] {
         for (before, swept) in [(end, 0), (end.plus(Ttl::seconds(1)), 1), (end.plus(Ttl::seconds(1)), 0)] {
             let mut tx = store.begin_platform().await.expect("begins");
@@ -214,4 +269,6 @@ pub async fn what_expires_is_swept_and_a_tenant_leaves_nothing(store: Arc<dyn St
     assert_eq!(tx.sso_by_handle(&session.handle).await, Ok(None));
     assert_eq!(tx.code_use(&code, home.family.id, NOW).await, Ok(CodeUse::Unknown));
     assert_eq!(tx.consent(home.alice.id, &client.id).await, Ok(None));
+    assert_eq!(tx.logout_notice(notice.family_id).await, Ok(None));
+    assert_eq!(tx.spend(&code.0, NOW).await, Ok(true));
 }

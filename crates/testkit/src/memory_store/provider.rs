@@ -2,7 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use app::ports::store::{AuthorizationStore, ClientStore, CodeUse, ConsentStore, Leftover, PendingRequest, SsoStore, StoreError, Stored};
+use app::ports::store::{
+    AuthorizationStore, ClientStore, CodeUse, ConsentStore, Leftover, LogoutNotice, LogoutStore, OnceStore, PendingRequest, SsoStore,
+    StoreError, Stored,
+};
 use async_trait::async_trait;
 use domain::authorize::code::CodeGrant;
 use domain::client::{Client, ClientId};
@@ -11,7 +14,7 @@ use domain::ids::{FamilyId, TenantId, UserId};
 use domain::interaction::Progress;
 use domain::scope::Scope;
 use domain::sso::SsoSession;
-use domain::time::Timestamp;
+use domain::time::{Timestamp, Ttl};
 
 use super::{Tx, remove_some};
 
@@ -22,6 +25,9 @@ pub(super) struct Rows {
     codes: BTreeMap<(TenantId, HandleHash), (CodeGrant, Option<FamilyId>)>,
     sessions: BTreeMap<(TenantId, HandleHash), SsoSession>,
     consents: BTreeMap<(TenantId, UserId, ClientId), Scope>,
+    spent: BTreeMap<(TenantId, [u8; 32]), Timestamp>,
+    /// With what the claims need: the moment it is due, and how long until the attempt after that.
+    logouts: BTreeMap<(TenantId, FamilyId), (LogoutNotice, Timestamp, Ttl)>,
 }
 
 impl Rows {
@@ -31,6 +37,8 @@ impl Rows {
         remove_some(&mut self.sessions, left, |(owner, _), _| *owner == tenant);
         remove_some(&mut self.consents, left, |(owner, ..), _| *owner == tenant);
         remove_some(&mut self.clients, left, |(owner, _), _| *owner == tenant);
+        remove_some(&mut self.spent, left, |(owner, _), _| *owner == tenant);
+        remove_some(&mut self.logouts, left, |(owner, _), _| *owner == tenant);
     }
 
     pub(super) fn forget_user(&mut self, tenant: TenantId, user: UserId) {
@@ -43,8 +51,20 @@ impl Rows {
             Leftover::PendingRequests => remove_some(&mut self.pending, left, |_, pending| pending.expires_at < before),
             Leftover::AuthorizationCodes => remove_some(&mut self.codes, left, |_, (grant, _)| grant.expires_at < before),
             Leftover::SsoSessions => remove_some(&mut self.sessions, left, |_, session| session.ends_at() < before),
+            Leftover::SpentNames => remove_some(&mut self.spent, left, |_, expires_at| *expires_at < before),
+            Leftover::LogoutNotices => remove_some(&mut self.logouts, left, |_, (notice, ..)| notice.expires_at < before),
             _ => {}
         }
+    }
+
+    pub(super) fn logouts_claim(&mut self, now: Timestamp, limit: usize) -> Vec<(TenantId, FamilyId)> {
+        let mut due: Vec<_> = self.logouts.iter_mut().filter(|(_, (_, due_at, _))| *due_at <= now).collect();
+        due.sort_by_key(|(_, (_, due_at, _))| *due_at);
+        let taken = due.into_iter().take(limit).map(|(key, (_, due_at, wait))| {
+            (*due_at, *wait) = (now.plus(*wait), Ttl::seconds(wait.as_seconds() * 4));
+            *key
+        });
+        taken.collect()
     }
 }
 
@@ -174,5 +194,34 @@ impl ConsentStore for Tx {
     async fn consent_delete(&mut self, user: UserId, client: &ClientId) -> Stored<bool> {
         let key = (self.tenant, user, client.clone());
         Ok(self.writing()?.provider.consents.remove(&key).is_some())
+    }
+}
+
+#[async_trait]
+impl OnceStore for Tx {
+    async fn spend(&mut self, name: &[u8; 32], expires_at: Timestamp) -> Stored<bool> {
+        let key = (self.tenant, *name);
+        let spent = &mut self.writing()?.provider.spent;
+        let is_new = !spent.contains_key(&key);
+        spent.entry(key).or_insert(expires_at);
+        Ok(is_new)
+    }
+}
+
+#[async_trait]
+impl LogoutStore for Tx {
+    async fn logout_notice_insert(&mut self, notice: &LogoutNotice) -> Stored<()> {
+        let key = (self.tenant, notice.family_id);
+        self.writing()?.provider.logouts.entry(key).or_insert((notice.clone(), Timestamp::EPOCH, Ttl::seconds(4)));
+        Ok(())
+    }
+
+    async fn logout_notice(&mut self, family: FamilyId) -> Stored<Option<LogoutNotice>> {
+        Ok(self.state.provider.logouts.get(&(self.tenant, family)).map(|(notice, ..)| notice.clone()))
+    }
+
+    async fn logout_notice_delete(&mut self, family: FamilyId) -> Stored<bool> {
+        let key = (self.tenant, family);
+        Ok(self.writing()?.provider.logouts.remove(&key).is_some())
     }
 }

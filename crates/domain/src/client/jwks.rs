@@ -1,0 +1,140 @@
+//! A client's public keys, as it shows them (RFC 7517): which of them may have signed something.
+//!
+//! Invariant: a weak key, and one whose private half was shown, is none.
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde_json::{Map, Value};
+
+use crate::keys::ring::{Alg, PublicJwk};
+use crate::text::BadText;
+
+/// Keys that are looked at in one set.
+const MOST_KEYS: usize = 32;
+/// The shortest RSA modulus, in bits (RFC 7518, 3.3), and the longest, which takes a verifier some 0.2 ms.
+const RSA_BITS: std::ops::RangeInclusive<usize> = 2_048..=8_192;
+
+/// A public key for signatures.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClientKey {
+    pub kid: Option<String>,
+    /// The only algorithm it is for, when it says so.
+    alg: Option<String>,
+    pub public: PublicJwk,
+}
+
+impl ClientKey {
+    /// Whether it may have made a signature by this algorithm, under this name if one was given.
+    pub fn may_be(&self, alg: Alg, kid: Option<&str>) -> bool {
+        let fits = match (&self.public, alg) {
+            (PublicJwk::EC { crv, .. }, Alg::ES256) => crv == "P-256",
+            (PublicJwk::EC { crv, .. }, Alg::ES384) => crv == "P-384",
+            (PublicJwk::OKP { crv, .. }, Alg::EdDSA) => crv == "Ed25519",
+            (PublicJwk::RSA { .. }, Alg::RS256 | Alg::PS256) => true,
+            _ => false,
+        };
+        let is_named = kid.is_none() || self.kid.as_deref() == kid;
+        fits && is_named && self.alg.as_deref().is_none_or(|own| own == alg.name())
+    }
+}
+
+/// The keys for signatures of a JWK Set; keys for other things, and of kinds that nobody here knows, are passed over (RFC 7517, 5).
+///
+/// # Errors
+/// When it is no JWK Set, or has a key that must not be used: weak, secret, or with its private half.
+pub fn read(set: &Value) -> Result<Vec<ClientKey>, BadText> {
+    let keys = set.get("keys").and_then(Value::as_array).ok_or(BadText("must be a JWK Set (RFC 7517, 5)"))?;
+    if keys.len() > MOST_KEYS {
+        return Err(BadText("has more than 32 keys"));
+    }
+    let keys = keys.iter().map(|key| read_key(key.as_object().ok_or(BadText("has a key that is no JSON object"))?));
+    keys.filter_map(Result::transpose).collect()
+}
+
+fn read_key(key: &Map<String, Value>) -> Result<Option<ClientKey>, BadText> {
+    if key.get("kty").and_then(Value::as_str) == Some("oct") || ["d", "p", "q", "k"].iter().any(|part| key.contains_key(*part)) {
+        return Err(BadText("has a secret or the private half of a key, which is not for us to know: that key is lost"));
+    }
+    let text = |name: &str| key.get(name).and_then(Value::as_str).map(str::to_owned);
+    if text("use").is_some_and(|meant| meant != "sig") {
+        return Ok(None);
+    }
+    let (Some(kty), crv) = (text("kty"), text("crv").unwrap_or_default()) else { return Ok(None) };
+    let bytes = |name: &str| text(name).and_then(|text| URL_SAFE_NO_PAD.decode(text).ok()).ok_or(BadText("has a key that cannot be read"));
+    let width = match crv.as_str() {
+        "P-384" => 48,
+        _ => 32,
+    };
+    let coordinate = |name: &str| match bytes(name)? {
+        bytes if bytes.len() == width => Ok(URL_SAFE_NO_PAD.encode(bytes)),
+        _ => Err(BadText("has a key that cannot be read")),
+    };
+    let public = match (kty.as_str(), crv.as_str()) {
+        ("EC", "P-256" | "P-384") => PublicJwk::EC { x: coordinate("x")?, y: coordinate("y")?, crv },
+        ("OKP", "Ed25519") => PublicJwk::OKP { x: coordinate("x")?, crv },
+        ("EC", "P-192" | "P-224" | "secp192r1" | "secp224r1") => return Err(BadText("has a weak key: use P-256, P-384 or Ed25519")),
+        ("RSA", _) => {
+            let (n, e) = (bytes("n")?, bytes("e")?);
+            let n: Vec<u8> = n.into_iter().skip_while(|byte| *byte == 0).collect();
+            let bits = n.len() * 8 - n.first().map_or(0, |byte| byte.leading_zeros() as usize);
+            if !RSA_BITS.contains(&bits) {
+                return Err(BadText("has an RSA key of less than 2048 bits, or of more than 8192"));
+            }
+            PublicJwk::RSA { n: URL_SAFE_NO_PAD.encode(n), e: URL_SAFE_NO_PAD.encode(e) }
+        }
+        _ => return Ok(None),
+    };
+    Ok(Some(ClientKey { kid: text("kid"), alg: text("alg"), public }))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn of_bytes(length: usize) -> String {
+        URL_SAFE_NO_PAD.encode(vec![0xff; length])
+    }
+
+    fn set(key: Value) -> Value {
+        json!({ "keys": [key] })
+    }
+
+    #[test]
+    fn s054_weak_keys_and_private_halves_are_refused() {
+        for bad in [
+            json!({ "kty": "RSA", "n": of_bytes(255), "e": "AQAB" }),
+            json!({ "kty": "RSA", "n": URL_SAFE_NO_PAD.encode([vec![0; 8], vec![0xff; 255]].concat()), "e": "AQAB" }),
+            json!({ "kty": "RSA", "n": of_bytes(1025), "e": "AQAB" }),
+            json!({ "kty": "RSA", "n": "", "e": "AQAB" }),
+            json!({ "kty": "RSA", "n": of_bytes(256), "e": "AQAB", "d": "AQAB" }),
+            json!({ "kty": "EC", "crv": "P-224", "x": of_bytes(28), "y": of_bytes(28) }),
+            json!({ "kty": "EC", "crv": "P-256", "x": of_bytes(31), "y": of_bytes(32) }),
+            json!({ "kty": "EC", "crv": "P-256", "x": of_bytes(32) }),
+            json!({ "kty": "EC", "crv": "P-256", "x": of_bytes(32), "y": of_bytes(32), "d": of_bytes(32) }),
+            json!({ "kty": "oct", "k": of_bytes(32) }),
+            json!("key"),
+        ] {
+            assert!(read(&set(bad.clone())).is_err(), "{bad}");
+        }
+        for none in [json!({}), json!([]), json!({ "keys": {} }), json!({ "keys": vec![json!({}); 33] })] {
+            assert!(read(&none).is_err(), "{none}");
+        }
+    }
+
+    #[test]
+    fn a_key_is_for_its_algorithm_its_name_and_signatures_alone() {
+        let ec = json!({ "kty": "EC", "crv": "P-256", "x": of_bytes(32), "y": of_bytes(32), "kid": "a", "alg": "ES256", "use": "sig" });
+        let key = read(&set(ec.clone())).expect("reads").remove(0);
+        assert!(key.may_be(Alg::ES256, Some("a")) && key.may_be(Alg::ES256, None));
+        assert!(!key.may_be(Alg::ES256, Some("b")) && !key.may_be(Alg::ES384, Some("a")) && !key.may_be(Alg::RS256, Some("a")));
+        let rsa = read(&set(json!({ "kty": "RSA", "n": of_bytes(256), "e": "AQAB", "alg": "PS256" }))).expect("reads").remove(0);
+        assert!(rsa.may_be(Alg::PS256, None) && !rsa.may_be(Alg::RS256, None) && !rsa.may_be(Alg::PS256, Some("a")));
+        let mut other = ec;
+        other["use"] = json!("enc");
+        for passed_over in [other, json!({ "kty": "EC", "crv": "secp256k1" }), json!({ "kty": "AKP" }), json!({})] {
+            assert_eq!(read(&set(passed_over.clone())), Ok(Vec::new()), "{passed_over}");
+        }
+    }
+}

@@ -1,0 +1,109 @@
+//! A relying party on loopback: it shows its keys.
+
+use std::sync::{Arc, Mutex};
+
+use aws_lc_rs::rand::SystemRandom;
+use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair};
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
+
+/// A key of the relying party's.
+pub(crate) struct Key {
+    pub(crate) kid: &'static str,
+    pair: EcdsaKeyPair,
+}
+
+impl Key {
+    pub(crate) fn new(kid: &'static str) -> Self {
+        Self { kid, pair: EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING).expect("a key") }
+    }
+
+    pub(crate) fn jwk(&self) -> Value {
+        let point = &self.pair.public_key().as_ref()[1..];
+        let [x, y] = [&point[..32], &point[32..]].map(|half| URL_SAFE_NO_PAD.encode(half));
+        json!({ "kty": "EC", "crv": "P-256", "x": x, "y": y, "kid": self.kid, "alg": "ES256", "use": "sig" })
+    }
+
+    /// Signs these very bytes as header and payload.
+    pub(crate) fn sign_raw(&self, header: &str, payload: &str) -> String {
+        let message = format!("{}.{}", URL_SAFE_NO_PAD.encode(header), URL_SAFE_NO_PAD.encode(payload));
+        let signature = self.pair.sign(&SystemRandom::new(), message.as_bytes()).expect("signed");
+        format!("{message}.{}", URL_SAFE_NO_PAD.encode(signature))
+    }
+
+    pub(crate) fn sign(&self, claims: &Value) -> String {
+        self.sign_raw(&json!({ "alg": "ES256", "kid": self.kid }).to_string(), &claims.to_string())
+    }
+}
+
+/// What it was asked, and what it answers.
+#[derive(Default)]
+struct Told {
+    jwks: Value,
+    fetched: usize,
+}
+
+#[derive(Clone)]
+pub(crate) struct RelyingParty {
+    pub(crate) url: String,
+    told: Arc<Mutex<Told>>,
+}
+
+impl RelyingParty {
+    pub(crate) async fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let url = format!("http://{}", listener.local_addr().expect("an address"));
+        let told: Arc<Mutex<Told>> = Arc::default();
+        let taking = Arc::clone(&told);
+        tokio::task::spawn_local(async move {
+            while let Ok((mut stream, _)) = listener.accept().await {
+                let mut request = Vec::new();
+                let mut chunk = [0; 4096];
+                loop {
+                    let read = stream.read(&mut chunk).await.unwrap_or(0);
+                    request.extend_from_slice(&chunk[..read]);
+                    let text = String::from_utf8_lossy(&request).into_owned();
+                    let Some((head, body)) = text.split_once("\r\n\r\n") else {
+                        assert!(read > 0, "half a request");
+                        continue;
+                    };
+                    let length = head.lines().find_map(|line| line.to_ascii_lowercase().strip_prefix("content-length: ")?.parse().ok());
+                    if body.len() < length.unwrap_or(0) {
+                        assert!(read > 0, "half a request");
+                        continue;
+                    }
+                    let (status, answer) = taking.lock().expect("not poisoned").answer(head);
+                    let answer = format!(
+                        "HTTP/1.1 {status} Said\r\nContent-Type: application/json\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{answer}",
+                        answer.len()
+                    );
+                    stream.write_all(answer.as_bytes()).await.expect("answered");
+                    break;
+                }
+            }
+        });
+        Self { url, told }
+    }
+
+    pub(crate) fn show(&self, keys: &[&Key]) {
+        self.told.lock().expect("not poisoned").jwks = json!({ "keys": keys.iter().map(|key| key.jwk()).collect::<Vec<_>>() });
+    }
+
+    /// How often its keys were fetched.
+    pub(crate) fn fetched(&self) -> usize {
+        self.told.lock().expect("not poisoned").fetched
+    }
+}
+
+impl Told {
+    fn answer(&mut self, head: &str) -> (u16, String) {
+        if !head.starts_with("GET ") {
+            return (405, String::new());
+        }
+        self.fetched += 1;
+        (200, self.jwks.to_string())
+    }
+}
