@@ -10,6 +10,7 @@ use domain::time::Timestamp;
 
 use crate::credentials::hash_pool::HashPool;
 use crate::ports::keys::Keys;
+use crate::ports::outbound::Outbound;
 use crate::ports::store::Store;
 use crate::ports::world::{Clock, Entropy};
 use crate::tenants::TenantCache;
@@ -21,6 +22,7 @@ pub struct Ctx {
     pub keys: Arc<dyn Keys>,
     pub clock: Arc<dyn Clock>,
     pub entropy: Arc<dyn Entropy>,
+    pub outbound: Arc<dyn Outbound>,
     pub hashing: HashPool,
     pub tenants: TenantCache,
     pub verifiers: VerifierTally,

@@ -117,6 +117,7 @@ async fn start_on(
     [public, management]: [(TcpListener, SocketAddr); 2],
     base_url: String,
 ) -> Result<Running, StartError> {
+    let outbound = wire::outbound(&settings)?;
     let custody = Arc::new(custody::open_or_new(&settings, &store).await.map_err(WireError::from)?);
     custody::check_primary(&custody, &store).await.map_err(WireError::from)?;
     let shared: Arc<dyn app::ports::store::Store> = Arc::new(store.clone());
@@ -139,6 +140,7 @@ async fn start_on(
         keys: Arc::clone(&directory) as Arc<dyn app::ports::keys::Keys>,
         clock,
         entropy: Arc::new(SystemEntropy),
+        outbound,
         hashing: HashPool::start(wire::hashing_threads(&settings), settings.hashing.queue),
         tenants: TenantCache::new(settings.keys.most_awake),
         verifiers,

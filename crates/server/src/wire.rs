@@ -10,6 +10,7 @@ use api::metrics::{KeyReadings, PoolReading, Readings};
 use app::credentials::hash_pool::HashPool;
 use app::ctx::Ctx;
 use app::ports::keys::{KeyFault, Keys};
+use app::ports::outbound::Outbound;
 use app::ports::store::{Store, StoreError};
 use app::ports::world::{Clock, Entropy};
 use app::tenants::TenantCache;
@@ -76,6 +77,8 @@ pub enum WireError {
         "{0} cannot be made: {1}. Set database.url (CLAVIGER__DATABASE__URL) and keys.kek_file (CLAVIGER__KEYS__KEK_FILE) to where this user may write"
     )]
     Folder(String, std::io::Error),
+    #[error("outbound.ca_file (CLAVIGER__OUTBOUND__CA_FILE) cannot be used: {0}")]
+    Outbound(outbound::Unusable),
     #[error(transparent)]
     Custody(#[from] CustodyError),
 }
@@ -245,11 +248,31 @@ pub(crate) async fn visiting(settings: &Settings, store: &SqlStore, directory: &
         keys: Arc::clone(directory) as Arc<dyn Keys>,
         clock: Arc::new(SystemClock),
         entropy: Arc::new(SystemEntropy),
+        outbound: Arc::new(outbound::Nobody),
         hashing: HashPool::start(1, 1),
         tenants: TenantCache::new(0),
         verifiers: VerifierTally::new(&**directory).await?,
         base_url: base_url(settings),
     })
+}
+
+/// Who talks to the addresses of clients. Opened ranges are told in the log.
+///
+/// # Errors
+/// When the file of authorities cannot be read.
+pub(crate) fn outbound(settings: &Settings) -> Result<Arc<dyn Outbound>, WireError> {
+    let settings = &settings.outbound;
+    if !settings.allow_private.is_empty() {
+        let ranges: Vec<_> = settings.allow_private.iter().map(ToString::to_string).collect();
+        tracing::warn!(
+            ranges = ranges.join(", "),
+            "outbound.allow_private is set: whoever may register a client can make this node send requests into these ranges, also \
+             without TLS. Right for tests and closed networks only"
+        );
+    }
+    let guarded =
+        outbound::GuardedHttp::new(settings.allow_private.clone(), Some(settings.ca_file.as_path()).filter(|file| *file != Path::new("")));
+    Ok(Arc::new(guarded.map_err(WireError::Outbound)?))
 }
 
 /// What the parts count, for the metrics.

@@ -14,7 +14,7 @@ use domain::user::User;
 
 use super::{AuthorizeDenied, Browser, check_csrf, csrf_token, hinted, refused, standing};
 use crate::ctx::{Ctx, Origin};
-use crate::ports::store::TenantTx;
+use crate::ports::store::{StoreError, TenantTx};
 
 /// What comes of a request to log out.
 #[derive(Debug)]
@@ -66,7 +66,8 @@ pub async fn sign_out(
         (None, Some(csrf_token)) => return Ok(SignOut::Ask { user, client, csrf_token }),
         (None, None) => return Err(AuthorizeDenied::NoSuchRequest),
     }
-    end(ctx, tenant, tx, &user, &session, origin).await?;
+    end(ctx, tenant, tx.as_mut(), &user, &session, origin).await?;
+    tx.commit().await?;
     Ok(SignOut::Done { client, next })
 }
 
@@ -82,14 +83,14 @@ fn next(parameters: &Parameters, client: Option<&Client>) -> Result<Option<Strin
 }
 
 /// Ends a session with all that clients got by it.
-async fn end(
+pub(super) async fn end(
     ctx: &Ctx,
     tenant: &Tenant,
-    mut tx: Box<dyn TenantTx>,
+    tx: &mut dyn TenantTx,
     user: &User,
     session: &SsoSession,
     origin: &Origin,
-) -> Result<(), AuthorizeDenied> {
+) -> Result<(), StoreError> {
     let now = ctx.now();
     tx.sso_delete(&session.handle).await?;
     let revocation = Revocation { at: now, cause: RevocationCause::Logout };
@@ -99,6 +100,5 @@ async fn end(
         }
     }
     let event = AuditEvent::SignedOut { user_id: user.id, sso_session_id: session.id };
-    tx.audit_append(&ctx.record(tenant.id, Actor::User { user_id: user.id }, origin, event)).await?;
-    Ok(tx.commit().await?)
+    tx.audit_append(&ctx.record(tenant.id, Actor::User { user_id: user.id }, origin, event)).await
 }

@@ -44,7 +44,8 @@ impl Settings {
             .separator("__")
             .try_parsing(true)
             .list_separator(",")
-            .with_list_parse_key("server.trusted_proxies");
+            .with_list_parse_key("server.trusted_proxies")
+            .with_list_parse_key("outbound.allow_private");
         let settings = Self::of(file, Some(environment))?;
         Ok(Self { config_file: file.map(Path::to_owned), ..settings })
     }
@@ -109,6 +110,7 @@ mod tests {
             .try_parsing(true)
             .list_separator(",")
             .with_list_parse_key("server.trusted_proxies")
+            .with_list_parse_key("outbound.allow_private")
             .source(Some(source));
         Settings::of(None, Some(environment))
     }

@@ -26,6 +26,7 @@ pub struct Settings {
     pub database: DatabaseSettings,
     pub keys: KeySettings,
     pub hashing: HashingSettings,
+    pub outbound: OutboundSettings,
     pub audit: AuditSettings,
     pub log: LogSettings,
     pub telemetry: TelemetrySettings,
@@ -54,6 +55,15 @@ pub struct ServerSettings {
     pub drain_seconds: u64,
     pub shutdown_grace_seconds: u64,
     pub trusted_proxies: Vec<IpAddr>,
+}
+
+/// Whom this node talks to at addresses that clients have given, beside the public internet.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OutboundSettings {
+    pub allow_private: Vec<outbound::IpNet>,
+    /// Empty = the machine's own authorities alone.
+    pub ca_file: PathBuf,
 }
 
 /// What each tenant may ask of this node; 0 = no limit.

@@ -1,0 +1,33 @@
+//! Somebody who talks to addresses that clients have given: for their keys, and to tell them of a logout.
+//!
+//! Invariant: such an address is a stranger's word. Whoever implements this talks to nobody inside the house, follows nobody anywhere
+//! else, waits for seconds and reads little.
+
+use async_trait::async_trait;
+
+/// What came back, whatever its status.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Answer {
+    pub status: u16,
+    /// The `Content-Type` without its parameters, in lower case; empty when there is none.
+    pub content_type: String,
+    pub body: Vec<u8>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum OutboundFault {
+    /// Nothing was sent: the address is not one to talk to.
+    #[error("not an address to talk to: {0}")]
+    Refused(&'static str),
+    /// There was no answer, or none that could be read in the time and space that there is.
+    #[error("{0}")]
+    Failed(String),
+}
+
+#[async_trait]
+pub trait Outbound: Send + Sync {
+    /// Fetches a document that should be of the type `accept`; whether it is, the caller looks.
+    async fn get(&self, url: &str, accept: &'static str) -> Result<Answer, OutboundFault>;
+    /// Posts a form.
+    async fn post_form(&self, url: &str, form: &[(&str, &str)]) -> Result<Answer, OutboundFault>;
+}
