@@ -16,7 +16,7 @@ use crate::error::problem::Problem;
 use crate::extract::json;
 use crate::health;
 use crate::limits::limited;
-use crate::oauth::{authorize, discovery, end_session, introspect, jwks, key_log, login, logout, me, pages, revoke, token, userinfo};
+use crate::oauth::{authorize, discovery, end_session, introspect, jwks, key_log, login, logout, me, revoke, token, userinfo};
 use crate::observe::observe;
 use crate::state::ApiState;
 
