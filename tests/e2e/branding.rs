@@ -107,3 +107,27 @@ fn the_files_of_the_pages_are_served_under_the_names_that_pages_have() {
         }
     });
 }
+
+#[test]
+fn a_page_has_the_look_and_the_language_of_its_tenant_and_what_a_tenant_writes_is_text() {
+    in_world(async |world| {
+        world.tenant("acme").await;
+        world.tenant("globex").await;
+        // A page that everybody gets: that an application is unknown.
+        let page = async |slug: &str| world.anon().get(&format!("/t/{slug}/oauth/authorize?client_id=nobody")).await.is(400).text;
+        let before = page("acme").await;
+        let admin = world.platform_admin();
+        admin.put(BRANDING, json!({ "display_name": "<b>Acme & Sons", "accent": "#b00020", "default_language": "de" })).await.is(200);
+        let logo = put_logo(&admin, WEBP).await.is(200).word("logo_url");
+        let now = page("acme").await;
+        let logo = logo.strip_prefix(&world.base_url).expect("under the issuer");
+        assert!(now.contains(&format!("src=\"{logo}\"")), "{now}");
+        assert!(now.contains("lang=\"de\"") && before.contains("lang=\"en\""), "{now}");
+        assert!(now.contains("Acme &#38; Sons") && !now.contains("<b>"), "{now}");
+        let theme = now.split('"').find(|word| word.contains("/assets/theme-")).expect("a style sheet");
+        assert!(!before.contains(theme), "the style sheet's name changes with the colours");
+        assert!(world.anon().get(theme).await.is(200).text.contains("--accent:#b00020"));
+        let of_globex = page("globex").await;
+        assert!(!of_globex.contains("Sons") && !of_globex.contains(logo) && of_globex.contains("lang=\"en\""), "another tenant's");
+    });
+}
