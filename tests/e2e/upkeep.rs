@@ -27,7 +27,7 @@ const SWEPT: [&str; 10] = [
 ];
 
 /// Tables that do not grow with use. A new table must be put into one of the two lists.
-const KEPT: [&str; 16] = [
+const KEPT: [&str; 17] = [
     "clients",               // as many as administrators register
     "consents",              // one per user and client
     "data_keys",             // one per tenant, and the installation's
@@ -41,6 +41,7 @@ const KEPT: [&str; 16] = [
     "schema_level",          // one
     "sealed_secrets",        // those of living keys and token secrets: the others are destroyed with them
     "seaql_migrations",      // one per step of the schema
+    "tenant_branding",       // one per tenant
     "tenants",
     "used_kids", // a kid is never used again: 43 characters per key that ever was
     "users",

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use crate::admission::AdminOf;
 use crate::error::problem::Problem;
+use crate::extract::json::Object;
 use crate::extract::origin::From;
 use crate::state::ApiState;
 
@@ -25,9 +26,9 @@ pub(crate) async fn set(
     state: web::Data<ApiState>,
     AdminOf { admin, tenant }: AdminOf,
     from: From,
-    form: web::Json<Branding>,
+    form: web::Json<Object<Branding>>,
 ) -> Result<HttpResponse, Problem> {
-    let appearance = branding::set(&state.ctx, tenant.id, &form, admin.actor(), &from.0).await?;
+    let appearance = branding::set(&state.ctx, tenant.id, &form.0.0, admin.actor(), &from.0).await?;
     Ok(HttpResponse::Ok().json(view(&state, &tenant, &appearance)))
 }
 

@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 use crate::admission::AdminOf;
 use crate::error::problem::Problem;
 use crate::extract::address::Named;
+use crate::extract::json::Object;
 use crate::extract::origin::From;
 use crate::state::ApiState;
 
@@ -135,8 +136,8 @@ pub(crate) async fn set_policy(
     state: web::Data<ApiState>,
     AdminOf { admin, tenant }: AdminOf,
     from: From,
-    form: web::Json<RotationNumbers>,
+    form: web::Json<Object<RotationNumbers>>,
 ) -> Result<HttpResponse, Problem> {
-    let change = keys::change_policy(&state.ctx, tenant.id, form.into_inner(), &admin, &from.0).await?;
+    let change = keys::change_policy(&state.ctx, tenant.id, form.into_inner().0, &admin, &from.0).await?;
     Ok(HttpResponse::Ok().json(change_view(&change, state.ctx.now())))
 }

@@ -220,7 +220,8 @@ fn responses(route: &RouteInfo, operation: &Operation) -> Value {
     for (status, meaning) in operation.refusals {
         let meaning = if edge.contains(status) { format!("{}; {meaning}", edge_meaning(*status, oauth)) } else { (*meaning).to_owned() };
         // A login has no scheme that HTTP knows; a client has Basic.
-        let challenge: &[&str] = if oauth && matches!(*status, 401 | 403) { &["WWW-Authenticate"] } else { &[] };
+        let is_told = *status == 401 || (*status == 403 && !operation.takes_cookie);
+        let challenge: &[&str] = if oauth && is_told { &["WWW-Authenticate"] } else { &[] };
         responses.insert(status.to_string(), refusal(*status, oauth, &meaning, challenge));
     }
     Value::Object(responses)
