@@ -159,6 +159,13 @@ fn s049_s085_a_client_gets_what_it_is_registered_for() {
         let first_party = [("client_id", "first-party"), ("grant_type", "client_credentials")];
         world.anon().form(TOKEN, &first_party).await.refused_oauth(400, "unauthorized_client");
 
+        // s106: it has no session that could end.
+        let revoke = [("token", token.as_str()), ("client_id", id.as_str()), ("client_secret", secret.as_str())];
+        world.anon().form("/t/acme/oauth/revoke", &revoke).await.refused_oauth(400, "unsupported_token_type");
+        let (other, of_other) = machine(world, "client_secret_post").await;
+        let revoke = [("token", token.as_str()), ("client_id", other.as_str()), ("client_secret", of_other.as_str())];
+        world.anon().form("/t/acme/oauth/revoke", &revoke).await.is(200);
+
         // What it got is worth nothing while the client is disabled.
         let introspected =
             async || world.platform_admin().form("/t/acme/oauth/introspect", &[("token", token.as_str())]).await.is(200).json();

@@ -359,6 +359,35 @@ fn what_clients_got_by_a_session_ends_with_it_however_often_its_user_logged_in()
 }
 
 #[test]
+fn s080_what_an_administrator_ends_has_ended_with_its_codes_and_its_pages() {
+    in_world(async |world| {
+        let shop = shop(world, json!({})).await;
+        let mut browser = Browser::new(&world.base_url);
+        let first = code(&mut browser, &shop, &[]).await;
+        let first = shop.redeem(world, &first).await.is(200);
+        let alice = claims(&first.word("id_token"))["sub"].as_str().expect("a subject").to_owned();
+        let user = format!("/admin/v1/tenants/acme/users/{alice}");
+        let admin = world.platform_admin();
+
+        let pending = code(&mut browser, &shop, &[("prompt", "login")]).await;
+        admin.delete(&format!("{user}/sessions")).await.is(200);
+        shop.redeem(world, &pending).await.refused_oauth(400, "invalid_grant");
+        shop.refresh(world, &first.word("refresh_token")).await.refused_oauth(400, "invalid_grant");
+        let gone = browser.get(&shop.request(&[("prompt", "none")])).await;
+        assert_eq!(told(&gone)["error"], "login_required");
+
+        // Enabled again, nothing is back: neither the code that was refused meanwhile, nor the session.
+        let pending = code(&mut browser, &shop, &[]).await;
+        admin.post(&format!("{user}/disable"), json!({})).await.is(200);
+        shop.redeem(world, &pending).await.refused_oauth(400, "invalid_grant");
+        admin.post(&format!("{user}/enable"), json!({})).await.is(200);
+        shop.redeem(world, &pending).await.refused_oauth(400, "invalid_grant");
+        let gone = browser.get(&shop.request(&[("prompt", "none")])).await;
+        assert_eq!(told(&gone)["error"], "login_required");
+    });
+}
+
+#[test]
 fn s035_somebody_elses_client_asks_before_it_gets_anything() {
     in_world(async |world| {
         let shop = shop(world, json!({ "consent": "third_party" })).await;

@@ -85,7 +85,7 @@ impl<E: Into<Fault>> From<E> for AuthorizeDenied {
     }
 }
 
-/// Takes an authorization request (RFC 6749, 4.1.1; OpenID Connect Core, 3.1.2). One transaction.
+/// Takes an authorization request (RFC 6749, 4.1.1; OpenID Connect Core, 3.1.2). Nobody waits for a writer to be told that it is wrong.
 ///
 /// # Errors
 /// See [`AuthorizeDenied`].
@@ -96,7 +96,7 @@ pub async fn begin(ctx: &Ctx, tenant: &Tenant, parameters: &Parameters, browser:
         None => None,
         Some(hint) => Some(hinted(ctx, tenant, hint).await?.map(|(user, _)| user)),
     };
-    let mut tx = ctx.store.begin(tenant.id).await?;
+    let mut tx = ctx.store.begin_read(tenant.id).await?;
     tx.tenant().await?.filter(Tenant::is_active).ok_or(AuthorizeDenied::TenantSuspended)?;
     let unknown = || refused("client_id is missing, or there is no such client");
     let id = parameters.get("client_id").and_then(|id| ClientId::try_from(id.to_owned()).ok()).ok_or_else(unknown)?;
@@ -108,6 +108,8 @@ pub async fn begin(ctx: &Ctx, tenant: &Tenant, parameters: &Parameters, browser:
             return Ok(Begun::Answered(AuthorizationResponse::refused(return_to, refusal, issuer)));
         }
     };
+    drop(tx);
+    let tx = ctx.store.begin(tenant.id).await?;
     let mut flow = Flow { ctx, tx, client, request, progress: Progress::default(), issuer };
     let session = flow.session(browser).await?;
     match flow.next(session.as_ref()).await? {

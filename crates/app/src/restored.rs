@@ -52,7 +52,9 @@ pub async fn end(ctx: &Ctx, tenant: TenantId, restored_at: Timestamp) -> Result<
         let mut tx = ctx.store.begin(tenant).await?;
         let revocation = Revocation { at: ctx.now(), cause: RevocationCause::DatabaseRestored };
         let sessions = tx.families_revoke_opened(restored_at, revocation, TOGETHER).await?;
-        if sessions > 0 {
+        // Of these there are few beside the others: one lives a week.
+        let with_pages = tx.sso_delete_begun(restored_at).await?;
+        if sessions > 0 || with_pages > 0 {
             let event = AuditEvent::DatabaseRestored { sessions };
             tx.audit_append(&ctx.record(tenant, Actor::System, &Origin::default(), event)).await?;
             tx.commit().await?;

@@ -42,7 +42,7 @@ pub async fn end(
     Ok(true)
 }
 
-/// Ends all sessions of this user; answers how many.
+/// Ends all sessions of this user, those with the tenant's own pages included; answers how many clients had.
 ///
 /// # Errors
 /// When the database is away.
@@ -56,7 +56,8 @@ pub async fn end_all(
 ) -> Result<u64, Fault> {
     let mut tx = ctx.store.begin(tenant.id).await?;
     let count = tx.families_revoke(user, Revocation { at: ctx.now(), cause }).await?;
-    if count > 0 {
+    let with_pages = tx.sso_delete_of(user).await?;
+    if count > 0 || with_pages > 0 {
         let event = AuditEvent::SessionsRevoked { user_id: user, count, cause: cause.name().to_owned() };
         tx.audit_append(&ctx.record(tenant.id, actor, origin, event)).await?;
     }

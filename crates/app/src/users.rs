@@ -187,6 +187,8 @@ pub async fn change(
             user.status = UserStatus::Disabled { at: now };
             events.push(AuditEvent::UserDisabled { user_id: id });
             let count = tx.families_revoke(id, Revocation { at: now, cause: RevocationCause::UserDisabled }).await?;
+            // Else they would be back as soon as the user is enabled again.
+            tx.sso_delete_of(id).await?;
             events.push(AuditEvent::SessionsRevoked { user_id: id, count, cause: RevocationCause::UserDisabled.name().to_owned() });
         }
         (Some(true), UserStatus::Disabled { .. }) => {
@@ -229,6 +231,7 @@ pub async fn set_password(
     tx.password_hash_set(id, &phc).await?;
     let cause = RevocationCause::PasswordChanged;
     let count = tx.families_revoke(id, Revocation { at: now, cause }).await?;
+    tx.sso_delete_of(id).await?;
     for event in
         [AuditEvent::PasswordSet { user_id: id }, AuditEvent::SessionsRevoked { user_id: id, count, cause: cause.name().to_owned() }]
     {

@@ -69,4 +69,24 @@ impl SsoStore for SqlTenantTx {
         let deleted = Entity::delete_by_id((self.owner(), handle.0.to_vec())).exec(&self.tx).await.map_err(error::of(TABLE))?;
         Ok(deleted.rows_affected > 0)
     }
+
+    async fn sso_is_there(&mut self, user: UserId, id: SsoSessionId) -> Stored<bool> {
+        let find = Entity::find()
+            .filter(Column::TenantId.eq(self.owner()))
+            .filter(Column::UserId.eq(user.as_uuid()))
+            .filter(Column::Id.eq(id.as_uuid()));
+        Ok(find.one(&self.tx).await.map_err(error::of(TABLE))?.is_some())
+    }
+
+    async fn sso_delete_of(&mut self, user: UserId) -> Stored<u64> {
+        let all = Entity::delete_many().filter(Column::TenantId.eq(self.owner())).filter(Column::UserId.eq(user.as_uuid()));
+        Ok(all.exec(&self.tx).await.map_err(error::of(TABLE))?.rows_affected)
+    }
+
+    async fn sso_delete_begun(&mut self, before: Timestamp) -> Stored<u64> {
+        // A session ends a fixed time after its login.
+        let begun = Column::AbsoluteExpiresAt.lt(before.plus(SsoSession::ABSOLUTE).as_micros());
+        let all = Entity::delete_many().filter(Column::TenantId.eq(self.owner())).filter(begun);
+        Ok(all.exec(&self.tx).await.map_err(error::of(TABLE))?.rows_affected)
+    }
 }

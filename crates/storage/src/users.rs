@@ -2,7 +2,7 @@
 //!
 //! Invariant: a hash is read and written only by [`Account`]s, never with a user alone.
 
-use app::ports::store::{Account, StoreError, Stored, UserStore};
+use app::ports::store::{Account, SsoStore, StoreError, Stored, UserStore};
 use async_trait::async_trait;
 use domain::ids::UserId;
 use domain::secret::Secret;
@@ -17,7 +17,7 @@ use sea_orm::{
 use uuid::Uuid;
 
 use crate::dialect::statement;
-use crate::entities::{consents, known_sources, refresh_families, sso_sessions, users};
+use crate::entities::{consents, known_sources, refresh_families, users};
 use crate::error::{self, Cell};
 use crate::tx::SqlTenantTx;
 
@@ -152,12 +152,7 @@ impl UserStore for SqlTenantTx {
             .exec(&self.tx)
             .await
             .map_err(error::of("consents"))?;
-        sso_sessions::Entity::delete_many()
-            .filter(sso_sessions::Column::TenantId.eq(self.owner()))
-            .filter(sso_sessions::Column::UserId.eq(id.as_uuid()))
-            .exec(&self.tx)
-            .await
-            .map_err(error::of("sso_sessions"))?;
+        self.sso_delete_of(id).await?;
         let deleted = users::Entity::delete_by_id((self.owner(), id.as_uuid())).exec(&self.tx).await.map_err(error::of(TABLE))?;
         Ok(deleted.rows_affected > 0)
     }

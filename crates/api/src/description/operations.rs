@@ -167,7 +167,7 @@ pub(super) fn operations() -> Vec<(&'static str, &'static str, Operation)> {
             .takes(Form("TokenRequest")).or_a_cookie().with(&["Set-Cookie", "Cache-Control"])
             .refuses(&[(400, "`invalid_grant`, `invalid_scope` or `unsupported_grant_type`"), (401, "`invalid_client`"), (403, "`invalid_request`: a cookie without its CSRF token"), (429, "`slow_down`")])),
         ("POST", "/t/{slug}/oauth/revoke", op("tokens", "revoke", "Revoke a refresh token and its session (RFC 7009)", &[(200, None, "Revoked, or it was none.")])
-            .takes(Form("RevocationRequest")).with(&["Cache-Control"]).refuses(&[(401, "`invalid_client`")])),
+            .takes(Form("RevocationRequest")).with(&["Cache-Control"]).refuses(&[(400, "`unsupported_token_type`: a token of the client itself"), (401, "`invalid_client`")])),
         ("POST", "/t/{slug}/oauth/introspect", op("tokens", "introspect", "Ask whether a token is alive (RFC 7662)", &[(200, Some("Introspection"), "What is known of it.")])
             .takes(Form("IntrospectionRequest")).with(&["Cache-Control"])),
 

@@ -174,7 +174,7 @@ const PROBLEMS: &[&str] = &[
 #[rustfmt::skip]
 const OAUTH_ERRORS: &[&str] = &[
     "invalid_request", "invalid_client", "invalid_token", "insufficient_scope", "invalid_grant", "invalid_scope",
-    "unauthorized_client", "unsupported_grant_type", "slow_down", "too_many_requests", "temporarily_unavailable", "server_error",
+    "unauthorized_client", "unsupported_grant_type", "unsupported_token_type", "slow_down", "too_many_requests", "temporarily_unavailable", "server_error",
 ];
 
 #[rustfmt::skip]

@@ -11,6 +11,7 @@ use app::fault::Fault;
 use app::tenants::NoTenant;
 use app::tokens::redeem::CodeDenied;
 use app::tokens::refresh::RefreshDenied;
+use app::tokens::revoke::RevokeDenied;
 use domain::time::Timestamp;
 use serde_json::json;
 
@@ -52,6 +53,16 @@ impl OAuthError {
             "unsupported_grant_type",
             "grant_type must be authorization_code, refresh_token or client_credentials",
         )
+    }
+    pub(crate) fn of_revocation(denied: RevokeDenied) -> Self {
+        match denied {
+            RevokeDenied::NoSession => Self::new(
+                StatusCode::BAD_REQUEST,
+                "unsupported_token_type",
+                "a token of the client itself cannot be revoked: it is over when it expires",
+            ),
+            RevokeDenied::Fault(fault) => fault.into(),
+        }
     }
     pub(crate) const fn unauthorized_client() -> Self {
         Self::new(StatusCode::BAD_REQUEST, "unauthorized_client", "this client is not registered for that grant")

@@ -3,7 +3,7 @@
 use actix_web::http::header::CACHE_CONTROL;
 use actix_web::{HttpRequest, HttpResponse, web};
 use app::tenants;
-use app::tokens::revoke::{has_csrf_token, revoke};
+use app::tokens::revoke::{RevokeDenied, has_csrf_token, revoke};
 use domain::client::ClientId;
 use domain::secret::Secret;
 use domain::token::family::RevocationCause;
@@ -42,6 +42,9 @@ pub(crate) async fn post(
         }
         (None, None) => return Err(Problem::bad_request("Send {\"refresh_token\": …} or the session's cookie.")),
     };
-    revoke(&state.ctx, &tenant, token.expose(), &ClientId::first_party(), RevocationCause::Logout, &from.0).await?;
+    match revoke(&state.ctx, &tenant, token.expose(), &ClientId::first_party(), RevocationCause::Logout, &from.0).await {
+        Ok(_) | Err(RevokeDenied::NoSession) => {}
+        Err(RevokeDenied::Fault(fault)) => return Err(fault.into()),
+    }
     Ok(HttpResponse::NoContent().insert_header((CACHE_CONTROL, "no-store")).cookie(cookie::gone(&tenant)).finish())
 }

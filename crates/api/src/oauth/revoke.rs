@@ -22,6 +22,6 @@ pub(crate) async fn post(
     let tenant = tenants::resolve(&state.ctx, &slug).await?;
     let client = client_auth::client(&state.ctx, &tenant, &request, &form, &from.0).await?;
     let token = form.optional("token").ok_or(OAuthError::invalid_request("token is missing"))?;
-    revoke(&state.ctx, &tenant, token, &client.id, RevocationCause::ClientRequest, &from.0).await?;
+    revoke(&state.ctx, &tenant, token, &client.id, RevocationCause::ClientRequest, &from.0).await.map_err(OAuthError::of_revocation)?;
     Ok(HttpResponse::Ok().insert_header((CACHE_CONTROL, "no-store")).finish())
 }

@@ -5,7 +5,7 @@ use domain::authorize::AuthorizationRequest;
 use domain::authorize::code::CodeGrant;
 use domain::client::{Client, ClientId};
 use domain::handle::HandleHash;
-use domain::ids::{FamilyId, UserId};
+use domain::ids::{FamilyId, SsoSessionId, UserId};
 use domain::interaction::Progress;
 use domain::scope::Scope;
 use domain::sso::SsoSession;
@@ -72,6 +72,12 @@ pub trait SsoStore: Send {
     async fn sso_touch(&mut self, handle: &HandleHash, idle_expires_at: Timestamp) -> Stored<()>;
     /// Answers whether it was there.
     async fn sso_delete(&mut self, handle: &HandleHash) -> Stored<bool>;
+    /// Whether this user's session is there, under whatever handle.
+    async fn sso_is_there(&mut self, user: UserId, id: SsoSessionId) -> Stored<bool>;
+    /// Removes all sessions of this user; answers how many.
+    async fn sso_delete_of(&mut self, user: UserId) -> Stored<u64>;
+    /// Removes the sessions, whosever they are, whose last login was before `before`; answers how many.
+    async fn sso_delete_begun(&mut self, before: Timestamp) -> Stored<u64>;
 }
 
 /// What a user has allowed a client.

@@ -69,19 +69,25 @@ pub async fn redeem(ctx: &Ctx, tenant: &Tenant, command: RedeemCommand, origin: 
         CodeUse::First(grant) => *grant,
     };
     let verifier = code_verifier.as_ref().map(|verifier| verifier.expose().as_str());
-    if let Err(refused) = grant.redeemable(&client.id, redirect_uri.as_deref(), verifier, now) {
-        if refused == CodeRefused::OtherClient {
-            // It stays good for its owner.
-            drop(tx);
-            tx = ctx.store.begin(tenant.id).await?;
-        }
-        tx.audit_append(&record(AuditEvent::CodeRefused { client_id: client.id.clone(), reason: refused.name().to_owned() })).await?;
-        tx.commit().await?;
-        return Err(CodeDenied::InvalidGrant);
-    }
     let user = tx.user_by_id(grant.user_id).await?.filter(|user| user.may_log_in().is_ok());
     // Who changed the password meanwhile has not proved anything with the new one.
-    let user = user.filter(|user| user.password_changed_at <= grant.sign_on.authentication.at).ok_or(CodeDenied::InvalidGrant)?;
+    let user = user.filter(|user| user.password_changed_at <= grant.sign_on.authentication.at);
+    let stands = user.is_some() && tx.sso_is_there(grant.user_id, grant.sign_on.session_id).await?;
+    let redeemable = grant.redeemable(&client.id, redirect_uri.as_deref(), verifier, now);
+    let redeemable = redeemable.and_then(|()| user.filter(|_| stands).ok_or(CodeRefused::Ended));
+    let user = match redeemable {
+        Ok(user) => user,
+        Err(refused) => {
+            if refused == CodeRefused::OtherClient {
+                // It stays good for its owner.
+                drop(tx);
+                tx = ctx.store.begin(tenant.id).await?;
+            }
+            tx.audit_append(&record(AuditEvent::CodeRefused { client_id: client.id.clone(), reason: refused.name().to_owned() })).await?;
+            tx.commit().await?;
+            return Err(CodeDenied::InvalidGrant);
+        }
+    };
     let ring = tx.ring().await?.ok_or_else(|| Fault::Broken("the tenant has no key ring".to_owned()))?;
     let sign_on = Some(grant.sign_on);
     let begun = begin_family(ctx, &tenant, user.id, client.id.clone(), grant.scope.clone(), Binding::Bearer, sign_on, origin);

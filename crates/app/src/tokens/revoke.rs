@@ -11,11 +11,25 @@ use domain::token::family::{Revocation, RevocationCause};
 use crate::ctx::{Ctx, Origin};
 use crate::fault::Fault;
 
+/// Why a token was not revoked.
+#[derive(Debug)]
+pub enum RevokeDenied {
+    /// It lives, and there is no session that could end: what a client has for itself is over when it expires (RFC 7009, 2.2.1).
+    NoSession,
+    Fault(Fault),
+}
+
+impl<E: Into<Fault>> From<E> for RevokeDenied {
+    fn from(error: E) -> Self {
+        Self::Fault(error.into())
+    }
+}
+
 /// Revokes the session that `token` (refresh or access) belongs to. A token that is unknown, of another client or already
 /// ended changes nothing and is no error (RFC 7009, 2.2). Answers whether a session ended.
 ///
 /// # Errors
-/// Only when it could not be done: then the answer must not be 200.
+/// When it could not be done: then the answer must not be 200.
 pub async fn revoke(
     ctx: &Ctx,
     tenant: &Tenant,
@@ -23,17 +37,21 @@ pub async fn revoke(
     client_id: &ClientId,
     cause: RevocationCause,
     origin: &Origin,
-) -> Result<bool, Fault> {
+) -> Result<bool, RevokeDenied> {
     let signer = ctx.keys.signer(tenant.id, 0).await?;
     let family_id = match signer.open_refresh(token) {
         Some((family_id, _)) => Some(family_id),
         None => {
             let keys = ctx.keys.published(tenant.id).await?;
-            keys.verifier.verify(token, &tenant.issuer(&ctx.base_url), ctx.now()).ok().and_then(|claims| claims.sid)
+            let claims = keys.verifier.verify(token, &tenant.issuer(&ctx.base_url), ctx.now()).ok();
+            if claims.as_ref().is_some_and(|claims| claims.sid.is_none() && claims.client_id == *client_id) {
+                return Err(RevokeDenied::NoSession);
+            }
+            claims.and_then(|claims| claims.sid)
         }
     };
     match family_id {
-        Some(family_id) => end_session(ctx, tenant, family_id, Some(client_id), cause, origin).await,
+        Some(family_id) => Ok(end_session(ctx, tenant, family_id, Some(client_id), cause, origin).await?),
         None => Ok(false),
     }
 }

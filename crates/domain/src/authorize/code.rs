@@ -32,6 +32,8 @@ pub enum CodeRefused {
     OtherRedirectUri,
     /// The verifier is missing, wrong, or was not asked for (RFC 9700, 4.8.2).
     Verifier,
+    /// Its user may not log in any more, has another password, or the session it was given in has ended.
+    Ended,
 }
 
 impl CodeRefused {
@@ -42,6 +44,7 @@ impl CodeRefused {
             Self::OtherClient => "other_client",
             Self::OtherRedirectUri => "other_redirect_uri",
             Self::Verifier => "verifier",
+            Self::Ended => "ended",
         }
     }
 }

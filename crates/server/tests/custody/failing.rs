@@ -17,7 +17,7 @@ use domain::branding::{Appearance, Branding, Logo};
 use domain::client::{Client, ClientId};
 use domain::guess::{GuessCounter, GuessScope};
 use domain::handle::HandleHash;
-use domain::ids::{EventId, FamilyId, TenantId, UserId};
+use domain::ids::{EventId, FamilyId, SsoSessionId, TenantId, UserId};
 use domain::interaction::Progress;
 use domain::keys::ring::KeyRing;
 use domain::keys::verifier::Sighting;
@@ -207,6 +207,9 @@ delegate! { TenantTx:
         fn sso_by_handle(handle: &HandleHash) -> Option<SsoSession>;
         fn sso_touch(handle: &HandleHash, idle_expires_at: Timestamp) -> ();
         fn sso_delete(handle: &HandleHash) -> bool;
+        fn sso_is_there(user: UserId, id: SsoSessionId) -> bool;
+        fn sso_delete_of(user: UserId) -> u64;
+        fn sso_delete_begun(before: Timestamp) -> u64;
     }
     ConsentStore {
         fn consent(user: UserId, client: &ClientId) -> Option<Scope>;

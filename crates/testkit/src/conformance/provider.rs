@@ -147,6 +147,15 @@ pub async fn sessions_and_consents_go_with_their_user(store: Arc<dyn Store>) {
     assert_eq!(tx.sso_by_handle(&session.handle).await, Ok(None));
     tx.sso_touch(&session.handle, session.absolute_expires_at).await.expect("nothing to touch");
     assert_eq!(tx.sso_delete(&session.handle).await, Ok(false));
+    assert_eq!(tx.sso_is_there(home.alice.id, session.id).await, Ok(false));
+    assert_eq!(tx.sso_delete_of(home.alice.id).await, Ok(0));
+    assert_eq!(tx.sso_delete_begun(NOW.plus(Ttl::days(1))).await, Ok(0));
+    for _ in 0..2 {
+        tx.sso_insert(&sample::sso_session(other.alice.id)).await.expect("stored");
+    }
+    assert_eq!(tx.sso_delete_of(other.alice.id).await, Ok(2));
+    tx.sso_insert(&sample::sso_session(other.alice.id)).await.expect("stored");
+    assert_eq!(tx.sso_delete_begun(NOW.plus(Ttl::days(1))).await, Ok(1));
     assert_eq!(tx.consent(home.alice.id, &client).await, Ok(None));
     assert_eq!(tx.consent_delete(home.alice.id, &client).await, Ok(false));
     tx.commit().await.expect("commits");
@@ -157,6 +166,9 @@ pub async fn sessions_and_consents_go_with_their_user(store: Arc<dyn Store>) {
     tx.sso_touch(&session.handle, session.absolute_expires_at.plus(Ttl::seconds(1))).await.expect("never beyond its end");
     assert_eq!(tx.sso_by_handle(&session.handle).await, Ok(Some(SsoSession { idle_expires_at: later, ..session.clone() })));
     assert_eq!(tx.consent(home.alice.id, &client).await, Ok(Some(scope)));
+    assert_eq!(tx.sso_is_there(home.alice.id, session.id).await, Ok(true));
+    assert_eq!(tx.sso_is_there(other.alice.id, session.id).await, Ok(false));
+    assert_eq!(tx.sso_delete_begun(session.authentication.at).await, Ok(0), "it began then, not before");
     assert_eq!(tx.user_delete(home.alice.id).await, Ok(true));
     assert_eq!(tx.sso_by_handle(&session.handle).await, Ok(None));
     assert_eq!(tx.consent(home.alice.id, &client).await, Ok(None));

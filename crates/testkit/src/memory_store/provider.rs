@@ -10,7 +10,7 @@ use async_trait::async_trait;
 use domain::authorize::code::CodeGrant;
 use domain::client::{Client, ClientId};
 use domain::handle::HandleHash;
-use domain::ids::{FamilyId, TenantId, UserId};
+use domain::ids::{FamilyId, SsoSessionId, TenantId, UserId};
 use domain::interaction::Progress;
 use domain::scope::Scope;
 use domain::sso::SsoSession;
@@ -176,6 +176,29 @@ impl SsoStore for Tx {
     async fn sso_delete(&mut self, handle: &HandleHash) -> Stored<bool> {
         let key = (self.tenant, *handle);
         Ok(self.writing()?.provider.sessions.remove(&key).is_some())
+    }
+
+    async fn sso_is_there(&mut self, user: UserId, id: SsoSessionId) -> Stored<bool> {
+        let own = self.state.provider.sessions.iter().filter(|((tenant, _), _)| *tenant == self.tenant);
+        Ok(own.into_iter().any(|(_, session)| session.user_id == user && session.id == id))
+    }
+
+    async fn sso_delete_of(&mut self, user: UserId) -> Stored<u64> {
+        self.sessions_removed(|session| session.user_id == user)
+    }
+
+    async fn sso_delete_begun(&mut self, before: Timestamp) -> Stored<u64> {
+        self.sessions_removed(|session| session.authentication.at < before)
+    }
+}
+
+impl Tx {
+    fn sessions_removed(&mut self, is_gone: impl Fn(&SsoSession) -> bool) -> Stored<u64> {
+        let tenant = self.tenant;
+        let sessions = &mut self.writing()?.provider.sessions;
+        let count = sessions.len();
+        sessions.retain(|(owner, _), session| *owner != tenant || !is_gone(session));
+        Ok((count - sessions.len()) as u64)
     }
 }
 
