@@ -419,7 +419,8 @@ mod tests {
         let client = client(json!({}));
         assert_eq!(to_client(&client, &[("request", Some("a.b.c"))]), AuthorizeError::RequestNotSupported);
         assert_eq!(to_client(&client, &[("request_uri", Some("https://x"))]), AuthorizeError::RequestUriNotSupported);
-        let pushing = self::client(json!({ "require_pushed_authorization_requests": true }));
+        let mut pushing = self::client(json!({}));
+        pushing.settings.require_pushed_authorization_requests = true;
         assert_eq!(to_client(&pushing, &[]), AuthorizeError::InvalidRequest);
     }
 }
