@@ -148,15 +148,27 @@ fn breaches(before: &Schema, after: &Schema) -> Vec<String> {
     found
 }
 
-/// Why a step may not follow the last release, which was of level `released`; `found` is what it does to earlier statements.
-fn refusal(step: &Step, released: u32, found: &[String]) -> Option<String> {
+/// The levels of the last two releases; 0 for one that never was.
+#[derive(Debug, Clone, Copy)]
+struct Released {
+    before_last: u32,
+    last: u32,
+}
+
+/// Why a step may not follow the last release; `found` is what it does to earlier statements.
+fn refusal(step: &Step, released: Released, found: &[String]) -> Option<String> {
+    let Released { before_last, last } = released;
     match step.kind {
         Kind::Baseline => Some("the baseline is closed".to_owned()),
         Kind::Expand if found.is_empty() => None,
         Kind::Expand => Some(format!("does not only expand: {}", found.join("; "))),
         Kind::Contract { .. } if found.is_empty() => Some("takes nothing away: it is an expanding step".to_owned()),
-        Kind::Contract { needs } if needs > released => Some(format!(
-            "needs level {needs}, and the last release has level {released}: release what does without it first, then contract"
+        Kind::Contract { needs } if needs > last => {
+            Some(format!("needs level {needs}, and the last release has level {last}: release what does without it first, then contract"))
+        }
+        Kind::Contract { needs } if needs <= before_last => Some(format!(
+            "needs level {needs}, which the release before the last has as well: the release that does without needs a step of its own, if an \
+             empty one"
         )),
         Kind::Contract { .. } => None,
     }
@@ -167,9 +179,7 @@ async fn judged(url: &str, steps: &[Step], at: usize) -> Vec<String> {
     take_steps(url, &steps[..at], None).await.expect("the steps before");
     let before = read(url).await;
     take_steps(url, steps, Some(1)).await.expect("the step");
-    let after = read(url).await;
-    assert_ne!(before, after, "{:?} did something", steps[at]);
-    breaches(&before, &after)
+    breaches(&before, &read(url).await)
 }
 
 async fn both() -> (tempfile::TempDir, [String; 2]) {
@@ -178,16 +188,18 @@ async fn both() -> (tempfile::TempDir, [String; 2]) {
     (folder, [sqlite, testkit::postgres::fresh_database().await])
 }
 
-/// The level of the last release.
-fn released() -> u32 {
-    let lines = include_str!("../../../migrations/released.txt").lines();
-    u32::try_from(lines.filter(|line| !line.starts_with('#')).count()).expect("few")
+fn released() -> Released {
+    let lines = include_str!("../../../migrations/released.txt").lines().filter(|line| !line.starts_with('#'));
+    let releases: Vec<_> = lines.filter_map(|line| line.split_whitespace().next()).collect();
+    let of_last = releases.iter().rev().take_while(|release| Some(*release) == releases.last()).count();
+    let level = |count| u32::try_from(count).expect("few");
+    Released { before_last: level(releases.len() - of_last), last: level(releases.len()) }
 }
 
 #[tokio::test]
 async fn each_step_since_the_last_release_leaves_that_release_working() {
     let steps = migrations::steps();
-    for at in released() as usize..steps.len() {
+    for at in released().last as usize..steps.len() {
         let (_folder, urls) = both().await;
         for url in &urls {
             assert_eq!(refusal(&steps[at], released(), &judged(url, &steps, at).await), None, "{}: {url}", steps[at].name());
@@ -253,13 +265,15 @@ async fn what_the_release_before_would_stumble_over_is_refused() {
 #[test]
 fn a_contraction_waits_for_a_release_that_does_without() {
     let gone = ["users.phc is gone".to_owned()];
-    for (step, released, found, refused) in [
-        (Step::contract(8, Sql("c", &[])), 8, &gone[..], None),
-        (Step::contract(9, Sql("c", &[])), 8, &gone[..], Some("needs level 9")),
-        (Step::contract(8, Sql("c", &[])), 8, &[], Some("takes nothing away")),
-        (Step::expand(Sql("e", &[])), 8, &gone[..], Some("does not only expand")),
-        (Step::expand(Sql("e", &[])), 8, &[], None),
-        (Step::baseline(Sql("b", &[])), 8, &[], Some("the baseline is closed")),
+    let released = Released { before_last: 6, last: 8 };
+    for (step, found, refused) in [
+        (Step::contract(8, Sql("c", &[])), &gone[..], None),
+        (Step::contract(9, Sql("c", &[])), &gone[..], Some("needs level 9, and the last release")),
+        (Step::contract(6, Sql("c", &[])), &gone[..], Some("needs level 6, which the release before")),
+        (Step::contract(8, Sql("c", &[])), &[], Some("takes nothing away")),
+        (Step::expand(Sql("e", &[])), &gone[..], Some("does not only expand")),
+        (Step::expand(Sql("e", &[])), &[], None),
+        (Step::baseline(Sql("b", &[])), &[], Some("the baseline is closed")),
     ] {
         let why = refusal(&step, released, found);
         assert!(why.as_deref().map_or(refused.is_none(), |why| refused.is_some_and(|word| why.starts_with(word))), "{step:?}: {why:?}");
