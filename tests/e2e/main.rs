@@ -19,6 +19,7 @@ mod login_limits;
 mod main_job;
 mod metrics;
 mod oidc;
+mod par;
 mod rights;
 mod search;
 mod tenant_life;
