@@ -21,6 +21,7 @@ mod login_limits;
 mod main_job;
 mod metrics;
 mod oidc;
+mod par;
 mod relying_party;
 mod rights;
 mod search;

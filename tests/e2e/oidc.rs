@@ -41,7 +41,7 @@ pub(crate) async fn shop(world: &World, more: Value) -> Shop {
     client(world, more).await
 }
 
-async fn client(world: &World, more: Value) -> Shop {
+pub(crate) async fn client(world: &World, more: Value) -> Shop {
     let mut form = json!({
         "client_name": "Shop",
         "redirect_uris": [CALLBACK],
@@ -59,7 +59,7 @@ async fn client(world: &World, more: Value) -> Shop {
 
 impl Shop {
     /// The address of an authorization request; `more` replaces and adds, and takes away what is empty.
-    fn request(&self, more: &[(&str, &str)]) -> String {
+    pub(crate) fn request(&self, more: &[(&str, &str)]) -> String {
         let mut parameters: BTreeMap<_, _> = [
             ("client_id", self.id.as_str()),
             ("redirect_uri", CALLBACK),
@@ -92,7 +92,7 @@ impl Shop {
         world.anon().form(TOKEN, &form.into_iter().collect::<Vec<_>>()).await
     }
 
-    async fn redeem(&self, world: &World, code: &str) -> Answer {
+    pub(crate) async fn redeem(&self, world: &World, code: &str) -> Answer {
         self.redeem_with(world, code, &[]).await
     }
 
@@ -109,7 +109,7 @@ impl Shop {
 
 /// What an answer tells the client.
 #[track_caller]
-fn told(page: &Page) -> BTreeMap<String, String> {
+pub(crate) fn told(page: &Page) -> BTreeMap<String, String> {
     let url = Url::parse(&page.location()).expect("an address");
     assert!(url.as_str().starts_with(CALLBACK), "{url}");
     url.query_pairs().into_owned().collect()
