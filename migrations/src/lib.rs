@@ -13,6 +13,7 @@ mod m20261124_000020_verifiers;
 mod m20261124_000030_key_log;
 mod m20261124_000040_tenant_search;
 mod m20261124_000050_openid;
+mod m20261124_000060_branding;
 mod m20261124_000070_once_and_logouts;
 
 mod step;
@@ -31,6 +32,7 @@ pub fn steps() -> Vec<Step> {
         Step::baseline(m20261124_000030_key_log::Migration),
         Step::baseline(m20261124_000040_tenant_search::Migration),
         Step::baseline(m20261124_000050_openid::Migration),
+        Step::expand(m20261124_000060_branding::Migration),
         Step::expand(m20261124_000070_once_and_logouts::Migration),
     ]
 }

@@ -46,7 +46,7 @@ const ALLOWED: [(&str, &[&str], &[&str]); 14] = [
     ("api", &["app", "domain", "pages"], &["testkit"]),
     ("testkit", &["app", "domain", "transparency"], &[]),
     ("server", &["api", "app", "domain", "transparency", "keys", "outbound", "storage", "migrations"], &["testkit"]),
-    ("tests", &[], &["server", "api", "testkit", "domain", "transparency", "app"]),
+    ("tests", &[], &["server", "api", "pages", "testkit", "domain", "transparency", "app"]),
     ("bench", &["server", "testkit", "app", "domain"], &[]),
     ("migrations", &[], &[]),
     ("xtask", &[], &[]),

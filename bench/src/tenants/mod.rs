@@ -190,6 +190,8 @@ pub(crate) fn run(options: &Options) -> Outcome<()> {
         Some(cluster) => Place::postgres(&folder, cluster.fresh_database())?,
         None => Place::sqlite(&folder),
     };
+    // Ten tenants that use all of a node are what budgets are there to hold back; here it is the node that is measured.
+    let place = place.with("BUDGETS__ENFORCED", "false");
     let mut facts = machine::facts(&folder);
     facts.push(("database", format!("{:?}", options.database)));
     facts.push(("sessions", format!("{}, on as many tenants where there are so many", options.sessions)));

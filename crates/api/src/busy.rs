@@ -11,7 +11,7 @@ use tokio::runtime::Handle;
 use crate::state::ApiState;
 
 /// The part of its time from which on a worker is busy: beyond it, whoever comes waits noticeably for those who came before.
-const BUSY: f64 = 0.7;
+const BUSY: f64 = 0.9;
 
 /// Watches the worker that this runs on, for as long as it lives. Must be called inside its runtime.
 pub(crate) fn watch(state: ApiState) {

@@ -5,6 +5,7 @@
 
 mod admin;
 mod admission;
+mod assets;
 mod busy;
 mod connection;
 mod description;

@@ -162,11 +162,8 @@ impl Metrics {
                 &["budget"],
             ),
             busy_seconds: make.registered(
-                Counter::new(
-                    "claviger_busy_seconds_total",
-                    "Time in which a worker worked for seven tenths of it or more, of all workers.",
-                )
-                .expect(GOOD),
+                Counter::new("claviger_busy_seconds_total", "Time in which a worker worked for nine tenths of it or more, of all workers.")
+                    .expect(GOOD),
             ),
             request_seconds: make.registered(
                 HistogramVec::new(

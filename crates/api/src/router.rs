@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use actix_web::{HttpResponse, ResponseError, Route, guard, middleware, web};
 
-use crate::admin::{clients, events, foresight, keys, tenants, users};
+use crate::admin::{branding, clients, events, foresight, keys, tenants, users};
 use crate::admission::admit;
+use crate::assets;
 use crate::busy;
 use crate::connection::moving;
 use crate::description;
@@ -63,6 +64,7 @@ fn routes() -> Vec<Entry> {
         ("/t/{slug}/.well-known/openid-configuration", vec![("GET", Public, web::to(discovery::get))]),
         ("/.well-known/oauth-authorization-server/t/{slug}", vec![("GET", Public, web::to(discovery::get))]),
         ("/.well-known/installation-jwks.json", vec![("GET", Public, web::to(jwks::installation))]),
+        ("/t/{slug}/assets/{file}", vec![("GET", Public, web::to(assets::get))]),
         ("/t/{slug}/login", vec![("POST", ByCredential, web::to(login::post))]),
         ("/t/{slug}/logout", vec![("POST", ByCredential, web::to(logout::post))]),
         ("/t/{slug}/oauth/authorize", vec![
@@ -72,7 +74,6 @@ fn routes() -> Vec<Entry> {
         ("/t/{slug}/interaction/{request}", vec![("GET", ByCredential, web::to(authorize::look))]),
         ("/t/{slug}/interaction/{request}/login", vec![("POST", ByCredential, web::to(authorize::login))]),
         ("/t/{slug}/interaction/{request}/consent", vec![("POST", ByCredential, web::to(authorize::consent))]),
-        ("/t/{slug}/assets/{file}", vec![("GET", Public, web::to(pages::asset))]),
         ("/t/{slug}/oauth/end_session", vec![
             ("GET", ByCredential, web::to(end_session::get)),
             ("POST", ByCredential, web::to(end_session::post)),
@@ -100,6 +101,14 @@ fn routes() -> Vec<Entry> {
         ("/admin/v1/deletions/{tenant}", vec![("GET", PlatformAdmin, web::to(tenants::deletion))]),
         ("/admin/v1/tenants/{slug}/suspend", vec![("POST", PlatformAdmin, web::to(tenants::suspend))]),
         ("/admin/v1/tenants/{slug}/resume", vec![("POST", PlatformAdmin, web::to(tenants::resume))]),
+        ("/admin/v1/tenants/{slug}/branding", vec![
+            ("GET", TenantAdmin, web::to(branding::get)),
+            ("PUT", TenantAdmin, web::to(branding::set)),
+        ]),
+        ("/admin/v1/tenants/{slug}/branding/logo", vec![
+            ("PUT", TenantAdmin, web::to(branding::set_logo)),
+            ("DELETE", TenantAdmin, web::to(branding::delete_logo)),
+        ]),
         ("/admin/v1/tenants/{slug}/events", vec![("GET", TenantAdmin, web::to(events::list))]),
         ("/admin/v1/tenants/{slug}/users", vec![
             ("GET", TenantAdmin, web::to(users::list)),

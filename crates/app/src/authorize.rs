@@ -177,7 +177,8 @@ impl<E: Into<AuthorizeDenied>> From<E> for SignInDenied {
     }
 }
 
-/// Logs a user in on the page of a pending request: a new session with a new handle; the one before ends.
+/// Logs a user in on the page of a pending request. Who was logged in already goes on in the same session under a new handle; the
+/// session of somebody else ends, with all that clients got by it.
 ///
 /// # Errors
 /// See [`SignInDenied`].
@@ -198,12 +199,18 @@ pub async fn sign_in(
     let proved = prove(ctx, tenant, &command.name, &command.password, origin).await.map_err(SignInDenied::Login)?;
     let Proved { mut tx, tenant, user, now, .. } = proved;
     let begun = ctx.handle(HandleKind::SsoSession);
-    let id = SsoSessionId::new(now, ctx.id_entropy());
-    let session = SsoSession::begin(id, begun.hash(), user.id, Authentication::by(Method::Password, now));
     let stored = async {
-        tx.sso_insert(&session).await?;
-        if let Some(before) = &browser.session {
-            tx.sso_delete(&before.hash()).await?;
+        let before = standing(tx.as_mut(), browser, now).await?;
+        let id = match &before {
+            Some((before, session)) if before.id == user.id => session.id,
+            _ => SsoSessionId::new(now, ctx.id_entropy()),
+        };
+        tx.sso_insert(&SsoSession::begin(id, begun.hash(), user.id, Authentication::by(Method::Password, now))).await?;
+        if let Some(handle) = &browser.session {
+            tx.sso_delete(&handle.hash()).await?;
+        }
+        if let Some((other, session)) = before.filter(|(before, _)| before.id != user.id) {
+            sign_out::end(ctx, &tenant, tx.as_mut(), &other, &session, origin).await?;
         }
         tx.pending_progress(&handle.hash(), Progress { logged_in: Some(user.id), consented: None }).await?;
         let event = AuditEvent::SignedIn { user_id: user.id, sso_session_id: id, client_id };

@@ -106,7 +106,7 @@ async fn changed<T: Send>(
     change: impl FnOnce(&mut Client) -> Result<(T, AuditEvent), ClientChangeDenied> + Send,
 ) -> Result<(Client, T), ClientChangeDenied> {
     let mut tx = ctx.store.begin(tenant.id).await?;
-    let mut client = tx.client_by_id(id).await?.ok_or(ClientChangeDenied::Unknown)?;
+    let mut client = tx.client_locked(id).await?.ok_or(ClientChangeDenied::Unknown)?;
     let (made, event) = change(&mut client)?;
     client.updated_at = ctx.now();
     tx.client_update(&client).await?;

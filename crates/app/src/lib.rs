@@ -9,6 +9,7 @@
 pub mod access;
 pub mod audit;
 pub mod authorize;
+pub mod branding;
 pub mod budget;
 pub mod clients;
 pub mod credentials;

@@ -53,7 +53,11 @@ impl ClientStore for SqlTenantTx {
 
     async fn client_by_id(&mut self, id: &ClientId) -> Stored<Option<Client>> {
         let find = Entity::find_by_id((self.owner(), id.as_str().to_owned()));
-        let find = if self.may_write() { find.lock_exclusive() } else { find };
+        find.one(&self.tx).await.map_err(error::of(TABLE))?.map(from_row).transpose()
+    }
+
+    async fn client_locked(&mut self, id: &ClientId) -> Stored<Option<Client>> {
+        let find = Entity::find_by_id((self.owner(), id.as_str().to_owned())).lock_exclusive();
         find.one(&self.tx).await.map_err(error::of(TABLE))?.map(from_row).transpose()
     }
 

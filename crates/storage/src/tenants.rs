@@ -24,7 +24,7 @@ use crate::tx::SqlTenantTx;
 const TABLE: &str = "tenants";
 
 /// What a tenant owns in any number, with its primary key.
-const OWNED: [(&str, &str); 15] = [
+const OWNED: [(&str, &str); 16] = [
     ("spent_names", "tenant_id, name"),
     ("logout_notices", "tenant_id, family_id"),
     ("authorization_requests", "tenant_id, handle"),
@@ -32,6 +32,7 @@ const OWNED: [(&str, &str); 15] = [
     ("sso_sessions", "tenant_id, handle"),
     ("consents", "tenant_id, user_id, client_id"),
     ("clients", "tenant_id, id"),
+    ("tenant_branding", "tenant_id"),
     ("jwks_verifiers", "tenant_id, verifier"),
     ("refresh_families", "tenant_id, id"),
     ("known_sources", "tenant_id, user_id, source"),

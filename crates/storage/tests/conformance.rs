@@ -99,6 +99,7 @@ on_every_backend! {
     isolation::no_tenant_reaches_another,
     key_log::a_log_grows_at_its_end_and_with_its_ring,
     key_log::of_many_ring_changes_exactly_one_is_logged,
+    branding::what_a_tenant_looks_like_is_its_own,
     platform::tenants_are_found,
     platform::tenants_are_found_by_their_beginning,
     platform::due_rings_are_found,

@@ -12,13 +12,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use app::ports::store::{
-    Account, AuditStore, CustodyStore, Destroyed, FamilyStore, FirstFormatSecret, GuessStore, GuessSubject, KekUse, KeyLogStore, KeyOwner,
-    Leftover, LogTip, NewTenant, OwnedDataKey, PlatformTx, Retirement, RingChange, RingMark, RingStore, SealedDataKey, SealedSecret,
-    SecretStore, Store, StoreError, Stored, TenantStore, TenantTx, UserStore, VerifierStore,
+    Account, AuditStore, BrandingStore, CustodyStore, Destroyed, FamilyStore, FirstFormatSecret, GuessStore, GuessSubject, KekUse,
+    KeyLogStore, KeyOwner, Leftover, LogTip, NewTenant, OwnedDataKey, PlatformTx, Retirement, RingChange, RingMark, RingStore,
+    SealedDataKey, SealedSecret, SecretStore, Store, StoreError, Stored, TenantStore, TenantTx, UserStore, VerifierStore,
 };
 use app::tokens::judgement::{Judgement, RefreshAttempt, RefreshFacts, judge};
 use async_trait::async_trait;
 use domain::audit::AuditRecord;
+use domain::branding::{Appearance, Branding, Logo};
 use domain::guess::{GuessCounter, GuessScope};
 use domain::ids::{EventId, FamilyId, TenantId, UserId};
 use domain::keys::ring::{KeyRing, Kid};
@@ -73,6 +74,7 @@ type Phc = Option<Secret<String>>;
 struct State {
     /// With the time of the deletion.
     tenants: BTreeMap<TenantId, (Tenant, Option<Timestamp>)>,
+    looks: BTreeMap<TenantId, (Branding, Option<Logo>)>,
     users: BTreeMap<(TenantId, UserId), (User, Phc)>,
     families: BTreeMap<(TenantId, FamilyId), RefreshFamily>,
     rings: BTreeMap<TenantId, Ring>,
@@ -380,6 +382,7 @@ impl TenantStore for Tx {
         }
         let mut left = limit as usize;
         state.provider.erase(tenant, &mut left);
+        remove_some(&mut state.looks, &mut left, |owner, _| *owner == tenant);
         remove_some(&mut state.verifiers, &mut left, |(owner, _), _| *owner == tenant);
         remove_some(&mut state.families, &mut left, |(owner, _), _| *owner == tenant);
         remove_some(&mut state.sources, &mut left, |(owner, ..), _| *owner == tenant);
@@ -392,6 +395,30 @@ impl TenantStore for Tx {
             state.tenants.remove(&tenant);
         }
         Ok(left > 0)
+    }
+}
+
+#[async_trait]
+impl BrandingStore for Tx {
+    async fn branding(&mut self) -> Stored<Appearance> {
+        let found = self.state.looks.get(&self.tenant).cloned().unwrap_or_default();
+        Ok(Appearance { branding: found.0, logo_name: found.1.as_ref().map(Logo::file_name) })
+    }
+
+    async fn branding_set(&mut self, branding: &Branding) -> Stored<()> {
+        let tenant = self.tenant;
+        self.writing()?.looks.entry(tenant).or_default().0 = branding.clone();
+        Ok(())
+    }
+
+    async fn logo(&mut self) -> Stored<Option<Logo>> {
+        Ok(self.state.looks.get(&self.tenant).and_then(|(_, logo)| logo.clone()))
+    }
+
+    async fn logo_set(&mut self, logo: Option<&Logo>) -> Stored<()> {
+        let tenant = self.tenant;
+        self.writing()?.looks.entry(tenant).or_default().1 = logo.cloned();
+        Ok(())
     }
 }
 

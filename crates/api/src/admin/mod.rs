@@ -1,5 +1,6 @@
 //! The admin API, `/admin/v1`: one file per resource. What each request may is decided by `app::access`.
 
+pub(crate) mod branding;
 pub(crate) mod clients;
 pub(crate) mod events;
 pub(crate) mod foresight;

@@ -88,12 +88,17 @@ fn described(route: &RouteInfo, operation: &Operation) -> Value {
         described["parameters"] = named.collect();
     }
     if let Some((media_type, schema, is_required)) = match operation.body {
-        Body::None => None,
+        Body::None | Body::Image => None,
         Body::Json(schema) => Some(("application/json", schema, true)),
         Body::OptionalJson(schema) => Some(("application/json", schema, false)),
         Body::Form(schema) => Some(("application/x-www-form-urlencoded", schema, true)),
     } {
         described["requestBody"] = json!({ "required": is_required, "content": { media_type: { "schema": schemas::reference(schema) } } });
+    }
+    if operation.body == Body::Image {
+        let picture = json!({ "schema": { "type": "string", "format": "binary", "maxLength": domain::branding::Logo::LARGEST } });
+        let content = json!({ "image/png": picture, "image/jpeg": picture, "image/webp": picture });
+        described["requestBody"] = json!({ "required": true, "content": content });
     }
     described
 }
@@ -126,7 +131,7 @@ fn edge_refusals(route: &RouteInfo, operation: &Operation) -> BTreeSet<u16> {
     }
     match operation.body {
         Body::None => {}
-        Body::Form(_) => statuses.extend([400, 408, 413]),
+        Body::Form(_) | Body::Image => statuses.extend([400, 408, 413]),
         Body::Json(_) | Body::OptionalJson(_) => statuses.extend([400, 408, 413, 415]),
     }
     // How a verifier names itself is never refused, only passed over.
@@ -201,8 +206,8 @@ fn responses(route: &RouteInfo, operation: &Operation) -> Value {
         let mut response = json!({ "description": meaning, "headers": header_references(operation.headers.iter().chain(location)) });
         if let Some(schema) = schema {
             response["content"] = json!({ operation.media_type: { "schema": schemas::reference(schema) } });
-            if let Some(other) = operation.or_as {
-                response["content"][other] = json!({ "schema": { "type": "string" } });
+            for other in operation.or_as {
+                response["content"][*other] = json!({ "schema": { "type": "string" } });
             }
         }
         responses.insert(status.to_string(), response);

@@ -9,6 +9,8 @@ pub(super) enum Body {
     Json(&'static str),
     OptionalJson(&'static str),
     Form(&'static str),
+    /// A PNG, JPEG or WebP picture.
+    Image,
 }
 
 /// One route's own part of the description.
@@ -27,7 +29,7 @@ pub(super) struct Operation {
     pub(super) answers: &'static [(u16, Option<&'static str>, &'static str)],
     pub(super) media_type: &'static str,
     /// What the answer is given as instead to whoever asks for it.
-    pub(super) or_as: Option<&'static str>,
+    pub(super) or_as: &'static [&'static str],
     /// Headers of answers that are no refusals.
     pub(super) headers: &'static [&'static str],
     /// Refusals of its own: status, codes.
@@ -69,7 +71,7 @@ const fn op(tag: &'static str, id: &'static str, summary: &'static str, answers:
         takes_cookie: false,
         answers,
         media_type: "application/json",
-        or_as: None,
+        or_as: &[],
         headers: &[],
         refusals: &[],
     }
@@ -103,7 +105,7 @@ const UNSAFE_ROTATION: (u16, &str) = (409, "`already_staged`, `too_early` or `to
 
 #[rustfmt::skip]
 pub(super) fn operations() -> Vec<(&'static str, &'static str, Operation)> {
-    use Body::{Form, Json, OptionalJson};
+    use Body::{Form, Image, Json, OptionalJson};
     vec![
         ("GET", "/openapi.json", op("issuer", "describe", "This description", &[(200, Some("Description"), "This very document.")]).with(&["Cache-Control"])),
         ("GET", "/t/{slug}/.well-known/jwks.json", Operation { media_type: "application/jwk-set+json",
@@ -149,8 +151,8 @@ pub(super) fn operations() -> Vec<(&'static str, &'static str, Operation)> {
         ("POST", "/t/{slug}/interaction/{request}/consent", page(op("login pages", "decide", "Allow or refuse what an application asks for", &[
             (200, Some("Page"), "The answer, as a form that posts itself."), (303, None, "On."), (400, Some("Page"), "The request is over, or another browser's."), (403, Some("Page"), "The form is not one of ours."),
         ])).takes(Form("Decision")).with(&["Cache-Control"])),
-        ("GET", "/t/{slug}/assets/{file}", Operation { media_type: "text/css; charset=utf-8", or_as: Some("text/javascript; charset=utf-8"),
-            ..op("login pages", "getAsset", "A file that the pages refer to", &[(200, Some("Text"), "The file.")]).with(&["Cache-Control"]) }),
+        ("GET", "/t/{slug}/assets/{file}", Operation { media_type: "text/css; charset=utf-8", or_as: &["text/javascript; charset=utf-8", "image/png", "image/jpeg", "image/webp"],
+            ..op("login pages", "getAsset", "A file of the hosted pages: a style sheet, the script, the tenant's logo", &[(200, Some("Text"), "The file.")]).with(&["ETag", "Cache-Control"]) }),
         ("GET", "/t/{slug}/oauth/end_session", page(op("login pages", "endSsoSession", "Log out for an application (OpenID Connect RP-Initiated Logout 1.0)", &[
             (200, Some("Page"), "The question, or that it is done."), (303, None, "Back to the application."), (400, Some("Page"), "What is wrong; nobody is sent anywhere."), (403, Some("Page"), "The form is not one of ours."),
         ])).with(&["Cache-Control"])),
@@ -177,6 +179,12 @@ pub(super) fn operations() -> Vec<(&'static str, &'static str, Operation)> {
         ("POST", "/admin/v1/tenants", op("tenants", "createTenant", "Create a tenant with its keys", &[(201, Some("Tenant"), "The tenant.")])
             .takes(Json("TenantCreation")).refuses(&[(409, "`slug_taken`"), (422, "`policy_refused`")])),
         ("GET", "/admin/v1/tenants/{slug}", op("tenants", "getTenant", "A tenant", &[(200, Some("Tenant"), "The tenant.")])),
+        ("GET", "/admin/v1/tenants/{slug}/branding", op("tenants", "getBranding", "How the tenant's pages look", &[(200, Some("Appearance"), "The branding, and where the logo is.")])),
+        ("PUT", "/admin/v1/tenants/{slug}/branding", op("tenants", "setBranding", "Replace how the tenant's pages look, but not the logo", &[(200, Some("Appearance"), "The branding as it is now.")])
+            .takes(Json("BrandingChange"))),
+        ("PUT", "/admin/v1/tenants/{slug}/branding/logo", op("tenants", "setLogo", "Replace the tenant's logo", &[(200, Some("Appearance"), "The branding as it is now.")])
+            .takes(Image)),
+        ("DELETE", "/admin/v1/tenants/{slug}/branding/logo", op("tenants", "deleteLogo", "Take the tenant's logo away", &[(204, None, "There is none.")])),
         ("PATCH", "/admin/v1/tenants/{slug}", op("tenants", "changeTenant", "Change a tenant's name or policy", &[(200, Some("Tenant"), "The tenant as it is now.")])
             .takes(Json("TenantChange")).refuses(&[(422, "`policy_refused`")])),
         ("DELETE", "/admin/v1/tenants/{slug}", op("tenants", "deleteTenant", "Delete a tenant and everything in it", &[(204, None, "Deleted."), (202, None, "Deleted for everybody; its rows are being erased, and its slug is free when they are gone.")])
@@ -217,7 +225,7 @@ pub(super) fn operations() -> Vec<(&'static str, &'static str, Operation)> {
         ("GET", "/admin/v1/tenants/{slug}/keys", op("keys", "getKeys", "The key ring", &[(200, Some("KeyRing"), "The ring.")])),
         ("POST", "/admin/v1/tenants/{slug}/keys/rotate", op("keys", "rotateKeys", "Publish new keys that sign later; or replace all at once", &[(202, Some("KeyRing"), "The ring as it is now.")])
             .takes(Json("Rotation")).refuses(&[UNSAFE_ROTATION, (422, "`unknown_alg`")])),
-        ("POST", "/admin/v1/tenants/{slug}/keys/plan", Operation { or_as: Some("image/svg+xml"),
+        ("POST", "/admin/v1/tenants/{slug}/keys/plan", Operation { or_as: &["image/svg+xml"],
             ..op("keys", "planKeys", "What would happen if this were done with the keys; nothing is", &[(200, Some("KeyForecast"), "What would happen, also when it would be refused.")])
                 .takes(Json("KeyProposal")).asks(&["format"]) }),
         ("GET", "/admin/v1/tenants/{slug}/keys/verifiers", op("keys", "listVerifiers", "Who fetched the JWKS, and which keys they cannot know", &[(200, Some("Verifiers"), "Whoever fetched last first; what was fetched in the last ten seconds may be missing.")])),

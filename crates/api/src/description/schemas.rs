@@ -79,6 +79,28 @@ fn count() -> Value {
     json!({ "type": "integer", "minimum": 0 })
 }
 
+/// The members of a tenant's branding, whose nested objects are made by `object`.
+fn branding_members(object: impl Fn(&str, Value) -> Value) -> Value {
+    let or_null = |description: &str| json!({ "type": ["string", "null"], "description": description });
+    let tags = domain::language::Language::ALL.map(domain::language::Language::tag);
+    let words = object(
+        "The tenant's own words.",
+        json!({ "login_title": or_null("1 to 100 characters."), "login_help": or_null("1 to 500 characters of plain text.") }),
+    );
+    let by_language: Map<_, _> = tags.map(|tag| (tag.to_owned(), words.clone())).into_iter().collect();
+    json!({
+        "display_name": or_null("The name people know; the tenant's own where null."),
+        "accent": said("`#rrggbb`: buttons, links and the focus ring; at least 3:1 against white."),
+        "background": or_null("`#rrggbb`: behind the card, by day."),
+        "corners": one_of(&["square", "soft", "round"]),
+        "default_language": one_of(&tags),
+        "texts": request("By language.", &[], by_language.into()),
+        "support_email": or_null("An address."),
+        "terms": or_null("An https address."),
+        "privacy": or_null("An https address."),
+    })
+}
+
 /// The members of a tenant's policy, whose nested objects are made by `object`.
 fn policy_members(object: impl Fn(&str, Value) -> Value) -> Value {
     const DAY: u32 = 86_400;
@@ -330,6 +352,11 @@ pub(super) fn schemas() -> Value {
             "created_at": reference("Timestamp"), "updated_at": reference("Timestamp"),
         }))),
         ("TenantPage", page("Tenant")),
+        ("Appearance", answer("How a tenant's pages look.", json!({
+            "branding": answer("What the tenant decided.", branding_members(answer)), "logo_url": text_or_null(),
+        }))),
+        ("BrandingChange", request("All of it: what is left out gets its default.", &[],
+            branding_members(|description, members| request(description, &[], members)))),
         ("Deletion", answer("What is left of a deleted tenant.", json!({
             "tenant_id": reference("TenantId"),
             "certificate": said("A JWS (RFC 7515) by the installation's own key: which tenant, when, and what was destroyed."),

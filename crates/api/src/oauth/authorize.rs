@@ -43,11 +43,8 @@ pub(crate) async fn post(
         Err(error) if error.status_code() == StatusCode::PAYLOAD_TOO_LARGE => return Err(error),
         Err(_) => {
             let tenant = tenants::resolve(&state.ctx, &slug).await?;
-            return Ok(answers::refused(
-                &request,
-                &tenant,
-                PageRefused::malformed("the request is no form, or a parameter was sent twice"),
-            ));
+            let page = PageRefused::malformed("the request is no form, or a parameter was sent twice");
+            return Ok(answers::refused(&state, &request, &tenant, page).await);
         }
     };
     begun(&state, &slug, &request, parameters).await
@@ -67,7 +64,7 @@ async fn begun(
         Err(refusal) => Err(AuthorizeDenied::Refused(refusal)),
     };
     match begun {
-        Ok(Begun::Answered(response)) => Ok(answers::answered(request, &tenant, response)),
+        Ok(Begun::Answered(response)) => Ok(answers::answered(state, request, &tenant, response).await),
         Ok(Begun::Waiting { request, browser }) => {
             let mut answer = answers::onward(page_of(&tenant, &request));
             // A cookie too many is cut off by the browser; one that cannot be written is no cookie of ours.
@@ -75,7 +72,7 @@ async fn begun(
             Ok(answer)
         }
         Err(denied) => match PageRefused::of(denied) {
-            Ok(page) => Ok(answers::refused(request, &tenant, page)),
+            Ok(page) => Ok(answers::refused(state, request, &tenant, page).await),
             Err(Unpaged::NoTenant) => Err(OAuthError::not_found()),
             Err(Unpaged::Fault(fault)) => Err(fault.into()),
         },
@@ -114,17 +111,17 @@ async fn shown(
     typed: Option<Typed<'_>>,
 ) -> Result<HttpResponse, Problem> {
     let Some(handle) = Handle::parse(HandleKind::PendingRequest, handle) else {
-        return refused(request, tenant, AuthorizeDenied::NoSuchRequest);
+        return refused(state, request, tenant, AuthorizeDenied::NoSuchRequest).await;
     };
     let brought = browser::of(request, tenant, &state.ctx.base_url);
     let look = match authorize::look(&state.ctx, tenant, &handle, &brought).await {
         Ok(look) => look,
-        Err(denied) => return refused(request, tenant, denied),
+        Err(denied) => return refused(state, request, tenant, denied).await,
     };
     let form =
         |step: &str, csrf_token| pages::Form { action: format!("{}/{step}", page_of(tenant, &handle)), csrf_token, hidden: Vec::new() };
     Ok(match look {
-        Look::Answered(response) => answers::answered(request, tenant, response),
+        Look::Answered(response) => answers::answered(state, request, tenant, response).await,
         Look::LogIn { step: LoginStep::Password, shown } => {
             let is_again = shown.request.prompt.contains(&Prompt::Login) || shown.request.max_age.is_some();
             let page = LoginPage {
@@ -140,7 +137,7 @@ async fn shown(
                 may_cancel: true,
             };
             let status = typed.as_ref().map_or(StatusCode::OK, |typed| typed.status);
-            let mut answer = answers::shown(request, tenant, status, &shown.request.ui_locales, &page);
+            let mut answer = answers::shown(state, request, tenant, status, &shown.request.ui_locales, &page).await;
             if let Some(seconds) = typed.and_then(|typed| typed.retry_after) {
                 answer.headers_mut().insert(RETRY_AFTER, seconds.max(1).into());
             }
@@ -155,14 +152,14 @@ async fn shown(
                 remember: None,
                 other_account: None,
             };
-            answers::shown(request, tenant, StatusCode::OK, &shown.request.ui_locales, &page)
+            answers::shown(state, request, tenant, StatusCode::OK, &shown.request.ui_locales, &page).await
         }
     })
 }
 
-fn refused(request: &HttpRequest, tenant: &Tenant, denied: AuthorizeDenied) -> Result<HttpResponse, Problem> {
+async fn refused(state: &ApiState, request: &HttpRequest, tenant: &Tenant, denied: AuthorizeDenied) -> Result<HttpResponse, Problem> {
     match PageRefused::of(denied) {
-        Ok(page) => Ok(answers::refused(request, tenant, page)),
+        Ok(page) => Ok(answers::refused(state, request, tenant, page).await),
         Err(Unpaged::NoTenant) => Err(Problem::not_found()),
         Err(Unpaged::Fault(fault)) => Err(fault.into()),
     }
@@ -191,14 +188,14 @@ pub(crate) async fn login(
     let tenant = tenants::resolve(&state.ctx, &slug).await?;
     let form = match of_ours(&request, &state.ctx.base_url, form) {
         Ok(form) => form,
-        Err(refused) => return refused.map(|page| answers::refused(&request, &tenant, page)),
+        Err(refused) => return Ok(answers::refused(&state, &request, &tenant, refused?).await),
     };
     let csrf_token = form.optional("csrf_token").unwrap_or_default();
     if form.optional("cancel").is_some() {
         return decided(&state, &tenant, &request, &handle, Decision::Deny, csrf_token, &from).await;
     }
     let Some(named) = Handle::parse(HandleKind::PendingRequest, &handle) else {
-        return refused(&request, &tenant, AuthorizeDenied::NoSuchRequest);
+        return refused(&state, &request, &tenant, AuthorizeDenied::NoSuchRequest).await;
     };
     let identifier = form.optional("identifier").unwrap_or_default();
     let typed = |trouble, status, retry_after| Some(Typed { identifier, trouble, status, retry_after });
@@ -216,7 +213,7 @@ pub(crate) async fn login(
             let _ = answer.add_cookie(&browser::session(&tenant, &state.ctx.base_url, &session));
             return Ok(answer);
         }
-        Err(SignInDenied::Request(denied)) => return refused(&request, &tenant, denied),
+        Err(SignInDenied::Request(denied)) => return refused(&state, &request, &tenant, denied).await,
         Err(SignInDenied::Login(LoginDenied::TenantSuspended)) => return Err(Problem::not_found()),
         Err(SignInDenied::Login(LoginDenied::Fault(fault))) => return Err(fault.into()),
         Err(SignInDenied::Login(LoginDenied::BadCredentials)) => {
@@ -248,7 +245,7 @@ pub(crate) async fn consent(
     let tenant = tenants::resolve(&state.ctx, &slug).await?;
     let form = match of_ours(&request, &state.ctx.base_url, form) {
         Ok(form) => form,
-        Err(refused) => return refused.map(|page| answers::refused(&request, &tenant, page)),
+        Err(refused) => return Ok(answers::refused(&state, &request, &tenant, refused?).await),
     };
     let decision = if form.optional("decision") == Some("allow") { Decision::Allow } else { Decision::Deny };
     decided(&state, &tenant, &request, &handle, decision, form.optional("csrf_token").unwrap_or_default(), &from).await
@@ -264,12 +261,12 @@ async fn decided(
     from: &From,
 ) -> Result<HttpResponse, Problem> {
     let Some(handle) = Handle::parse(HandleKind::PendingRequest, handle) else {
-        return refused(request, tenant, AuthorizeDenied::NoSuchRequest);
+        return refused(state, request, tenant, AuthorizeDenied::NoSuchRequest).await;
     };
     let brought = browser::of(request, tenant, &state.ctx.base_url);
     match authorize::decide(&state.ctx, tenant, &handle, &brought, decision, csrf_token, &from.0).await {
-        Ok(Some(response)) => Ok(answers::answered(request, tenant, response)),
+        Ok(Some(response)) => Ok(answers::answered(state, request, tenant, response).await),
         Ok(None) => Ok(answers::onward(page_of(tenant, &handle))),
-        Err(denied) => refused(request, tenant, denied),
+        Err(denied) => refused(state, request, tenant, denied).await,
     }
 }

@@ -43,7 +43,8 @@ pub(crate) async fn post(
         Err(error) if error.status_code() == StatusCode::PAYLOAD_TOO_LARGE => Err(error),
         Err(_) => {
             let tenant = tenants::resolve(&state.ctx, &slug).await?;
-            Ok(answers::refused(&request, &tenant, PageRefused::malformed("the request is no form, or a parameter was sent twice")))
+            let page = PageRefused::malformed("the request is no form, or a parameter was sent twice");
+            Ok(answers::refused(&state, &request, &tenant, page).await)
         }
     }
 }
@@ -86,7 +87,7 @@ async fn ended(
             let action = format!("{}/oauth/end_session", answers::issuer_path(&tenant));
             let form = pages::Form { action, csrf_token, hidden: KEPT.iter().filter_map(kept).collect() };
             let page = LogoutPage { form, account: user.display_name(), client: client.as_ref().map(answers::client_view) };
-            Ok(answers::shown(request, &tenant, StatusCode::OK, &locales, &page))
+            Ok(answers::shown(state, request, &tenant, StatusCode::OK, &locales, &page).await)
         }
         Ok(SignOut::Done { client, next, frames }) => {
             // The addresses were checked when they were registered.
@@ -96,14 +97,14 @@ async fn ended(
                 next => {
                     let client = client.as_ref().map(answers::client_view);
                     let page = LoggedOutPage { frames, next: next.and_then(|next| next.parse().ok()), client, login: None };
-                    answers::shown(request, &tenant, StatusCode::OK, &locales, &page)
+                    answers::shown(state, request, &tenant, StatusCode::OK, &locales, &page).await
                 }
             };
             let _ = answer.add_cookie(&browser::session_gone(&tenant, base_url));
             Ok(answer)
         }
         Err(denied) => match PageRefused::of(denied) {
-            Ok(page) => Ok(answers::refused(request, &tenant, page)),
+            Ok(page) => Ok(answers::refused(state, request, &tenant, page).await),
             Err(Unpaged::NoTenant) => Err(OAuthError::not_found()),
             Err(Unpaged::Fault(fault)) => Err(fault.into()),
         },

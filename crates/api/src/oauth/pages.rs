@@ -2,33 +2,18 @@
 
 use actix_web::http::StatusCode;
 use actix_web::http::header::{ACCEPT_LANGUAGE, CACHE_CONTROL, CONTENT_SECURITY_POLICY, LOCATION, X_FRAME_OPTIONS};
-use actix_web::{HttpMessage, HttpRequest, HttpResponse, web};
-use app::tenants;
+use actix_web::{HttpMessage, HttpRequest, HttpResponse};
+use app::branding;
 use domain::authorize::{AuthorizationResponse, ResponseMode};
-use domain::branding::Branding;
+use domain::branding::Appearance;
 use domain::client::Client;
 use domain::language::Language;
 use domain::tenant::Tenant;
 use pages::{Destination, ErrorPage, FormPostPage, Look, Page};
 
 use crate::error::page::PageRefused;
-use crate::error::problem::Problem;
 use crate::observe::RequestId;
 use crate::state::ApiState;
-
-/// `GET {issuer}/assets/{file}`: what the pages refer to. A name changes with its content, so it may be kept for good.
-pub(crate) async fn asset(state: web::Data<ApiState>, path: web::Path<(String, String)>) -> Result<HttpResponse, Problem> {
-    let (slug, file) = path.into_inner();
-    let tenant = tenants::resolve(&state.ctx, &slug).await?;
-    let (branding, issuer_path) = (Branding::default(), issuer_path(&tenant));
-    let look =
-        Look { name: tenant.name.as_str(), branding: &branding, logo: None, language: Language::default(), issuer_path: &issuer_path };
-    let asset = look.asset(&file).ok_or_else(Problem::not_found)?;
-    Ok(HttpResponse::Ok()
-        .insert_header((CACHE_CONTROL, "public, max-age=31536000, immutable"))
-        .content_type(asset.content_type())
-        .body(asset.bytes().to_vec()))
-}
 
 /// The path of the tenant's issuer.
 pub(super) fn issuer_path(tenant: &Tenant) -> String {
@@ -36,12 +21,22 @@ pub(super) fn issuer_path(tenant: &Tenant) -> String {
 }
 
 /// A page as this reader sees it. `ui_locales` are the languages that the client asks for, if it does.
-pub(super) fn shown(request: &HttpRequest, tenant: &Tenant, status: StatusCode, ui_locales: &[String], page: &impl Page) -> HttpResponse {
+///
+/// A tenant whose look cannot be read is shown in the default one: a page that tells of trouble must not fail by it.
+pub(super) async fn shown(
+    state: &ApiState,
+    request: &HttpRequest,
+    tenant: &Tenant,
+    status: StatusCode,
+    ui_locales: &[String],
+    page: &impl Page,
+) -> HttpResponse {
+    let Appearance { branding, logo_name } = branding::appearance(&state.ctx, tenant.id).await.unwrap_or_default();
     let wanted = ui_locales.join(" ");
     let accepted = request.headers().get(ACCEPT_LANGUAGE).and_then(|value| value.to_str().ok());
-    let language = Language::negotiate(Some(wanted.as_str()).filter(|wanted| !wanted.is_empty()), accepted, Language::default());
-    let (branding, issuer_path) = (Branding::default(), issuer_path(tenant));
-    let look = Look { name: tenant.name.as_str(), branding: &branding, logo: None, language, issuer_path: &issuer_path };
+    let language = Language::negotiate(Some(wanted.as_str()).filter(|wanted| !wanted.is_empty()), accepted, branding.default_language);
+    let issuer_path = issuer_path(tenant);
+    let look = Look { name: tenant.name.as_str(), branding: &branding, logo: logo_name.as_deref(), language, issuer_path: &issuer_path };
     HttpResponse::build(status)
         .insert_header((CACHE_CONTROL, "no-store"))
         .insert_header((CONTENT_SECURITY_POLICY, page.csp()))
@@ -51,11 +46,11 @@ pub(super) fn shown(request: &HttpRequest, tenant: &Tenant, status: StatusCode, 
 }
 
 /// A refusal that the user reads.
-pub(super) fn refused(request: &HttpRequest, tenant: &Tenant, refused: PageRefused) -> HttpResponse {
+pub(super) async fn refused(state: &ApiState, request: &HttpRequest, tenant: &Tenant, refused: PageRefused) -> HttpResponse {
     let request_id = request.extensions().get::<RequestId>().map(|id| id.0.clone());
     let page =
         ErrorPage { kind: refused.kind, code: refused.code.to_owned(), request_id, detail: refused.detail.map(str::to_owned), start: None };
-    shown(request, tenant, refused.status, &[], &page)
+    shown(state, request, tenant, refused.status, &[], &page).await
 }
 
 /// Sends the browser on. 303, so that what was posted is not posted again (RFC 9700, 4.12).
@@ -64,14 +59,14 @@ pub(super) fn onward(location: String) -> HttpResponse {
 }
 
 /// Carries an answer to the client in the way it has asked for.
-pub(super) fn answered(request: &HttpRequest, tenant: &Tenant, response: AuthorizationResponse) -> HttpResponse {
+pub(super) async fn answered(state: &ApiState, request: &HttpRequest, tenant: &Tenant, response: AuthorizationResponse) -> HttpResponse {
     match response.return_to.mode {
         ResponseMode::Query => onward(response.location()),
         // A registered address is one that a browser can be sent to.
         ResponseMode::FormPost => match response.return_to.redirect_uri.parse::<Destination>() {
             Ok(action) => {
                 let fields = response.parameters.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
-                shown(request, tenant, StatusCode::OK, &[], &FormPostPage { action, fields, client: None })
+                shown(state, request, tenant, StatusCode::OK, &[], &FormPostPage { action, fields, client: None }).await
             }
             Err(_) => onward(response.location()),
         },

@@ -16,7 +16,7 @@ use domain::user::User;
 
 use super::{AuthorizeDenied, Browser, check_csrf, csrf_token, hinted, refused, standing};
 use crate::ctx::{Ctx, Origin};
-use crate::ports::store::{LogoutNotice, TenantTx};
+use crate::ports::store::{LogoutNotice, StoreError, TenantTx};
 
 /// What comes of a request to log out.
 #[derive(Debug)]
@@ -71,7 +71,8 @@ pub async fn sign_out(
         (None, Some(csrf_token)) => return Ok(SignOut::Ask { user, client, csrf_token }),
         (None, None) => return Err(AuthorizeDenied::NoSuchRequest),
     }
-    let frames = end(ctx, tenant, tx, &user, &session, origin).await?;
+    let frames = end(ctx, tenant, tx.as_mut(), &user, &session, origin).await?;
+    tx.commit().await?;
     Ok(SignOut::Done { client, next, frames })
 }
 
@@ -94,14 +95,14 @@ const TELL_FOR: Ttl = Ttl::days(1);
 /// Ends a session with what clients got by it, and has those told that want to be: the background task by the rows that are written
 /// here, the browser by the addresses that are answered. What a client got for `offline_access` it keeps
 /// (OpenID Connect Back-Channel Logout 1.0, 2.7).
-async fn end(
+pub(super) async fn end(
     ctx: &Ctx,
     tenant: &Tenant,
-    mut tx: Box<dyn TenantTx>,
+    tx: &mut dyn TenantTx,
     user: &User,
     session: &SsoSession,
     origin: &Origin,
-) -> Result<Vec<String>, AuthorizeDenied> {
+) -> Result<Vec<String>, StoreError> {
     let now = ctx.now();
     tx.sso_delete(&session.handle).await?;
     let revocation = Revocation { at: now, cause: RevocationCause::Logout };
@@ -128,6 +129,5 @@ async fn end(
     }
     let event = AuditEvent::SignedOut { user_id: user.id, sso_session_id: session.id };
     tx.audit_append(&ctx.record(tenant.id, Actor::User { user_id: user.id }, origin, event)).await?;
-    tx.commit().await?;
     Ok(frames)
 }

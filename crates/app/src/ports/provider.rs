@@ -17,8 +17,9 @@ use crate::ports::store::Stored;
 pub trait ClientStore: Send {
     /// `Conflict` when the id is taken in this tenant.
     async fn client_insert(&mut self, client: &Client) -> Stored<()>;
-    /// In a transaction that may write, the client's row stays locked until it ends.
     async fn client_by_id(&mut self, id: &ClientId) -> Stored<Option<Client>>;
+    /// The client to change next: nobody else changes it until the transaction ends.
+    async fn client_locked(&mut self, id: &ClientId) -> Stored<Option<Client>>;
     /// Replaces everything but the id. `Conflict` when there is no such client.
     async fn client_update(&mut self, client: &Client) -> Stored<()>;
     /// Removes the client with what users allowed it. Answers whether there was one.

@@ -10,6 +10,7 @@ use std::ops::Range;
 
 use async_trait::async_trait;
 use domain::audit::AuditRecord;
+use domain::branding::{Appearance, Branding, Logo};
 use domain::guess::{GuessCounter, GuessScope};
 use domain::ids::{EventId, FamilyId, TenantId, UserId};
 use domain::keys::ring::KeyRing;
@@ -81,6 +82,7 @@ pub struct NewTenant {
 #[async_trait]
 pub trait TenantTx:
     TenantStore
+    + BrandingStore
     + UserStore
     + FamilyStore
     + RingStore
@@ -122,6 +124,18 @@ pub trait TenantStore: Send {
     /// Removes up to `limit` rows of what a deleted tenant still owns, its own row last, but not its audit log, the kids that
     /// must never be used again and the certificate of its deletion. Answers whether nothing is left. Callers take turns.
     async fn tenant_erase(&mut self, limit: u32) -> Stored<bool>;
+}
+
+/// How the tenant's pages look. Whoever writes holds the tenant's row ([`TenantStore::tenant_locked`]).
+#[async_trait]
+pub trait BrandingStore: Send {
+    /// The default where the tenant never said anything. Does not read the logo's bytes.
+    async fn branding(&mut self) -> Stored<Appearance>;
+    /// Replaces the branding and keeps the logo.
+    async fn branding_set(&mut self, branding: &Branding) -> Stored<()>;
+    async fn logo(&mut self) -> Stored<Option<Logo>>;
+    /// Replaces the logo, or takes it away, and keeps the branding.
+    async fn logo_set(&mut self, logo: Option<&Logo>) -> Stored<()>;
 }
 
 /// A user with the password's hash, if there is one: for whoever checks passwords, and nobody else.

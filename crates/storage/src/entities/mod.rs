@@ -22,6 +22,7 @@ pub(crate) mod logout_notices;
 pub(crate) mod refresh_families;
 pub(crate) mod sealed_secrets;
 pub(crate) mod sso_sessions;
+pub(crate) mod tenant_branding;
 pub(crate) mod tenants;
 pub(crate) mod used_kids;
 pub(crate) mod users;

@@ -3,6 +3,7 @@
 //! Invariant: nothing here knows which backend it talks to.
 
 pub mod audit;
+pub mod branding;
 pub mod contention;
 pub mod custody;
 pub mod families;

@@ -84,6 +84,10 @@ impl ClientStore for Tx {
         Ok(self.state.provider.clients.get(&(self.tenant, id.clone())).cloned())
     }
 
+    async fn client_locked(&mut self, id: &ClientId) -> Stored<Option<Client>> {
+        self.client_by_id(id).await
+    }
+
     async fn client_update(&mut self, client: &Client) -> Stored<()> {
         let key = (self.tenant, client.id.clone());
         *self.writing()?.provider.clients.get_mut(&key).ok_or(StoreError::Conflict)? = client.clone();
