@@ -18,6 +18,7 @@ mod key_log;
 mod keys;
 mod limits;
 mod login_limits;
+mod logouts;
 mod main_job;
 mod metrics;
 mod oidc;

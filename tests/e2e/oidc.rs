@@ -14,7 +14,7 @@ const CLIENTS: &str = "/admin/v1/tenants/acme/clients";
 const AUTHORIZE: &str = "/t/acme/oauth/authorize";
 const TOKEN: &str = "/t/acme/oauth/token";
 const USERINFO: &str = "/t/acme/oauth/userinfo";
-const CALLBACK: &str = "https://shop.example/cb?from=claviger";
+pub(crate) const CALLBACK: &str = "https://shop.example/cb?from=claviger";
 /// RFC 7636, appendix B.
 const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
 const CHALLENGE: &str = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM";
@@ -96,7 +96,7 @@ impl Shop {
         self.redeem_with(world, code, &[]).await
     }
 
-    async fn refresh(&self, world: &World, token: &str) -> Answer {
+    pub(crate) async fn refresh(&self, world: &World, token: &str) -> Answer {
         let form = [
             ("grant_type", "refresh_token"),
             ("refresh_token", token),
@@ -123,13 +123,13 @@ pub(crate) async fn logged_in(browser: &mut Browser, address: &str) -> Page {
     browser.follow(page).await
 }
 
-async fn code(browser: &mut Browser, shop: &Shop, more: &[(&str, &str)]) -> String {
+pub(crate) async fn code(browser: &mut Browser, shop: &Shop, more: &[(&str, &str)]) -> String {
     let page = logged_in(browser, &shop.request(more)).await;
     told(&page)["code"].clone()
 }
 
 /// The claims of a JWT; that it verifies is for the verifiers of others to say.
-fn claims(token: &str) -> Value {
+pub(crate) fn claims(token: &str) -> Value {
     let payload = token.split('.').nth(1).expect("three parts");
     serde_json::from_slice(&URL_SAFE_NO_PAD.decode(payload).expect("base64url")).expect("JSON")
 }

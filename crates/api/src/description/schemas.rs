@@ -330,6 +330,8 @@ pub(super) fn schemas() -> Value {
                 "introspection_endpoint_auth_methods_supported": texts(), "code_challenge_methods_supported": texts(),
                 "prompt_values_supported": texts(), "acr_values_supported": texts(), "claim_types_supported": texts(), "claims_supported": texts(),
                 "claims_parameter_supported": flag(), "request_parameter_supported": flag(), "request_uri_parameter_supported": flag(), "require_pushed_authorization_requests": flag(),
+                "frontchannel_logout_supported": flag(), "frontchannel_logout_session_supported": flag(),
+                "backchannel_logout_supported": flag(), "backchannel_logout_session_supported": flag(),
                 "authorization_response_iss_parameter_supported": flag(),
             })
         })),

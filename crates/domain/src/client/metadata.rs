@@ -187,13 +187,13 @@ impl ClientMetadata {
         if method == AuthMethod::PrivateKeyJwt && keys.is_none() {
             return Err(bad("jwks", "private_key_jwt needs jwks or jwks_uri"));
         }
-        let frontchannel_logout_uri = endpoint("frontchannel_logout_uri", self.frontchannel_logout_uri)?;
+        let frontchannel_logout_uri = site("frontchannel_logout_uri", self.frontchannel_logout_uri)?;
         if let Some(uri) = &frontchannel_logout_uri
-            && !redirect_uris.iter().any(|redirect_uri| site_of(redirect_uri.as_str()) == site_of(uri))
+            && (uri.contains('#') || !redirect_uris.iter().any(|redirect_uri| site_of(redirect_uri.as_str()) == site_of(uri)))
         {
             return Err(bad(
                 "frontchannel_logout_uri",
-                "must have scheme, host and port of a redirect URI (OpenID Connect Front-Channel Logout, 2)",
+                "must have scheme, host and port of a redirect URI, and no fragment (OpenID Connect Front-Channel Logout, 2)",
             ));
         }
         Ok(ClientSettings {
