@@ -14,7 +14,7 @@ const CLIENTS: &str = "/admin/v1/tenants/acme/clients";
 const AUTHORIZE: &str = "/t/acme/oauth/authorize";
 const TOKEN: &str = "/t/acme/oauth/token";
 const USERINFO: &str = "/t/acme/oauth/userinfo";
-const CALLBACK: &str = "https://shop.example/cb?from=claviger";
+pub(crate) const CALLBACK: &str = "https://shop.example/cb?from=claviger";
 /// RFC 7636, appendix B.
 const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
 const CHALLENGE: &str = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM";
@@ -41,7 +41,7 @@ pub(crate) async fn shop(world: &World, more: Value) -> Shop {
     client(world, more).await
 }
 
-async fn client(world: &World, more: Value) -> Shop {
+pub(crate) async fn client(world: &World, more: Value) -> Shop {
     let mut form = json!({
         "client_name": "Shop",
         "redirect_uris": [CALLBACK],
@@ -59,7 +59,7 @@ async fn client(world: &World, more: Value) -> Shop {
 
 impl Shop {
     /// The address of an authorization request; `more` replaces and adds, and takes away what is empty.
-    fn request(&self, more: &[(&str, &str)]) -> String {
+    pub(crate) fn request(&self, more: &[(&str, &str)]) -> String {
         let mut parameters: BTreeMap<_, _> = [
             ("client_id", self.id.as_str()),
             ("redirect_uri", CALLBACK),
@@ -92,11 +92,11 @@ impl Shop {
         world.anon().form(TOKEN, &form.into_iter().collect::<Vec<_>>()).await
     }
 
-    async fn redeem(&self, world: &World, code: &str) -> Answer {
+    pub(crate) async fn redeem(&self, world: &World, code: &str) -> Answer {
         self.redeem_with(world, code, &[]).await
     }
 
-    async fn refresh(&self, world: &World, token: &str) -> Answer {
+    pub(crate) async fn refresh(&self, world: &World, token: &str) -> Answer {
         let form = [
             ("grant_type", "refresh_token"),
             ("refresh_token", token),
@@ -109,7 +109,7 @@ impl Shop {
 
 /// What an answer tells the client.
 #[track_caller]
-fn told(page: &Page) -> BTreeMap<String, String> {
+pub(crate) fn told(page: &Page) -> BTreeMap<String, String> {
     let url = Url::parse(&page.location()).expect("an address");
     assert!(url.as_str().starts_with(CALLBACK), "{url}");
     url.query_pairs().into_owned().collect()
@@ -123,13 +123,13 @@ pub(crate) async fn logged_in(browser: &mut Browser, address: &str) -> Page {
     browser.follow(page).await
 }
 
-async fn code(browser: &mut Browser, shop: &Shop, more: &[(&str, &str)]) -> String {
+pub(crate) async fn code(browser: &mut Browser, shop: &Shop, more: &[(&str, &str)]) -> String {
     let page = logged_in(browser, &shop.request(more)).await;
     told(&page)["code"].clone()
 }
 
 /// The claims of a JWT; that it verifies is for the verifiers of others to say.
-fn claims(token: &str) -> Value {
+pub(crate) fn claims(token: &str) -> Value {
     let payload = token.split('.').nth(1).expect("three parts");
     serde_json::from_slice(&URL_SAFE_NO_PAD.decode(payload).expect("base64url")).expect("JSON")
 }

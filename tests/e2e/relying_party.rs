@@ -1,4 +1,4 @@
-//! A relying party on loopback: it shows its keys.
+//! A relying party on loopback: it shows its keys, and takes what is posted to it.
 
 use std::sync::{Arc, Mutex};
 
@@ -9,6 +9,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
+use tokio::sync::Notify;
 
 /// A key of the relying party's.
 pub(crate) struct Key {
@@ -43,13 +44,17 @@ impl Key {
 #[derive(Default)]
 struct Told {
     jwks: Value,
+    /// Statuses of the answers to posts; 200 when there is none left.
+    statuses: Vec<u16>,
     fetched: usize,
+    posted: Vec<(String, String)>,
 }
 
 #[derive(Clone)]
 pub(crate) struct RelyingParty {
     pub(crate) url: String,
     told: Arc<Mutex<Told>>,
+    comes: Arc<Notify>,
 }
 
 impl RelyingParty {
@@ -57,7 +62,8 @@ impl RelyingParty {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let url = format!("http://{}", listener.local_addr().expect("an address"));
         let told: Arc<Mutex<Told>> = Arc::default();
-        let taking = Arc::clone(&told);
+        let comes = Arc::new(Notify::new());
+        let (taking, came) = (Arc::clone(&told), Arc::clone(&comes));
         tokio::task::spawn_local(async move {
             while let Ok((mut stream, _)) = listener.accept().await {
                 let mut request = Vec::new();
@@ -75,35 +81,62 @@ impl RelyingParty {
                         assert!(read > 0, "half a request");
                         continue;
                     }
-                    let (status, answer) = taking.lock().expect("not poisoned").answer(head);
+                    let (status, answer) = taking.lock().expect("not poisoned").answer(head, body);
                     let answer = format!(
                         "HTTP/1.1 {status} Said\r\nContent-Type: application/json\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{answer}",
                         answer.len()
                     );
                     stream.write_all(answer.as_bytes()).await.expect("answered");
+                    came.notify_waiters();
                     break;
                 }
             }
         });
-        Self { url, told }
+        Self { url, told, comes }
     }
 
     pub(crate) fn show(&self, keys: &[&Key]) {
         self.told.lock().expect("not poisoned").jwks = json!({ "keys": keys.iter().map(|key| key.jwk()).collect::<Vec<_>>() });
     }
 
+    /// Answers the next posts with these.
+    pub(crate) fn answer_with(&self, statuses: &[u16]) {
+        self.told.lock().expect("not poisoned").statuses = statuses.iter().rev().copied().collect();
+    }
+
     /// How often its keys were fetched.
     pub(crate) fn fetched(&self) -> usize {
         self.told.lock().expect("not poisoned").fetched
     }
+
+    /// Path and body of every post, once there are `count` of them.
+    pub(crate) async fn posted(&self, count: usize) -> Vec<(String, String)> {
+        let enough = async {
+            loop {
+                let comes = self.comes.notified();
+                let posted = self.told.lock().expect("not poisoned").posted.clone();
+                if posted.len() >= count {
+                    return posted;
+                }
+                comes.await;
+            }
+        };
+        tokio::time::timeout(std::time::Duration::from_secs(60), enough).await.expect("posted in time")
+    }
 }
 
 impl Told {
-    fn answer(&mut self, head: &str) -> (u16, String) {
-        if !head.starts_with("GET ") {
-            return (405, String::new());
+    fn answer(&mut self, head: &str, body: &str) -> (u16, String) {
+        let mut words = head.split(' ');
+        match (words.next(), words.next()) {
+            (Some("GET"), _) => {
+                self.fetched += 1;
+                (200, self.jwks.to_string())
+            }
+            (_, path) => {
+                self.posted.push((path.unwrap_or_default().to_owned(), body.to_owned()));
+                (self.statuses.pop().unwrap_or(200), String::new())
+            }
         }
-        self.fetched += 1;
-        (200, self.jwks.to_string())
     }
 }

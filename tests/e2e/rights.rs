@@ -66,6 +66,7 @@ const KNOWN: &[Row] = &[
     row("POST", "/t/{slug}/login", ByCredential, Body::Json(r#"{"username":"x","password":"y"}"#)),
     row("POST", "/t/{slug}/logout", ByCredential, Body::Json(r#"{"refresh_token":"x"}"#)),
     row("POST", "/t/{slug}/oauth/token", ByCredential, Body::Form(&[("grant_type", "refresh_token"), ("client_id", "first-party"), ("refresh_token", "x")])),
+    row("POST", "/t/{slug}/oauth/par", ByCredential, Body::Form(&[("client_id", "x")])),
     row("POST", "/t/{slug}/oauth/revoke", ByCredential, Body::Form(&[("client_id", "first-party"), ("token", "x")])),
     row("POST", "/t/{slug}/oauth/introspect", Introspector, Body::Form(&[("token", "x")])),
     row("GET", "/t/{slug}/me", User, Body::None),

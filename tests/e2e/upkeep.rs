@@ -3,10 +3,6 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use app::ports::store::LogoutNotice;
-use domain::client::ClientId;
-use domain::ids::{FamilyId, UserId};
-use domain::time::Ttl;
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{AssertSqlSafe, SqlitePool};
 
@@ -76,21 +72,9 @@ async fn use_it(world: &World) {
     }
     crate::oidc::leave_behind(world).await;
     crate::client_keys::leave_behind(world).await;
-    leave_untold(world).await;
+    crate::logouts::leave_behind(world).await;
     world.note_verifiers().await;
     world.platform_admin().delete("/admin/v1/tenants/globex?confirm=globex").await.is(204);
-}
-
-/// A logout that nobody takes note of.
-async fn leave_untold(world: &World) {
-    let ctx = world.ctx();
-    let acme = app::tenants::resolve(ctx, "acme").await.expect("a tenant");
-    let (family_id, user_id) = (FamilyId::new(ctx.now(), ctx.id_entropy()), UserId::new(ctx.now(), ctx.id_entropy()));
-    let client_id = ClientId::first_party();
-    let mut tx = ctx.store.begin(acme.id).await.expect("begins");
-    let notice = LogoutNotice { family_id, client_id, user_id, expires_at: ctx.now().plus(Ttl::days(1)) };
-    tx.logout_notice_insert(&notice).await.expect("stored");
-    tx.commit().await.expect("commits");
 }
 
 #[test]

@@ -16,7 +16,7 @@ use crate::error::problem::Problem;
 use crate::extract::json;
 use crate::health;
 use crate::limits::limited;
-use crate::oauth::{authorize, discovery, end_session, introspect, jwks, key_log, login, logout, me, revoke, token, userinfo};
+use crate::oauth::{authorize, discovery, end_session, introspect, jwks, key_log, login, logout, me, par, revoke, token, userinfo};
 use crate::observe::observe;
 use crate::state::ApiState;
 
@@ -71,6 +71,7 @@ fn routes() -> Vec<Entry> {
             ("GET", Public, web::to(authorize::get)),
             ("POST", Public, web::to(authorize::post)),
         ]),
+        ("/t/{slug}/oauth/par", vec![("POST", ByCredential, web::to(par::post))]),
         ("/t/{slug}/interaction/{request}", vec![("GET", ByCredential, web::to(authorize::look))]),
         ("/t/{slug}/interaction/{request}/login", vec![("POST", ByCredential, web::to(authorize::login))]),
         ("/t/{slug}/interaction/{request}/consent", vec![("POST", ByCredential, web::to(authorize::consent))]),

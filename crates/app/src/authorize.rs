@@ -8,7 +8,7 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use domain::audit::{Actor, AuditEvent};
 use domain::authorize::code::CodeGrant;
-use domain::authorize::rules::{self, Asked, Parameters};
+use domain::authorize::rules::{self, Arrival, Asked, Parameters};
 use domain::authorize::{AuthorizationRequest, AuthorizationResponse, AuthorizeError, Refusal, RequestRefused};
 use domain::client::{Client, ClientId};
 use domain::handle::{Handle, HandleHash, HandleKind};
@@ -27,6 +27,7 @@ use crate::fault::Fault;
 use crate::login::{LoginDenied, Proved, prove};
 use crate::ports::store::{PendingRequest, StoreError, TenantTx};
 
+pub mod pushed;
 pub mod sign_out;
 
 /// How long a user has to log in and agree.
@@ -92,16 +93,17 @@ impl<E: Into<Fault>> From<E> for AuthorizeDenied {
 #[tracing::instrument(name = "app.authorize", skip_all)]
 pub async fn begin(ctx: &Ctx, tenant: &Tenant, parameters: &Parameters, browser: &Browser) -> Result<Begun, AuthorizeDenied> {
     let issuer = tenant.issuer(&ctx.base_url);
-    let hint = match parameters.get("id_token_hint") {
-        None => None,
-        Some(hint) => Some(hinted(ctx, tenant, hint).await?.map(|(user, _)| user)),
-    };
+    let hint = hint(ctx, tenant, parameters).await?;
     let mut tx = ctx.store.begin_read(tenant.id).await?;
     tx.tenant().await?.filter(Tenant::is_active).ok_or(AuthorizeDenied::TenantSuspended)?;
     let unknown = || refused("client_id is missing, or there is no such client");
     let id = parameters.get("client_id").and_then(|id| ClientId::try_from(id.to_owned()).ok()).ok_or_else(unknown)?;
     let client = tx.client_by_id(&id).await?.filter(Client::is_active).ok_or_else(unknown)?;
-    let request = match rules::read(&Asked { parameters, client: &client, hinted: hint }) {
+    let read = match parameters.get("request_uri") {
+        Some(uri) if uri.starts_with(HandleKind::PushedRequest.prefix()) => Ok(pushed::taken(ctx, tx.as_mut(), uri, &client).await?),
+        _ => rules::read(&Asked { parameters, client: &client, arrival: Arrival::Browser, hinted: hint }),
+    };
+    let request = match read {
         Ok(request) => request,
         Err(RequestRefused::OnPage(refusal)) => return Err(AuthorizeDenied::Refused(refusal)),
         Err(RequestRefused::ToClient(return_to, refusal)) => {
@@ -113,8 +115,16 @@ pub async fn begin(ctx: &Ctx, tenant: &Tenant, parameters: &Parameters, browser:
     let mut flow = Flow { ctx, tx, client, request, progress: Progress::default(), issuer };
     let session = flow.session(browser).await?;
     match flow.next(session.as_ref()).await? {
-        Next::Grant => flow.grant(session).await.map(Begun::Answered),
-        Next::Refuse(refusal) => Ok(Begun::Answered(flow.refuse(refusal))),
+        Next::Grant => {
+            flow.close(None).await?;
+            flow.grant(session).await.map(Begun::Answered)
+        }
+        Next::Refuse(refusal) => {
+            flow.close(None).await?;
+            let answer = flow.refuse(refusal);
+            flow.tx.commit().await?;
+            Ok(Begun::Answered(answer))
+        }
         Next::LogIn(_) | Next::AskConsent => {
             let handle = ctx.handle(HandleKind::PendingRequest);
             let browser = browser.browser.clone().unwrap_or_else(|| ctx.handle(HandleKind::Browser));
@@ -140,10 +150,8 @@ pub async fn look(ctx: &Ctx, tenant: &Tenant, handle: &Handle, browser: &Browser
     let (mut flow, csrf_token) = resume(ctx, tenant, handle, browser).await?;
     let session = flow.session(browser).await?;
     let next = flow.next(session.as_ref()).await?;
-    if let Next::Grant | Next::Refuse(_) = next
-        && !flow.tx.pending_delete(&handle.hash()).await?
-    {
-        return Err(AuthorizeDenied::NoSuchRequest);
+    if let Next::Grant | Next::Refuse(_) = next {
+        flow.close(Some(handle)).await?;
     }
     match (next, session) {
         (Next::Grant, session) => flow.grant(session).await.map(Look::Answered),
@@ -262,9 +270,7 @@ pub async fn decide(
             Ok(None)
         }
         (Decision::Deny, user_id) => {
-            if !flow.tx.pending_delete(&handle.hash()).await? {
-                return Err(AuthorizeDenied::NoSuchRequest);
-            }
+            flow.close(Some(handle)).await?;
             if let Some(user_id) = user_id {
                 flow.tx.audit_append(&record(user_id, AuditEvent::ConsentDenied { user_id, client_id })).await?;
             }
@@ -320,6 +326,16 @@ impl Flow<'_> {
         Ok(next(&self.request, &self.client, session, granted.as_ref(), self.progress, self.ctx.now()))
     }
 
+    /// Uses up the pending request of this handle and the pushed one, where there are such: of many that answer, one goes on.
+    async fn close(&mut self, handle: Option<&Handle>) -> Result<(), AuthorizeDenied> {
+        for row in handle.map(Handle::hash).into_iter().chain(self.request.pushed) {
+            if !self.tx.pending_delete(&row).await? {
+                return Err(AuthorizeDenied::NoSuchRequest);
+            }
+        }
+        Ok(())
+    }
+
     /// Answers with a code; the session lives on.
     async fn grant(mut self, session: Option<(User, SsoSession)>) -> Result<AuthorizationResponse, AuthorizeDenied> {
         let (user, session) = session.ok_or(AuthorizeDenied::NoSuchRequest)?;
@@ -368,6 +384,14 @@ async fn csrf_token(ctx: &Ctx, tenant: &Tenant, about: &HandleHash, browser: &Ha
 
 fn check_csrf(wanted: &str, given: &str) -> Result<(), AuthorizeDenied> {
     if wanted.as_bytes().ct_eq(given.as_bytes()).into() { Ok(()) } else { Err(AuthorizeDenied::Forged) }
+}
+
+/// Whom `id_token_hint` names, as the rules want to know it.
+async fn hint(ctx: &Ctx, tenant: &Tenant, parameters: &Parameters) -> Result<Option<Option<UserId>>, Fault> {
+    Ok(match parameters.get("id_token_hint") {
+        None => None,
+        Some(hint) => Some(hinted(ctx, tenant, hint).await?.map(|(user, _)| user)),
+    })
 }
 
 /// Whom an ID token that comes back as a hint names, and which client it was for; `None` when it is none of this tenant.

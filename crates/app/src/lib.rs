@@ -21,6 +21,7 @@ pub mod import;
 pub mod key_log;
 pub mod keys;
 pub mod login;
+pub mod logouts;
 pub mod ports;
 pub mod restored;
 pub mod search;

@@ -1,6 +1,6 @@
 //! Authorization requests: what one says once all rules have passed it ([`rules`]), and how it is answered.
 //!
-//! One representation for requests that come by query, by form, and (later) pushed ones and signed ones; it can be stored while
+//! One representation for requests that come by query, by form or pushed, and (later) signed ones; it can be stored while
 //! its user logs in. Invariant: a request of this type has a client and an address to answer to that belong together.
 
 use std::collections::BTreeSet;
@@ -13,6 +13,7 @@ use subtle::ConstantTimeEq;
 use url::form_urlencoded;
 
 use crate::client::ClientId;
+use crate::handle::HandleHash;
 use crate::ids::UserId;
 use crate::openid::ClaimsRequest;
 use crate::scope::Scope;
@@ -41,6 +42,9 @@ pub struct AuthorizationRequest {
     /// Language tags, the best first.
     pub ui_locales: Vec<String>,
     pub claims: ClaimsRequest,
+    /// The pushed request it is taken from, which its answer uses up.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pushed: Option<HandleHash>,
 }
 
 /// Where the answer goes, and how.
@@ -140,6 +144,7 @@ pub enum AuthorizeError {
     ConsentRequired,
     RequestNotSupported,
     RequestUriNotSupported,
+    InvalidRequestUri,
     RegistrationNotSupported,
     UnmetAuthenticationRequirements,
 }
@@ -158,6 +163,7 @@ impl AuthorizeError {
             Self::ConsentRequired => "consent_required",
             Self::RequestNotSupported => "request_not_supported",
             Self::RequestUriNotSupported => "request_uri_not_supported",
+            Self::InvalidRequestUri => "invalid_request_uri",
             Self::RegistrationNotSupported => "registration_not_supported",
             Self::UnmetAuthenticationRequirements => "unmet_authentication_requirements",
         }

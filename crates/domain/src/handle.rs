@@ -19,6 +19,8 @@ pub enum HandleKind {
     AuthorizationCode,
     /// An authorization request that waits for its user.
     PendingRequest,
+    /// An authorization request that a client has pushed (RFC 9126); its text is the `request_uri`.
+    PushedRequest,
     /// A user's session with the tenant's pages.
     SsoSession,
     /// A browser, by which pages that belong together know each other.
@@ -27,10 +29,12 @@ pub enum HandleKind {
 }
 
 impl HandleKind {
-    const fn prefix(self) -> &'static str {
+    /// What every text of this kind begins with.
+    pub const fn prefix(self) -> &'static str {
         match self {
             Self::AuthorizationCode => "ac1_",
             Self::PendingRequest => "ar1_",
+            Self::PushedRequest => "urn:ietf:params:oauth:request_uri:",
             Self::SsoSession => "ss1_",
             Self::Browser => "br1_",
             Self::ClientSecret => "cs1_",
@@ -64,7 +68,7 @@ impl Handle {
         Some(Self::new(kind, bits))
     }
 
-    /// What its holder is given: 47 characters of the base64url alphabet.
+    /// What its holder is given: its kind's prefix and 43 characters of base64url.
     pub fn text(&self) -> Secret<String> {
         Secret::new(format!("{}{}", self.kind.prefix(), URL_SAFE_NO_PAD.encode(self.bits.expose())))
     }

@@ -15,8 +15,8 @@ use aws_lc_rs::signature::{
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use domain::ids::{FamilyId, TenantId};
-use domain::keys::ring::{Alg, KeyRing, Kid};
-use domain::openid::{ID_TOKEN_TYPE, IdClaims};
+use domain::keys::ring::{Alg, KeyRing, Kid, RingKey};
+use domain::openid::{ID_TOKEN_TYPE, IdClaims, LOGOUT_TOKEN_TYPE, LogoutClaims};
 use domain::time::Timestamp;
 use domain::token::claims::{ACCESS_TOKEN_TYPE, AccessClaims};
 use domain::token::family::Generation;
@@ -25,10 +25,11 @@ use serde::Serialize;
 
 use crate::seal::{DataKey, SecretName};
 
-/// One signing key, parsed, with its JWS headers ready: for access tokens and for ID tokens.
+/// One signing key, parsed, with its JWS headers ready: for access tokens, ID tokens and logout tokens.
 struct KeySigner {
     access_header: String,
     id_header: String,
+    logout_header: String,
     key: PrivateKey,
 }
 
@@ -50,7 +51,8 @@ impl KeySigner {
         };
         // None of the three values needs escaping.
         let header = |typ| URL_SAFE_NO_PAD.encode(format!(r#"{{"typ":"{typ}","alg":"{alg}","kid":"{kid}"}}"#));
-        Ok(Self { access_header: header(ACCESS_TOKEN_TYPE), id_header: header(ID_TOKEN_TYPE), key })
+        let (access_header, id_header, logout_header) = (header(ACCESS_TOKEN_TYPE), header(ID_TOKEN_TYPE), header(LOGOUT_TOKEN_TYPE));
+        Ok(Self { access_header, id_header, logout_header, key })
     }
 
     /// JWS compact serialisation (RFC 7515, 7.1).
@@ -122,6 +124,12 @@ impl TenantSigner {
         Ok(Some(Self { tenant, ring: ring.clone(), signers, newest, oldest, secrets }))
     }
 
+    /// Who signs what a client asked to have signed by this algorithm.
+    fn id_signer(&self, alg: Alg, now: Timestamp) -> Result<(&RingKey, &KeySigner), KeyFault> {
+        let key = self.ring.newest_signer_of(alg, now).or_else(|| self.ring.signer_at(now)).ok_or(KeyFault::NoSigner)?;
+        Ok((key, self.signers.get(&key.kid).ok_or(KeyFault::NoSigner)?))
+    }
+
     fn refresh_message(&self, body: &[u8]) -> Vec<u8> {
         self.message("claviger/refresh/1", &[body])
     }
@@ -162,11 +170,15 @@ impl TokenSigner for TenantSigner {
     }
 
     fn sign_id(&self, claims: &mut IdClaims, alg: Alg, access_token: &str, now: Timestamp) -> Result<String, KeyFault> {
-        let key = self.ring.newest_signer_of(alg, now).or_else(|| self.ring.signer_at(now)).ok_or(KeyFault::NoSigner)?;
-        let signer = self.signers.get(&key.kid).ok_or(KeyFault::NoSigner)?;
+        let (key, signer) = self.id_signer(alg, now)?;
         claims.cap_life(key.token_ttl_cap_seconds);
         claims.bind(key.alg, access_token);
         signer.sign(&signer.id_header, claims)
+    }
+
+    fn sign_logout(&self, claims: &LogoutClaims, alg: Alg, now: Timestamp) -> Result<String, KeyFault> {
+        let (_, signer) = self.id_signer(alg, now)?;
+        signer.sign(&signer.logout_header, claims)
     }
 
     fn mint_refresh(&self, family: FamilyId, generation: Generation) -> String {

@@ -182,6 +182,7 @@ async fn start_on(
     let background = vec![
         actix_web::rt::spawn(Arc::clone(&sweep).forever()),
         actix_web::rt::spawn(reload::on_hangup(custody)),
+        actix_web::rt::spawn(tell_logouts(Arc::clone(&ctx))),
         actix_web::rt::spawn(make_ahead(Arc::clone(&directory))),
     ];
     let (end_notes, notes_end) = oneshot::channel();
@@ -282,6 +283,27 @@ async fn note_verifiers_until(ctx: Arc<Ctx>, mut end: oneshot::Receiver<()>) {
 async fn note_verifiers(ctx: &Ctx) {
     if let Err(error) = app::verifiers::flush(&*ctx.store, &ctx.verifiers).await {
         tracing::warn!(%error, "which verifiers have fetched could not be written down; it is kept for the next time");
+    }
+}
+
+/// How often a node looks whether clients are to be told of logouts.
+const TELL_EVERY: Duration = Duration::from_secs(1);
+
+async fn tell_logouts(ctx: Arc<Ctx>) {
+    let mut turns = tokio::time::interval(TELL_EVERY);
+    turns.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        turns.tick().await;
+        loop {
+            match app::logouts::deliver(&ctx).await {
+                Ok(0) => break,
+                Ok(_) => {}
+                Err(error) => {
+                    tracing::warn!(%error, "clients could not be told of logouts; it goes on in a second");
+                    break;
+                }
+            }
+        }
     }
 }
 

@@ -142,6 +142,7 @@ pub fn pending(client: &ClientId) -> PendingRequest {
         acr: AcrWish::default(),
         ui_locales: vec!["de-CH".to_owned()],
         claims: "{\"userinfo\":{\"email\":{\"essential\":true}}}".parse().expect("claims"),
+        pushed: None,
     };
     PendingRequest { handle: hash(), browser: hash(), request, progress: Progress::default(), expires_at: NOW.plus(Ttl::minutes(15)) }
 }

@@ -166,6 +166,8 @@ pub(super) fn operations() -> Vec<(&'static str, &'static str, Operation)> {
         ("POST", "/t/{slug}/oauth/token", op("tokens", "refresh", "Exchange a refresh token for new tokens (RFC 6749, 6)", &[(200, Some("Tokens"), "New tokens; the old refresh token is used up.")])
             .takes(Form("TokenRequest")).or_a_cookie().with(&["Set-Cookie", "Cache-Control"])
             .refuses(&[(400, "`invalid_grant`, `invalid_scope` or `unsupported_grant_type`"), (401, "`invalid_client`"), (403, "`invalid_request`: a cookie without its CSRF token"), (429, "`slow_down`")])),
+        ("POST", "/t/{slug}/oauth/par", op("tokens", "pushAuthorizationRequest", "Push an authorization request (RFC 9126)", &[(201, Some("PushedRequest"), "Kept; the browser brings `request_uri`.")])
+            .takes(Form("PushedAuthorizationRequest")).with(&["Cache-Control"]).refuses(&[(401, "`invalid_client`")])),
         ("POST", "/t/{slug}/oauth/revoke", op("tokens", "revoke", "Revoke a refresh token and its session (RFC 7009)", &[(200, None, "Revoked, or it was none.")])
             .takes(Form("RevocationRequest")).with(&["Cache-Control"]).refuses(&[(400, "`unsupported_token_type`: a token of the client itself"), (401, "`invalid_client`")])),
         ("POST", "/t/{slug}/oauth/introspect", op("tokens", "introspect", "Ask whether a token is alive (RFC 7662)", &[(200, Some("Introspection"), "What is known of it.")])

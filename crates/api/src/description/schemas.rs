@@ -174,7 +174,8 @@ const PROBLEMS: &[&str] = &[
 #[rustfmt::skip]
 const OAUTH_ERRORS: &[&str] = &[
     "invalid_request", "invalid_client", "invalid_token", "insufficient_scope", "invalid_grant", "invalid_scope",
-    "unauthorized_client", "unsupported_grant_type", "unsupported_token_type", "slow_down", "too_many_requests", "temporarily_unavailable", "server_error",
+    "unauthorized_client", "unsupported_grant_type", "unsupported_response_type", "unsupported_token_type", "request_not_supported",
+    "registration_not_supported", "unmet_authentication_requirements", "slow_down", "too_many_requests", "temporarily_unavailable", "server_error",
 ];
 
 #[rustfmt::skip]
@@ -255,6 +256,15 @@ pub(super) fn schemas() -> Value {
                 "refresh_token": said("Left out by a cookie session."), "scope": said("Less than the session or the client has, or left out."),
             },
         })),
+        ("PushedAuthorizationRequest", json!({
+            "type": "object", "description": "RFC 9126, 2.1: the parameters of an authorization request, with the client's proof of itself.",
+            "required": ["redirect_uri", "response_type"], "additionalProperties": true,
+            "properties": {
+                "client_id": text(), "client_secret": text(), "redirect_uri": text(), "response_type": text(), "scope": text(), "state": text(),
+                "code_challenge": text(), "code_challenge_method": text(), "nonce": text(),
+            },
+        })),
+        ("PushedRequest", answer("RFC 9126, 2.2.", json!({ "request_uri": text(), "expires_in": count() }))),
         ("RevocationRequest", json!({
             "type": "object", "description": "RFC 7009, 2.1.", "required": ["token"], "additionalProperties": true,
             "properties": { "token": text(), "client_id": text(), "client_secret": text(), "token_type_hint": text() },
@@ -311,7 +321,7 @@ pub(super) fn schemas() -> Value {
         ("Metadata", answer("RFC 8414, 2; OpenID Connect Discovery 1.0, 3.", {
             let texts = || json!({ "type": "array", "items": text() });
             json!({
-                "issuer": text(), "authorization_endpoint": text(), "token_endpoint": text(), "userinfo_endpoint": text(), "end_session_endpoint": text(),
+                "issuer": text(), "authorization_endpoint": text(), "pushed_authorization_request_endpoint": text(), "token_endpoint": text(), "userinfo_endpoint": text(), "end_session_endpoint": text(),
                 "revocation_endpoint": text(), "introspection_endpoint": text(), "jwks_uri": text(),
                 "grant_types_supported": texts(), "response_types_supported": texts(), "response_modes_supported": texts(),
                 "scopes_supported": texts(), "subject_types_supported": texts(), "id_token_signing_alg_values_supported": texts(),
@@ -319,7 +329,9 @@ pub(super) fn schemas() -> Value {
                 "revocation_endpoint_auth_signing_alg_values_supported": texts(), "revocation_endpoint_auth_methods_supported": texts(),
                 "introspection_endpoint_auth_methods_supported": texts(), "code_challenge_methods_supported": texts(),
                 "prompt_values_supported": texts(), "acr_values_supported": texts(), "claim_types_supported": texts(), "claims_supported": texts(),
-                "claims_parameter_supported": flag(), "request_parameter_supported": flag(), "request_uri_parameter_supported": flag(),
+                "claims_parameter_supported": flag(), "request_parameter_supported": flag(), "request_uri_parameter_supported": flag(), "require_pushed_authorization_requests": flag(),
+                "frontchannel_logout_supported": flag(), "frontchannel_logout_session_supported": flag(),
+                "backchannel_logout_supported": flag(), "backchannel_logout_session_supported": flag(),
                 "authorization_response_iss_parameter_supported": flag(),
             })
         })),

@@ -6,6 +6,7 @@ use actix_web::http::StatusCode;
 use actix_web::http::header;
 use actix_web::{HttpResponse, ResponseError};
 use app::access::AccessDenied;
+use app::authorize::AuthorizeDenied;
 use app::clients::authenticate::ClientDenied;
 use app::fault::Fault;
 use app::tenants::NoTenant;
@@ -146,6 +147,20 @@ impl OAuthError {
                 ..Self::new(StatusCode::TOO_MANY_REQUESTS, "slow_down", "too many wrong client secrets came from there; wait")
             },
             ClientDenied::Fault(fault) => fault.into(),
+        }
+    }
+
+    /// The answer to a request that its client may be told of directly.
+    pub(crate) const fn of_refusal(refusal: domain::authorize::Refusal) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, refusal.error.name(), refusal.description)
+    }
+
+    /// The answer to a request that was pushed and not kept.
+    pub(crate) fn of_push(denied: AuthorizeDenied) -> Self {
+        match denied {
+            AuthorizeDenied::Refused(refusal) => Self::of_refusal(refusal),
+            AuthorizeDenied::Fault(fault) => fault.into(),
+            AuthorizeDenied::TenantSuspended | AuthorizeDenied::NoSuchRequest | AuthorizeDenied::Forged => Self::not_found(),
         }
     }
 

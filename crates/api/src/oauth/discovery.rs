@@ -23,6 +23,7 @@ pub(crate) async fn get(state: web::Data<ApiState>, slug: web::Path<String>) -> 
     let body = json!({
         "issuer": issuer,
         "authorization_endpoint": at("oauth/authorize"),
+        "pushed_authorization_request_endpoint": at("oauth/par"),
         "token_endpoint": at("oauth/token"),
         "userinfo_endpoint": at("oauth/userinfo"),
         "end_session_endpoint": at("oauth/end_session"),
@@ -48,6 +49,11 @@ pub(crate) async fn get(state: web::Data<ApiState>, slug: web::Path<String>) -> 
         "claims_parameter_supported": true,
         "request_parameter_supported": false,
         "request_uri_parameter_supported": false,
+        "require_pushed_authorization_requests": false,
+        "frontchannel_logout_supported": true,
+        "frontchannel_logout_session_supported": true,
+        "backchannel_logout_supported": true,
+        "backchannel_logout_session_supported": true,
         "authorization_response_iss_parameter_supported": true,
     });
     Ok(HttpResponse::Ok()

@@ -89,12 +89,14 @@ async fn ended(
             let page = LogoutPage { form, account: user.display_name(), client: client.as_ref().map(answers::client_view) };
             Ok(answers::shown(state, request, &tenant, StatusCode::OK, &locales, &page).await)
         }
-        Ok(SignOut::Done { client, next }) => {
+        Ok(SignOut::Done { client, next, frames }) => {
+            // The addresses were checked when they were registered.
+            let frames: Vec<_> = frames.iter().filter_map(|uri| uri.parse().ok()).collect();
             let mut answer = match next {
-                Some(next) => answers::onward(next),
-                None => {
+                Some(next) if frames.is_empty() => answers::onward(next),
+                next => {
                     let client = client.as_ref().map(answers::client_view);
-                    let page = LoggedOutPage { frames: Vec::new(), next: None, client, login: None };
+                    let page = LoggedOutPage { frames, next: next.and_then(|next| next.parse().ok()), client, login: None };
                     answers::shown(state, request, &tenant, StatusCode::OK, &locales, &page).await
                 }
             };

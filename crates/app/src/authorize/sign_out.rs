@@ -7,14 +7,16 @@ use domain::audit::{Actor, AuditEvent};
 use domain::authorize::rules::Parameters;
 use domain::authorize::with_query;
 use domain::client::{Client, ClientId};
+use domain::scope::Scope;
 use domain::sso::SsoSession;
 use domain::tenant::Tenant;
+use domain::time::Ttl;
 use domain::token::family::{Revocation, RevocationCause};
 use domain::user::User;
 
 use super::{AuthorizeDenied, Browser, check_csrf, csrf_token, hinted, refused, standing};
 use crate::ctx::{Ctx, Origin};
-use crate::ports::store::{StoreError, TenantTx};
+use crate::ports::store::{LogoutNotice, StoreError, TenantTx};
 
 /// What comes of a request to log out.
 #[derive(Debug)]
@@ -22,7 +24,8 @@ pub enum SignOut {
     /// The user is asked first; the form brings `csrf_token` and the request's parameters back.
     Ask { user: User, client: Option<Client>, csrf_token: String },
     /// Nobody is logged in (any more). Where to go on, if the client has named a registered place.
-    Done { client: Option<Client>, next: Option<String> },
+    /// `frames` are addresses that tell clients so when the browser loads them (OpenID Connect Front-Channel Logout 1.0).
+    Done { client: Option<Client>, next: Option<String>, frames: Vec<String> },
 }
 
 /// Takes a request to log out. `confirmed` is what our own page has sent back, when the user agreed.
@@ -57,7 +60,9 @@ pub async fn sign_out(
         None => None,
     };
     let next = next(parameters, client.as_ref())?;
-    let Some((user, session)) = standing(tx.as_mut(), browser, ctx.now()).await? else { return Ok(SignOut::Done { client, next }) };
+    let Some((user, session)) = standing(tx.as_mut(), browser, ctx.now()).await? else {
+        return Ok(SignOut::Done { client, next, frames: Vec::new() });
+    };
     let is_hinted = hint.is_some_and(|(hinted, _)| hinted == user.id);
     match (confirmed, wanted) {
         (Some(given), Some(wanted)) => check_csrf(&wanted, given)?,
@@ -66,9 +71,9 @@ pub async fn sign_out(
         (None, Some(csrf_token)) => return Ok(SignOut::Ask { user, client, csrf_token }),
         (None, None) => return Err(AuthorizeDenied::NoSuchRequest),
     }
-    end(ctx, tenant, tx.as_mut(), &user, &session, origin).await?;
+    let frames = end(ctx, tenant, tx.as_mut(), &user, &session, origin).await?;
     tx.commit().await?;
-    Ok(SignOut::Done { client, next })
+    Ok(SignOut::Done { client, next, frames })
 }
 
 /// Where the client wants the browser afterwards, if it has registered that (2, 3).
@@ -82,7 +87,14 @@ fn next(parameters: &Parameters, client: Option<&Client>) -> Result<Option<Strin
     Ok(Some(if state.is_empty() { uri.to_owned() } else { with_query(uri, &state) }))
 }
 
-/// Ends a session with all that clients got by it.
+/// Frames on one page: a browser loads them all at once.
+const MOST_FRAMES: usize = 32;
+/// How long it is tried to tell a client of a logout.
+const TELL_FOR: Ttl = Ttl::days(1);
+
+/// Ends a session with what clients got by it, and has those told that want to be: the background task by the rows that are written
+/// here, the browser by the addresses that are answered. What a client got for `offline_access` it keeps
+/// (OpenID Connect Back-Channel Logout 1.0, 2.7).
 pub(super) async fn end(
     ctx: &Ctx,
     tenant: &Tenant,
@@ -90,15 +102,32 @@ pub(super) async fn end(
     user: &User,
     session: &SsoSession,
     origin: &Origin,
-) -> Result<(), StoreError> {
+) -> Result<Vec<String>, StoreError> {
     let now = ctx.now();
     tx.sso_delete(&session.handle).await?;
     let revocation = Revocation { at: now, cause: RevocationCause::Logout };
-    for family in tx.families_live(user.id, now).await? {
-        if family.sign_on.as_ref().is_some_and(|sign_on| sign_on.session_id == session.id) {
+    let mut frames = Vec::new();
+    let mut families = tx.families_live(user.id, now).await?;
+    families.retain(|family| family.sign_on.as_ref().is_some_and(|sign_on| sign_on.session_id == session.id));
+    // Clients are locked as they are read: by everybody in the same order.
+    families.sort_by(|one, other| one.client_id.cmp(&other.client_id));
+    for family in families {
+        if !family.scope.contains(Scope::OFFLINE_ACCESS) {
             tx.family_revoke(family.id, revocation).await?;
+        }
+        let Some(client) = tx.client_by_id(&family.client_id).await? else { continue };
+        if client.settings.backchannel_logout_uri.is_some() {
+            let (family_id, user_id) = (family.id, user.id);
+            let notice = LogoutNotice { family_id, client_id: client.id, user_id, expires_at: now.plus(TELL_FOR) };
+            tx.logout_notice_insert(&notice).await?;
+        }
+        if let Some(uri) = client.settings.frontchannel_logout_uri
+            && frames.len() < MOST_FRAMES
+        {
+            frames.push(with_query(&uri, &[("iss", tenant.issuer(&ctx.base_url)), ("sid", family.id.to_string())]));
         }
     }
     let event = AuditEvent::SignedOut { user_id: user.id, sso_session_id: session.id };
-    tx.audit_append(&ctx.record(tenant.id, Actor::User { user_id: user.id }, origin, event)).await
+    tx.audit_append(&ctx.record(tenant.id, Actor::User { user_id: user.id }, origin, event)).await?;
+    Ok(frames)
 }

@@ -12,7 +12,7 @@ use domain::ids::{FamilyId, TenantId};
 use domain::keys::plan::{Consequences, Intent, RotationDenied};
 use domain::keys::policy::{NodeTiming, RotationNumbers, RotationPolicy, UnsafePolicy};
 use domain::keys::ring::{Alg, KeyRing};
-use domain::openid::IdClaims;
+use domain::openid::{IdClaims, LogoutClaims};
 use domain::tenant::Tenant;
 use domain::time::{Timestamp, Ttl};
 use domain::token::claims::AccessClaims;
@@ -103,6 +103,11 @@ pub trait TokenSigner: Send + Sync {
     /// # Errors
     /// [`KeyFault::NoSigner`] when no key may sign.
     fn sign_id(&self, claims: &mut IdClaims, alg: Alg, access_token: &str, now: Timestamp) -> Result<String, KeyFault>;
+    /// Signs a logout token with the key that ID tokens of this algorithm are signed with.
+    ///
+    /// # Errors
+    /// [`KeyFault::NoSigner`] when no key may sign.
+    fn sign_logout(&self, claims: &LogoutClaims, alg: Alg, now: Timestamp) -> Result<String, KeyFault>;
     /// Derives the text of a refresh token.
     fn mint_refresh(&self, family: FamilyId, generation: Generation) -> String;
     /// Reads a refresh token and checks its MAC, in constant time. `None` for anything that this tenant never made.

@@ -50,11 +50,21 @@ const fn refusal(description: &'static str) -> Refusal {
     Refusal { error: AuthorizeError::InvalidRequest, description }
 }
 
+/// Which way a request comes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Arrival {
+    /// By the user's browser.
+    Browser,
+    /// Pushed by the client itself, which has proved who it is (RFC 9126).
+    Pushed,
+}
+
 /// What the rules are given.
 #[derive(Debug)]
 pub struct Asked<'a> {
     pub parameters: &'a Parameters,
     pub client: &'a Client,
+    pub arrival: Arrival,
     /// Whom `id_token_hint` names: outside `None` when there was none, inside `None` when it is no ID token of this tenant.
     pub hinted: Option<Option<UserId>>,
 }
@@ -104,6 +114,7 @@ pub fn read(asked: &Asked<'_>) -> Result<AuthorizationRequest, RequestRefused> {
         acr: AcrWish::default(),
         ui_locales: Vec::new(),
         claims: ClaimsRequest::default(),
+        pushed: None,
     };
     match RULES.iter().try_for_each(|rule| rule(asked, &mut request)) {
         Ok(()) => Ok(request),
@@ -123,8 +134,11 @@ fn return_address(asked: &Asked<'_>) -> Result<ReturnAddress, Refusal> {
     Ok(ReturnAddress { redirect_uri: redirect_uri.to_owned(), mode, state: asked.get("state").map(str::to_owned) })
 }
 
-/// Request objects and registrations on the fly are off (OpenID Connect Core, 6, 7.2.1).
+/// Request objects and registrations on the fly are off (OpenID Connect Core, 6, 7.2.1); what is pushed refers to nothing (RFC 9126, 2.1).
 fn by_value_or_reference(asked: &Asked<'_>, _: &mut AuthorizationRequest) -> Result<(), Refusal> {
+    if asked.arrival == Arrival::Pushed && asked.get("request_uri").is_some() {
+        return Err(refusal("request_uri has no place in a pushed request (RFC 9126, 2.1)"));
+    }
     for (name, error) in [
         ("request", AuthorizeError::RequestNotSupported),
         ("request_uri", AuthorizeError::RequestUriNotSupported),
@@ -138,10 +152,10 @@ fn by_value_or_reference(asked: &Asked<'_>, _: &mut AuthorizationRequest) -> Res
 }
 
 fn pushed_where_required(asked: &Asked<'_>, _: &mut AuthorizationRequest) -> Result<(), Refusal> {
-    match asked.client.settings.require_pushed_authorization_requests {
-        true => Err(refusal("this client has to push its requests (RFC 9126)")),
-        false => Ok(()),
+    if asked.client.settings.require_pushed_authorization_requests && asked.arrival != Arrival::Pushed {
+        return Err(refusal("this client has to push its requests (RFC 9126)"));
     }
+    Ok(())
 }
 
 fn response_type(asked: &Asked<'_>, _: &mut AuthorizationRequest) -> Result<(), Refusal> {
@@ -306,7 +320,7 @@ mod tests {
             }
         }
         let parameters = Parameters::new(pairs.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned()))).expect("each once");
-        read(&Asked { parameters: &parameters, client, hinted: None })
+        read(&Asked { parameters: &parameters, client, arrival: Arrival::Browser, hinted: None })
     }
 
     #[track_caller]
@@ -419,8 +433,7 @@ mod tests {
         let client = client(json!({}));
         assert_eq!(to_client(&client, &[("request", Some("a.b.c"))]), AuthorizeError::RequestNotSupported);
         assert_eq!(to_client(&client, &[("request_uri", Some("https://x"))]), AuthorizeError::RequestUriNotSupported);
-        let mut pushing = self::client(json!({}));
-        pushing.settings.require_pushed_authorization_requests = true;
+        let pushing = self::client(json!({ "require_pushed_authorization_requests": true }));
         assert_eq!(to_client(&pushing, &[]), AuthorizeError::InvalidRequest);
     }
 }

@@ -131,16 +131,6 @@ impl ClientMetadata {
     /// # Errors
     /// Names the first member that will not do.
     pub fn validated(self) -> Result<ClientSettings, BadMetadata> {
-        // Nothing acts on these yet: whoever relies on one shall hear it now.
-        for (member, is_wanted) in [
-            ("frontchannel_logout_uri", self.frontchannel_logout_uri.is_some()),
-            ("backchannel_logout_uri", self.backchannel_logout_uri.is_some()),
-            ("require_pushed_authorization_requests", self.require_pushed_authorization_requests == Some(true)),
-        ] {
-            if is_wanted {
-                return Err(bad(member, "is not supported here; leave it out"));
-            }
-        }
         let client_name = self.client_name.map(|name| name.parse().map_err(|why| bad("client_name", why))).transpose()?;
         let types = [("web", ApplicationType::Web), ("native", ApplicationType::Native)];
         let application_type = word("application_type", self.application_type.as_deref(), &types)?.unwrap_or_default();
@@ -197,13 +187,13 @@ impl ClientMetadata {
         if method == AuthMethod::PrivateKeyJwt && keys.is_none() {
             return Err(bad("jwks", "private_key_jwt needs jwks or jwks_uri"));
         }
-        let frontchannel_logout_uri = endpoint("frontchannel_logout_uri", self.frontchannel_logout_uri)?;
+        let frontchannel_logout_uri = site("frontchannel_logout_uri", self.frontchannel_logout_uri)?;
         if let Some(uri) = &frontchannel_logout_uri
-            && !redirect_uris.iter().any(|redirect_uri| site_of(redirect_uri.as_str()) == site_of(uri))
+            && (uri.contains('#') || !redirect_uris.iter().any(|redirect_uri| site_of(redirect_uri.as_str()) == site_of(uri)))
         {
             return Err(bad(
                 "frontchannel_logout_uri",
-                "must have scheme, host and port of a redirect URI (OpenID Connect Front-Channel Logout, 2)",
+                "must have scheme, host and port of a redirect URI, and no fragment (OpenID Connect Front-Channel Logout, 2)",
             ));
         }
         Ok(ClientSettings {
@@ -299,9 +289,6 @@ mod tests {
             ("jwks_uri", json!({ "jwks": { "keys": [] }, "jwks_uri": "https://app.example/jwks" })),
             ("jwks", json!({ "jwks": [] })),
             ("logo_uri", json!({ "logo_uri": "http://app.example/logo.png" })),
-            ("frontchannel_logout_uri", json!({ "frontchannel_logout_uri": "https://app.example/logout" })),
-            ("backchannel_logout_uri", json!({ "backchannel_logout_uri": "https://app.example/logout" })),
-            ("require_pushed_authorization_requests", json!({ "require_pushed_authorization_requests": true })),
         ] {
             let mut metadata = json!({ "redirect_uris": ["https://app.example/cb"] });
             metadata.as_object_mut().expect("an object").extend(change.as_object().expect("an object").clone());
