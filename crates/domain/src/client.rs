@@ -85,6 +85,8 @@ impl Client {
             require_auth_time: false,
             require_pushed_authorization_requests: false,
             require_pkce: true,
+            dpop_bound_access_tokens: false,
+            require_dpop_nonce: false,
             consent: ConsentPolicy::FirstParty,
             keys: None,
             client_uri: None,
@@ -272,6 +274,12 @@ pub struct ClientSettings {
     pub require_auth_time: bool,
     pub require_pushed_authorization_requests: bool,
     pub require_pkce: bool,
+    /// It gets no tokens without a proof (RFC 9449, 5.2).
+    #[serde(default)]
+    pub dpop_bound_access_tokens: bool,
+    /// Its proofs need a nonce of ours, whatever the tenant says.
+    #[serde(default)]
+    pub require_dpop_nonce: bool,
     pub consent: ConsentPolicy,
     pub keys: Option<ClientKeys>,
     pub client_uri: Option<String>,
@@ -288,6 +296,11 @@ impl ClientSettings {
             _ if !self.grant_types.contains(&GrantType::AuthorizationCode) => ClientKind::Machine,
             _ => ClientKind::Confidential,
         }
+    }
+
+    /// The algorithms that it may sign by, where it has not named one.
+    pub const fn signing_algs(&self) -> &'static [Alg] {
+        &Alg::ALL
     }
 
     pub fn may_use(&self, grant: GrantType) -> bool {

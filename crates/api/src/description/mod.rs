@@ -196,7 +196,8 @@ fn responses(route: &RouteInfo, operation: &Operation) -> Value {
     let oauth = speaks_oauth(route.path);
     let mut responses = Map::new();
     for (status, schema, meaning) in operation.answers {
-        let location: &[&str] = if matches!(status, 201 | 303) {
+        // What an OAuth endpoint makes has no address of its own.
+        let location: &[&str] = if matches!((status, oauth), (201, false) | (303, _)) {
             &["Location"]
         } else if *status == 429 {
             &["Retry-After"]

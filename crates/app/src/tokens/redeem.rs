@@ -5,11 +5,13 @@
 
 use domain::audit::{Actor, AuditEvent};
 use domain::authorize::code::CodeRefused;
-use domain::client::Client;
+use domain::client::{AuthMethod, Client};
 use domain::handle::{Handle, HandleKind};
 use domain::ids::FamilyId;
+use domain::keys::thumbprint::Thumbprint;
 use domain::secret::Secret;
 use domain::tenant::Tenant;
+use domain::token::claims::Confirmation;
 use domain::token::family::{Binding, RefreshFamily, Revocation, RevocationCause};
 
 use crate::ctx::{Ctx, Origin};
@@ -24,6 +26,8 @@ pub struct RedeemCommand {
     pub code: Secret<String>,
     pub redirect_uri: Option<String>,
     pub code_verifier: Option<Secret<String>>,
+    /// The key that was proved with it.
+    pub proved: Option<Thumbprint>,
 }
 
 #[derive(Debug)]
@@ -45,7 +49,7 @@ impl<E: Into<Fault>> From<E> for CodeDenied {
 /// See [`CodeDenied`]. A refusal that must be remembered has been committed.
 #[tracing::instrument(name = "app.redeem", skip_all)]
 pub async fn redeem(ctx: &Ctx, tenant: &Tenant, command: RedeemCommand, origin: &Origin) -> Result<IssuedTokens, CodeDenied> {
-    let RedeemCommand { client, code, redirect_uri, code_verifier } = command;
+    let RedeemCommand { client, code, redirect_uri, code_verifier, proved } = command;
     let code = Handle::parse(HandleKind::AuthorizationCode, code.expose()).ok_or(CodeDenied::InvalidGrant)?.hash();
     let signer = ctx.keys.signer(tenant.id, 0).await?;
     let now = ctx.now();
@@ -73,7 +77,7 @@ pub async fn redeem(ctx: &Ctx, tenant: &Tenant, command: RedeemCommand, origin: 
     // Who changed the password meanwhile has not proved anything with the new one.
     let user = user.filter(|user| user.password_changed_at <= grant.sign_on.authentication.at);
     let stands = user.is_some() && tx.sso_is_there(grant.user_id, grant.sign_on.session_id).await?;
-    let redeemable = grant.redeemable(&client.id, redirect_uri.as_deref(), verifier, now);
+    let redeemable = grant.redeemable(&client.id, redirect_uri.as_deref(), verifier, proved, now);
     let redeemable = redeemable.and_then(|()| user.filter(|_| stands).ok_or(CodeRefused::Ended));
     let user = match redeemable {
         Ok(user) => user,
@@ -90,7 +94,10 @@ pub async fn redeem(ctx: &Ctx, tenant: &Tenant, command: RedeemCommand, origin: 
     };
     let ring = tx.ring().await?.ok_or_else(|| Fault::Broken("the tenant has no key ring".to_owned()))?;
     let sign_on = Some(grant.sign_on);
-    let begun = begin_family(ctx, &tenant, user.id, client.id.clone(), grant.scope.clone(), Binding::Bearer, sign_on, origin);
+    // A client that proves itself is bound by that, and may change its key (RFC 9449, 5).
+    let is_public = client.settings.token_endpoint_auth_method == AuthMethod::None;
+    let binding = proved.filter(|_| is_public).map_or(Binding::Bearer, Binding::Dpop);
+    let begun = begin_family(ctx, &tenant, user.id, client.id.clone(), grant.scope.clone(), binding, sign_on, origin);
     let family = RefreshFamily { id: family_id, ..begun };
     tx.family_insert(&family).await?;
     let event = AuditEvent::CodeRedeemed { user_id: user.id, client_id: client.id.clone(), session_id: family.id };
@@ -98,5 +105,5 @@ pub async fn redeem(ctx: &Ctx, tenant: &Tenant, command: RedeemCommand, origin: 
     tx.commit().await?;
     // The ring may have moved on since the snapshot was made: sign with what the row says.
     let signer = if signer.generation() >= ring.generation { signer } else { ctx.keys.signer(tenant.id, ring.generation).await? };
-    Ok(issue(ctx, &tenant, &client, &user, &family, grant.scope, grant.nonce, signer.as_ref(), now)?)
+    Ok(issue(ctx, &tenant, &client, &user, &family, grant.scope, grant.nonce, proved.map(Confirmation::Dpop), signer.as_ref(), now)?)
 }

@@ -50,6 +50,10 @@ pub struct ClientMetadata {
     pub require_pushed_authorization_requests: Option<bool>,
     /// Of our own: `false` lets a confidential client do without PKCE. It should send a nonce.
     pub require_pkce: Option<bool>,
+    /// `true` gives no tokens without a DPoP proof (RFC 9449, 5.2).
+    pub dpop_bound_access_tokens: Option<bool>,
+    /// Of our own: `true` takes no DPoP proof without a nonce of ours (RFC 9449, 8).
+    pub require_dpop_nonce: Option<bool>,
     /// Of our own: `first_party` or `third_party` (default).
     pub consent: Option<String>,
     pub jwks: Option<Value>,
@@ -221,6 +225,8 @@ impl ClientMetadata {
             require_auth_time: self.require_auth_time.unwrap_or(false),
             require_pushed_authorization_requests: self.require_pushed_authorization_requests.unwrap_or(false),
             require_pkce,
+            dpop_bound_access_tokens: self.dpop_bound_access_tokens.unwrap_or(false),
+            require_dpop_nonce: self.require_dpop_nonce.unwrap_or(false),
             consent: word("consent", self.consent.as_deref(), &policies)?.unwrap_or_default(),
             keys,
             client_uri: site("client_uri", self.client_uri)?,
