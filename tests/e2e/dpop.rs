@@ -63,7 +63,7 @@ pub(crate) async fn post(world: &World, path: &str, form: &[(&str, &str)], proof
 }
 
 /// Asks for a resource with a token and these headers.
-async fn get(world: &World, path: &str, scheme: &str, token: &str, proofs: &[String]) -> Answer {
+pub(crate) async fn get(world: &World, path: &str, scheme: &str, token: &str, proofs: &[String]) -> Answer {
     let request = world.anon().request("GET", path).header("Authorization", format!("{scheme} {token}"));
     sent(proofs.iter().fold(request, |request, proof| request.header("DPoP", proof))).await
 }

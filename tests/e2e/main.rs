@@ -11,6 +11,7 @@ mod clients;
 mod cookie;
 mod description;
 mod dpop;
+mod fapi;
 mod foreign_parties;
 mod foreign_verifiers;
 mod foresight;

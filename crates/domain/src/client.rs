@@ -17,8 +17,10 @@ use crate::time::{Timestamp, Ttl};
 pub mod assertion;
 pub mod jwks;
 pub mod metadata;
+pub mod profile;
 pub mod redirect_uri;
 
+use profile::Profile;
 use redirect_uri::{Reach, RedirectUri};
 
 /// One registered client.
@@ -65,6 +67,7 @@ impl Client {
     /// The tenant's own application, which every tenant has: it hands over names and passwords at `/login`, and refreshes.
     pub fn first_party() -> Self {
         let settings = ClientSettings {
+            profile: None,
             client_name: None,
             application_type: ApplicationType::Web,
             redirect_uris: Vec::new(),
@@ -244,6 +247,8 @@ pub enum ClientKeys {
 /// this type has passed [`metadata::ClientMetadata::validated`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ClientSettings {
+    #[serde(default)]
+    pub profile: Option<Profile>,
     pub client_name: Option<DisplayName>,
     pub application_type: ApplicationType,
     pub redirect_uris: Vec<RedirectUri>,
@@ -300,7 +305,10 @@ impl ClientSettings {
 
     /// The algorithms that it may sign by, where it has not named one.
     pub const fn signing_algs(&self) -> &'static [Alg] {
-        &Alg::ALL
+        match self.profile {
+            Some(profile) => profile.algs(),
+            None => &Alg::ALL,
+        }
     }
 
     pub fn may_use(&self, grant: GrantType) -> bool {

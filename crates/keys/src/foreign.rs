@@ -120,3 +120,33 @@ pub(crate) fn open_self_signed(token: &str, algs: &[Alg]) -> Result<SelfSigned, 
     let claims = apart.claims(std::iter::once(&key.public))?;
     Ok(SelfSigned { typ: apart.typ, key: key.public, claims })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::keygen::generate;
+    use crate::signer::sign_raw;
+
+    #[test]
+    fn s096_a_token_is_opened_by_its_own_key_by_every_algorithm_that_is_allowed_and_by_no_other() {
+        for alg in Alg::ALL {
+            let pair = generate(alg).unwrap();
+            let header = |more: &str| {
+                let jwk = serde_json::to_string(&pair.public).unwrap();
+                format!(r#"{{"typ":"dpop+jwt","alg":"{alg}","jwk":{}{more}}}"#, jwk.replacen('{', r#"{"kid":"1","#, 1))
+            };
+            let signed = |header: &str| sign_raw(&pair.kid, alg, &pair.private, header, r#"{"jti":"1"}"#).unwrap();
+            let token = signed(&header(""));
+            let opened = open_self_signed(&token, &Alg::ALL).unwrap();
+            assert_eq!((opened.key, opened.typ.as_deref()), (pair.public.clone(), Some("dpop+jwt")), "{alg}");
+            let others: Vec<_> = Alg::ALL.into_iter().filter(|other| *other != alg).collect();
+            assert_eq!(open_self_signed(&token, &others), Err(ForeignRefused::Bad));
+            assert_eq!(open_self_signed(&signed(&header(r#","jku":"https://evil.example""#)), &Alg::ALL), Err(ForeignRefused::Bad));
+            // Where the keys are known, one in the token is not looked at, however right it is.
+            let known = jwks::read(&serde_json::json!({ "keys": [pair.public] })).unwrap();
+            assert_eq!(open(&token, &known, &Alg::ALL), Err(ForeignRefused::Bad));
+            let (message, signature) = token.rsplit_once('.').unwrap();
+            assert_eq!(open_self_signed(&format!("{message}A.{signature}"), &Alg::ALL), Err(ForeignRefused::Bad));
+        }
+    }
+}
