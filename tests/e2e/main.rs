@@ -26,6 +26,7 @@ mod metrics;
 mod oidc;
 mod par;
 mod relying_party;
+mod request_objects;
 mod rights;
 mod search;
 mod tenant_life;

@@ -14,6 +14,7 @@ use domain::client::{Client, ClientId};
 use domain::handle::{Handle, HandleHash, HandleKind};
 use domain::ids::{SsoSessionId, UserId};
 use domain::interaction::{LoginStep, Next, Progress, next};
+use domain::keys::thumbprint::Thumbprint;
 use domain::password::Password;
 use domain::scope::Scope;
 use domain::sso::{Authentication, Method, SignOn, SsoSession};
@@ -28,6 +29,7 @@ use crate::login::{LoginDenied, Proved, prove};
 use crate::ports::store::{PendingRequest, StoreError, TenantTx};
 
 pub mod pushed;
+mod request_object;
 pub mod sign_out;
 
 /// How long a user has to log in and agree.
@@ -93,7 +95,6 @@ impl<E: Into<Fault>> From<E> for AuthorizeDenied {
 #[tracing::instrument(name = "app.authorize", skip_all)]
 pub async fn begin(ctx: &Ctx, tenant: &Tenant, parameters: &Parameters, browser: &Browser) -> Result<Begun, AuthorizeDenied> {
     let issuer = tenant.issuer(&ctx.base_url);
-    let hint = hint(ctx, tenant, parameters).await?;
     let mut tx = ctx.store.begin_read(tenant.id).await?;
     tx.tenant().await?.filter(Tenant::is_active).ok_or(AuthorizeDenied::TenantSuspended)?;
     let unknown = || refused("client_id is missing, or there is no such client");
@@ -101,7 +102,10 @@ pub async fn begin(ctx: &Ctx, tenant: &Tenant, parameters: &Parameters, browser:
     let client = tx.client_by_id(&id).await?.filter(Client::is_active).ok_or_else(unknown)?;
     let read = match parameters.get("request_uri") {
         Some(uri) if uri.starts_with(HandleKind::PushedRequest.prefix()) => Ok(pushed::taken(ctx, tx.as_mut(), uri, &client).await?),
-        _ => rules::read(&Asked { parameters, client: &client, arrival: Arrival::Browser, hinted: hint, proved: None }),
+        _ => {
+            drop(tx);
+            read(ctx, tenant, &client, parameters, Arrival::Browser, None).await?
+        }
     };
     let request = match read {
         Ok(request) => request,
@@ -110,7 +114,6 @@ pub async fn begin(ctx: &Ctx, tenant: &Tenant, parameters: &Parameters, browser:
             return Ok(Begun::Answered(AuthorizationResponse::refused(return_to, refusal, issuer)));
         }
     };
-    drop(tx);
     let tx = ctx.store.begin(tenant.id).await?;
     let mut flow = Flow { ctx, tx, client, request, progress: Progress::default(), issuer };
     let session = flow.session(browser).await?;
@@ -385,6 +388,28 @@ async fn csrf_token(ctx: &Ctx, tenant: &Tenant, about: &HandleHash, browser: &Ha
 
 fn check_csrf(wanted: &str, given: &str) -> Result<(), AuthorizeDenied> {
     if wanted.as_bytes().ct_eq(given.as_bytes()).into() { Ok(()) } else { Err(AuthorizeDenied::Forged) }
+}
+
+/// Reads a request of `client`, out of its request object when it has one. No transaction is held.
+async fn read(
+    ctx: &Ctx,
+    tenant: &Tenant,
+    client: &Client,
+    parameters: &Parameters,
+    arrival: Arrival,
+    proved: Option<Thumbprint>,
+) -> Result<Result<AuthorizationRequest, RequestRefused>, Fault> {
+    let signed = match parameters.get("request") {
+        None => None,
+        Some(object) => match request_object::opened(ctx, tenant, client, object).await {
+            Ok(signed) => Some(signed),
+            Err(refusal) => return Ok(Err(rules::refused(client, parameters, refusal))),
+        },
+    };
+    let is_signed = signed.is_some();
+    let parameters = signed.as_ref().unwrap_or(parameters);
+    let hinted = hint(ctx, tenant, parameters).await?;
+    Ok(rules::read(&Asked { parameters, client, arrival, is_signed, hinted, proved }))
 }
 
 /// Whom `id_token_hint` names, as the rules want to know it.

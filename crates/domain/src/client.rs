@@ -88,6 +88,8 @@ impl Client {
             require_auth_time: false,
             require_pushed_authorization_requests: false,
             require_pkce: true,
+            request_object_signing_alg: None,
+            require_signed_request_object: false,
             dpop_bound_access_tokens: false,
             require_dpop_nonce: false,
             consent: ConsentPolicy::FirstParty,
@@ -279,6 +281,12 @@ pub struct ClientSettings {
     pub require_auth_time: bool,
     pub require_pushed_authorization_requests: bool,
     pub require_pkce: bool,
+    /// The one algorithm of its request objects; any of [`Self::signing_algs`] when it has named none.
+    #[serde(default)]
+    pub request_object_signing_alg: Option<Alg>,
+    /// It signs each request (RFC 9101, 10.5).
+    #[serde(default)]
+    pub require_signed_request_object: bool,
     /// It gets no tokens without a proof (RFC 9449, 5.2).
     #[serde(default)]
     pub dpop_bound_access_tokens: bool,

@@ -132,6 +132,7 @@ fn client_members(more: Value) -> Value {
         "subject_type": text(), "id_token_signed_response_alg": reference("Alg"),
         "default_max_age": { "type": ["integer", "null"], "minimum": 0 }, "require_auth_time": flag(),
         "require_pushed_authorization_requests": flag(), "require_pkce": flag(), "dpop_bound_access_tokens": flag(),
+        "request_object_signing_alg": optional("Alg"), "require_signed_request_object": flag(),
         "require_dpop_nonce": flag(), "consent": one_of(&["first_party", "third_party"]),
         "jwks": { "type": ["object", "null"], "additionalProperties": true }, "jwks_uri": text_or_null(),
         "client_uri": text_or_null(), "logo_uri": text_or_null(), "policy_uri": text_or_null(), "tos_uri": text_or_null(),
@@ -177,7 +178,7 @@ const PROBLEMS: &[&str] = &[
 const OAUTH_ERRORS: &[&str] = &[
     "invalid_request", "invalid_client", "invalid_token", "insufficient_scope", "invalid_grant", "invalid_scope", "invalid_dpop_proof",
     "use_dpop_nonce",
-    "unauthorized_client", "unsupported_grant_type", "unsupported_response_type", "unsupported_token_type", "request_not_supported",
+    "unauthorized_client", "unsupported_grant_type", "unsupported_response_type", "unsupported_token_type", "request_not_supported", "invalid_request_object",
     "registration_not_supported", "unmet_authentication_requirements", "slow_down", "too_many_requests", "temporarily_unavailable", "server_error",
 ];
 
@@ -332,7 +333,8 @@ pub(super) fn schemas() -> Value {
                 "revocation_endpoint_auth_signing_alg_values_supported": texts(), "revocation_endpoint_auth_methods_supported": texts(),
                 "introspection_endpoint_auth_methods_supported": texts(), "code_challenge_methods_supported": texts(), "dpop_signing_alg_values_supported": texts(),
                 "prompt_values_supported": texts(), "acr_values_supported": texts(), "claim_types_supported": texts(), "claims_supported": texts(),
-                "claims_parameter_supported": flag(), "request_parameter_supported": flag(), "request_uri_parameter_supported": flag(), "require_pushed_authorization_requests": flag(),
+                "claims_parameter_supported": flag(), "request_parameter_supported": flag(), "request_uri_parameter_supported": flag(), "request_object_signing_alg_values_supported": texts(),
+                "require_signed_request_object": flag(), "require_pushed_authorization_requests": flag(),
                 "frontchannel_logout_supported": flag(), "frontchannel_logout_session_supported": flag(),
                 "backchannel_logout_supported": flag(), "backchannel_logout_session_supported": flag(),
                 "authorization_response_iss_parameter_supported": flag(),
@@ -424,6 +426,8 @@ pub(super) fn schemas() -> Value {
             "id_token_signed_response_alg": text_or_null(), "default_max_age": { "type": ["integer", "null"], "minimum": 0 },
             "require_auth_time": flag_or_null(), "require_pushed_authorization_requests": flag_or_null(),
             "require_pkce": { "type": ["boolean", "null"], "description": "`false` lets a confidential client do without PKCE." },
+            "request_object_signing_alg": text_or_null(),
+            "require_signed_request_object": { "type": ["boolean", "null"], "description": "`true` takes no request that is not signed (RFC 9101, 10.5)." },
             "dpop_bound_access_tokens": { "type": ["boolean", "null"], "description": "`true` gives no tokens without a DPoP proof (RFC 9449, 5.2)." },
             "require_dpop_nonce": { "type": ["boolean", "null"], "description": "`true` takes no DPoP proof without a nonce of ours (RFC 9449, 8)." },
             "consent": { "type": ["string", "null"], "description": "`third_party` (default): its users are asked; `first_party`: the tenant has decided." },

@@ -53,6 +53,10 @@ pub struct ClientMetadata {
     pub require_pushed_authorization_requests: Option<bool>,
     /// Of our own: `false` lets a confidential client do without PKCE. It should send a nonce.
     pub require_pkce: Option<bool>,
+    /// Any of the server's by default.
+    pub request_object_signing_alg: Option<String>,
+    /// `true` takes no request that is not signed (RFC 9101, 10.5).
+    pub require_signed_request_object: Option<bool>,
     /// `true` gives no tokens without a DPoP proof (RFC 9449, 5.2).
     pub dpop_bound_access_tokens: Option<bool>,
     /// Of our own: `true` takes no DPoP proof without a nonce of ours (RFC 9449, 8).
@@ -201,6 +205,10 @@ impl ClientMetadata {
         if method == AuthMethod::PrivateKeyJwt && keys.is_none() {
             return Err(bad("jwks", "private_key_jwt needs jwks or jwks_uri"));
         }
+        let require_signed_request_object = self.require_signed_request_object.unwrap_or(false);
+        if require_signed_request_object && keys.is_none() {
+            return Err(bad("jwks", "require_signed_request_object needs jwks or jwks_uri"));
+        }
         let frontchannel_logout_uri = site("frontchannel_logout_uri", self.frontchannel_logout_uri)?;
         if let Some(uri) = &frontchannel_logout_uri
             && (uri.contains('#') || !redirect_uris.iter().any(|redirect_uri| site_of(redirect_uri.as_str()) == site_of(uri)))
@@ -236,6 +244,8 @@ impl ClientMetadata {
             require_auth_time: self.require_auth_time.unwrap_or(false),
             require_pushed_authorization_requests: self.require_pushed_authorization_requests.unwrap_or(false),
             require_pkce,
+            request_object_signing_alg: word("request_object_signing_alg", self.request_object_signing_alg.as_deref(), &algs)?,
+            require_signed_request_object,
             dpop_bound_access_tokens: self.dpop_bound_access_tokens.unwrap_or(false),
             require_dpop_nonce: self.require_dpop_nonce.unwrap_or(false),
             consent: word("consent", self.consent.as_deref(), &policies)?.unwrap_or_default(),
@@ -305,6 +315,8 @@ mod tests {
             ("scope", json!({ "scope": "openid admin" })),
             ("jwks_uri", json!({ "jwks": { "keys": [] }, "jwks_uri": "https://app.example/jwks" })),
             ("jwks", json!({ "jwks": [] })),
+            ("jwks", json!({ "require_signed_request_object": true })),
+            ("request_object_signing_alg", json!({ "request_object_signing_alg": "none" })),
             ("logo_uri", json!({ "logo_uri": "http://app.example/logo.png" })),
         ] {
             let mut metadata = json!({ "redirect_uris": ["https://app.example/cb"] });
