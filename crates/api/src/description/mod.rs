@@ -196,7 +196,9 @@ fn responses(route: &RouteInfo, operation: &Operation) -> Value {
     let oauth = speaks_oauth(route.path);
     let mut responses = Map::new();
     for (status, schema, meaning) in operation.answers {
-        let location: &[&str] = if matches!(status, 201 | 303) {
+        // What a client pushed has a name, and no address.
+        let has_address = *status == 303 || (*status == 201 && !oauth);
+        let location: &[&str] = if has_address {
             &["Location"]
         } else if *status == 429 {
             &["Retry-After"]
@@ -255,6 +257,7 @@ fn parameters() -> Value {
         "format": in_query("format", json!({ "type": "string", "enum": ["json", "svg"] }), "The answer as members or as a picture, whatever `Accept` says."),
         "verifier": in_query("verifier", text(), "As `Claviger-Verifier`, for whoever can only set an address."),
         "Claviger-Verifier": { "name": "Claviger-Verifier", "in": "header", "schema": text(), "description": "Who fetches: 1 to 64 of `A-Z`, `a-z`, `0-9`, `.`, `_` and `-`; anything else is passed over." },
+        "user_code": in_query("user_code", text(), "What is filled in for the user, who sends it."),
         "search": in_query("search", json!({ "type": "string", "minLength": 1, "maxLength": 100 }), "Only those whose slug or name begins so, in whatever case: first by slug, then by name. A page may be shorter than `limit`; the last one has no `next`."),
         "confirm": in_query("confirm", text(), "The tenant's slug once more, because deleting cannot be undone."),
     })
