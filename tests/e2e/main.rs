@@ -10,6 +10,7 @@ mod client_keys;
 mod clients;
 mod cookie;
 mod description;
+mod device;
 mod foreign_parties;
 mod foreign_verifiers;
 mod foresight;

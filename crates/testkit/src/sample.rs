@@ -15,6 +15,7 @@ use domain::authorize::code::CodeGrant;
 use domain::authorize::{AcrWish, AuthorizationRequest, ResponseMode, ReturnAddress};
 use domain::client::metadata::ClientMetadata;
 use domain::client::{Client, ClientId, ClientSecret, ClientStatus};
+use domain::device::DeviceGrant;
 use domain::guess::{GuessCounter, GuessScope};
 use domain::handle::HandleHash;
 use domain::ids::{ClientSecretId, DataKeyId, EventId, FamilyId, RegisteredClientId, SsoSessionId, TenantId, UserId};
@@ -143,6 +144,7 @@ pub fn pending(client: &ClientId) -> PendingRequest {
         ui_locales: vec!["de-CH".to_owned()],
         claims: "{\"userinfo\":{\"email\":{\"essential\":true}}}".parse().expect("claims"),
         pushed: None,
+        device: None,
     };
     PendingRequest { handle: hash(), browser: hash(), request, progress: Progress::default(), expires_at: NOW.plus(Ttl::minutes(15)) }
 }
@@ -159,6 +161,11 @@ pub fn code_grant(client: &ClientId, user_id: UserId) -> CodeGrant {
         sign_on: sign_on(),
         expires_at: NOW.plus(CodeGrant::TTL),
     }
+}
+
+/// What a device asked this client's users for, [`NOW`].
+pub fn device_grant(client: &ClientId) -> DeviceGrant {
+    DeviceGrant::asked(client.clone(), "openid".parse().expect("a scope"), Some("192.0.2.7".to_owned()), NOW)
 }
 
 pub fn sign_on() -> SignOn {

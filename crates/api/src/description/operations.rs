@@ -141,6 +141,14 @@ pub(super) fn operations() -> Vec<(&'static str, &'static str, Operation)> {
         ("POST", "/t/{slug}/oauth/authorize", page(op("login pages", "authorizeByForm", "Begin a login for an application, by form", &[
             (200, Some("Page"), "The answer, as a form that posts itself."), (303, None, "On to the login, or back to the application."), (400, Some("Page"), "What is wrong; nobody is sent anywhere."),
         ])).takes(Form("AuthorizationRequest")).with(&["Cache-Control"])),
+        ("POST", "/t/{slug}/oauth/device_authorization", op("tokens", "authorizeDevice", "Ask for a user, for a device without a browser (RFC 8628, 3.1)", &[(200, Some("DeviceAuthorization"), "The codes to poll with and to show.")])
+            .takes(Form("DeviceAuthorizationRequest")).with(&["Cache-Control"])
+            .refuses(&[(400, "`invalid_scope`, `unauthorized_client`, or `unsupported_grant_type`: the tenant does not want it"), (401, "`invalid_client`")])),
+        ("GET", "/t/{slug}/device", page(op("login pages", "getDevicePage", "Where a device's code is typed", &[(200, Some("Page"), "The page.")])).asks(&["user_code"]).with(&["Cache-Control"])),
+        ("POST", "/t/{slug}/device", page(op("login pages", "enterDeviceCode", "Type the code that a device shows", &[
+            (200, Some("Page"), "The page once more: no device shows this code."), (303, None, "On."), (400, Some("Page"), "The form is malformed."),
+            (403, Some("Page"), "The form is not one of ours."), (429, Some("Page"), "Too many attempts."),
+        ])).takes(Form("DeviceCodeEntry")).with(&["Cache-Control"])),
         ("GET", "/t/{slug}/interaction/{request}", page(op("login pages", "getInteraction", "What the user has to do for a pending request", &[
             (200, Some("Page"), "The login, the consent, or the answer as a form."), (303, None, "Back to the application."), (400, Some("Page"), "The request is over, or another browser's."),
         ])).with(&["Cache-Control"])),

@@ -4,6 +4,7 @@ pub(crate) mod authorize;
 mod browser;
 pub(crate) mod client_auth;
 pub(crate) mod cookie;
+pub(crate) mod device;
 pub(crate) mod discovery;
 pub(crate) mod end_session;
 pub(crate) mod introspect;

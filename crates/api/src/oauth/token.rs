@@ -7,6 +7,7 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use app::ctx::{Ctx, Origin};
 use app::tenants;
 use app::tokens::client_credentials::{ClientGrantDenied, client_credentials};
+use app::tokens::device::poll;
 use app::tokens::issue::IssuedTokens;
 use app::tokens::redeem::{RedeemCommand, redeem};
 use app::tokens::refresh::{PresentedBy, RefreshCommand, RefreshDenied, RefreshOutcome, refresh};
@@ -33,16 +34,25 @@ pub(crate) async fn post(
     let client = client_auth::client(&state.ctx, &tenant, &request, &form, &from.0).await?;
     let grant = form.optional("grant_type").ok_or(OAuthError::invalid_request("grant_type is missing"))?;
     let grant = GrantType::from_name(grant).ok_or_else(OAuthError::unsupported_grant_type)?;
+    usable(&tenant, &client, grant)?;
+    let scope = form.optional("scope").map(|text| text.parse::<Scope>().map_err(|_| OAuthError::invalid_scope())).transpose()?;
+    let asked = Asked { request: &request, form: &form, origin: &from.0, metrics: &state.metrics };
+    let issued = granted(&state.ctx, &tenant, grant, client, scope, &asked).await?;
+    Ok(super::tokens(&tenant, &issued, state.ctx.now()))
+}
+
+/// Whether this client may use this grant of this tenant, now.
+pub(super) fn usable(tenant: &Tenant, client: &Client, grant: GrantType) -> Result<(), OAuthError> {
+    if !tenant.policy.offers(grant) {
+        return Err(OAuthError::unsupported_grant_type());
+    }
     if !client.settings.may_use(grant) {
         return Err(OAuthError::unauthorized_client());
     }
     if !tenant.is_active() {
         return Err(OAuthError::invalid_grant());
     }
-    let scope = form.optional("scope").map(|text| text.parse::<Scope>().map_err(|_| OAuthError::invalid_scope())).transpose()?;
-    let asked = Asked { request: &request, form: &form, origin: &from.0, metrics: &state.metrics };
-    let issued = granted(&state.ctx, &tenant, grant, client, scope, &asked).await?;
-    Ok(super::tokens(&tenant, &issued, state.ctx.now()))
+    Ok(())
 }
 
 /// What a grant may look at besides what all of them share.
@@ -77,6 +87,10 @@ async fn granted(
             ClientGrantDenied::InvalidScope => OAuthError::invalid_scope(),
             ClientGrantDenied::Fault(fault) => fault.into(),
         }),
+        GrantType::DeviceCode => {
+            let code = asked.form.optional("device_code").ok_or(OAuthError::invalid_request("device_code is missing"))?;
+            poll(ctx, tenant, &client, &Secret::new(code.to_owned()), asked.origin).await.map_err(OAuthError::of_poll)
+        }
     }
 }
 

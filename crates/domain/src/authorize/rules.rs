@@ -115,6 +115,7 @@ pub fn read(asked: &Asked<'_>) -> Result<AuthorizationRequest, RequestRefused> {
         ui_locales: Vec::new(),
         claims: ClaimsRequest::default(),
         pushed: None,
+        device: None,
     };
     match RULES.iter().try_for_each(|rule| rule(asked, &mut request)) {
         Ok(()) => Ok(request),
