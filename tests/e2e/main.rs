@@ -11,6 +11,8 @@ mod clients;
 mod cookie;
 mod description;
 mod device;
+mod dpop;
+mod fapi;
 mod foreign_parties;
 mod foreign_verifiers;
 mod foresight;

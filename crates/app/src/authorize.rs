@@ -116,7 +116,7 @@ pub async fn begin(ctx: &Ctx, tenant: &Tenant, parameters: &Parameters, browser:
     let client = tx.client_by_id(&id).await?.filter(Client::is_active).ok_or_else(unknown)?;
     let read = match parameters.get("request_uri") {
         Some(uri) if uri.starts_with(HandleKind::PushedRequest.prefix()) => Ok(pushed::taken(ctx, tx.as_mut(), uri, &client).await?),
-        _ => rules::read(&Asked { parameters, client: &client, arrival: Arrival::Browser, hinted: hint }),
+        _ => rules::read(&Asked { parameters, client: &client, arrival: Arrival::Browser, hinted: hint, proved: None }),
     };
     let request = match read {
         Ok(request) => request,
@@ -386,6 +386,7 @@ impl Flow<'_> {
             user_id: user.id,
             scope: self.request.scope,
             nonce: self.request.nonce,
+            dpop_jkt: self.request.dpop_jkt,
             sign_on: SignOn { session_id: session.id, authentication: session.authentication, claims: self.request.claims },
             expires_at: now.plus(CodeGrant::TTL),
         };

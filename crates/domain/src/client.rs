@@ -17,8 +17,10 @@ use crate::time::{Timestamp, Ttl};
 pub mod assertion;
 pub mod jwks;
 pub mod metadata;
+pub mod profile;
 pub mod redirect_uri;
 
+use profile::Profile;
 use redirect_uri::{Reach, RedirectUri};
 
 /// One registered client.
@@ -65,6 +67,7 @@ impl Client {
     /// The tenant's own application, which every tenant has: it hands over names and passwords at `/login`, and refreshes.
     pub fn first_party() -> Self {
         let settings = ClientSettings {
+            profile: None,
             client_name: None,
             application_type: ApplicationType::Web,
             redirect_uris: Vec::new(),
@@ -85,6 +88,8 @@ impl Client {
             require_auth_time: false,
             require_pushed_authorization_requests: false,
             require_pkce: true,
+            dpop_bound_access_tokens: false,
+            require_dpop_nonce: false,
             consent: ConsentPolicy::FirstParty,
             keys: None,
             client_uri: None,
@@ -252,6 +257,8 @@ pub enum ClientKeys {
 /// this type has passed [`metadata::ClientMetadata::validated`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ClientSettings {
+    #[serde(default)]
+    pub profile: Option<Profile>,
     pub client_name: Option<DisplayName>,
     pub application_type: ApplicationType,
     pub redirect_uris: Vec<RedirectUri>,
@@ -282,6 +289,12 @@ pub struct ClientSettings {
     pub require_auth_time: bool,
     pub require_pushed_authorization_requests: bool,
     pub require_pkce: bool,
+    /// It gets no tokens without a proof (RFC 9449, 5.2).
+    #[serde(default)]
+    pub dpop_bound_access_tokens: bool,
+    /// Its proofs need a nonce of ours, whatever the tenant says.
+    #[serde(default)]
+    pub require_dpop_nonce: bool,
     pub consent: ConsentPolicy,
     pub keys: Option<ClientKeys>,
     pub client_uri: Option<String>,
@@ -297,6 +310,14 @@ impl ClientSettings {
             (AuthMethod::None, ApplicationType::Web) => ClientKind::Public,
             _ if !self.grant_types.iter().any(|grant| grant.has_users()) => ClientKind::Machine,
             _ => ClientKind::Confidential,
+        }
+    }
+
+    /// The algorithms that it may sign by, where it has not named one.
+    pub const fn signing_algs(&self) -> &'static [Alg] {
+        match self.profile {
+            Some(profile) => profile.algs(),
+            None => &Alg::ALL,
         }
     }
 

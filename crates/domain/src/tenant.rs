@@ -64,6 +64,8 @@ pub struct TenantPolicy {
     pub audience: Option<String>,
     /// Which facts about the user go into access tokens.
     pub claims: ClaimsPolicy,
+    /// Whether DPoP proofs need a nonce of ours (RFC 9449, 8).
+    pub require_dpop_nonce: bool,
     pub password: PasswordRules,
     pub argon2: Argon2Params,
 }
@@ -78,6 +80,7 @@ impl Default for TenantPolicy {
             device_authorization: false,
             audience: None,
             claims: ClaimsPolicy::default(),
+            require_dpop_nonce: false,
             password: PasswordRules::default(),
             argon2: Argon2Params::default(),
         }

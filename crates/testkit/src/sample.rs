@@ -22,6 +22,7 @@ use domain::ids::{ClientSecretId, DataKeyId, EventId, FamilyId, RegisteredClient
 use domain::interaction::Progress;
 use domain::keys::policy::RotationNumbers;
 use domain::keys::ring::{Alg, KeyRing, Kid, PublicJwk, RingKey, TokenSecretVersion};
+use domain::keys::thumbprint::Thumbprint;
 use domain::keys::verifier::{Fetch, Sighting, VerifierName};
 use domain::scope::Scope;
 use domain::secret::Secret;
@@ -143,10 +144,16 @@ pub fn pending(client: &ClientId) -> PendingRequest {
         acr: AcrWish::default(),
         ui_locales: vec!["de-CH".to_owned()],
         claims: "{\"userinfo\":{\"email\":{\"essential\":true}}}".parse().expect("claims"),
+        dpop_jkt: Some(thumbprint()),
         pushed: None,
         device: None,
     };
     PendingRequest { handle: hash(), browser: hash(), request, progress: Progress::default(), expires_at: NOW.plus(Ttl::minutes(15)) }
+}
+
+/// The thumbprint of some key.
+pub fn thumbprint() -> Thumbprint {
+    Thumbprint::of(&PublicJwk::OKP { crv: "Ed25519".to_owned(), x: next().to_string() })
 }
 
 /// What a code of this client stands for, a minute from [`NOW`].
@@ -158,6 +165,7 @@ pub fn code_grant(client: &ClientId, user_id: UserId) -> CodeGrant {
         user_id,
         scope: "openid".parse().expect("a scope"),
         nonce: None,
+        dpop_jkt: Some(thumbprint()),
         sign_on: sign_on(),
         expires_at: NOW.plus(CodeGrant::TTL),
     }

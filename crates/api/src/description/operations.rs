@@ -99,7 +99,10 @@ pub(super) fn tags() -> Value {
 const PAGED: &[&str] = &["limit", "after"];
 const PASSWORD_REFUSED: (u16, &str) = (422, "`password_refused`");
 const BAD_METADATA: (u16, &str) = (422, "`invalid_redirect_uri` or `invalid_client_metadata`: `member` says which one");
-const USERINFO: &[(u16, &str)] = &[(401, "`invalid_token`, or there is no token"), (403, "`insufficient_scope`: `openid` was not granted")];
+const USERINFO: &[(u16, &str)] = &[
+    (401, "`invalid_token`, `invalid_dpop_proof`, `use_dpop_nonce`, or there is no token"),
+    (403, "`insufficient_scope`: `openid` was not granted"),
+];
 const BUSY: (u16, &str) = (503, "`busy`");
 const UNSAFE_ROTATION: (u16, &str) = (409, "`already_staged`, `too_early` or `too_many_keys`: `earliest` says when it will be safe");
 
@@ -173,7 +176,7 @@ pub(super) fn operations() -> Vec<(&'static str, &'static str, Operation)> {
             .takes(Form("UserinfoRequest")).with(&["Cache-Control"]).refuses(USERINFO)),
         ("POST", "/t/{slug}/oauth/token", op("tokens", "refresh", "Exchange a refresh token for new tokens (RFC 6749, 6)", &[(200, Some("Tokens"), "New tokens; the old refresh token is used up.")])
             .takes(Form("TokenRequest")).or_a_cookie().with(&["Set-Cookie", "Cache-Control"])
-            .refuses(&[(400, "`invalid_grant`, `invalid_scope` or `unsupported_grant_type`"), (401, "`invalid_client`"), (403, "`invalid_request`: a cookie without its CSRF token"), (429, "`slow_down`")])),
+            .refuses(&[(400, "`invalid_grant`, `invalid_scope`, `unsupported_grant_type`, `invalid_dpop_proof` or `use_dpop_nonce`"), (401, "`invalid_client`"), (403, "`invalid_request`: a cookie without its CSRF token"), (429, "`slow_down`")])),
         ("POST", "/t/{slug}/oauth/par", op("tokens", "pushAuthorizationRequest", "Push an authorization request (RFC 9126)", &[(201, Some("PushedRequest"), "Kept; the browser brings `request_uri`.")])
             .takes(Form("PushedAuthorizationRequest")).with(&["Cache-Control"]).refuses(&[(401, "`invalid_client`")])),
         ("POST", "/t/{slug}/oauth/revoke", op("tokens", "revoke", "Revoke a refresh token and its session (RFC 7009)", &[(200, None, "Revoked, or it was none.")])

@@ -113,6 +113,7 @@ fn policy_members(object: impl Fn(&str, Value) -> Value) -> Value {
         "device_authorization": { "type": "boolean", "description": "Whether devices without a browser may be signed in by a code (RFC 8628)." },
         "audience": { "type": ["string", "null"], "description": "The audience of access tokens besides the issuer itself." },
         "claims": object("Which facts about the user go into access tokens.", json!({ "roles": flag(), "username": flag(), "email": flag() })),
+        "require_dpop_nonce": { "type": "boolean", "description": "Whether DPoP proofs need a nonce of ours (RFC 9449, 8)." },
         "password": object("Rules for new passwords.", json!({ "min_length": { "type": "integer", "minimum": 15, "maximum": 64 } })),
         "argon2": object("How hard a password is hashed.", json!({ "memory_kib": count(), "iterations": count(), "parallelism": count() })),
     })
@@ -125,14 +126,15 @@ fn client_members(more: Value) -> Value {
         "client_id": reference("ClientId"), "kind": one_of(&["confidential", "public", "native", "machine"]),
         "status": one_of(&["active", "disabled"]), "disabled_at": optional("Timestamp"),
         "created_at": reference("Timestamp"), "updated_at": reference("Timestamp"), "secrets": list("ClientSecret"),
-        "client_name": text_or_null(), "application_type": one_of(&["web", "native"]), "redirect_uris": texts(),
+        "profile": text_or_null(), "client_name": text_or_null(), "application_type": one_of(&["web", "native"]), "redirect_uris": texts(),
         "post_logout_redirect_uris": texts(), "grant_types": texts(), "response_types": texts(), "scope": text(),
         "token_endpoint_auth_method": text(), "token_endpoint_auth_signing_alg": text_or_null(), "require_issuer_audience": flag(),
         "frontchannel_logout_uri": text_or_null(), "frontchannel_logout_session_required": flag(),
         "backchannel_logout_uri": text_or_null(), "backchannel_logout_session_required": flag(),
         "subject_type": text(), "id_token_signed_response_alg": reference("Alg"),
         "default_max_age": { "type": ["integer", "null"], "minimum": 0 }, "require_auth_time": flag(),
-        "require_pushed_authorization_requests": flag(), "require_pkce": flag(), "consent": one_of(&["first_party", "third_party"]),
+        "require_pushed_authorization_requests": flag(), "require_pkce": flag(), "dpop_bound_access_tokens": flag(),
+        "require_dpop_nonce": flag(), "consent": one_of(&["first_party", "third_party"]),
         "jwks": { "type": ["object", "null"], "additionalProperties": true }, "jwks_uri": text_or_null(),
         "client_uri": text_or_null(), "logo_uri": text_or_null(), "policy_uri": text_or_null(), "tos_uri": text_or_null(),
     });
@@ -170,12 +172,13 @@ const PROBLEMS: &[&str] = &[
     "too_large", "unsupported_media_type", "policy_refused", "unsafe_policy", "unknown_alg", "password_refused", "too_many_attempts",
     "too_many_requests",
     "head_too_large", "internal", "unavailable", "busy", "took_too_long", "invalid_redirect_uri", "invalid_client_metadata", "too_many_secrets",
-    "takes_no_secret",
+    "takes_no_secret", "invalid_dpop_proof", "use_dpop_nonce",
 ];
 
 #[rustfmt::skip]
 const OAUTH_ERRORS: &[&str] = &[
-    "invalid_request", "invalid_client", "invalid_token", "insufficient_scope", "invalid_grant", "invalid_scope",
+    "invalid_request", "invalid_client", "invalid_token", "insufficient_scope", "invalid_grant", "invalid_scope", "invalid_dpop_proof",
+    "use_dpop_nonce",
     "unauthorized_client", "unsupported_grant_type", "unsupported_response_type", "unsupported_token_type", "request_not_supported",
     "authorization_pending", "access_denied", "expired_token",
     "registration_not_supported", "unmet_authentication_requirements", "slow_down", "too_many_requests", "temporarily_unavailable", "server_error",
@@ -265,7 +268,7 @@ pub(super) fn schemas() -> Value {
             "required": ["redirect_uri", "response_type"], "additionalProperties": true,
             "properties": {
                 "client_id": text(), "client_secret": text(), "redirect_uri": text(), "response_type": text(), "scope": text(), "state": text(),
-                "code_challenge": text(), "code_challenge_method": text(), "nonce": text(),
+                "code_challenge": text(), "code_challenge_method": text(), "nonce": text(), "dpop_jkt": said("RFC 9449, 10."),
             },
         })),
         ("DeviceAuthorization", answer("RFC 8628, 3.2.", json!({
@@ -289,7 +292,7 @@ pub(super) fn schemas() -> Value {
             "properties": { "token": text(), "token_type_hint": text() },
         })),
         ("Tokens", answer_with("RFC 6749, 5.1.", json!({
-            "access_token": text(), "token_type": { "const": "Bearer" }, "expires_in": count(), "scope": text(),
+            "access_token": text(), "token_type": one_of(&["Bearer", "DPoP"]), "expires_in": count(), "scope": text(),
         }), json!({
             "refresh_token": said("Replaced at each use. Absent in a cookie session, and for clients that may not refresh."),
             "id_token": said("Where `openid` was granted (OpenID Connect Core, 2)."),
@@ -300,7 +303,7 @@ pub(super) fn schemas() -> Value {
             "required": ["active"], "additionalProperties": true,
             "properties": {
                 "active": flag(), "iss": text(), "sub": said("A user, or the client itself."), "sid": reference("SessionId"), "client_id": text(), "scope": text(),
-                "exp": { "type": "integer" }, "iat": { "type": "integer" }, "token_type": { "const": "Bearer" },
+                "exp": { "type": "integer" }, "iat": { "type": "integer" }, "cnf": { "type": "object", "description": "The key that a token is bound to (RFC 9449, 6.1).", "properties": { "jkt": text() } }, "token_type": one_of(&["Bearer", "DPoP"]),
             },
         })),
         ("Me", answer("Who is signed in.", json!({
@@ -342,7 +345,7 @@ pub(super) fn schemas() -> Value {
                 "scopes_supported": texts(), "subject_types_supported": texts(), "id_token_signing_alg_values_supported": texts(),
                 "token_endpoint_auth_methods_supported": texts(), "token_endpoint_auth_signing_alg_values_supported": texts(),
                 "revocation_endpoint_auth_signing_alg_values_supported": texts(), "revocation_endpoint_auth_methods_supported": texts(),
-                "introspection_endpoint_auth_methods_supported": texts(), "code_challenge_methods_supported": texts(),
+                "introspection_endpoint_auth_methods_supported": texts(), "code_challenge_methods_supported": texts(), "dpop_signing_alg_values_supported": texts(),
                 "prompt_values_supported": texts(), "acr_values_supported": texts(), "claim_types_supported": texts(), "claims_supported": texts(),
                 "claims_parameter_supported": flag(), "request_parameter_supported": flag(), "request_uri_parameter_supported": flag(), "require_pushed_authorization_requests": flag(),
                 "frontchannel_logout_supported": flag(), "frontchannel_logout_session_supported": flag(),
@@ -425,6 +428,7 @@ pub(super) fn schemas() -> Value {
         }))),
         ("ClientSecretCreation", request("Left out for a secret that does not expire.", &[], json!({ "expires_at": optional("Timestamp") }))),
         ("ClientMetadata", request("RFC 7591, 2; OpenID Connect Registration, 2. What is left out gets its default.", &[], json!({
+            "profile": { "type": ["string", "null"], "description": "`fapi2` switches together what the FAPI 2.0 Security Profile demands." },
             "client_name": text_or_null(), "application_type": { "type": ["string", "null"], "description": "`web` (default) or `native`." },
             "redirect_uris": texts_or_null(), "post_logout_redirect_uris": texts_or_null(), "grant_types": texts_or_null(), "response_types": texts_or_null(),
             "scope": text_or_null(), "token_endpoint_auth_method": text_or_null(), "subject_type": text_or_null(),
@@ -435,6 +439,8 @@ pub(super) fn schemas() -> Value {
             "id_token_signed_response_alg": text_or_null(), "default_max_age": { "type": ["integer", "null"], "minimum": 0 },
             "require_auth_time": flag_or_null(), "require_pushed_authorization_requests": flag_or_null(),
             "require_pkce": { "type": ["boolean", "null"], "description": "`false` lets a confidential client do without PKCE." },
+            "dpop_bound_access_tokens": { "type": ["boolean", "null"], "description": "`true` gives no tokens without a DPoP proof (RFC 9449, 5.2)." },
+            "require_dpop_nonce": { "type": ["boolean", "null"], "description": "`true` takes no DPoP proof without a nonce of ours (RFC 9449, 8)." },
             "consent": { "type": ["string", "null"], "description": "`third_party` (default): its users are asked; `first_party`: the tenant has decided." },
             "jwks": { "type": ["object", "null"], "additionalProperties": true }, "jwks_uri": text_or_null(),
             "client_uri": text_or_null(), "logo_uri": text_or_null(), "policy_uri": text_or_null(), "tos_uri": text_or_null(),

@@ -8,6 +8,7 @@ use actix_web::{HttpResponse, ResponseError};
 use app::access::AccessDenied;
 use app::authorize::AuthorizeDenied;
 use app::clients::authenticate::ClientDenied;
+use app::dpop::ProofDenied;
 use app::fault::Fault;
 use app::tenants::NoTenant;
 use app::tokens::device::{AskDenied, PollDenied};
@@ -27,16 +28,17 @@ pub struct OAuthError {
     description: &'static str,
     retry_after: Option<u32>,
     challenge: Option<&'static str>,
+    dpop_nonce: Option<String>,
 }
 
 impl OAuthError {
     const fn new(status: StatusCode, error: &'static str, description: &'static str) -> Self {
-        Self { status, error, description, retry_after: None, challenge: None }
+        Self { status, error, description, retry_after: None, challenge: None, dpop_nonce: None }
     }
     pub(crate) const fn invalid_request(description: &'static str) -> Self {
         Self::new(StatusCode::BAD_REQUEST, "invalid_request", description)
     }
-    pub(crate) const fn invalid_client() -> Self {
+    pub(crate) fn invalid_client() -> Self {
         Self {
             challenge: Some("Basic realm=\"claviger\""),
             ..Self::new(StatusCode::UNAUTHORIZED, "invalid_client", "there is no such client, or this is not how it proves itself")
@@ -103,6 +105,9 @@ impl ResponseError for OAuthError {
         if let Some(challenge) = self.challenge {
             response.insert_header((header::WWW_AUTHENTICATE, challenge));
         }
+        if let Some(nonce) = &self.dpop_nonce {
+            response.insert_header((super::DPOP_NONCE, nonce.as_str()));
+        }
         response.json(json!({ "error": self.error, "error_description": self.description }))
     }
 }
@@ -144,6 +149,18 @@ impl OAuthError {
                 ..Self::new(StatusCode::TOO_MANY_REQUESTS, "slow_down", "too many wrong client secrets came from there; wait")
             },
             ClientDenied::Fault(fault) => fault.into(),
+        }
+    }
+
+    /// The answer to a client whose own request came with a proof that will not do (RFC 9449, 5, 8).
+    pub(crate) fn of_proof(denied: ProofDenied) -> Self {
+        match denied {
+            ProofDenied::Invalid => Self::new(StatusCode::BAD_REQUEST, "invalid_dpop_proof", "the DPoP proof is not one for this request"),
+            ProofDenied::NonceNeeded { nonce } => Self {
+                dpop_nonce: Some(nonce),
+                ..Self::new(StatusCode::BAD_REQUEST, "use_dpop_nonce", "sign another proof, with the nonce of the DPoP-Nonce header")
+            },
+            ProofDenied::Fault(fault) => fault.into(),
         }
     }
 
@@ -221,6 +238,20 @@ impl From<AccessDenied> for OAuthError {
                 challenge: Some("Bearer error=\"invalid_token\""),
                 ..Self::new(StatusCode::UNAUTHORIZED, "invalid_token", "the bearer token is not valid here")
             },
+            AccessDenied::InvalidBoundToken => Self {
+                challenge: Some(super::DPOP_INVALID_TOKEN),
+                ..Self::new(StatusCode::UNAUTHORIZED, "invalid_token", "the token is not valid here, or not with this scheme and this key")
+            },
+            AccessDenied::Proof(denied) => {
+                let challenge = match &denied {
+                    ProofDenied::Invalid => Some(super::DPOP_INVALID_PROOF),
+                    ProofDenied::NonceNeeded { .. } => Some(super::DPOP_USE_NONCE),
+                    ProofDenied::Fault(_) => None,
+                };
+                let error = Self::of_proof(denied);
+                let status = if challenge.is_some() { StatusCode::UNAUTHORIZED } else { error.status };
+                Self { status, challenge, ..error }
+            }
             AccessDenied::InsufficientScope { .. } => Self {
                 challenge: Some("Bearer error=\"insufficient_scope\""),
                 ..Self::new(StatusCode::FORBIDDEN, "insufficient_scope", "the bearer token is not meant for this")

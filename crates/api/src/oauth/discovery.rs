@@ -41,6 +41,7 @@ pub(crate) async fn get(state: web::Data<ApiState>, slug: web::Path<String>) -> 
         "revocation_endpoint_auth_methods_supported": methods,
         "revocation_endpoint_auth_signing_alg_values_supported": Alg::ALL.map(Alg::name),
         "introspection_endpoint_auth_methods_supported": [AuthMethod::ClientSecretBasic.name()],
+        "dpop_signing_alg_values_supported": Alg::ALL.map(Alg::name),
         "code_challenge_methods_supported": ["S256"],
         "prompt_values_supported": Prompt::ALL.map(Prompt::name),
         "acr_values_supported": Acr::REACHABLE.map(Acr::name),

@@ -141,6 +141,7 @@ pub async fn enter(
             acr: AcrWish::default(),
             ui_locales: Vec::new(),
             claims: ClaimsRequest::default(),
+            dpop_jkt: None,
             pushed: None,
             device: Some(device),
         };

@@ -8,6 +8,7 @@ use domain::client::Client;
 use domain::device::{DeviceGrant, Poll, UserCode};
 use domain::handle::{Handle, HandleKind};
 use domain::ids::FamilyId;
+use domain::keys::thumbprint::Thumbprint;
 use domain::scope::Scope;
 use domain::secret::Secret;
 use domain::tenant::Tenant;
@@ -94,7 +95,14 @@ impl<E: Into<Fault>> From<E> for PollDenied {
 /// # Errors
 /// See [`PollDenied`]. What must be remembered of the poll has been committed.
 #[tracing::instrument(name = "app.poll_device", skip_all)]
-pub async fn poll(ctx: &Ctx, tenant: &Tenant, client: &Client, code: &Secret<String>, origin: &Origin) -> Result<IssuedTokens, PollDenied> {
+pub async fn poll(
+    ctx: &Ctx,
+    tenant: &Tenant,
+    client: &Client,
+    code: &Secret<String>,
+    proved: Option<Thumbprint>,
+    origin: &Origin,
+) -> Result<IssuedTokens, PollDenied> {
     let code = Handle::parse(HandleKind::DeviceCode, code.expose()).ok_or(PollDenied::InvalidGrant)?.hash();
     let signer = ctx.keys.signer(tenant.id, 0).await?;
     let now = ctx.now();
@@ -113,7 +121,7 @@ pub async fn poll(ctx: &Ctx, tenant: &Tenant, client: &Client, code: &Secret<Str
             };
             let family_id = FamilyId::new(now, ctx.id_entropy());
             let event = AuditEvent::DeviceSignedIn { user_id, client_id: client.id.clone(), session_id: family_id };
-            let granted = Granted { user, family_id, scope: grant.scope, nonce: None, sign_on };
+            let granted = Granted { user, family_id, scope: grant.scope, nonce: None, sign_on, proved };
             return Ok(open(ctx, &tenant, client, granted, tx, signer, &record(event), origin).await?);
         }
         Poll::OtherClient => {

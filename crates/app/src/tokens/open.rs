@@ -3,11 +3,13 @@
 use std::sync::Arc;
 
 use domain::audit::AuditRecord;
-use domain::client::Client;
+use domain::client::{AuthMethod, Client};
 use domain::ids::{FamilyId, UserId};
+use domain::keys::thumbprint::Thumbprint;
 use domain::scope::Scope;
 use domain::sso::SignOn;
 use domain::tenant::Tenant;
+use domain::token::claims::Confirmation;
 use domain::token::family::{Binding, RefreshFamily};
 use domain::user::User;
 
@@ -25,6 +27,8 @@ pub(crate) struct Granted {
     pub scope: Scope,
     pub nonce: Option<String>,
     pub sign_on: SignOn,
+    /// The key that was proved with it.
+    pub proved: Option<Thumbprint>,
 }
 
 /// The user, if what they granted still stands: they may log in, by the password they proved, and the session it was granted in has not
@@ -48,14 +52,17 @@ pub(crate) async fn open(
     record: &AuditRecord,
     origin: &Origin,
 ) -> Result<IssuedTokens, Fault> {
-    let Granted { user, family_id, scope, nonce, sign_on } = granted;
+    let Granted { user, family_id, scope, nonce, sign_on, proved } = granted;
     let ring = tx.ring().await?.ok_or_else(|| Fault::Broken("the tenant has no key ring".to_owned()))?;
-    let begun = begin_family(ctx, tenant, user.id, client.id.clone(), scope.clone(), Binding::Bearer, Some(sign_on), origin);
+    // A client that proves itself is bound by that, and may change its key (RFC 9449, 5).
+    let is_public = client.settings.token_endpoint_auth_method == AuthMethod::None;
+    let binding = proved.filter(|_| is_public).map_or(Binding::Bearer, Binding::Dpop);
+    let begun = begin_family(ctx, tenant, user.id, client.id.clone(), scope.clone(), binding, Some(sign_on), origin);
     let family = RefreshFamily { id: family_id, ..begun };
     tx.family_insert(&family).await?;
     tx.audit_append(record).await?;
     tx.commit().await?;
     // The ring may have moved on since the snapshot was made: sign with what the row says.
     let signer = if signer.generation() >= ring.generation { signer } else { ctx.keys.signer(tenant.id, ring.generation).await? };
-    issue(ctx, tenant, client, &user, &family, scope, nonce, signer.as_ref(), family.created_at)
+    issue(ctx, tenant, client, &user, &family, scope, nonce, proved.map(Confirmation::Dpop), signer.as_ref(), family.created_at)
 }

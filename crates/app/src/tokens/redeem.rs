@@ -8,6 +8,7 @@ use domain::authorize::code::CodeRefused;
 use domain::client::Client;
 use domain::handle::{Handle, HandleKind};
 use domain::ids::FamilyId;
+use domain::keys::thumbprint::Thumbprint;
 use domain::secret::Secret;
 use domain::tenant::Tenant;
 use domain::token::family::{Revocation, RevocationCause};
@@ -24,6 +25,8 @@ pub struct RedeemCommand {
     pub code: Secret<String>,
     pub redirect_uri: Option<String>,
     pub code_verifier: Option<Secret<String>>,
+    /// The key that was proved with it.
+    pub proved: Option<Thumbprint>,
 }
 
 #[derive(Debug)]
@@ -45,7 +48,7 @@ impl<E: Into<Fault>> From<E> for CodeDenied {
 /// See [`CodeDenied`]. A refusal that must be remembered has been committed.
 #[tracing::instrument(name = "app.redeem", skip_all)]
 pub async fn redeem(ctx: &Ctx, tenant: &Tenant, command: RedeemCommand, origin: &Origin) -> Result<IssuedTokens, CodeDenied> {
-    let RedeemCommand { client, code, redirect_uri, code_verifier } = command;
+    let RedeemCommand { client, code, redirect_uri, code_verifier, proved } = command;
     let code = Handle::parse(HandleKind::AuthorizationCode, code.expose()).ok_or(CodeDenied::InvalidGrant)?.hash();
     let signer = ctx.keys.signer(tenant.id, 0).await?;
     let now = ctx.now();
@@ -70,7 +73,7 @@ pub async fn redeem(ctx: &Ctx, tenant: &Tenant, command: RedeemCommand, origin: 
     };
     let verifier = code_verifier.as_ref().map(|verifier| verifier.expose().as_str());
     let user = standing(tx.as_mut(), grant.user_id, &grant.sign_on).await?;
-    let redeemable = grant.redeemable(&client.id, redirect_uri.as_deref(), verifier, now);
+    let redeemable = grant.redeemable(&client.id, redirect_uri.as_deref(), verifier, proved, now);
     let redeemable = redeemable.and_then(|()| user.ok_or(CodeRefused::Ended));
     let user = match redeemable {
         Ok(user) => user,
@@ -86,6 +89,6 @@ pub async fn redeem(ctx: &Ctx, tenant: &Tenant, command: RedeemCommand, origin: 
         }
     };
     let event = AuditEvent::CodeRedeemed { user_id: user.id, client_id: client.id.clone(), session_id: family_id };
-    let granted = Granted { user, family_id, scope: grant.scope, nonce: grant.nonce, sign_on: grant.sign_on };
+    let granted = Granted { user, family_id, scope: grant.scope, nonce: grant.nonce, sign_on: grant.sign_on, proved };
     Ok(open(ctx, &tenant, &client, granted, tx, signer, &record(event), origin).await?)
 }
