@@ -12,6 +12,7 @@ pub mod authorize;
 pub mod branding;
 pub mod client;
 pub mod consent;
+pub mod device;
 pub mod guess;
 pub mod handle;
 pub mod ids;
