@@ -207,8 +207,7 @@ impl<E: Into<AuthorizeDenied>> From<E> for SignInDenied {
     }
 }
 
-/// Logs a user in on the page of a pending request. Who was logged in already goes on in the same session under a new handle; the
-/// session of somebody else ends, with all that clients got by it.
+/// Logs a user in on the page of a pending request.
 ///
 /// # Errors
 /// See [`SignInDenied`].
@@ -227,28 +226,44 @@ pub async fn sign_in(
         flow.client.id
     };
     let proved = prove(ctx, tenant, &command.name, &command.password, origin).await.map_err(SignInDenied::Login)?;
+    let logged_in = Some(proved.user.id);
+    let stored = async {
+        let (mut tx, begun) = session_begin(ctx, proved, browser, client_id, origin).await?;
+        tx.pending_progress(&handle.hash(), Progress { logged_in, consented: None }).await?;
+        tx.commit().await?;
+        Ok(begun)
+    };
+    stored.await.map_err(|error: StoreError| AuthorizeDenied::from(error).into())
+}
+
+/// Begins the session of whoever has just proved who they are. Who was logged in already goes on in the same session under a new
+/// handle; the session of somebody else ends, with all that clients got by it.
+pub(crate) async fn session_begin(
+    ctx: &Ctx,
+    proved: Proved,
+    browser: &Browser,
+    client_id: ClientId,
+    origin: &Origin,
+) -> Result<(Box<dyn TenantTx>, Handle), StoreError> {
     let Proved { mut tx, tenant, user, now, .. } = proved;
     let begun = ctx.handle(HandleKind::SsoSession);
-    let stored = async {
-        let before = standing(tx.as_mut(), browser, now).await?;
-        let id = match &before {
-            Some((before, session)) if before.id == user.id => session.id,
-            _ => SsoSessionId::new(now, ctx.id_entropy()),
-        };
-        tx.sso_insert(&SsoSession::begin(id, begun.hash(), user.id, Authentication::by(Method::Password, now))).await?;
-        if let Some(handle) = &browser.session {
-            tx.sso_delete(&handle.hash()).await?;
-        }
-        if let Some((other, session)) = before.filter(|(before, _)| before.id != user.id) {
-            sign_out::end(ctx, &tenant, tx.as_mut(), &other, &session, origin).await?;
-        }
-        tx.pending_progress(&handle.hash(), Progress { logged_in: Some(user.id), consented: None }).await?;
-        let event = AuditEvent::SignedIn { user_id: user.id, sso_session_id: id, client_id };
-        tx.audit_append(&ctx.record(tenant.id, Actor::User { user_id: user.id }, origin, event)).await?;
-        tx.commit().await
+    let before = standing(tx.as_mut(), browser, now).await?;
+    let id = match &before {
+        Some((before, session)) if before.id == user.id => session.id,
+        _ => SsoSessionId::new(now, ctx.id_entropy()),
     };
-    stored.await.map_err(AuthorizeDenied::from)?;
-    Ok(begun)
+    let session = SsoSession::begin(id, begun.hash(), user.id, Authentication::by(Method::Password, now));
+    let source = origin.source.map(|address| address.to_string());
+    tx.sso_insert(&SsoSession { user_agent: origin.user_agent_cut(), source, ..session }).await?;
+    if let Some(handle) = &browser.session {
+        tx.sso_delete(&handle.hash()).await?;
+    }
+    if let Some((other, session)) = before.filter(|(before, _)| before.id != user.id) {
+        sign_out::end(ctx, &tenant, tx.as_mut(), &other, &session, origin).await?;
+    }
+    let event = AuditEvent::SignedIn { user_id: user.id, sso_session_id: id, client_id };
+    tx.audit_append(&ctx.record(tenant.id, Actor::User { user_id: user.id }, origin, event)).await?;
+    Ok((tx, begun))
 }
 
 /// What the user says about what the client asks for.
@@ -405,7 +420,7 @@ impl Flow<'_> {
 }
 
 /// The user whom the session of a browser stands for, if it does.
-async fn standing(tx: &mut dyn TenantTx, browser: &Browser, now: Timestamp) -> Result<Option<(User, SsoSession)>, StoreError> {
+pub(crate) async fn standing(tx: &mut dyn TenantTx, browser: &Browser, now: Timestamp) -> Result<Option<(User, SsoSession)>, StoreError> {
     let Some(handle) = &browser.session else { return Ok(None) };
     let Some(session) = tx.sso_by_handle(&handle.hash()).await? else { return Ok(None) };
     let user = tx.user_by_id(session.user_id).await?;
@@ -413,12 +428,12 @@ async fn standing(tx: &mut dyn TenantTx, browser: &Browser, now: Timestamp) -> R
 }
 
 /// What a form has to bring along: made of the tenant's secret, the thing it is about and the browser it was shown in.
-async fn csrf_token(ctx: &Ctx, tenant: &Tenant, about: &HandleHash, browser: &HandleHash) -> Result<String, Fault> {
+pub(crate) async fn csrf_token(ctx: &Ctx, tenant: &Tenant, about: &HandleHash, browser: &HandleHash) -> Result<String, Fault> {
     let signer = ctx.keys.signer(tenant.id, 0).await?;
     Ok(URL_SAFE_NO_PAD.encode(signer.blind("page-form", &[about.0, browser.0].concat())))
 }
 
-fn check_csrf(wanted: &str, given: &str) -> Result<(), AuthorizeDenied> {
+pub(crate) fn check_csrf(wanted: &str, given: &str) -> Result<(), AuthorizeDenied> {
     if wanted.as_bytes().ct_eq(given.as_bytes()).into() { Ok(()) } else { Err(AuthorizeDenied::Forged) }
 }
 

@@ -198,6 +198,15 @@ pub enum AuditEvent {
         user_id: UserId,
         client_id: ClientId,
     },
+    /// The user took back what they had allowed: the client's sessions were ended.
+    ConsentRevoked {
+        user_id: UserId,
+        client_id: ClientId,
+    },
+    /// The user fetched all that is stored about them.
+    DataExported {
+        user_id: UserId,
+    },
     CodeRedeemed {
         user_id: UserId,
         client_id: ClientId,

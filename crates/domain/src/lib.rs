@@ -31,3 +31,4 @@ pub mod text;
 pub mod time;
 pub mod token;
 pub mod user;
+pub mod user_agent;

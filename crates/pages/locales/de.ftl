@@ -184,6 +184,7 @@ account-password-change = Passwort ändern
 account-password-since = Geändert am { $time }
 account-sessions = Wo Sie angemeldet sind
 account-sessions-text = Beenden Sie Sitzungen, die Sie nicht kennen, und ändern Sie dann Ihr Passwort.
+account-unknown-device = Unbekanntes Gerät
 account-this-session = Dieses Gerät
 account-last-used = Zuletzt benutzt am { $time }
 account-signed-in = Angemeldet am { $time }

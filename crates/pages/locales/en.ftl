@@ -185,6 +185,7 @@ account-password-change = Change password
 account-password-since = Changed on { $time }
 account-sessions = Where you are signed in
 account-sessions-text = End the sessions that you don’t recognise, and change your password.
+account-unknown-device = Unknown device
 account-this-session = This device
 account-last-used = Last used { $time }
 account-signed-in = Signed in { $time }

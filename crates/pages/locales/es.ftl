@@ -184,6 +184,7 @@ account-password-change = Cambiar la contraseña
 account-password-since = Cambiada el { $time }
 account-sessions = Dónde has iniciado sesión
 account-sessions-text = Cierra las sesiones que no reconozcas y cambia la contraseña.
+account-unknown-device = Dispositivo desconocido
 account-this-session = Este dispositivo
 account-last-used = Último uso el { $time }
 account-signed-in = Sesión iniciada el { $time }

@@ -184,6 +184,7 @@ account-password-change = Modifier le mot de passe
 account-password-since = Modifié le { $time }
 account-sessions = Où vous êtes connecté
 account-sessions-text = Mettez fin aux sessions que vous ne reconnaissez pas, puis changez de mot de passe.
+account-unknown-device = Appareil inconnu
 account-this-session = Cet appareil
 account-last-used = Dernière utilisation le { $time }
 account-signed-in = Connexion le { $time }

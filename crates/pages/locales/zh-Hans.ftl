@@ -180,6 +180,7 @@ account-password-change = 更改密码
 account-password-since = 更改于 { $time }
 account-sessions = 您的登录位置
 account-sessions-text = 请结束您不认识的会话，并更改密码。
+account-unknown-device = 未知设备
 account-this-session = 当前设备
 account-last-used = 最近使用于 { $time }
 account-signed-in = 登录于 { $time }

@@ -183,7 +183,8 @@ pub fn sign_on() -> SignOn {
 
 /// A session that began [`NOW`].
 pub fn sso_session(user_id: UserId) -> SsoSession {
-    SsoSession::begin(SsoSessionId::new(NOW, chance()), hash(), user_id, Authentication::by(Method::Password, NOW))
+    let begun = SsoSession::begin(SsoSessionId::new(NOW, chance()), hash(), user_id, Authentication::by(Method::Password, NOW));
+    SsoSession { user_agent: Some("Mozilla/5.0".to_owned()), source: Some("192.0.2.1".to_owned()), ..begun }
 }
 
 /// What the family's client is to be told of its end.

@@ -324,6 +324,17 @@ pub(super) fn schemas() -> Value {
             "type": "object", "description": "What our consent page posts.", "required": ["csrf_token", "decision"], "additionalProperties": true,
             "properties": { "csrf_token": text(), "decision": one_of(&["allow", "deny"]) },
         })),
+        ("AccountForm", json!({
+            "type": "object", "description": "What a form of the account page posts.", "required": ["csrf_token"], "additionalProperties": true,
+            "properties": {
+                "csrf_token": text(), "display_name": text(), "session": text(), "application": text(),
+                "current_password": text(), "new_password": text(), "repeat_password": text(),
+            },
+        })),
+        ("AccountExport", json!({
+            "type": "object", "description": "What is stored about a user.", "required": ["sub", "sessions", "applications"], "additionalProperties": true,
+            "properties": { "sub": reference("UserId"), "issuer": text(), "sessions": { "type": "array" }, "applications": { "type": "array" } },
+        })),
         ("EndSession", json!({
             "type": "object", "description": "OpenID Connect RP-Initiated Logout 1.0, 2.", "additionalProperties": true,
             "properties": { "id_token_hint": text(), "client_id": text(), "post_logout_redirect_uri": text(), "state": text() },

@@ -5,10 +5,8 @@
 //! one or answers the client. Invariant: no answer here has a CORS header.
 
 use actix_web::http::StatusCode;
-use actix_web::http::header::RETRY_AFTER;
 use actix_web::{HttpRequest, HttpResponse, ResponseError, web};
 use app::authorize::{self, AuthorizeDenied, Begun, Decided, Decision, Look, SignInCommand, SignInDenied};
-use app::login::LoginDenied;
 use app::tenants;
 use domain::authorize::rules::Parameters;
 use domain::authorize::{Prompt, Refusal};
@@ -17,13 +15,14 @@ use domain::interaction::LoginStep;
 use domain::password::Password;
 use domain::scope::Scope;
 use domain::tenant::Tenant;
-use pages::{ConsentPage, DeviceConfirmPage, LoginNotice, LoginPage, LoginTrouble, Message, MessagePage, ScopeLine};
+use pages::{ConsentPage, DeviceConfirmPage, LoginNotice, LoginPage, Message, MessagePage, ScopeLine};
 
 use crate::error::oauth::OAuthError;
 use crate::error::page::{PageRefused, Unpaged};
 use crate::error::problem::Problem;
 use crate::extract::form::Form;
 use crate::extract::origin::From;
+use crate::oauth::login_form::{self, Typed};
 use crate::oauth::{browser, pages as answers};
 use crate::state::ApiState;
 
@@ -96,20 +95,12 @@ pub(crate) async fn look(
     shown(&state, &tenant, &request, &handle, None).await
 }
 
-/// What was typed wrong the last time.
-struct Typed<'a> {
-    identifier: &'a str,
-    trouble: LoginTrouble,
-    status: StatusCode,
-    retry_after: Option<u32>,
-}
-
 async fn shown(
     state: &ApiState,
     tenant: &Tenant,
     request: &HttpRequest,
     handle: &str,
-    typed: Option<Typed<'_>>,
+    typed: Option<Typed>,
 ) -> Result<HttpResponse, Problem> {
     let Some(handle) = Handle::parse(HandleKind::PendingRequest, handle) else {
         return refused(state, request, tenant, AuthorizeDenied::NoSuchRequest).await;
@@ -128,7 +119,7 @@ async fn shown(
             let page = LoginPage {
                 form: form("login", shown.csrf_token),
                 step: pages::LoginStep::Both,
-                identifier: typed.as_ref().map(|typed| typed.identifier.to_owned()).or(shown.request.login_hint).unwrap_or_default(),
+                identifier: typed.as_ref().map(|typed| typed.identifier.clone()).or(shown.request.login_hint).unwrap_or_default(),
                 client: Some(answers::client_view(&shown.client)),
                 notice: (is_again && brought.session.is_some()).then_some(LoginNotice::ConfirmItsYou),
                 trouble: typed.as_ref().map(|typed| typed.trouble),
@@ -137,12 +128,7 @@ async fn shown(
                 other_account: None,
                 may_cancel: true,
             };
-            let status = typed.as_ref().map_or(StatusCode::OK, |typed| typed.status);
-            let mut answer = answers::shown(state, request, tenant, status, &shown.request.ui_locales, &page).await;
-            if let Some(seconds) = typed.and_then(|typed| typed.retry_after) {
-                answer.headers_mut().insert(RETRY_AFTER, seconds.max(1).into());
-            }
-            answer
+            login_form::shown(state, request, tenant, &shown.request.ui_locales, &page, typed).await
         }
         Look::AskConsent { user, shown } => {
             let page = ConsentPage {
@@ -219,39 +205,24 @@ pub(crate) async fn login(
         return refused(&state, &request, &tenant, AuthorizeDenied::NoSuchRequest).await;
     };
     let identifier = form.optional("identifier").unwrap_or_default();
-    let typed = |trouble, status, retry_after| Some(Typed { identifier, trouble, status, retry_after });
     let Ok(password) = Password::parse(form.optional("password").unwrap_or_default()) else {
-        return shown(&state, &tenant, &request, &handle, typed(LoginTrouble::WrongCredentials, StatusCode::OK, None)).await;
+        return shown(&state, &tenant, &request, &handle, Some(Typed::wrong(identifier))).await;
     };
     let command = SignInCommand { name: identifier.to_owned(), password, csrf_token: csrf_token.to_owned() };
     let brought = browser::of(&request, &tenant, &state.ctx.base_url);
-    let outcome = authorize::sign_in(&state.ctx, &tenant, &named, &brought, command, &from.0).await;
-    let (label, wrong) = match outcome {
+    match authorize::sign_in(&state.ctx, &tenant, &named, &brought, command, &from.0).await {
         Ok(session) => {
-            state.metrics.logins.with_label_values(&["succeeded"]).inc();
-            state.metrics.login_seconds.observe(started.elapsed().as_secs_f64());
+            login_form::count(&state, "succeeded", started);
             let mut answer = answers::onward(page_of(&tenant, &named));
             let _ = answer.add_cookie(&browser::session(&tenant, &state.ctx.base_url, &session));
-            return Ok(answer);
+            Ok(answer)
         }
-        Err(SignInDenied::Request(denied)) => return refused(&state, &request, &tenant, denied).await,
-        Err(SignInDenied::Login(LoginDenied::TenantSuspended)) => return Err(Problem::not_found()),
-        Err(SignInDenied::Login(LoginDenied::Fault(fault))) => return Err(fault.into()),
-        Err(SignInDenied::Login(LoginDenied::BadCredentials)) => {
-            ("bad_credentials", typed(LoginTrouble::WrongCredentials, StatusCode::OK, None))
+        Err(SignInDenied::Request(denied)) => refused(&state, &request, &tenant, denied).await,
+        Err(SignInDenied::Login(denied)) => {
+            let typed = Typed::denied(&state, identifier, denied, started)?;
+            shown(&state, &tenant, &request, &handle, Some(typed)).await
         }
-        Err(SignInDenied::Login(LoginDenied::TooManyAttempts { retry_at })) => {
-            let seconds = retry_at.seconds_after(state.ctx.now());
-            let trouble = LoginTrouble::TryAgainIn { minutes: seconds.div_ceil(60) };
-            ("too_many_attempts", typed(trouble, StatusCode::TOO_MANY_REQUESTS, Some(seconds)))
-        }
-        Err(SignInDenied::Login(LoginDenied::Busy(_))) => {
-            ("busy", typed(LoginTrouble::Unavailable, StatusCode::SERVICE_UNAVAILABLE, Some(1)))
-        }
-    };
-    state.metrics.logins.with_label_values(&[label]).inc();
-    state.metrics.login_seconds.observe(started.elapsed().as_secs_f64());
-    shown(&state, &tenant, &request, &handle, wrong).await
+    }
 }
 
 /// `POST {issuer}/interaction/{request}/consent`: `decision`, `allow` or `deny`.

@@ -90,10 +90,20 @@ pub trait SsoStore: Send {
     async fn sso_delete(&mut self, handle: &HandleHash) -> Stored<bool>;
     /// Whether this user's session is there, under whatever handle.
     async fn sso_is_there(&mut self, user: UserId, id: SsoSessionId) -> Stored<bool>;
+    /// The user's sessions that have not ended at `now`, newest first.
+    async fn sso_of(&mut self, user: UserId, now: Timestamp) -> Stored<Vec<SsoSession>>;
     /// Removes all sessions of this user; answers how many.
     async fn sso_delete_of(&mut self, user: UserId) -> Stored<u64>;
     /// Removes the sessions, whosever they are, whose last login was before `before`; answers how many.
     async fn sso_delete_begun(&mut self, before: Timestamp) -> Stored<u64>;
+}
+
+/// What a user allowed one client.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Consent {
+    pub client_id: ClientId,
+    pub scope: Scope,
+    pub granted_at: Timestamp,
 }
 
 /// What a user has allowed a client.
@@ -102,6 +112,8 @@ pub trait ConsentStore: Send {
     async fn consent(&mut self, user: UserId, client: &ClientId) -> Stored<Option<Scope>>;
     /// Replaces what was allowed before.
     async fn consent_set(&mut self, user: UserId, client: &ClientId, scope: &Scope, now: Timestamp) -> Stored<()>;
+    /// All that this user allowed, in the order of the clients' ids.
+    async fn consents_of(&mut self, user: UserId) -> Stored<Vec<Consent>>;
     /// Answers whether there was one.
     async fn consent_delete(&mut self, user: UserId, client: &ClientId) -> Stored<bool>;
 }

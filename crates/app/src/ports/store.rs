@@ -27,7 +27,8 @@ pub use crate::ports::custody::{
     CustodyStore, Destroyed, FirstFormatSecret, KekUse, KeyOwner, OwnedDataKey, Retirement, SealedDataKey, SealedSecret, SecretStore,
 };
 pub use crate::ports::provider::{
-    AuthorizationStore, ClientStore, CodeUse, ConsentStore, DeviceStore, LogoutNotice, LogoutStore, OnceStore, PendingRequest, SsoStore,
+    AuthorizationStore, ClientStore, CodeUse, Consent, ConsentStore, DeviceStore, LogoutNotice, LogoutStore, OnceStore, PendingRequest,
+    SsoStore,
 };
 use crate::tokens::judgement::{Judgement, RefreshAttempt};
 

@@ -216,12 +216,14 @@ delegate! { TenantTx:
         fn sso_touch(handle: &HandleHash, idle_expires_at: Timestamp) -> ();
         fn sso_delete(handle: &HandleHash) -> bool;
         fn sso_is_there(user: UserId, id: SsoSessionId) -> bool;
+        fn sso_of(user: UserId, now: Timestamp) -> Vec<SsoSession>;
         fn sso_delete_of(user: UserId) -> u64;
         fn sso_delete_begun(before: Timestamp) -> u64;
     }
     ConsentStore {
         fn consent(user: UserId, client: &ClientId) -> Option<Scope>;
         fn consent_set(user: UserId, client: &ClientId, scope: &Scope, now: Timestamp) -> ();
+        fn consents_of(user: UserId) -> Vec<Consent>;
         fn consent_delete(user: UserId, client: &ClientId) -> bool;
     }
     OnceStore {

@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use app::ports::store::{CodeUse, Leftover, Store, StoreError};
+use app::ports::store::{CodeUse, Consent, Leftover, Store, StoreError};
 use domain::client::ClientStatus;
 use domain::device::DeviceAnswer;
 use domain::interaction::Progress;
@@ -194,6 +194,8 @@ pub async fn sessions_and_consents_go_with_their_user(store: Arc<dyn Store>) {
     tx.sso_touch(&session.handle, session.absolute_expires_at).await.expect("nothing to touch");
     assert_eq!(tx.sso_delete(&session.handle).await, Ok(false));
     assert_eq!(tx.sso_is_there(home.alice.id, session.id).await, Ok(false));
+    assert_eq!(tx.sso_of(home.alice.id, NOW).await, Ok(vec![]));
+    assert_eq!(tx.consents_of(home.alice.id).await, Ok(vec![]));
     assert_eq!(tx.sso_delete_of(home.alice.id).await, Ok(0));
     assert_eq!(tx.sso_delete_begun(NOW.plus(Ttl::days(1))).await, Ok(0));
     for _ in 0..2 {
@@ -211,6 +213,12 @@ pub async fn sessions_and_consents_go_with_their_user(store: Arc<dyn Store>) {
     tx.sso_touch(&session.handle, later).await.expect("touched");
     tx.sso_touch(&session.handle, session.absolute_expires_at.plus(Ttl::seconds(1))).await.expect("never beyond its end");
     assert_eq!(tx.sso_by_handle(&session.handle).await, Ok(Some(SsoSession { idle_expires_at: later, ..session.clone() })));
+    assert_eq!(tx.sso_of(home.alice.id, NOW).await, Ok(vec![SsoSession { idle_expires_at: later, ..session.clone() }]));
+    assert_eq!(tx.sso_of(home.alice.id, later).await, Ok(vec![]), "it has ended then");
+    assert_eq!(tx.sso_of(other.alice.id, NOW).await, Ok(vec![]));
+    let allowed = Consent { client_id: client.clone(), scope: scope.clone(), granted_at: NOW };
+    assert_eq!(tx.consents_of(home.alice.id).await, Ok(vec![allowed]));
+    assert_eq!(tx.consents_of(other.alice.id).await, Ok(vec![]));
     assert_eq!(tx.consent(home.alice.id, &client).await, Ok(Some(scope)));
     assert_eq!(tx.sso_is_there(home.alice.id, session.id).await, Ok(true));
     assert_eq!(tx.sso_is_there(other.alice.id, session.id).await, Ok(false));

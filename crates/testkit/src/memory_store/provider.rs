@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use app::ports::store::{
-    AuthorizationStore, ClientStore, CodeUse, ConsentStore, DeviceStore, Leftover, LogoutNotice, LogoutStore, OnceStore, PendingRequest,
-    SsoStore, StoreError, Stored,
+    AuthorizationStore, ClientStore, CodeUse, Consent, ConsentStore, DeviceStore, Leftover, LogoutNotice, LogoutStore, OnceStore,
+    PendingRequest, SsoStore, StoreError, Stored,
 };
 use async_trait::async_trait;
 use domain::authorize::code::CodeGrant;
@@ -27,7 +27,7 @@ pub(super) struct Rows {
     /// With the hash of what their users type.
     devices: BTreeMap<(TenantId, HandleHash), (DeviceGrant, [u8; 32])>,
     sessions: BTreeMap<(TenantId, HandleHash), SsoSession>,
-    consents: BTreeMap<(TenantId, UserId, ClientId), Scope>,
+    consents: BTreeMap<(TenantId, UserId, ClientId), (Scope, Timestamp)>,
     spent: BTreeMap<(TenantId, [u8; 32]), Timestamp>,
     /// With what the claims need: the moment it is due, and how long until the attempt after that.
     logouts: BTreeMap<(TenantId, FamilyId), (LogoutNotice, Timestamp, Ttl)>,
@@ -223,6 +223,13 @@ impl SsoStore for Tx {
         Ok(own.into_iter().any(|(_, session)| session.user_id == user && session.id == id))
     }
 
+    async fn sso_of(&mut self, user: UserId, now: Timestamp) -> Stored<Vec<SsoSession>> {
+        let own = self.state.provider.sessions.iter().filter(|((tenant, _), _)| *tenant == self.tenant).map(|(_, session)| session);
+        let mut own: Vec<_> = own.filter(|session| session.user_id == user && now < session.ends_at()).cloned().collect();
+        own.sort_by_key(|session| std::cmp::Reverse(session.id));
+        Ok(own)
+    }
+
     async fn sso_delete_of(&mut self, user: UserId) -> Stored<u64> {
         self.sessions_removed(|session| session.user_id == user)
     }
@@ -245,13 +252,21 @@ impl Tx {
 #[async_trait]
 impl ConsentStore for Tx {
     async fn consent(&mut self, user: UserId, client: &ClientId) -> Stored<Option<Scope>> {
-        Ok(self.state.provider.consents.get(&(self.tenant, user, client.clone())).cloned())
+        Ok(self.state.provider.consents.get(&(self.tenant, user, client.clone())).map(|(scope, _)| scope.clone()))
     }
 
-    async fn consent_set(&mut self, user: UserId, client: &ClientId, scope: &Scope, _: Timestamp) -> Stored<()> {
+    async fn consent_set(&mut self, user: UserId, client: &ClientId, scope: &Scope, now: Timestamp) -> Stored<()> {
         let key = (self.tenant, user, client.clone());
-        self.writing()?.provider.consents.insert(key, scope.clone());
+        self.writing()?.provider.consents.insert(key, (scope.clone(), now));
         Ok(())
+    }
+
+    async fn consents_of(&mut self, user: UserId) -> Stored<Vec<Consent>> {
+        let own = self.state.provider.consents.iter().filter(|((owner, whose, _), _)| *owner == self.tenant && *whose == user);
+        let consent = |((_, _, client_id), (scope, granted_at)): (&(TenantId, UserId, ClientId), &(Scope, Timestamp))| -> Consent {
+            Consent { client_id: client_id.clone(), scope: scope.clone(), granted_at: *granted_at }
+        };
+        Ok(own.map(consent).collect())
     }
 
     async fn consent_delete(&mut self, user: UserId, client: &ClientId) -> Stored<bool> {
