@@ -50,6 +50,9 @@ pub struct AuthorizationRequest {
     /// The pushed request it is taken from, which its answer uses up.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pushed: Option<HandleHash>,
+    /// The device that gets the answer, instead of the return address.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub device: Option<HandleHash>,
 }
 
 /// Where the answer goes, and how.

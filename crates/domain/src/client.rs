@@ -196,18 +196,28 @@ pub enum GrantType {
     AuthorizationCode,
     RefreshToken,
     ClientCredentials,
+    /// RFC 8628, 3.4.
+    #[serde(rename = "urn:ietf:params:oauth:grant-type:device_code")]
+    DeviceCode,
 }
 
 impl GrantType {
-    pub const ALL: [Self; 3] = [Self::AuthorizationCode, Self::RefreshToken, Self::ClientCredentials];
+    pub const ALL: [Self; 4] = [Self::AuthorizationCode, Self::RefreshToken, Self::ClientCredentials, Self::DeviceCode];
 
     pub const fn name(self) -> &'static str {
         match self {
             Self::AuthorizationCode => "authorization_code",
             Self::RefreshToken => "refresh_token",
             Self::ClientCredentials => "client_credentials",
+            Self::DeviceCode => "urn:ietf:params:oauth:grant-type:device_code",
         }
     }
+
+    /// Whether users are there who log in and agree: it begins sessions.
+    pub const fn has_users(self) -> bool {
+        matches!(self, Self::AuthorizationCode | Self::DeviceCode)
+    }
+
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|grant| grant.name() == name)
     }
@@ -306,7 +316,7 @@ impl ClientSettings {
         match (self.token_endpoint_auth_method, self.application_type) {
             (AuthMethod::None, ApplicationType::Native) => ClientKind::Native,
             (AuthMethod::None, ApplicationType::Web) => ClientKind::Public,
-            _ if !self.grant_types.contains(&GrantType::AuthorizationCode) => ClientKind::Machine,
+            _ if !self.grant_types.iter().any(|grant| grant.has_users()) => ClientKind::Machine,
             _ => ClientKind::Confidential,
         }
     }

@@ -15,6 +15,7 @@ use domain::authorize::code::CodeGrant;
 use domain::authorize::{AcrWish, AuthorizationRequest, ResponseMode, ReturnAddress};
 use domain::client::metadata::ClientMetadata;
 use domain::client::{Client, ClientId, ClientSecret, ClientStatus};
+use domain::device::DeviceGrant;
 use domain::guess::{GuessCounter, GuessScope};
 use domain::handle::HandleHash;
 use domain::ids::{ClientSecretId, DataKeyId, EventId, FamilyId, RegisteredClientId, SsoSessionId, TenantId, UserId};
@@ -145,6 +146,7 @@ pub fn pending(client: &ClientId) -> PendingRequest {
         claims: "{\"userinfo\":{\"email\":{\"essential\":true}}}".parse().expect("claims"),
         dpop_jkt: Some(thumbprint()),
         pushed: None,
+        device: None,
     };
     PendingRequest { handle: hash(), browser: hash(), request, progress: Progress::default(), expires_at: NOW.plus(Ttl::minutes(15)) }
 }
@@ -169,6 +171,11 @@ pub fn code_grant(client: &ClientId, user_id: UserId) -> CodeGrant {
     }
 }
 
+/// What a device asked this client's users for, [`NOW`].
+pub fn device_grant(client: &ClientId) -> DeviceGrant {
+    DeviceGrant::asked(client.clone(), "openid".parse().expect("a scope"), Some("192.0.2.7".to_owned()), NOW)
+}
+
 pub fn sign_on() -> SignOn {
     let authentication = Authentication::by(Method::Password, NOW);
     SignOn { session_id: SsoSessionId::new(NOW, chance()), authentication, claims: domain::openid::ClaimsRequest::default() }
@@ -176,7 +183,8 @@ pub fn sign_on() -> SignOn {
 
 /// A session that began [`NOW`].
 pub fn sso_session(user_id: UserId) -> SsoSession {
-    SsoSession::begin(SsoSessionId::new(NOW, chance()), hash(), user_id, Authentication::by(Method::Password, NOW))
+    let begun = SsoSession::begin(SsoSessionId::new(NOW, chance()), hash(), user_id, Authentication::by(Method::Password, NOW));
+    SsoSession { user_agent: Some("Mozilla/5.0".to_owned()), source: Some("192.0.2.1".to_owned()), ..begun }
 }
 
 /// What the family's client is to be told of its end.

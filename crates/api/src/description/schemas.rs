@@ -3,6 +3,7 @@
 //! An object says which members there are. Those of answers are all there unless it says otherwise (`required`); the
 //! end-to-end tests take every member that is not named here for a mistake.
 
+use domain::client::GrantType;
 use domain::keys::ring::Alg;
 use serde_json::{Map, Value, json};
 
@@ -109,6 +110,7 @@ fn policy_members(object: impl Fn(&str, Value) -> Value) -> Value {
         "refresh_idle_ttl_seconds": seconds(300, 400 * DAY, "A session ends when it was not refreshed for this long."),
         "refresh_absolute_ttl_seconds": seconds(300, 400 * DAY, "A session ends after this long whatever happens."),
         "retry_window_seconds": seconds(0, 60, "How long a refresh token that was just used may be presented again; 0 = strict."),
+        "device_authorization": { "type": "boolean", "description": "Whether devices without a browser may be signed in by a code (RFC 8628)." },
         "audience": { "type": ["string", "null"], "description": "The audience of access tokens besides the issuer itself." },
         "claims": object("Which facts about the user go into access tokens.", json!({ "roles": flag(), "username": flag(), "email": flag() })),
         "require_dpop_nonce": { "type": "boolean", "description": "Whether DPoP proofs need a nonce of ours (RFC 9449, 8)." },
@@ -178,7 +180,8 @@ const PROBLEMS: &[&str] = &[
 const OAUTH_ERRORS: &[&str] = &[
     "invalid_request", "invalid_client", "invalid_token", "insufficient_scope", "invalid_grant", "invalid_scope", "invalid_dpop_proof",
     "use_dpop_nonce",
-    "unauthorized_client", "unsupported_grant_type", "unsupported_response_type", "unsupported_token_type", "request_not_supported", "invalid_request_object",
+    "unauthorized_client", "unsupported_grant_type", "unsupported_response_type", "unsupported_token_type", "request_not_supported",
+    "invalid_request_object", "authorization_pending", "access_denied", "expired_token",
     "registration_not_supported", "unmet_authentication_requirements", "slow_down", "too_many_requests", "temporarily_unavailable", "server_error",
 ];
 
@@ -254,9 +257,10 @@ pub(super) fn schemas() -> Value {
             "type": "object", "description": "RFC 6749, 4.1.3, 4.4.2, 6. Other parameters are ignored; none may come twice.",
             "required": ["grant_type"], "additionalProperties": true,
             "properties": {
-                "grant_type": one_of(&["authorization_code", "refresh_token", "client_credentials"]),
+                "grant_type": one_of(&GrantType::ALL.map(GrantType::name)),
                 "client_id": said("Left out by a client that authenticates by header."), "client_secret": text(),
                 "code": text(), "redirect_uri": said("That of the authorization request."), "code_verifier": said("RFC 7636, 4.5."),
+                "device_code": said("RFC 8628, 3.4."),
                 "refresh_token": said("Left out by a cookie session."), "scope": said("Less than the session or the client has, or left out."),
             },
         })),
@@ -267,6 +271,17 @@ pub(super) fn schemas() -> Value {
                 "client_id": text(), "client_secret": text(), "redirect_uri": text(), "response_type": text(), "scope": text(), "state": text(),
                 "code_challenge": text(), "code_challenge_method": text(), "nonce": text(), "dpop_jkt": said("RFC 9449, 10."),
             },
+        })),
+        ("DeviceAuthorization", answer("RFC 8628, 3.2.", json!({
+            "device_code": text(), "user_code": text(), "verification_uri": text(), "verification_uri_complete": text(), "expires_in": count(), "interval": count(),
+        }))),
+        ("DeviceAuthorizationRequest", json!({
+            "type": "object", "description": "RFC 8628, 3.1, with what the client proves itself by.", "additionalProperties": true,
+            "properties": { "client_id": text(), "scope": text() },
+        })),
+        ("DeviceCodeEntry", json!({
+            "type": "object", "description": "What our page posts.", "required": ["csrf_token", "user_code"], "additionalProperties": true,
+            "properties": { "csrf_token": text(), "user_code": text() },
         })),
         ("PushedRequest", answer("RFC 9126, 2.2.", json!({ "request_uri": text(), "expires_in": count() }))),
         ("RevocationRequest", json!({
@@ -310,6 +325,17 @@ pub(super) fn schemas() -> Value {
             "type": "object", "description": "What our consent page posts.", "required": ["csrf_token", "decision"], "additionalProperties": true,
             "properties": { "csrf_token": text(), "decision": one_of(&["allow", "deny"]) },
         })),
+        ("AccountForm", json!({
+            "type": "object", "description": "What a form of the account page posts.", "required": ["csrf_token"], "additionalProperties": true,
+            "properties": {
+                "csrf_token": text(), "display_name": text(), "session": text(), "application": text(),
+                "current_password": text(), "new_password": text(), "repeat_password": text(),
+            },
+        })),
+        ("AccountExport", json!({
+            "type": "object", "description": "What is stored about a user.", "required": ["sub", "sessions", "applications"], "additionalProperties": true,
+            "properties": { "sub": reference("UserId"), "issuer": text(), "sessions": { "type": "array" }, "applications": { "type": "array" } },
+        })),
         ("EndSession", json!({
             "type": "object", "description": "OpenID Connect RP-Initiated Logout 1.0, 2.", "additionalProperties": true,
             "properties": { "id_token_hint": text(), "client_id": text(), "post_logout_redirect_uri": text(), "state": text() },
@@ -322,7 +348,7 @@ pub(super) fn schemas() -> Value {
             "type": "object", "description": "OpenID Connect Core, 5.1.", "required": ["sub"], "additionalProperties": true,
             "properties": { "sub": reference("UserId"), "preferred_username": text(), "email": text(), "email_verified": flag(), "updated_at": count() },
         })),
-        ("Metadata", answer("RFC 8414, 2; OpenID Connect Discovery 1.0, 3.", {
+        ("Metadata", answer_with("RFC 8414, 2; OpenID Connect Discovery 1.0, 3. What is off is absent.", {
             let texts = || json!({ "type": "array", "items": text() });
             json!({
                 "issuer": text(), "authorization_endpoint": text(), "pushed_authorization_request_endpoint": text(), "token_endpoint": text(), "userinfo_endpoint": text(), "end_session_endpoint": text(),
@@ -339,7 +365,7 @@ pub(super) fn schemas() -> Value {
                 "backchannel_logout_supported": flag(), "backchannel_logout_session_supported": flag(),
                 "authorization_response_iss_parameter_supported": flag(),
             })
-        })),
+        }, json!({ "device_authorization_endpoint": text() }))),
         ("JwkSet", answer("RFC 7517, 5.", json!({ "keys": list("Jwk") }))),
         ("Jwk", answer_with("RFC 7517, 4; RFC 7518, 6; RFC 8037, 2.", json!({
             "kty": one_of(&["EC", "RSA", "OKP"]), "use": { "const": "sig" }, "alg": reference("Alg"), "kid": text(),

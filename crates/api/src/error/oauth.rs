@@ -11,6 +11,7 @@ use app::clients::authenticate::ClientDenied;
 use app::dpop::ProofDenied;
 use app::fault::Fault;
 use app::tenants::NoTenant;
+use app::tokens::device::{AskDenied, PollDenied};
 use app::tokens::redeem::CodeDenied;
 use app::tokens::refresh::RefreshDenied;
 use app::tokens::revoke::RevokeDenied;
@@ -47,15 +48,11 @@ impl OAuthError {
         Self::new(
             StatusCode::BAD_REQUEST,
             "invalid_grant",
-            "the code or refresh token is not valid here: unknown, expired, used, revoked or another client's; log in again",
+            "the code or token is not valid here: unknown, expired, used, revoked or another client's; log in again",
         )
     }
     pub(crate) const fn unsupported_grant_type() -> Self {
-        Self::new(
-            StatusCode::BAD_REQUEST,
-            "unsupported_grant_type",
-            "grant_type must be authorization_code, refresh_token or client_credentials",
-        )
+        Self::new(StatusCode::BAD_REQUEST, "unsupported_grant_type", "this issuer has no such grant; its metadata lists those it has")
     }
     pub(crate) fn of_revocation(denied: RevokeDenied) -> Self {
         match denied {
@@ -186,6 +183,27 @@ impl OAuthError {
         match denied {
             CodeDenied::InvalidGrant => Self::invalid_grant(),
             CodeDenied::Fault(fault) => fault.into(),
+        }
+    }
+
+    /// The answer to a device that may not ask.
+    pub(crate) fn of_device(denied: AskDenied) -> Self {
+        match denied {
+            AskDenied::InvalidScope => Self::invalid_scope(),
+            AskDenied::Fault(fault) => fault.into(),
+        }
+    }
+
+    /// The answer to a device's poll (RFC 8628, 3.5).
+    pub(crate) fn of_poll(denied: PollDenied) -> Self {
+        let told = |error, description| Self::new(StatusCode::BAD_REQUEST, error, description);
+        match denied {
+            PollDenied::Pending => told("authorization_pending", "the user has not answered yet; ask again after the interval"),
+            PollDenied::SlowDown => told("slow_down", "that was too early; wait five seconds longer between two questions from now on"),
+            PollDenied::Denied => told("access_denied", "the user said no"),
+            PollDenied::Expired => told("expired_token", "nobody answered in time; begin anew"),
+            PollDenied::InvalidGrant => Self::invalid_grant(),
+            PollDenied::Fault(fault) => fault.into(),
         }
     }
 

@@ -1,9 +1,11 @@
 //! The endpoints of an issuer, under `/t/{slug}`: one file each.
 
+pub(crate) mod account;
 pub(crate) mod authorize;
 mod browser;
 pub(crate) mod client_auth;
 pub(crate) mod cookie;
+pub(crate) mod device;
 pub(crate) mod discovery;
 pub(crate) mod dpop;
 pub(crate) mod end_session;
@@ -11,6 +13,7 @@ pub(crate) mod introspect;
 pub(crate) mod jwks;
 pub(crate) mod key_log;
 pub(crate) mod login;
+mod login_form;
 pub(crate) mod logout;
 pub(crate) mod me;
 pub(crate) mod pages;

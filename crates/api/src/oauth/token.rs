@@ -7,6 +7,7 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use app::ctx::{Ctx, Origin};
 use app::tenants;
 use app::tokens::client_credentials::{ClientGrantDenied, client_credentials};
+use app::tokens::device::poll;
 use app::tokens::issue::IssuedTokens;
 use app::tokens::redeem::{RedeemCommand, redeem};
 use app::tokens::refresh::{PresentedBy, RefreshCommand, RefreshDenied, RefreshOutcome, refresh};
@@ -34,12 +35,7 @@ pub(crate) async fn post(
     let client = client_auth::client(&state.ctx, &tenant, &request, &form, &from.0).await?;
     let grant = form.optional("grant_type").ok_or(OAuthError::invalid_request("grant_type is missing"))?;
     let grant = GrantType::from_name(grant).ok_or_else(OAuthError::unsupported_grant_type)?;
-    if !client.settings.may_use(grant) {
-        return Err(OAuthError::unauthorized_client());
-    }
-    if !tenant.is_active() {
-        return Err(OAuthError::invalid_grant());
-    }
+    usable(&tenant, &client, grant)?;
     let proved = dpop::proved(&state.ctx, &tenant, &client, &request).await?;
     if proved.is_none() && client.settings.dpop_bound_access_tokens {
         return Err(OAuthError::invalid_request("this client proves a key: send a DPoP header (RFC 9449)"));
@@ -48,6 +44,20 @@ pub(crate) async fn post(
     let asked = Asked { request: &request, form: &form, origin: &from.0, metrics: &state.metrics, proved };
     let issued = granted(&state.ctx, &tenant, grant, client, scope, &asked).await?;
     Ok(super::tokens(&tenant, &issued, state.ctx.now()))
+}
+
+/// Whether this client may use this grant of this tenant, now.
+pub(super) fn usable(tenant: &Tenant, client: &Client, grant: GrantType) -> Result<(), OAuthError> {
+    if !tenant.policy.offers(grant) {
+        return Err(OAuthError::unsupported_grant_type());
+    }
+    if !client.settings.may_use(grant) {
+        return Err(OAuthError::unauthorized_client());
+    }
+    if !tenant.is_active() {
+        return Err(OAuthError::invalid_grant());
+    }
+    Ok(())
 }
 
 /// What a grant may look at besides what all of them share.
@@ -86,6 +96,10 @@ async fn granted(
                 ClientGrantDenied::InvalidScope => OAuthError::invalid_scope(),
                 ClientGrantDenied::Fault(fault) => fault.into(),
             })
+        }
+        GrantType::DeviceCode => {
+            let code = asked.form.optional("device_code").ok_or(OAuthError::invalid_request("device_code is missing"))?;
+            poll(ctx, tenant, &client, &Secret::new(code.to_owned()), asked.proved, asked.origin).await.map_err(OAuthError::of_poll)
         }
     }
 }

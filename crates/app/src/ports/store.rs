@@ -27,7 +27,8 @@ pub use crate::ports::custody::{
     CustodyStore, Destroyed, FirstFormatSecret, KekUse, KeyOwner, OwnedDataKey, Retirement, SealedDataKey, SealedSecret, SecretStore,
 };
 pub use crate::ports::provider::{
-    AuthorizationStore, ClientStore, CodeUse, ConsentStore, LogoutNotice, LogoutStore, OnceStore, PendingRequest, SsoStore,
+    AuthorizationStore, ClientStore, CodeUse, Consent, ConsentStore, DeviceStore, LogoutNotice, LogoutStore, OnceStore, PendingRequest,
+    SsoStore,
 };
 use crate::tokens::judgement::{Judgement, RefreshAttempt};
 
@@ -93,6 +94,7 @@ pub trait TenantTx:
     + AuditStore
     + ClientStore
     + AuthorizationStore
+    + DeviceStore
     + SsoStore
     + ConsentStore
     + LogoutStore
@@ -302,6 +304,8 @@ pub enum Leftover {
     PendingRequests,
     /// Codes past their end, used or not.
     AuthorizationCodes,
+    /// Devices that nobody signed in.
+    DeviceCodes,
     /// Sessions with the tenant's pages past their end, idle or absolute.
     SsoSessions,
     /// What could be used once, and could not be used any more in any case.
@@ -311,7 +315,7 @@ pub enum Leftover {
 }
 
 impl Leftover {
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Families,
         Self::GuessCounters,
         Self::KnownSources,
@@ -319,6 +323,7 @@ impl Leftover {
         Self::Verifiers,
         Self::PendingRequests,
         Self::AuthorizationCodes,
+        Self::DeviceCodes,
         Self::SsoSessions,
         Self::SpentNames,
         Self::LogoutNotices,
@@ -334,6 +339,7 @@ impl Leftover {
             Self::Verifiers => "jwks_verifiers",
             Self::PendingRequests => "authorization_requests",
             Self::AuthorizationCodes => "authorization_codes",
+            Self::DeviceCodes => "device_codes",
             Self::SsoSessions => "sso_sessions",
             Self::SpentNames => "spent_names",
             Self::LogoutNotices => "logout_notices",

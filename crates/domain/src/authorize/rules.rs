@@ -123,6 +123,7 @@ pub fn read(asked: &Asked<'_>) -> Result<AuthorizationRequest, RequestRefused> {
         claims: ClaimsRequest::default(),
         dpop_jkt: None,
         pushed: None,
+        device: None,
     };
     match RULES.iter().try_for_each(|rule| rule(asked, &mut request)) {
         Ok(()) => Ok(request),

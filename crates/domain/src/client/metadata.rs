@@ -158,7 +158,8 @@ impl ClientMetadata {
 
         let grants = GrantType::ALL.map(|grant| (grant.name(), grant));
         let grant_types = words("grant_types", &self.grant_types.unwrap_or_else(|| vec!["authorization_code".to_owned()]), &grants)?;
-        let has_users = grant_types.contains(&GrantType::AuthorizationCode);
+        let has_code = grant_types.contains(&GrantType::AuthorizationCode);
+        let has_users = grant_types.iter().any(|grant| grant.has_users());
         if grant_types.is_empty() {
             return Err(bad("grant_types", "at least one"));
         }
@@ -166,16 +167,16 @@ impl ClientMetadata {
             return Err(bad("grant_types", "client_credentials is for clients that prove themselves (RFC 6749, 4.4)"));
         }
         if grant_types.contains(&GrantType::RefreshToken) && !has_users {
-            return Err(bad("grant_types", "refresh_token needs a grant that gives refresh tokens: authorization_code"));
+            return Err(bad("grant_types", "refresh_token needs a grant that gives refresh tokens: authorization_code or device_code"));
         }
-        let usual = if has_users { vec!["code".to_owned()] } else { Vec::new() };
+        let usual = if has_code { vec!["code".to_owned()] } else { Vec::new() };
         let response_types = words("response_types", &self.response_types.unwrap_or(usual), &[("code", ResponseType::Code)])?;
-        if response_types.contains(&ResponseType::Code) != has_users {
+        if response_types.contains(&ResponseType::Code) != has_code {
             return Err(bad("response_types", "code and the grant authorization_code go together"));
         }
 
         let redirect_uris = uris("redirect_uris", self.redirect_uris)?;
-        if has_users && redirect_uris.is_empty() {
+        if has_code && redirect_uris.is_empty() {
             return Err(bad("redirect_uris", "at least one, for answers to authorization requests"));
         }
         if application_type == ApplicationType::Web && redirect_uris.iter().any(|uri| uri.reach() == Reach::PrivateUse) {
