@@ -23,6 +23,7 @@ mod main_job;
 mod metrics;
 mod oidc;
 mod par;
+mod registration;
 mod relying_party;
 mod rights;
 mod search;

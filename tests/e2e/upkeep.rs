@@ -9,11 +9,12 @@ use sqlx::{AssertSqlSafe, SqlitePool};
 use crate::world::{World, in_world_with};
 
 /// Tables whose rows are removed when they are over.
-const SWEPT: [&str; 10] = [
+const SWEPT: [&str; 11] = [
     "audit_events",
     "authorization_codes",
     "authorization_requests",
     "guess_counters",
+    "initial_access_tokens",
     "jwks_verifiers",
     "known_sources",
     "logout_notices",
@@ -24,7 +25,7 @@ const SWEPT: [&str; 10] = [
 
 /// Tables that do not grow with use. A new table must be put into one of the two lists.
 const KEPT: [&str; 17] = [
-    "clients",               // as many as administrators register
+    "clients",               // as many as administrators register; those that registered themselves are swept when nobody uses them
     "consents",              // one per user and client
     "data_keys",             // one per tenant, and the installation's
     "deletion_certificates", // one per tenant that ever was: the proof that it is gone
@@ -73,6 +74,7 @@ async fn use_it(world: &World) {
     crate::oidc::leave_behind(world).await;
     crate::client_keys::leave_behind(world).await;
     crate::logouts::leave_behind(world).await;
+    crate::registration::leave_behind(world).await;
     world.note_verifiers().await;
     world.platform_admin().delete("/admin/v1/tenants/globex?confirm=globex").await.is(204);
 }
@@ -97,8 +99,15 @@ fn every_table_is_swept_or_does_not_grow_with_use() {
             world.clock.forward(3 * DAY);
             world.sweep().await;
             let after = rows(&world.database).await;
-            for soon in ["guess_counters", "authorization_codes", "authorization_requests", "sso_sessions", "spent_names", "logout_notices"]
-            {
+            for soon in [
+                "initial_access_tokens",
+                "guess_counters",
+                "authorization_codes",
+                "authorization_requests",
+                "sso_sessions",
+                "spent_names",
+                "logout_notices",
+            ] {
                 assert_eq!(after[soon], 0, "{soon}");
             }
             assert_eq!(after["known_sources"], before["known_sources"], "a place is known for thirty days");

@@ -19,6 +19,8 @@ pub enum GuessScope {
     Source,
     /// Wrong secrets of one client from one place. The right one is never counted, so nobody makes its owner wait.
     ClientSecret,
+    /// Registrations of clients from one place, where everybody may register them.
+    Registration,
 }
 
 impl GuessScope {
@@ -29,6 +31,7 @@ impl GuessScope {
             Self::AccountFromKnownSource => "known",
             Self::Source => "source",
             Self::ClientSecret => "client",
+            Self::Registration => "register",
         }
     }
 
@@ -38,6 +41,8 @@ impl GuessScope {
             Self::AccountFromElsewhere | Self::AccountFromKnownSource | Self::ClientSecret => 10,
             // An address can be an office or a mobile carrier.
             Self::Source => 50,
+            // Nobody registers many clients by hand; whoever does it by a program has an initial access token.
+            Self::Registration => 20,
         }
     }
 
@@ -45,7 +50,7 @@ impl GuessScope {
     const fn last(self) -> Option<u32> {
         match self {
             Self::AccountFromElsewhere | Self::AccountFromKnownSource => Some(100),
-            Self::Source | Self::ClientSecret => None,
+            Self::Source | Self::ClientSecret | Self::Registration => None,
         }
     }
 }

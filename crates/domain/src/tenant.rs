@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::client::registration::RegistrationPolicy;
 use crate::ids::TenantId;
 use crate::password::{Argon2Params, PasswordRules};
 use crate::text::{BadText, DisplayName, Slug};
@@ -62,6 +63,7 @@ pub struct TenantPolicy {
     pub claims: ClaimsPolicy,
     pub password: PasswordRules,
     pub argon2: Argon2Params,
+    pub registration: RegistrationPolicy,
 }
 
 impl Default for TenantPolicy {
@@ -75,6 +77,7 @@ impl Default for TenantPolicy {
             claims: ClaimsPolicy::default(),
             password: PasswordRules::default(),
             argon2: Argon2Params::default(),
+            registration: RegistrationPolicy::default(),
         }
     }
 }

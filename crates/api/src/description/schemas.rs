@@ -3,6 +3,7 @@
 //! An object says which members there are. Those of answers are all there unless it says otherwise (`required`); the
 //! end-to-end tests take every member that is not named here for a mistake.
 
+use domain::client::registration::InitialAccessToken;
 use domain::keys::ring::Alg;
 use serde_json::{Map, Value, json};
 
@@ -113,6 +114,10 @@ fn policy_members(object: impl Fn(&str, Value) -> Value) -> Value {
         "claims": object("Which facts about the user go into access tokens.", json!({ "roles": flag(), "username": flag(), "email": flag() })),
         "password": object("Rules for new passwords.", json!({ "min_length": { "type": "integer", "minimum": 15, "maximum": 64 } })),
         "argon2": object("How hard a password is hashed.", json!({ "memory_kib": count(), "iterations": count(), "parallelism": count() })),
+        "registration": object("Who registers clients by themselves (RFC 7591).", json!({
+            "access": one_of(&["off", "initial_access_token", "open"]),
+            "require_pkce": { "type": "boolean", "description": "`false` lets clients do without PKCE that can prove who they are." },
+        })),
     })
 }
 
@@ -133,6 +138,7 @@ fn client_members(more: Value) -> Value {
         "require_pushed_authorization_requests": flag(), "require_pkce": flag(), "consent": one_of(&["first_party", "third_party"]),
         "jwks": { "type": ["object", "null"], "additionalProperties": true }, "jwks_uri": text_or_null(),
         "client_uri": text_or_null(), "logo_uri": text_or_null(), "policy_uri": text_or_null(), "tos_uri": text_or_null(),
+        "contacts": texts(), "initiate_login_uri": text_or_null(), "software_id": text_or_null(), "software_version": text_or_null(),
     });
     if let (Some(members), Value::Object(more)) = (members.as_object_mut(), more) {
         members.extend(more);
@@ -146,6 +152,40 @@ fn texts_or_null() -> Value {
 
 fn flag_or_null() -> Value {
     json!({ "type": ["boolean", "null"] })
+}
+
+/// What a client says about itself, and `more`.
+#[rustfmt::skip]
+fn metadata_members(more: Value) -> Value {
+    let mut members = json!({
+        "client_name": text_or_null(), "application_type": { "type": ["string", "null"], "description": "`web` (default) or `native`." },
+        "redirect_uris": texts_or_null(), "post_logout_redirect_uris": texts_or_null(), "grant_types": texts_or_null(), "response_types": texts_or_null(),
+        "scope": text_or_null(), "token_endpoint_auth_method": text_or_null(), "subject_type": text_or_null(),
+        "token_endpoint_auth_signing_alg": text_or_null(),
+        "frontchannel_logout_uri": text_or_null(), "frontchannel_logout_session_required": flag_or_null(),
+        "backchannel_logout_uri": text_or_null(), "backchannel_logout_session_required": flag_or_null(),
+        "id_token_signed_response_alg": text_or_null(), "default_max_age": { "type": ["integer", "null"], "minimum": 0 },
+        "require_auth_time": flag_or_null(), "require_pushed_authorization_requests": flag_or_null(),
+        "jwks": { "type": ["object", "null"], "additionalProperties": true }, "jwks_uri": text_or_null(),
+        "client_uri": text_or_null(), "logo_uri": text_or_null(), "policy_uri": text_or_null(), "tos_uri": text_or_null(),
+        "contacts": texts_or_null(), "initiate_login_uri": text_or_null(), "software_id": text_or_null(), "software_version": text_or_null(),
+    });
+    if let (Some(members), Value::Object(more)) = (members.as_object_mut(), more) {
+        members.extend(more);
+    }
+    members
+}
+
+/// Members of a token with which clients may be registered, and `more`.
+fn initial_token(more: Value) -> Value {
+    let mut members = json!({
+        "id": reference("InitialAccessTokenId"), "name": text_or_null(), "uses_left": count(),
+        "created_at": reference("Timestamp"), "expires_at": reference("Timestamp"),
+    });
+    if let (Some(members), Value::Object(more)) = (members.as_object_mut(), more) {
+        members.extend(more);
+    }
+    members
 }
 
 fn rotation_members() -> Value {
@@ -174,7 +214,7 @@ const PROBLEMS: &[&str] = &[
 #[rustfmt::skip]
 const OAUTH_ERRORS: &[&str] = &[
     "invalid_request", "invalid_client", "invalid_token", "insufficient_scope", "invalid_grant", "invalid_scope",
-    "unauthorized_client", "unsupported_grant_type", "unsupported_response_type", "unsupported_token_type", "request_not_supported",
+    "unauthorized_client", "unsupported_grant_type", "invalid_redirect_uri", "invalid_client_metadata", "unapproved_software_statement", "unsupported_response_type", "unsupported_token_type", "request_not_supported",
     "registration_not_supported", "unmet_authentication_requirements", "slow_down", "too_many_requests", "temporarily_unavailable", "server_error",
 ];
 
@@ -214,6 +254,11 @@ pub(super) fn schemas() -> Value {
         }
         answer_with("A verifier, and what it has to expect.", members, json!({ "until": reference("Timestamp"), "from": reference("Timestamp") }))
     };
+    let ours = json!({
+        "require_issuer_audience": { "type": ["boolean", "null"], "description": "`true` takes no assertion that is meant for the token endpoint." },
+        "require_pkce": { "type": ["boolean", "null"], "description": "`false` lets a confidential client do without PKCE." },
+        "consent": { "type": ["string", "null"], "description": "`third_party` (default): its users are asked; `first_party`: the tenant has decided." },
+    });
     let millis = || json!({ "type": "number", "minimum": 0 });
     let wanted: Map<String, Value> = [
         ("Timestamp", json!({ "type": "string", "format": "date-time", "description": "A moment in UTC (RFC 3339)." })),
@@ -318,7 +363,7 @@ pub(super) fn schemas() -> Value {
             "type": "object", "description": "OpenID Connect Core, 5.1.", "required": ["sub"], "additionalProperties": true,
             "properties": { "sub": reference("UserId"), "preferred_username": text(), "email": text(), "email_verified": flag(), "updated_at": count() },
         })),
-        ("Metadata", answer("RFC 8414, 2; OpenID Connect Discovery 1.0, 3.", {
+        ("Metadata", answer_with("RFC 8414, 2; OpenID Connect Discovery 1.0, 3.", {
             let texts = || json!({ "type": "array", "items": text() });
             json!({
                 "issuer": text(), "authorization_endpoint": text(), "pushed_authorization_request_endpoint": text(), "token_endpoint": text(), "userinfo_endpoint": text(), "end_session_endpoint": text(),
@@ -334,7 +379,7 @@ pub(super) fn schemas() -> Value {
                 "backchannel_logout_supported": flag(), "backchannel_logout_session_supported": flag(),
                 "authorization_response_iss_parameter_supported": flag(),
             })
-        })),
+        }, json!({ "registration_endpoint": said("Where clients may register themselves.") }))),
         ("JwkSet", answer("RFC 7517, 5.", json!({ "keys": list("Jwk") }))),
         ("Jwk", answer_with("RFC 7517, 4; RFC 7518, 6; RFC 8037, 2.", json!({
             "kty": one_of(&["EC", "RSA", "OKP"]), "use": { "const": "sig" }, "alg": reference("Alg"), "kid": text(),
@@ -409,20 +454,26 @@ pub(super) fn schemas() -> Value {
             "id": reference("ClientSecretId"), "created_at": reference("Timestamp"), "expires_at": optional("Timestamp"), "client_secret": text(),
         }))),
         ("ClientSecretCreation", request("Left out for a secret that does not expire.", &[], json!({ "expires_at": optional("Timestamp") }))),
-        ("ClientMetadata", request("RFC 7591, 2; OpenID Connect Registration, 2. What is left out gets its default.", &[], json!({
-            "client_name": text_or_null(), "application_type": { "type": ["string", "null"], "description": "`web` (default) or `native`." },
-            "redirect_uris": texts_or_null(), "post_logout_redirect_uris": texts_or_null(), "grant_types": texts_or_null(), "response_types": texts_or_null(),
-            "scope": text_or_null(), "token_endpoint_auth_method": text_or_null(), "subject_type": text_or_null(),
-            "token_endpoint_auth_signing_alg": text_or_null(),
-            "require_issuer_audience": { "type": ["boolean", "null"], "description": "`true` takes no assertion that is meant for the token endpoint." },
-            "frontchannel_logout_uri": text_or_null(), "frontchannel_logout_session_required": flag_or_null(),
-            "backchannel_logout_uri": text_or_null(), "backchannel_logout_session_required": flag_or_null(),
-            "id_token_signed_response_alg": text_or_null(), "default_max_age": { "type": ["integer", "null"], "minimum": 0 },
-            "require_auth_time": flag_or_null(), "require_pushed_authorization_requests": flag_or_null(),
-            "require_pkce": { "type": ["boolean", "null"], "description": "`false` lets a confidential client do without PKCE." },
-            "consent": { "type": ["string", "null"], "description": "`third_party` (default): its users are asked; `first_party`: the tenant has decided." },
-            "jwks": { "type": ["object", "null"], "additionalProperties": true }, "jwks_uri": text_or_null(),
-            "client_uri": text_or_null(), "logo_uri": text_or_null(), "policy_uri": text_or_null(), "tos_uri": text_or_null(),
+        ("ClientMetadata", request("RFC 7591, 2; OpenID Connect Registration, 2. What is left out gets its default.", &[], metadata_members(ours))),
+        ("Registering", json!({
+            "type": "object", "additionalProperties": true, "properties": metadata_members(json!({
+                "client_id": said("That of the client; only where it changes itself."), "client_secret": said("That of the client; only where it changes itself."),
+            })),
+            "description": "RFC 7591, 2; OpenID Connect Registration, 2. Other members are ignored; `software_statement` is refused.",
+        })),
+        ("Registration", answer_with("A client as it is shown to itself (RFC 7591, 3.2.1). What is not set is left out.", json!({
+            "client_id": reference("ClientId"), "client_id_issued_at": count(), "registration_client_uri": text(),
+            "registration_access_token": said("With which the client looks at itself, changes itself and removes itself."),
+        }), metadata_members(json!({
+            "client_secret": said("Where it is new."), "client_secret_expires_at": { "type": "integer", "minimum": 0, "description": "Seconds since the epoch; 0 = never." },
+            "require_issuer_audience": flag(), "require_pkce": flag(), "consent": text(),
+        })))),
+        ("InitialAccessTokenId", id("iat", "Names a token with which clients may be registered.")),
+        ("InitialAccessToken", answer("A token with which clients may be registered, without itself.", initial_token(json!({})))),
+        ("NewInitialAccessToken", answer("A token that was just made.", initial_token(json!({ "token": said("Shown this once; `Authorization: Bearer …` of a registration.") })))),
+        ("InitialAccessTokenPage", page("InitialAccessToken")),
+        ("InitialAccessTokenCreation", request("For one client, within a day, where nothing is said.", &[], json!({
+            "name": text_or_null(), "uses": { "type": ["integer", "null"], "minimum": 1, "maximum": InitialAccessToken::MOST_USES }, "expires_at": optional("Timestamp"),
         }))),
 
         ("Key", answer("A signing key: its public side.", json!({

@@ -4,6 +4,7 @@ use actix_web::http::header::{self, CACHE_CONTROL};
 use actix_web::{HttpResponse, web};
 use app::tenants;
 use domain::authorize::{Prompt, ResponseMode};
+use domain::client::registration::RegistrationAccess;
 use domain::client::{AuthMethod, GrantType};
 use domain::keys::ring::Alg;
 use domain::openid;
@@ -20,7 +21,7 @@ pub(crate) async fn get(state: web::Data<ApiState>, slug: web::Path<String>) -> 
     let at = |path: &str| format!("{issuer}/{path}");
     let methods = AuthMethod::ALL.map(AuthMethod::name);
     let scopes: Vec<_> = Scope::OF_OPENID.into_iter().chain([Scope::ACCOUNT, Scope::ADMIN]).collect();
-    let body = json!({
+    let mut body = json!({
         "issuer": issuer,
         "authorization_endpoint": at("oauth/authorize"),
         "pushed_authorization_request_endpoint": at("oauth/par"),
@@ -56,6 +57,9 @@ pub(crate) async fn get(state: web::Data<ApiState>, slug: web::Path<String>) -> 
         "backchannel_logout_session_supported": true,
         "authorization_response_iss_parameter_supported": true,
     });
+    if tenant.policy.registration.access != RegistrationAccess::Off {
+        body["registration_endpoint"] = json!(at("oauth/register"));
+    }
     Ok(HttpResponse::Ok()
         .insert_header((CACHE_CONTROL, "public, max-age=300"))
         .insert_header((header::ACCESS_CONTROL_ALLOW_ORIGIN, "*"))

@@ -27,7 +27,8 @@ pub use crate::ports::custody::{
     CustodyStore, Destroyed, FirstFormatSecret, KekUse, KeyOwner, OwnedDataKey, Retirement, SealedDataKey, SealedSecret, SecretStore,
 };
 pub use crate::ports::provider::{
-    AuthorizationStore, ClientStore, CodeUse, ConsentStore, LogoutNotice, LogoutStore, OnceStore, PendingRequest, SsoStore,
+    AuthorizationStore, ClientStore, CodeUse, ConsentStore, LogoutNotice, LogoutStore, OnceStore, PendingRequest, RegistrationStore,
+    SsoStore,
 };
 use crate::tokens::judgement::{Judgement, RefreshAttempt};
 
@@ -97,6 +98,7 @@ pub trait TenantTx:
     + ConsentStore
     + LogoutStore
     + OnceStore
+    + RegistrationStore
     + Send
 {
     fn tenant_id(&self) -> TenantId;
@@ -308,10 +310,14 @@ pub enum Leftover {
     SpentNames,
     /// Logouts that a client did not take note of in all the time it had.
     LogoutNotices,
+    /// Tokens with which no client can be registered any more.
+    InitialAccessTokens,
+    /// Clients that registered themselves, and that no user has allowed anything in all the time they had.
+    UnusedClients,
 }
 
 impl Leftover {
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 12] = [
         Self::Families,
         Self::GuessCounters,
         Self::KnownSources,
@@ -322,6 +328,8 @@ impl Leftover {
         Self::SsoSessions,
         Self::SpentNames,
         Self::LogoutNotices,
+        Self::InitialAccessTokens,
+        Self::UnusedClients,
     ];
 
     /// The table it lies in.
@@ -337,6 +345,8 @@ impl Leftover {
             Self::SsoSessions => "sso_sessions",
             Self::SpentNames => "spent_names",
             Self::LogoutNotices => "logout_notices",
+            Self::InitialAccessTokens => "initial_access_tokens",
+            Self::UnusedClients => "clients",
         }
     }
 }
