@@ -198,7 +198,8 @@ fn responses(route: &RouteInfo, operation: &Operation) -> Value {
     let oauth = speaks_oauth(route.path);
     let mut responses = Map::new();
     for (status, schema, meaning) in operation.answers {
-        let location: &[&str] = if matches!(status, 201 | 303) {
+        // What OAuth makes is named in the body (RFC 7591, 3.2.1; RFC 9126, 2.2).
+        let location: &[&str] = if *status == 303 || (*status == 201 && !oauth) {
             &["Location"]
         } else if *status == 429 {
             &["Retry-After"]
