@@ -27,6 +27,7 @@ mod main_job;
 mod metrics;
 mod oidc;
 mod par;
+mod registration;
 mod relying_party;
 mod request_objects;
 mod rights;

@@ -316,6 +316,7 @@ pub async fn decide(
         (Decision::Allow, Some(user_id)) => {
             let before = flow.tx.consent(user_id, &client_id).await?.unwrap_or_default();
             flow.tx.consent_set(user_id, &client_id, &before.with(&flow.request.scope), ctx.now()).await?;
+            kept(flow.tx.as_mut(), &flow.client).await?;
             flow.tx.pending_progress(&handle.hash(), Progress { consented: Some(user_id), ..flow.progress }).await?;
             let scope = flow.request.scope.to_string();
             flow.tx.audit_append(&record(user_id, AuditEvent::ConsentGiven { user_id, client_id, scope })).await?;
@@ -333,6 +334,19 @@ pub async fn decide(
             Ok(Decided::Answered(answer))
         }
     }
+}
+
+/// A client that registered itself stays, now that somebody uses it.
+async fn kept(tx: &mut dyn TenantTx, client: &Client) -> Result<(), StoreError> {
+    let is_unused = |client: &Client| client.registration.is_some_and(|registration| registration.unused_until.is_some());
+    if is_unused(client)
+        && let Some(mut client) = tx.client_locked(&client.id).await?
+        && let Some(registration) = &mut client.registration
+    {
+        registration.unused_until = None;
+        tx.client_update(&client).await?;
+    }
+    Ok(())
 }
 
 const fn refused(description: &'static str) -> AuthorizeDenied {

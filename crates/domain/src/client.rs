@@ -19,9 +19,11 @@ pub mod jwks;
 pub mod metadata;
 pub mod profile;
 pub mod redirect_uri;
+pub mod registration;
 
 use profile::Profile;
 use redirect_uri::{Reach, RedirectUri};
+use registration::SelfRegistration;
 
 /// One registered client.
 #[derive(Debug, Clone, PartialEq)]
@@ -30,6 +32,8 @@ pub struct Client {
     pub settings: ClientSettings,
     /// At most [`Client::MOST_SECRETS`] of them live at once, so that one can be replaced while the other is in use.
     pub secrets: Vec<ClientSecret>,
+    /// For one that registered itself.
+    pub registration: Option<SelfRegistration>,
     pub status: ClientStatus,
     pub created_at: Timestamp,
     pub updated_at: Timestamp,
@@ -98,9 +102,13 @@ impl Client {
             logo_uri: None,
             policy_uri: None,
             tos_uri: None,
+            contacts: Vec::new(),
+            initiate_login_uri: None,
+            software_id: None,
+            software_version: None,
         };
         let (id, status, at) = (ClientId::first_party(), ClientStatus::Active, Timestamp::EPOCH);
-        Self { id, settings, secrets: Vec::new(), status, created_at: at, updated_at: at }
+        Self { id, settings, secrets: Vec::new(), registration: None, status, created_at: at, updated_at: at }
     }
 
     pub const fn is_active(&self) -> bool {
@@ -309,6 +317,15 @@ pub struct ClientSettings {
     pub logo_uri: Option<String>,
     pub policy_uri: Option<String>,
     pub tos_uri: Option<String>,
+    #[serde(default)]
+    pub contacts: Vec<String>,
+    /// Where a login may be begun from elsewhere (OpenID Connect Core, 4).
+    #[serde(default)]
+    pub initiate_login_uri: Option<String>,
+    #[serde(default)]
+    pub software_id: Option<String>,
+    #[serde(default)]
+    pub software_version: Option<String>,
 }
 
 impl ClientSettings {

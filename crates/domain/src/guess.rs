@@ -23,6 +23,8 @@ pub enum GuessScope {
     DeviceCodeFromSource,
     /// Codes of devices typed anywhere in the tenant.
     DeviceCode,
+    /// Registrations of clients from one place, where everybody may register them.
+    Registration,
 }
 
 impl GuessScope {
@@ -35,6 +37,7 @@ impl GuessScope {
             Self::ClientSecret => "client",
             Self::DeviceCodeFromSource => "device_source",
             Self::DeviceCode => "device",
+            Self::Registration => "register",
         }
     }
 
@@ -46,6 +49,8 @@ impl GuessScope {
             Self::Source | Self::DeviceCodeFromSource => 50,
             // So many guesses at as many living codes find one with a chance of 1 in 25,600.
             Self::DeviceCode => 1_000,
+            // Nobody registers many clients by hand; whoever does it by a program has an initial access token.
+            Self::Registration => 20,
         }
     }
 
@@ -53,7 +58,7 @@ impl GuessScope {
     const fn last(self) -> Option<u32> {
         match self {
             Self::AccountFromElsewhere | Self::AccountFromKnownSource => Some(100),
-            Self::Source | Self::ClientSecret | Self::DeviceCodeFromSource | Self::DeviceCode => None,
+            Self::Source | Self::ClientSecret | Self::Registration | Self::DeviceCodeFromSource | Self::DeviceCode => None,
         }
     }
 

@@ -28,6 +28,10 @@ pub enum HandleKind {
     /// A browser, by which pages that belong together know each other.
     Browser,
     ClientSecret,
+    /// What an administrator gives to those who may register clients (RFC 7591, 1.2).
+    InitialAccessToken,
+    /// With which a client that registered itself changes itself (RFC 7592).
+    RegistrationAccessToken,
 }
 
 impl HandleKind {
@@ -41,6 +45,8 @@ impl HandleKind {
             Self::SsoSession => "ss1_",
             Self::Browser => "br1_",
             Self::ClientSecret => "cs1_",
+            Self::InitialAccessToken => "ia1_",
+            Self::RegistrationAccessToken => "ra1_",
         }
     }
 }

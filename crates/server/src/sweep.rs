@@ -87,7 +87,12 @@ impl Sweep {
             Leftover::Verifiers => Some(KEEP_VERIFIERS),
             Leftover::AuthorizationCodes => Some(KEEP_CODES),
             Leftover::DeviceCodes => Some(KEEP_DEVICES),
-            Leftover::PendingRequests | Leftover::SsoSessions | Leftover::SpentNames | Leftover::LogoutNotices => Some(Ttl::ZERO),
+            Leftover::PendingRequests
+            | Leftover::SsoSessions
+            | Leftover::SpentNames
+            | Leftover::LogoutNotices
+            | Leftover::InitialAccessTokens
+            | Leftover::UnusedClients => Some(Ttl::ZERO),
         }
     }
 

@@ -192,6 +192,8 @@ impl PlatformTx for SqlPlatformTx {
             Leftover::SsoSessions => ("tenant_id, handle", "ends_at < $1"),
             Leftover::SpentNames => ("tenant_id, name", "expires_at < $1"),
             Leftover::LogoutNotices => ("tenant_id, family_id", "expires_at < $1"),
+            Leftover::InitialAccessTokens => ("tenant_id, id", "expires_at < $1"),
+            Leftover::UnusedClients => ("tenant_id, id", "unused_until < $1"),
         };
         let tx = self.writing().await?;
         if what == Leftover::AuditEvents {

@@ -840,7 +840,9 @@ impl PlatformTx for Tx {
             | Leftover::DeviceCodes
             | Leftover::SsoSessions
             | Leftover::SpentNames
-            | Leftover::LogoutNotices => state.provider.sweep(what, before, &mut left),
+            | Leftover::LogoutNotices
+            | Leftover::InitialAccessTokens
+            | Leftover::UnusedClients => state.provider.sweep(what, before, &mut left),
             Leftover::AuditEvents => state.audit.retain(|record| {
                 let goes = record.at < before && left > 0;
                 left -= usize::from(goes);

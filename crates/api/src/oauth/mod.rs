@@ -18,6 +18,7 @@ pub(crate) mod logout;
 pub(crate) mod me;
 pub(crate) mod pages;
 pub(crate) mod par;
+pub(crate) mod register;
 pub(crate) mod revoke;
 pub(crate) mod token;
 pub(crate) mod userinfo;

@@ -28,7 +28,7 @@ pub use crate::ports::custody::{
 };
 pub use crate::ports::provider::{
     AuthorizationStore, ClientStore, CodeUse, Consent, ConsentStore, DeviceStore, LogoutNotice, LogoutStore, OnceStore, PendingRequest,
-    SsoStore,
+    RegistrationStore, SsoStore,
 };
 use crate::tokens::judgement::{Judgement, RefreshAttempt};
 
@@ -99,6 +99,7 @@ pub trait TenantTx:
     + ConsentStore
     + LogoutStore
     + OnceStore
+    + RegistrationStore
     + Send
 {
     fn tenant_id(&self) -> TenantId;
@@ -312,10 +313,14 @@ pub enum Leftover {
     SpentNames,
     /// Logouts that a client did not take note of in all the time it had.
     LogoutNotices,
+    /// Tokens with which no client can be registered any more.
+    InitialAccessTokens,
+    /// Clients that registered themselves, and that no user has allowed anything in all the time they had.
+    UnusedClients,
 }
 
 impl Leftover {
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 13] = [
         Self::Families,
         Self::GuessCounters,
         Self::KnownSources,
@@ -327,6 +332,8 @@ impl Leftover {
         Self::SsoSessions,
         Self::SpentNames,
         Self::LogoutNotices,
+        Self::InitialAccessTokens,
+        Self::UnusedClients,
     ];
 
     /// The table it lies in.
@@ -343,6 +350,8 @@ impl Leftover {
             Self::SsoSessions => "sso_sessions",
             Self::SpentNames => "spent_names",
             Self::LogoutNotices => "logout_notices",
+            Self::InitialAccessTokens => "initial_access_tokens",
+            Self::UnusedClients => "clients",
         }
     }
 }

@@ -90,7 +90,8 @@ mod tests {
         let settings = serde_json::from_value::<ClientMetadata>(metadata).expect("metadata").validated().expect("good");
         let at = Timestamp::from_seconds(NOW);
         let id = ClientId::try_from("shop".to_owned()).expect("an id");
-        let client = Client { id, settings, secrets: Vec::new(), status: ClientStatus::Active, created_at: at, updated_at: at };
+        let client =
+            Client { id, settings, secrets: Vec::new(), status: ClientStatus::Active, registration: None, created_at: at, updated_at: at };
         let mut claims = json!({
             "iss": "shop", "aud": ISSUER, "exp": NOW + 300, "nbf": NOW, "iat": NOW, "jti": "1", "client_id": "shop",
             "response_type": "code", "max_age": 300, "claims": { "userinfo": { "email": null } }, "state": "a&b",

@@ -336,6 +336,7 @@ mod tests {
             id: "c".to_owned().try_into().expect("a client id"),
             settings: serde_json::from_value::<ClientMetadata>(metadata).expect("known members").validated().expect("good metadata"),
             secrets: Vec::new(),
+            registration: None,
             status: ClientStatus::Active,
             created_at: Timestamp::EPOCH,
             updated_at: Timestamp::EPOCH,

@@ -69,6 +69,12 @@ pub struct ClientMetadata {
     pub logo_uri: Option<String>,
     pub policy_uri: Option<String>,
     pub tos_uri: Option<String>,
+    /// Addresses of people who are responsible for the client.
+    pub contacts: Option<Vec<String>>,
+    /// Where a login may be begun from elsewhere (OpenID Connect Core, 4).
+    pub initiate_login_uri: Option<String>,
+    pub software_id: Option<String>,
+    pub software_version: Option<String>,
 }
 
 /// What is wrong with client metadata.
@@ -80,8 +86,14 @@ pub struct BadMetadata {
     pub why: String,
 }
 
+impl BadMetadata {
+    pub fn new(member: &'static str, why: impl ToString) -> Self {
+        Self { member, why: why.to_string() }
+    }
+}
+
 pub(super) fn bad(member: &'static str, why: impl ToString) -> BadMetadata {
-    BadMetadata { member, why: why.to_string() }
+    BadMetadata::new(member, why)
 }
 
 /// One of the words of `known`; `None` when nothing was said.
@@ -128,6 +140,16 @@ fn endpoint(member: &'static str, given: Option<String>) -> Result<Option<String
     match text.parse::<RedirectUri>() {
         Ok(uri) if uri.reach() != Reach::PrivateUse => Ok(Some(text)),
         _ => Err(bad(member, "must be an https URL of at most 512 characters, without fragment; http on a loopback address alone")),
+    }
+}
+
+/// A word of the client's own: 1 to 100 characters without control characters.
+fn short(member: &'static str, given: Option<String>) -> Result<Option<String>, BadMetadata> {
+    match given {
+        Some(text) if text.is_empty() || text.chars().count() > 100 || text.chars().any(char::is_control) => {
+            Err(bad(member, "must be 1 to 100 characters, none of them a control character"))
+        }
+        given => Ok(given),
     }
 }
 
@@ -219,6 +241,11 @@ impl ClientMetadata {
                 "must have scheme, host and port of a redirect URI, and no fragment (OpenID Connect Front-Channel Logout, 2)",
             ));
         }
+        let contacts = self.contacts.unwrap_or_default();
+        if contacts.len() > 10 {
+            return Err(bad("contacts", "at most 10"));
+        }
+        let contacts = contacts.into_iter().filter_map(|contact| short("contacts", Some(contact)).transpose()).collect::<Result<_, _>>()?;
         Ok(ClientSettings {
             profile,
             client_name,
@@ -255,6 +282,10 @@ impl ClientMetadata {
             logo_uri: site("logo_uri", self.logo_uri)?,
             policy_uri: site("policy_uri", self.policy_uri)?,
             tos_uri: site("tos_uri", self.tos_uri)?,
+            contacts,
+            initiate_login_uri: site("initiate_login_uri", self.initiate_login_uri)?,
+            software_id: short("software_id", self.software_id)?,
+            software_version: short("software_version", self.software_version)?,
         })
     }
 }

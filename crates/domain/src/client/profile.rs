@@ -34,7 +34,14 @@ fn settle(member: &'static str, said: &mut Option<String>, usual: &str, allowed:
 }
 
 impl Profile {
-    pub const ALL: [(&'static str, Self); 1] = [("fapi2", Self::Fapi2)];
+    pub const ALL: [(&'static str, Self); 1] = [(Self::Fapi2.name(), Self::Fapi2)];
+
+    /// The word of the metadata.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Fapi2 => "fapi2",
+        }
+    }
 
     /// The algorithms that anything may be signed by, from the client and to it.
     ///

@@ -7,6 +7,8 @@ use std::sync::Arc;
 use app::ports::store::{Leftover, LogoutNotice, PendingRequest, RingMark, Store, StoreError};
 use domain::audit::AuditRecord;
 use domain::authorize::code::CodeGrant;
+use domain::client::Client;
+use domain::client::registration::{InitialAccessToken, SelfRegistration};
 use domain::guess::{GuessCounter, GuessScope};
 use domain::sso::SsoSession;
 use domain::time::Ttl;
@@ -161,6 +163,11 @@ pub async fn what_has_ended_is_swept(store: Arc<dyn Store>) {
         tx.spend(&[n; 32], NOW).await.expect("spent");
         let notice = sample::logout_notice(&sample::family(home.alice.id));
         tx.logout_notice_insert(&LogoutNotice { expires_at: NOW, ..notice }).await.expect("stored");
+        tx.initial_token_insert(&InitialAccessToken { expires_at: NOW, ..sample::initial_access_token(1) }).await.expect("stored");
+        for unused_until in [Some(NOW), None] {
+            let registration = Some(SelfRegistration { token: sample::hash(), unused_until });
+            tx.client_insert(&Client { registration, ..sample::client() }).await.expect("stored");
+        }
     }
     let kept = AuditRecord { at: later, ..sample::audit_record(home.id()) };
     tx.audit_append(&kept).await.expect("appended");
@@ -183,4 +190,5 @@ pub async fn what_has_ended_is_swept(store: Arc<dyn Store>) {
     assert!(tx.source_seen(home.alice.id, &[77; 32]).await.expect("read").is_some());
     assert_eq!(tx.audit_page(None, 10).await, Ok(vec![kept]));
     assert_eq!(tx.verifiers().await.expect("read").len(), 1);
+    assert_eq!(tx.clients_page(None, 10).await.expect("read").len(), 3, "those that somebody uses");
 }
