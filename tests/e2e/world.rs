@@ -69,7 +69,7 @@ pub(crate) fn in_world_with(change: impl FnOnce(&mut Settings), test: impl Async
         let clock = Arc::new(MovedClock::default());
         let running = server::start_at(settings, Arc::clone(&clock) as Arc<dyn Clock>).await.expect("the server starts");
         let platform_token = running.admin_token(Ttl::hours(1)).await.expect("a platform token");
-        let http = Client::builder().no_proxy().build().expect("a client");
+        let http = Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none()).build().expect("a client");
         let world = World { base_url: running.base_url.clone(), clock, database, running, http, platform_token };
         test(&world).await;
         let World { running, http, .. } = world;

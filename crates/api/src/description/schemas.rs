@@ -507,7 +507,7 @@ pub(super) fn schemas() -> Value {
             "registration_access_token": said("With which the client looks at itself, changes itself and removes itself."),
         }), metadata_members(json!({
             "client_secret": said("Where it is new."), "client_secret_expires_at": { "type": "integer", "minimum": 0, "description": "Seconds since the epoch; 0 = never." },
-            "require_issuer_audience": flag(), "require_pkce": flag(), "consent": text(),
+            "require_issuer_audience": flag(), "require_pkce": flag(), "consent": text(), "require_dpop_nonce": flag(), "profile": text(),
         })))),
         ("InitialAccessTokenId", id("iat", "Names a token with which clients may be registered.")),
         ("InitialAccessToken", answer("A token with which clients may be registered, without itself.", initial_token(json!({})))),
