@@ -27,6 +27,7 @@ mod registration;
 mod relying_party;
 mod rights;
 mod search;
+mod signed_answers;
 mod tenant_life;
 mod token_secret;
 mod two_nodes;

@@ -85,6 +85,7 @@ impl Client {
             backchannel_logout_session_required: false,
             subject_type: SubjectType::Public,
             id_token_signed_response_alg: Alg::RS256,
+            userinfo_signed_response_alg: None,
             default_max_age: None,
             require_auth_time: false,
             require_pushed_authorization_requests: false,
@@ -276,6 +277,9 @@ pub struct ClientSettings {
     pub backchannel_logout_session_required: bool,
     pub subject_type: SubjectType,
     pub id_token_signed_response_alg: Alg,
+    /// Userinfo as a JWT, signed by this; plain JSON where it is absent.
+    #[serde(default)]
+    pub userinfo_signed_response_alg: Option<Alg>,
     pub default_max_age: Option<Ttl>,
     pub require_auth_time: bool,
     pub require_pushed_authorization_requests: bool,

@@ -4,7 +4,7 @@
 use actix_web::http::header::CACHE_CONTROL;
 use actix_web::{HttpRequest, HttpResponse, web};
 use app::tenants;
-use app::userinfo::userinfo;
+use app::userinfo::{Userinfo, userinfo};
 
 use crate::admission::bearer_token;
 use crate::error::oauth::OAuthError;
@@ -31,6 +31,11 @@ pub(crate) async fn post(
 
 async fn told(state: &ApiState, slug: &str, token: Option<&str>) -> Result<HttpResponse, OAuthError> {
     let tenant = tenants::resolve(&state.ctx, slug).await?;
-    let claims = userinfo(&state.ctx, &tenant, token).await?;
-    Ok(HttpResponse::Ok().insert_header((CACHE_CONTROL, "no-store")).json(claims))
+    let told = userinfo(&state.ctx, &tenant, token).await?;
+    let mut response = HttpResponse::Ok();
+    response.insert_header((CACHE_CONTROL, "no-store"));
+    Ok(match told {
+        Userinfo::Plain(claims) => response.json(claims),
+        Userinfo::Signed(token) => response.content_type("application/jwt").body(token),
+    })
 }

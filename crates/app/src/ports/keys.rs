@@ -17,6 +17,7 @@ use domain::tenant::Tenant;
 use domain::time::{Timestamp, Ttl};
 use domain::token::claims::AccessClaims;
 use domain::token::family::Generation;
+use serde_json::{Map, Value};
 
 use crate::ports::store::{RingChange, SealedDataKey, StoreError};
 
@@ -97,17 +98,24 @@ pub trait TokenSigner: Send + Sync {
     /// # Errors
     /// [`KeyFault::NoSigner`] when no key lives.
     fn sign(&self, claims: &mut AccessClaims, now: Timestamp) -> Result<String, KeyFault>;
-    /// Signs an ID token with the ring's key of this algorithm, or with the signer of access tokens as long as no key of that one
-    /// may sign, and binds it to `access_token`. Shortens its life like [`Self::sign`].
+    /// Whether the ring has a living key of this algorithm.
+    fn has(&self, alg: Alg) -> bool;
+    /// Signs an ID token with the ring's key of this algorithm, and binds it to `access_token`. The first key of an algorithm signs
+    /// as soon as it is published: a client that has registered for it accepts no other. Shortens its life like [`Self::sign`].
     ///
     /// # Errors
-    /// [`KeyFault::NoSigner`] when no key may sign.
+    /// [`KeyFault::NoSigner`] when there is no key of this algorithm.
     fn sign_id(&self, claims: &mut IdClaims, alg: Alg, access_token: &str, now: Timestamp) -> Result<String, KeyFault>;
     /// Signs a logout token with the key that ID tokens of this algorithm are signed with.
     ///
     /// # Errors
     /// [`KeyFault::NoSigner`] when no key may sign.
     fn sign_logout(&self, claims: &LogoutClaims, alg: Alg, now: Timestamp) -> Result<String, KeyFault>;
+    /// Signs what is told of a user, as that key signs ID tokens (OpenID Connect Core, 5.3.2).
+    ///
+    /// # Errors
+    /// [`KeyFault::NoSigner`] when there is no key of this algorithm.
+    fn sign_userinfo(&self, claims: &Map<String, Value>, alg: Alg, now: Timestamp) -> Result<String, KeyFault>;
     /// Derives the text of a refresh token.
     fn mint_refresh(&self, family: FamilyId, generation: Generation) -> String;
     /// Reads a refresh token and checks its MAC, in constant time. `None` for anything that this tenant never made.

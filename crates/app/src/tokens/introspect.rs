@@ -1,6 +1,6 @@
 //! Introspection (RFC 7662): is this token alive, now, by the database?
 
-use domain::client::ClientId;
+use domain::client::{Client, ClientId};
 use domain::ids::{FamilyId, UserId};
 use domain::scope::Scope;
 use domain::tenant::Tenant;
@@ -47,7 +47,7 @@ pub async fn introspect(ctx: &Ctx, tenant: &Tenant, token: &str) -> Result<Optio
     };
     let may = tx.user_by_id(family.user_id).await?.is_some_and(|user| user.may_log_in().is_ok());
     let is_active = tx.tenant().await?.is_some_and(|tenant| tenant.is_active());
-    let is_active = is_active && is_client_active(tx.as_mut(), &family.client_id).await?;
+    let is_active = is_active && active_client(tx.as_mut(), &family.client_id).await?.is_some();
     Ok((may && is_active).then(|| Living::Refresh {
         session_id: family.id,
         user_id: family.user_id,
@@ -62,6 +62,7 @@ pub async fn introspect(ctx: &Ctx, tenant: &Tenant, token: &str) -> Result<Optio
 #[derive(Debug)]
 pub(crate) struct LivingAccess {
     pub claims: AccessClaims,
+    pub client: Client,
     /// `None` for a client that acts for itself.
     pub session: Option<(User, RefreshFamily)>,
 }
@@ -72,10 +73,10 @@ pub(crate) async fn living_access(ctx: &Ctx, tenant: &Tenant, token: &str) -> Re
     let now = ctx.now();
     let Ok(claims) = keys.verifier.verify(token, &tenant.issuer(&ctx.base_url), now) else { return Ok(None) };
     let mut tx = ctx.store.begin_read(tenant.id).await?;
-    let is_active = tx.tenant().await?.is_some_and(|tenant| tenant.is_active());
-    if !is_active || !is_client_active(tx.as_mut(), &claims.client_id).await? {
+    if !tx.tenant().await?.is_some_and(|tenant| tenant.is_active()) {
         return Ok(None);
     }
+    let Some(client) = active_client(tx.as_mut(), &claims.client_id).await? else { return Ok(None) };
     let session = match (&claims.sub, claims.sid) {
         (Subject::Client(client), None) if *client == claims.client_id => None,
         (Subject::User(user_id), Some(sid)) => {
@@ -88,10 +89,13 @@ pub(crate) async fn living_access(ctx: &Ctx, tenant: &Tenant, token: &str) -> Re
         }
         _ => return Ok(None),
     };
-    Ok(Some(LivingAccess { claims, session }))
+    Ok(Some(LivingAccess { claims, client, session }))
 }
 
-/// Whether tokens of this client are worth anything. The built-in one always is there and costs no statement.
-async fn is_client_active(tx: &mut dyn TenantTx, id: &ClientId) -> Result<bool, Fault> {
-    Ok(*id == ClientId::first_party() || tx.client_by_id(id).await?.is_some_and(|client| client.is_active()))
+/// The client, if its tokens are worth anything. The built-in one always is there and costs no statement.
+async fn active_client(tx: &mut dyn TenantTx, id: &ClientId) -> Result<Option<Client>, Fault> {
+    if *id == ClientId::first_party() {
+        return Ok(Some(Client::first_party()));
+    }
+    Ok(tx.client_by_id(id).await?.filter(Client::is_active))
 }

@@ -44,6 +44,8 @@ pub struct ClientMetadata {
     pub subject_type: Option<String>,
     /// `RS256` by default.
     pub id_token_signed_response_alg: Option<String>,
+    /// Userinfo as a JWT, signed by this; JSON by default.
+    pub userinfo_signed_response_alg: Option<String>,
     /// Seconds.
     pub default_max_age: Option<u32>,
     pub require_auth_time: Option<bool>,
@@ -244,6 +246,7 @@ impl ClientMetadata {
             backchannel_logout_session_required: self.backchannel_logout_session_required.unwrap_or(false),
             subject_type: word("subject_type", self.subject_type.as_deref(), &[("public", SubjectType::Public)])?.unwrap_or_default(),
             id_token_signed_response_alg: alg,
+            userinfo_signed_response_alg: word("userinfo_signed_response_alg", self.userinfo_signed_response_alg.as_deref(), &algs)?,
             default_max_age: self.default_max_age.map(Ttl::seconds),
             require_auth_time: self.require_auth_time.unwrap_or(false),
             require_pushed_authorization_requests: self.require_pushed_authorization_requests.unwrap_or(false),

@@ -83,7 +83,7 @@ impl SelfRegistration {
 }
 
 /// Members that a client may say about itself. Others are ignored (RFC 7591, 2).
-const MEMBERS: [&str; 28] = [
+const MEMBERS: [&str; 29] = [
     "client_name",
     "application_type",
     "redirect_uris",
@@ -99,6 +99,7 @@ const MEMBERS: [&str; 28] = [
     "backchannel_logout_session_required",
     "subject_type",
     "id_token_signed_response_alg",
+    "userinfo_signed_response_alg",
     "default_max_age",
     "require_auth_time",
     "require_pushed_authorization_requests",
