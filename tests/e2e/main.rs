@@ -22,6 +22,7 @@ mod logouts;
 mod main_job;
 mod metrics;
 mod oidc;
+mod pairwise;
 mod par;
 mod registration;
 mod relying_party;

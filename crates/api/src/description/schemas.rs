@@ -133,7 +133,7 @@ fn client_members(more: Value) -> Value {
         "token_endpoint_auth_method": text(), "token_endpoint_auth_signing_alg": text_or_null(), "require_issuer_audience": flag(),
         "frontchannel_logout_uri": text_or_null(), "frontchannel_logout_session_required": flag(),
         "backchannel_logout_uri": text_or_null(), "backchannel_logout_session_required": flag(),
-        "subject_type": text(), "id_token_signed_response_alg": reference("Alg"), "userinfo_signed_response_alg": optional("Alg"),
+        "subject_type": text(), "sector_identifier_uri": text_or_null(), "id_token_signed_response_alg": reference("Alg"), "userinfo_signed_response_alg": optional("Alg"),
         "default_max_age": { "type": ["integer", "null"], "minimum": 0 }, "require_auth_time": flag(),
         "require_pushed_authorization_requests": flag(), "require_pkce": flag(), "consent": one_of(&["first_party", "third_party"]),
         "jwks": { "type": ["object", "null"], "additionalProperties": true }, "jwks_uri": text_or_null(),
@@ -160,7 +160,7 @@ fn metadata_members(more: Value) -> Value {
     let mut members = json!({
         "client_name": text_or_null(), "application_type": { "type": ["string", "null"], "description": "`web` (default) or `native`." },
         "redirect_uris": texts_or_null(), "post_logout_redirect_uris": texts_or_null(), "grant_types": texts_or_null(), "response_types": texts_or_null(),
-        "scope": text_or_null(), "token_endpoint_auth_method": text_or_null(), "subject_type": text_or_null(),
+        "scope": text_or_null(), "token_endpoint_auth_method": text_or_null(), "subject_type": text_or_null(), "sector_identifier_uri": text_or_null(),
         "token_endpoint_auth_signing_alg": text_or_null(),
         "frontchannel_logout_uri": text_or_null(), "frontchannel_logout_session_required": flag_or_null(),
         "backchannel_logout_uri": text_or_null(), "backchannel_logout_session_required": flag_or_null(),
@@ -361,7 +361,7 @@ pub(super) fn schemas() -> Value {
         })),
         ("Userinfo", json!({
             "type": "object", "description": "OpenID Connect Core, 5.1.", "required": ["sub"], "additionalProperties": true,
-            "properties": { "sub": reference("UserId"), "preferred_username": text(), "email": text(), "email_verified": flag(), "updated_at": count() },
+            "properties": { "sub": said("The user's id, or a name that the client's sector alone knows them by."), "preferred_username": text(), "email": text(), "email_verified": flag(), "updated_at": count() },
         })),
         ("Metadata", answer_with("RFC 8414, 2; OpenID Connect Discovery 1.0, 3.", {
             let texts = || json!({ "type": "array", "items": text() });

@@ -39,7 +39,7 @@ pub(crate) async fn get(state: web::Data<ApiState>, slug: web::Path<String>) -> 
         "response_types_supported": ["code"],
         "response_modes_supported": ResponseMode::ALL.map(ResponseMode::name),
         "scopes_supported": scopes,
-        "subject_types_supported": ["public"],
+        "subject_types_supported": ["public", "pairwise"],
         "id_token_signing_alg_values_supported": algs,
         "userinfo_signing_alg_values_supported": algs,
         "token_endpoint_auth_methods_supported": methods,

@@ -30,8 +30,8 @@ pub(crate) async fn post(
             }
             body
         }
-        Some(Living::Refresh { session_id, user_id, client_id, scope, expires_at, issued_at }) => json!({
-            "active": true, "iss": tenant.issuer(&state.ctx.base_url), "sub": user_id, "sid": session_id, "client_id": client_id,
+        Some(Living::Refresh { session_id, subject, client_id, scope, expires_at, issued_at }) => json!({
+            "active": true, "iss": tenant.issuer(&state.ctx.base_url), "sub": subject, "sid": session_id, "client_id": client_id,
             "scope": scope, "exp": expires_at.as_seconds(), "iat": issued_at.as_seconds(),
         }),
     };

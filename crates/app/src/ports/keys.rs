@@ -8,11 +8,12 @@ use std::time::Duration;
 use async_trait::async_trait;
 use domain::audit::Actor;
 use domain::client::jwks::ClientKey;
-use domain::ids::{FamilyId, TenantId};
+use domain::ids::{FamilyId, TenantId, UserId};
 use domain::keys::plan::{Consequences, Intent, RotationDenied};
 use domain::keys::policy::{NodeTiming, RotationNumbers, RotationPolicy, UnsafePolicy};
 use domain::keys::ring::{Alg, KeyRing};
 use domain::openid::{IdClaims, LogoutClaims};
+use domain::pseudonym::Pseudonym;
 use domain::tenant::Tenant;
 use domain::time::{Timestamp, Ttl};
 use domain::token::claims::AccessClaims;
@@ -259,6 +260,11 @@ pub trait Keys: Send + Sync {
     async fn prepare(&self, tenant: &Tenant, by: &Actor) -> Result<NewRing, KeyFault>;
     /// Forgets a tenant that was deleted.
     fn forget(&self, tenant: TenantId);
+    /// What this sector of the tenant's clients knows the user by: the same for ever, and nothing that another sector or tenant knows
+    /// (OpenID Connect Core, 8.1).
+    async fn pseudonym(&self, tenant: TenantId, sector: &str, user: UserId) -> Result<Pseudonym, KeyFault>;
+    /// Whom this sector knows by that name; `None` when it is none of its names.
+    async fn named_by(&self, tenant: TenantId, sector: &str, pseudonym: &Pseudonym) -> Result<Option<UserId>, KeyFault>;
     /// HMAC-SHA-256 by the installation's own secret, for the platform admin's tokens.
     async fn installation_mac(&self, message: &[u8]) -> Result<[u8; 32], KeyFault>;
     /// Who signs for the installation itself.

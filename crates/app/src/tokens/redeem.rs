@@ -101,5 +101,5 @@ pub async fn redeem(ctx: &Ctx, tenant: &Tenant, command: RedeemCommand, origin: 
     tx.commit().await?;
     // The ring may have moved on since the snapshot was made: sign with what the row says.
     let signer = if signer.generation() >= ring.generation { signer } else { ctx.keys.signer(tenant.id, ring.generation).await? };
-    Ok(issue(ctx, &tenant, &client, &user, &family, grant.scope, grant.nonce, signer.as_ref(), now)?)
+    Ok(issue(ctx, &tenant, &client, &user, &family, grant.scope, grant.nonce, signer.as_ref(), now).await?)
 }
