@@ -39,15 +39,22 @@ impl Page {
         self.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
     }
 
-    /// The action of its form and the fields that are filled in already.
+    /// The action of its first form and the fields that are filled in already.
     #[track_caller]
     pub(crate) fn form(&self) -> (String, BTreeMap<String, String>) {
+        self.form_holding("<form")
+    }
+
+    /// Like [`Self::form`], for the first form whose text holds `what`.
+    #[track_caller]
+    pub(crate) fn form_holding(&self, what: &str) -> (String, BTreeMap<String, String>) {
         let tag = |from: &str, name: &str| {
             let start = from.find(&format!("{name}=\""))? + name.len() + 2;
             Some(unescaped(&from[start..start + from[start..].find('"')?]))
         };
-        let start = self.text.find("<form").unwrap_or_else(|| panic!("no form in {}", self.text));
-        let form = &self.text[start..start + self.text[start..].find("</form>").expect("a form ends")];
+        let starts = self.text.match_indices("<form").map(|(start, _)| &self.text[start..]);
+        let forms = starts.map(|form| &form[..form.find("</form>").expect("a form ends")]);
+        let form = forms.into_iter().find(|form| form.contains(what)).unwrap_or_else(|| panic!("no form with {what} in {}", self.text));
         let inputs = form.split("<input").skip(1).map(|input| &input[..input.find('>').expect("a tag ends")]);
         let fields = inputs.filter_map(|input| Some((tag(input, "name")?, tag(input, "value").unwrap_or_default())));
         (tag(form, "action").expect("an action"), fields.collect())
@@ -133,7 +140,12 @@ impl Browser {
 
     /// Fills in the form of a page and sends it.
     pub(crate) async fn submit(&mut self, page: &Page, typed: &[(&str, &str)]) -> Page {
-        let (action, mut fields) = page.form();
+        self.submit_form(page, "<form", typed).await
+    }
+
+    /// Like [`Self::submit`], with the first form whose text holds `what`.
+    pub(crate) async fn submit_form(&mut self, page: &Page, what: &str, typed: &[(&str, &str)]) -> Page {
+        let (action, mut fields) = page.form_holding(what);
         fields.extend(typed.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
         let fields: Vec<_> = fields.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
         self.post(&action, &fields).await

@@ -2,6 +2,7 @@
 //!
 //! Invariant: every test has a server, a database and a clock of its own; nothing of ours is replaced by a stand-in but the clock.
 
+mod account;
 mod bad_input;
 mod branding;
 mod browser;
@@ -10,6 +11,9 @@ mod client_keys;
 mod clients;
 mod cookie;
 mod description;
+mod device;
+mod dpop;
+mod fapi;
 mod foreign_parties;
 mod foreign_verifiers;
 mod foresight;
@@ -26,6 +30,7 @@ mod pairwise;
 mod par;
 mod registration;
 mod relying_party;
+mod request_objects;
 mod rights;
 mod search;
 mod signed_answers;

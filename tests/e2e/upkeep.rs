@@ -9,10 +9,11 @@ use sqlx::{AssertSqlSafe, SqlitePool};
 use crate::world::{World, in_world_with};
 
 /// Tables whose rows are removed when they are over.
-const SWEPT: [&str; 11] = [
+const SWEPT: [&str; 12] = [
     "audit_events",
     "authorization_codes",
     "authorization_requests",
+    "device_codes",
     "guess_counters",
     "initial_access_tokens",
     "jwks_verifiers",
@@ -73,6 +74,7 @@ async fn use_it(world: &World) {
     }
     crate::oidc::leave_behind(world).await;
     crate::client_keys::leave_behind(world).await;
+    crate::device::leave_behind(world).await;
     crate::logouts::leave_behind(world).await;
     crate::registration::leave_behind(world).await;
     world.note_verifiers().await;
@@ -103,6 +105,7 @@ fn every_table_is_swept_or_does_not_grow_with_use() {
                 "initial_access_tokens",
                 "guess_counters",
                 "authorization_codes",
+                "device_codes",
                 "authorization_requests",
                 "sso_sessions",
                 "spent_names",

@@ -17,7 +17,8 @@ use crate::extract::json;
 use crate::health;
 use crate::limits::limited;
 use crate::oauth::{
-    authorize, discovery, end_session, introspect, jwks, key_log, login, logout, me, par, register, revoke, token, userinfo,
+    account, authorize, device, discovery, end_session, introspect, jwks, key_log, login, logout, me, par, register, revoke, token,
+    userinfo,
 };
 use crate::observe::observe;
 use crate::state::ApiState;
@@ -74,9 +75,26 @@ fn routes() -> Vec<Entry> {
             ("POST", Public, web::to(authorize::post)),
         ]),
         ("/t/{slug}/oauth/par", vec![("POST", ByCredential, web::to(par::post))]),
+        ("/t/{slug}/oauth/device_authorization", vec![("POST", ByCredential, web::to(device::authorization))]),
+        ("/t/{slug}/device", vec![
+            ("GET", Public, web::to(device::get)),
+            ("POST", ByCredential, web::to(device::post)),
+        ]),
         ("/t/{slug}/interaction/{request}", vec![("GET", ByCredential, web::to(authorize::look))]),
         ("/t/{slug}/interaction/{request}/login", vec![("POST", ByCredential, web::to(authorize::login))]),
         ("/t/{slug}/interaction/{request}/consent", vec![("POST", ByCredential, web::to(authorize::consent))]),
+        ("/t/{slug}/account", vec![("GET", ByCredential, web::to(account::get))]),
+        ("/t/{slug}/account/login", vec![("POST", ByCredential, web::to(account::login))]),
+        ("/t/{slug}/account/profile", vec![("POST", ByCredential, web::to(account::profile))]),
+        ("/t/{slug}/account/password", vec![
+            ("GET", ByCredential, web::to(account::password_page)),
+            ("POST", ByCredential, web::to(account::password)),
+        ]),
+        ("/t/{slug}/account/sessions/end", vec![("POST", ByCredential, web::to(account::end_session))]),
+        ("/t/{slug}/account/sessions/end-others", vec![("POST", ByCredential, web::to(account::end_other_sessions))]),
+        ("/t/{slug}/account/applications/revoke", vec![("POST", ByCredential, web::to(account::revoke))]),
+        ("/t/{slug}/account/export", vec![("GET", ByCredential, web::to(account::export))]),
+        ("/t/{slug}/account/sign-out", vec![("POST", ByCredential, web::to(account::sign_out))]),
         ("/t/{slug}/oauth/end_session", vec![
             ("GET", ByCredential, web::to(end_session::get)),
             ("POST", ByCredential, web::to(end_session::post)),

@@ -14,6 +14,7 @@ use domain::client::{Client, ClientId};
 use domain::handle::{Handle, HandleHash, HandleKind};
 use domain::ids::{SsoSessionId, UserId};
 use domain::interaction::{LoginStep, Next, Progress, next};
+use domain::keys::thumbprint::Thumbprint;
 use domain::password::Password;
 use domain::scope::Scope;
 use domain::sso::{Authentication, Method, SignOn, SsoSession};
@@ -29,8 +30,12 @@ use crate::login::{LoginDenied, Proved, prove};
 use crate::ports::store::{PendingRequest, StoreError, TenantTx};
 use crate::subjects::user;
 
+pub mod device;
 pub mod pushed;
+mod request_object;
 pub mod sign_out;
+
+pub use device::ShownDevice;
 
 /// How long a user has to log in and agree.
 const PATIENCE: Ttl = Ttl::minutes(15);
@@ -56,8 +61,20 @@ pub enum Begun {
 /// A page to show.
 #[derive(Debug)]
 pub enum Look {
-    LogIn { step: LoginStep, shown: Shown },
-    AskConsent { user: User, shown: Shown },
+    LogIn {
+        step: LoginStep,
+        shown: Shown,
+    },
+    AskConsent {
+        user: User,
+        shown: Shown,
+    },
+    /// Whether a device may be signed in.
+    ConfirmDevice {
+        user: User,
+        device: ShownDevice,
+        shown: Shown,
+    },
     Answered(AuthorizationResponse),
 }
 
@@ -95,7 +112,6 @@ impl<E: Into<Fault>> From<E> for AuthorizeDenied {
 #[tracing::instrument(name = "app.authorize", skip_all)]
 pub async fn begin(ctx: &Ctx, tenant: &Tenant, parameters: &Parameters, browser: &Browser) -> Result<Begun, AuthorizeDenied> {
     let issuer = tenant.issuer(&ctx.base_url);
-    let hint = hint(ctx, tenant, parameters).await?;
     let mut tx = ctx.store.begin_read(tenant.id).await?;
     tx.tenant().await?.filter(Tenant::is_active).ok_or(AuthorizeDenied::TenantSuspended)?;
     let unknown = || refused("client_id is missing, or there is no such client");
@@ -103,7 +119,10 @@ pub async fn begin(ctx: &Ctx, tenant: &Tenant, parameters: &Parameters, browser:
     let client = tx.client_by_id(&id).await?.filter(Client::is_active).ok_or_else(unknown)?;
     let read = match parameters.get("request_uri") {
         Some(uri) if uri.starts_with(HandleKind::PushedRequest.prefix()) => Ok(pushed::taken(ctx, tx.as_mut(), uri, &client).await?),
-        _ => rules::read(&Asked { parameters, client: &client, arrival: Arrival::Browser, hinted: hint }),
+        _ => {
+            drop(tx);
+            read(ctx, tenant, &client, parameters, Arrival::Browser, None).await?
+        }
     };
     let request = match read {
         Ok(request) => request,
@@ -112,7 +131,6 @@ pub async fn begin(ctx: &Ctx, tenant: &Tenant, parameters: &Parameters, browser:
             return Ok(Begun::Answered(AuthorizationResponse::refused(return_to, refusal, issuer)));
         }
     };
-    drop(tx);
     let tx = ctx.store.begin(tenant.id).await?;
     let mut flow = Flow { ctx, tx, client, request, progress: Progress::default(), issuer };
     let session = flow.session(browser).await?;
@@ -163,6 +181,11 @@ pub async fn look(ctx: &Ctx, tenant: &Tenant, handle: &Handle, browser: &Browser
             Ok(Look::Answered(answer))
         }
         (Next::LogIn(step), _) => Ok(Look::LogIn { step, shown: flow.shown(csrf_token) }),
+        (Next::AskConsent, Some((user, _))) if let Some(device) = flow.request.device => {
+            let signer = ctx.keys.signer(tenant.id, 0).await?;
+            let device = device::shown(&mut flow, &device, signer.as_ref()).await?;
+            Ok(Look::ConfirmDevice { user, device, shown: flow.shown(csrf_token) })
+        }
         (Next::AskConsent, Some((user, _))) => Ok(Look::AskConsent { user, shown: flow.shown(csrf_token) }),
         (Next::AskConsent, None) => Err(AuthorizeDenied::NoSuchRequest),
     }
@@ -189,8 +212,7 @@ impl<E: Into<AuthorizeDenied>> From<E> for SignInDenied {
     }
 }
 
-/// Logs a user in on the page of a pending request. Who was logged in already goes on in the same session under a new handle; the
-/// session of somebody else ends, with all that clients got by it.
+/// Logs a user in on the page of a pending request.
 ///
 /// # Errors
 /// See [`SignInDenied`].
@@ -209,28 +231,44 @@ pub async fn sign_in(
         flow.client.id
     };
     let proved = prove(ctx, tenant, &command.name, &command.password, origin).await.map_err(SignInDenied::Login)?;
+    let logged_in = Some(proved.user.id);
+    let stored = async {
+        let (mut tx, begun) = session_begin(ctx, proved, browser, client_id, origin).await?;
+        tx.pending_progress(&handle.hash(), Progress { logged_in, consented: None }).await?;
+        tx.commit().await?;
+        Ok(begun)
+    };
+    stored.await.map_err(|error: StoreError| AuthorizeDenied::from(error).into())
+}
+
+/// Begins the session of whoever has just proved who they are. Who was logged in already goes on in the same session under a new
+/// handle; the session of somebody else ends, with all that clients got by it.
+pub(crate) async fn session_begin(
+    ctx: &Ctx,
+    proved: Proved,
+    browser: &Browser,
+    client_id: ClientId,
+    origin: &Origin,
+) -> Result<(Box<dyn TenantTx>, Handle), StoreError> {
     let Proved { mut tx, tenant, user, now, .. } = proved;
     let begun = ctx.handle(HandleKind::SsoSession);
-    let stored = async {
-        let before = standing(tx.as_mut(), browser, now).await?;
-        let id = match &before {
-            Some((before, session)) if before.id == user.id => session.id,
-            _ => SsoSessionId::new(now, ctx.id_entropy()),
-        };
-        tx.sso_insert(&SsoSession::begin(id, begun.hash(), user.id, Authentication::by(Method::Password, now))).await?;
-        if let Some(handle) = &browser.session {
-            tx.sso_delete(&handle.hash()).await?;
-        }
-        if let Some((other, session)) = before.filter(|(before, _)| before.id != user.id) {
-            sign_out::end(ctx, &tenant, tx.as_mut(), &other, &session, origin).await?;
-        }
-        tx.pending_progress(&handle.hash(), Progress { logged_in: Some(user.id), consented: None }).await?;
-        let event = AuditEvent::SignedIn { user_id: user.id, sso_session_id: id, client_id };
-        tx.audit_append(&ctx.record(tenant.id, Actor::User { user_id: user.id }, origin, event)).await?;
-        tx.commit().await
+    let before = standing(tx.as_mut(), browser, now).await?;
+    let id = match &before {
+        Some((before, session)) if before.id == user.id => session.id,
+        _ => SsoSessionId::new(now, ctx.id_entropy()),
     };
-    stored.await.map_err(AuthorizeDenied::from)?;
-    Ok(begun)
+    let session = SsoSession::begin(id, begun.hash(), user.id, Authentication::by(Method::Password, now));
+    let source = origin.source.map(|address| address.to_string());
+    tx.sso_insert(&SsoSession { user_agent: origin.user_agent_cut(), source, ..session }).await?;
+    if let Some(handle) = &browser.session {
+        tx.sso_delete(&handle.hash()).await?;
+    }
+    if let Some((other, session)) = before.filter(|(before, _)| before.id != user.id) {
+        sign_out::end(ctx, &tenant, tx.as_mut(), &other, &session, origin).await?;
+    }
+    let event = AuditEvent::SignedIn { user_id: user.id, sso_session_id: id, client_id };
+    tx.audit_append(&ctx.record(tenant.id, Actor::User { user_id: user.id }, origin, event)).await?;
+    Ok((tx, begun))
 }
 
 /// What the user says about what the client asks for.
@@ -238,6 +276,17 @@ pub async fn sign_in(
 pub enum Decision {
     Allow,
     Deny,
+}
+
+/// What comes of a decision.
+#[derive(Debug)]
+pub enum Decided {
+    /// The page of the request says what is next.
+    GoOn,
+    /// Carried back by the browser.
+    Answered(AuthorizationResponse),
+    /// The device has its answer.
+    Device(Decision),
 }
 
 /// Takes the user's decision, which may come before a login when it is a refusal. What was allowed is remembered; a refusal answers
@@ -253,15 +302,19 @@ pub async fn decide(
     decision: Decision,
     csrf_token: &str,
     origin: &Origin,
-) -> Result<Option<AuthorizationResponse>, AuthorizeDenied> {
+) -> Result<Decided, AuthorizeDenied> {
     let (mut flow, wanted) = resume(ctx, tenant, handle, browser).await?;
     check_csrf(&wanted, csrf_token)?;
-    let user_id = flow.session(browser).await?.map(|(user, _)| user.id);
+    let session = flow.session(browser).await?;
+    if let Some(device) = flow.request.device {
+        return device::decide(flow, handle, &device, session, decision, origin).await;
+    }
+    let user_id = session.map(|(user, _)| user.id);
     let client_id = flow.client.id.clone();
     let record = |user_id, event| ctx.record(tenant.id, Actor::User { user_id }, origin, event);
     match (decision, user_id) {
         // The session ended meanwhile: the page of the request asks for a login.
-        (Decision::Allow, None) => Ok(None),
+        (Decision::Allow, None) => Ok(Decided::GoOn),
         (Decision::Allow, Some(user_id)) => {
             let before = flow.tx.consent(user_id, &client_id).await?.unwrap_or_default();
             flow.tx.consent_set(user_id, &client_id, &before.with(&flow.request.scope), ctx.now()).await?;
@@ -270,7 +323,7 @@ pub async fn decide(
             let scope = flow.request.scope.to_string();
             flow.tx.audit_append(&record(user_id, AuditEvent::ConsentGiven { user_id, client_id, scope })).await?;
             flow.tx.commit().await?;
-            Ok(None)
+            Ok(Decided::GoOn)
         }
         (Decision::Deny, user_id) => {
             flow.close(Some(handle)).await?;
@@ -280,7 +333,7 @@ pub async fn decide(
             let refusal = Refusal { error: AuthorizeError::AccessDenied, description: "the user said no" };
             let answer = flow.refuse(refusal);
             flow.tx.commit().await?;
-            Ok(Some(answer))
+            Ok(Decided::Answered(answer))
         }
     }
 }
@@ -367,6 +420,7 @@ impl Flow<'_> {
             user_id: user.id,
             scope: self.request.scope,
             nonce: self.request.nonce,
+            dpop_jkt: self.request.dpop_jkt,
             sign_on: SignOn { session_id: session.id, authentication: session.authentication, claims: self.request.claims },
             expires_at: now.plus(CodeGrant::TTL),
         };
@@ -385,7 +439,7 @@ impl Flow<'_> {
 }
 
 /// The user whom the session of a browser stands for, if it does.
-async fn standing(tx: &mut dyn TenantTx, browser: &Browser, now: Timestamp) -> Result<Option<(User, SsoSession)>, StoreError> {
+pub(crate) async fn standing(tx: &mut dyn TenantTx, browser: &Browser, now: Timestamp) -> Result<Option<(User, SsoSession)>, StoreError> {
     let Some(handle) = &browser.session else { return Ok(None) };
     let Some(session) = tx.sso_by_handle(&handle.hash()).await? else { return Ok(None) };
     let user = tx.user_by_id(session.user_id).await?;
@@ -393,13 +447,35 @@ async fn standing(tx: &mut dyn TenantTx, browser: &Browser, now: Timestamp) -> R
 }
 
 /// What a form has to bring along: made of the tenant's secret, the thing it is about and the browser it was shown in.
-async fn csrf_token(ctx: &Ctx, tenant: &Tenant, about: &HandleHash, browser: &HandleHash) -> Result<String, Fault> {
+pub(crate) async fn csrf_token(ctx: &Ctx, tenant: &Tenant, about: &HandleHash, browser: &HandleHash) -> Result<String, Fault> {
     let signer = ctx.keys.signer(tenant.id, 0).await?;
     Ok(URL_SAFE_NO_PAD.encode(signer.blind("page-form", &[about.0, browser.0].concat())))
 }
 
-fn check_csrf(wanted: &str, given: &str) -> Result<(), AuthorizeDenied> {
+pub(crate) fn check_csrf(wanted: &str, given: &str) -> Result<(), AuthorizeDenied> {
     if wanted.as_bytes().ct_eq(given.as_bytes()).into() { Ok(()) } else { Err(AuthorizeDenied::Forged) }
+}
+
+/// Reads a request of `client`, out of its request object when it has one. No transaction is held.
+async fn read(
+    ctx: &Ctx,
+    tenant: &Tenant,
+    client: &Client,
+    parameters: &Parameters,
+    arrival: Arrival,
+    proved: Option<Thumbprint>,
+) -> Result<Result<AuthorizationRequest, RequestRefused>, Fault> {
+    let signed = match parameters.get("request") {
+        None => None,
+        Some(object) => match request_object::opened(ctx, tenant, client, object).await {
+            Ok(signed) => Some(signed),
+            Err(refusal) => return Ok(Err(rules::refused(client, parameters, refusal))),
+        },
+    };
+    let is_signed = signed.is_some();
+    let parameters = signed.as_ref().unwrap_or(parameters);
+    let hinted = hint(ctx, tenant, parameters).await?;
+    Ok(rules::read(&Asked { parameters, client, arrival, is_signed, hinted, proved }))
 }
 
 /// Whom `id_token_hint` names, as the rules want to know it.

@@ -1,12 +1,13 @@
 //! What Claviger does: one file per use case, and the ports through which it reaches the world.
 //!
 //! Enter by the verb: [`login`], [`tokens::refresh`], [`tokens::revoke`], [`keys`], [`key_log`], [`tenants`], [`search`], [`import`],
-//! [`users`], [`clients`], [`authorize`] (logins on our own pages), [`userinfo`], [`sessions`], [`foresight`] (what would be if), [`verifiers`] (who fetches the keys), [`access`] (who may ask). Every use
+//! [`users`], [`clients`], [`authorize`] (logins on our own pages), [`account`] (a user's own), [`userinfo`], [`sessions`], [`foresight`] (what would be if), [`verifiers`] (who fetches the keys), [`access`] (who may ask). Every use
 //! case takes a [`ctx::Ctx`] and a command, and answers with its own enum of refusals.
 //!
 //! Invariant: no sockets, files or SQL here, and no status codes: a refusal names a fact, `api` gives it a number.
 
 pub mod access;
+pub mod account;
 pub mod audit;
 pub mod authorize;
 pub mod branding;
@@ -14,6 +15,7 @@ pub mod budget;
 pub mod clients;
 pub mod credentials;
 pub mod ctx;
+pub mod dpop;
 pub mod fair;
 pub mod fault;
 pub mod foresight;

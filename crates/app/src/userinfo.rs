@@ -5,7 +5,7 @@ use domain::scope::Scope;
 use domain::tenant::Tenant;
 use serde_json::{Map, Value, json};
 
-use crate::access::{AccessDenied, signed_in};
+use crate::access::{AccessDenied, ShownToken, signed_in};
 use crate::ctx::Ctx;
 use crate::keys::signer_of;
 
@@ -21,7 +21,7 @@ pub enum Userinfo {
 ///
 /// # Errors
 /// See [`AccessDenied`]; the token needs the scope `openid`.
-pub async fn userinfo(ctx: &Ctx, tenant: &Tenant, token: Option<&str>) -> Result<Userinfo, AccessDenied> {
+pub async fn userinfo(ctx: &Ctx, tenant: &Tenant, token: Option<&ShownToken<'_>>) -> Result<Userinfo, AccessDenied> {
     let who = signed_in(ctx, tenant, token, Scope::OPENID).await?;
     let wishes = who.session.sign_on.map(|sign_on| sign_on.claims).unwrap_or_default();
     let mut claims = openid::userinfo(&who.user, &who.claims.scope, &wishes);

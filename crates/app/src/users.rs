@@ -3,7 +3,7 @@
 //! Invariant: disabling or deleting a user, or setting a password, ends the user's sessions in the same transaction.
 
 use domain::audit::{Actor, AuditEvent};
-use domain::ids::UserId;
+use domain::ids::{SsoSessionId, UserId};
 use domain::password::{Password, PasswordDenied};
 use domain::secret::Secret;
 use domain::tenant::Tenant;
@@ -16,7 +16,8 @@ use crate::credentials::hash_pool::Busy;
 use crate::credentials::password;
 use crate::ctx::{Ctx, Origin};
 use crate::fault::Fault;
-use crate::ports::store::StoreError;
+use crate::ports::store::{StoreError, TenantTx};
+use crate::sessions;
 
 /// How a new user will prove who they are.
 #[derive(Debug, Clone)]
@@ -97,7 +98,7 @@ pub(crate) fn begin(ctx: &Ctx, names: UserNames, roles: Roles, claims: CustomCla
 }
 
 /// Checks a new password by the tenant's rules and hashes it, on the pool.
-async fn checked_hash(ctx: &Ctx, tenant: &Tenant, user: &User, plain: Password) -> Result<Secret<String>, UserDenied> {
+pub(crate) async fn checked_hash(ctx: &Ctx, tenant: &Tenant, user: &User, plain: Password) -> Result<Secret<String>, UserDenied> {
     let rules = tenant.policy.password;
     let params = tenant.policy.argon2;
     let mut words = user.context_words();
@@ -223,21 +224,40 @@ pub async fn set_password(
 ) -> Result<(), UserDenied> {
     let user = get(ctx, tenant, id).await?;
     let phc = checked_hash(ctx, tenant, &user, plain).await?;
-    let now: Timestamp = ctx.now();
     let mut tx = ctx.store.begin(tenant.id).await?;
-    let mut user = tx.user_by_id(id).await?.ok_or(UserDenied::Unknown)?;
+    let user = tx.user_by_id(id).await?.ok_or(UserDenied::Unknown)?;
+    password_replace(ctx, tx.as_mut(), user, &phc, None, actor, origin).await?;
+    Ok(tx.commit().await?)
+}
+
+/// Gives the user this password and ends all sessions, but `kept` and what clients got by it. Answers since when it counts: a session
+/// that goes on needs a proof that is no older.
+pub(crate) async fn password_replace(
+    ctx: &Ctx,
+    tx: &mut dyn TenantTx,
+    mut user: User,
+    phc: &Secret<String>,
+    kept: Option<SsoSessionId>,
+    actor: Actor,
+    origin: &Origin,
+) -> Result<Timestamp, StoreError> {
+    let (now, user_id) = (ctx.now(), user.id);
     (user.password_changed_at, user.updated_at) = (now, now);
     tx.user_update(&user).await?;
-    tx.password_hash_set(id, &phc).await?;
-    let cause = RevocationCause::PasswordChanged;
-    let count = tx.families_revoke(id, Revocation { at: now, cause }).await?;
-    tx.sso_delete_of(id).await?;
-    for event in
-        [AuditEvent::PasswordSet { user_id: id }, AuditEvent::SessionsRevoked { user_id: id, count, cause: cause.name().to_owned() }]
-    {
-        tx.audit_append(&ctx.record(tenant.id, actor.clone(), origin, event)).await?;
+    tx.password_hash_set(user_id, phc).await?;
+    let record = |event| ctx.record(tx.tenant_id(), actor.clone(), origin, event);
+    let (set, cause) = (record(AuditEvent::PasswordSet { user_id }), RevocationCause::PasswordChanged);
+    tx.audit_append(&set).await?;
+    match kept {
+        Some(kept) => sessions::end_but(ctx, tx, user_id, kept, cause, actor, origin).await?,
+        None => {
+            let count = tx.families_revoke(user_id, Revocation { at: now, cause }).await?;
+            tx.sso_delete_of(user_id).await?;
+            let event = AuditEvent::SessionsRevoked { user_id, count, cause: cause.name().to_owned() };
+            tx.audit_append(&ctx.record(tx.tenant_id(), actor, origin, event)).await?;
+        }
     }
-    Ok(tx.commit().await?)
+    Ok(now)
 }
 
 /// Deletes a user with all sessions.

@@ -212,6 +212,15 @@ pub enum AuditEvent {
         user_id: UserId,
         client_id: ClientId,
     },
+    /// The user took back what they had allowed: the client's sessions were ended.
+    ConsentRevoked {
+        user_id: UserId,
+        client_id: ClientId,
+    },
+    /// The user fetched all that is stored about them.
+    DataExported {
+        user_id: UserId,
+    },
     CodeRedeemed {
         user_id: UserId,
         client_id: ClientId,
@@ -225,6 +234,26 @@ pub enum AuditEvent {
     CodeReused {
         client_id: ClientId,
         session_id: FamilyId,
+    },
+    /// A user let a device sign in.
+    DeviceAllowed {
+        user_id: UserId,
+        client_id: ClientId,
+    },
+    /// Somebody said no to a device: a user, or whoever would not log in for it.
+    DeviceDenied {
+        user_id: Option<UserId>,
+        client_id: ClientId,
+    },
+    /// A device fetched what its user had allowed.
+    DeviceSignedIn {
+        user_id: UserId,
+        client_id: ClientId,
+        session_id: FamilyId,
+    },
+    DeviceRefused {
+        client_id: ClientId,
+        reason: String,
     },
 
     AccessDenied {

@@ -1,6 +1,6 @@
 //! Authorization requests: what one says once all rules have passed it ([`rules`]), and how it is answered.
 //!
-//! One representation for requests that come by query, by form or pushed, and (later) signed ones; it can be stored while
+//! One representation for requests that come by query, by form, pushed or signed; it can be stored while
 //! its user logs in. Invariant: a request of this type has a client and an address to answer to that belong together.
 
 use std::collections::BTreeSet;
@@ -15,12 +15,14 @@ use url::form_urlencoded;
 use crate::client::ClientId;
 use crate::handle::HandleHash;
 use crate::ids::UserId;
+use crate::keys::thumbprint::Thumbprint;
 use crate::openid::ClaimsRequest;
 use crate::scope::Scope;
 use crate::sso::Acr;
 use crate::time::Ttl;
 
 pub mod code;
+pub mod request_object;
 pub mod rules;
 
 /// A request as it is worked on and stored.
@@ -42,9 +44,15 @@ pub struct AuthorizationRequest {
     /// Language tags, the best first.
     pub ui_locales: Vec<String>,
     pub claims: ClaimsRequest,
+    /// The key that has to be proved with the code (RFC 9449, 10).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dpop_jkt: Option<Thumbprint>,
     /// The pushed request it is taken from, which its answer uses up.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pushed: Option<HandleHash>,
+    /// The device that gets the answer, instead of the return address.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub device: Option<HandleHash>,
 }
 
 /// Where the answer goes, and how.
@@ -145,6 +153,7 @@ pub enum AuthorizeError {
     RequestNotSupported,
     RequestUriNotSupported,
     InvalidRequestUri,
+    InvalidRequestObject,
     RegistrationNotSupported,
     UnmetAuthenticationRequirements,
 }
@@ -164,6 +173,7 @@ impl AuthorizeError {
             Self::RequestNotSupported => "request_not_supported",
             Self::RequestUriNotSupported => "request_uri_not_supported",
             Self::InvalidRequestUri => "invalid_request_uri",
+            Self::InvalidRequestObject => "invalid_request_object",
             Self::RegistrationNotSupported => "registration_not_supported",
             Self::UnmetAuthenticationRequirements => "unmet_authentication_requirements",
         }

@@ -19,6 +19,10 @@ pub enum GuessScope {
     Source,
     /// Wrong secrets of one client from one place. The right one is never counted, so nobody makes its owner wait.
     ClientSecret,
+    /// Codes of devices typed from one place.
+    DeviceCodeFromSource,
+    /// Codes of devices typed anywhere in the tenant.
+    DeviceCode,
     /// Registrations of clients from one place, where everybody may register them.
     Registration,
 }
@@ -31,6 +35,8 @@ impl GuessScope {
             Self::AccountFromKnownSource => "known",
             Self::Source => "source",
             Self::ClientSecret => "client",
+            Self::DeviceCodeFromSource => "device_source",
+            Self::DeviceCode => "device",
             Self::Registration => "register",
         }
     }
@@ -40,7 +46,9 @@ impl GuessScope {
         match self {
             Self::AccountFromElsewhere | Self::AccountFromKnownSource | Self::ClientSecret => 10,
             // An address can be an office or a mobile carrier.
-            Self::Source => 50,
+            Self::Source | Self::DeviceCodeFromSource => 50,
+            // So many guesses at as many living codes find one with a chance of 1 in 25,600.
+            Self::DeviceCode => 1_000,
             // Nobody registers many clients by hand; whoever does it by a program has an initial access token.
             Self::Registration => 20,
         }
@@ -50,7 +58,16 @@ impl GuessScope {
     const fn last(self) -> Option<u32> {
         match self {
             Self::AccountFromElsewhere | Self::AccountFromKnownSource => Some(100),
-            Self::Source | Self::ClientSecret | Self::Registration => None,
+            Self::Source | Self::ClientSecret | Self::Registration | Self::DeviceCodeFromSource | Self::DeviceCode => None,
+        }
+    }
+
+    /// The longest wait in seconds, as long as [`Self::last`] is not reached.
+    const fn longest_wait(self) -> u32 {
+        match self {
+            // Whoever guesses from many places makes the whole tenant wait: long enough for them, bearable for the others.
+            Self::DeviceCode => GuessCounter::FIRST_WAIT,
+            _ => 3_600,
         }
     }
 }
@@ -73,7 +90,6 @@ impl GuessCounter {
     /// A counter that nobody touched for this long starts anew and may be swept.
     pub const FORGET_AFTER: Ttl = Ttl::days(2);
     const FIRST_WAIT: u32 = 30;
-    const LONGEST_WAIT: u32 = 3_600;
 
     /// Counts one more attempt, or refuses to.
     ///
@@ -90,7 +106,7 @@ impl GuessCounter {
             Some(last) if attempts >= last => Some(86_400),
             _ if attempts >= scope.free() => {
                 let doublings = (attempts - scope.free()).min(16);
-                Some((Self::FIRST_WAIT << doublings).min(Self::LONGEST_WAIT))
+                Some((Self::FIRST_WAIT << doublings).min(scope.longest_wait()))
             }
             _ => None,
         };

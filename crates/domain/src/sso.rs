@@ -84,6 +84,10 @@ pub struct SsoSession {
     pub authentication: Authentication,
     pub idle_expires_at: Timestamp,
     pub absolute_expires_at: Timestamp,
+    /// What the browser called itself at login, cut to 200 characters; for the list of sessions.
+    pub user_agent: Option<String>,
+    /// The address the login came from; for the list of sessions.
+    pub source: Option<String>,
 }
 
 impl SsoSession {
@@ -94,10 +98,16 @@ impl SsoSession {
     /// It is written down again that somebody came after this long, not at each visit.
     pub const TOUCH_AFTER: Ttl = Ttl::minutes(5);
 
-    /// The session that begins with this proof.
+    /// The session that begins with this proof, in a browser that is not known yet.
     pub fn begin(id: SsoSessionId, handle: HandleHash, user_id: UserId, authentication: Authentication) -> Self {
         let at = authentication.at;
-        Self { id, handle, user_id, authentication, idle_expires_at: at.plus(Self::IDLE), absolute_expires_at: at.plus(Self::ABSOLUTE) }
+        let (idle_expires_at, absolute_expires_at) = (at.plus(Self::IDLE), at.plus(Self::ABSOLUTE));
+        Self { id, handle, user_id, authentication, idle_expires_at, absolute_expires_at, user_agent: None, source: None }
+    }
+
+    /// When somebody came last, as far as it was written down.
+    pub fn last_used_at(&self) -> Timestamp {
+        self.idle_expires_at.minus(Self::IDLE).max(self.authentication.at)
     }
 
     pub fn ends_at(&self) -> Timestamp {

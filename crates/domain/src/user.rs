@@ -72,6 +72,11 @@ impl User {
 
     /// What the user is called on pages: the username, else the address.
     pub fn display_name(&self) -> String {
+        self.login_name()
+    }
+
+    /// One of the names that the user logs in by: the username, else the address.
+    pub fn login_name(&self) -> String {
         let email = || self.names.email().map(ToString::to_string);
         self.names.username().map(ToString::to_string).or_else(email).unwrap_or_default()
     }

@@ -26,7 +26,8 @@ pub struct AccountPage {
     pub applications: Vec<ConnectedApp>,
     /// Paths, on this site.
     pub profile_action: String,
-    pub email_change: String,
+    /// Absent where no mail is sent.
+    pub email_change: Option<String>,
     pub password_change: String,
     pub end_session_action: String,
     pub end_other_sessions_action: String,
@@ -39,7 +40,7 @@ pub struct AccountPage {
 #[derive(Debug, Clone)]
 pub struct SessionRow {
     pub id: String,
-    /// Such as "Firefox on Linux".
+    /// Such as "Firefox · Linux"; empty when nobody can tell.
     pub device: String,
     /// Such as "Zürich, Switzerland", or an address.
     pub place: Option<String>,

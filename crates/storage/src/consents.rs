@@ -1,13 +1,13 @@
 //! What users allowed clients, as rows.
 
-use app::ports::store::{ConsentStore, Stored};
+use app::ports::store::{Consent, ConsentStore, Stored};
 use async_trait::async_trait;
 use domain::client::ClientId;
 use domain::ids::UserId;
 use domain::scope::Scope;
 use domain::time::Timestamp;
 use sea_orm::sea_query::OnConflict;
-use sea_orm::{EntityTrait, IntoActiveModel};
+use sea_orm::{ColumnTrait, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder};
 use uuid::Uuid;
 
 use crate::entities::consents::{Column, Entity, Model};
@@ -39,6 +39,17 @@ impl ConsentStore for SqlTenantTx {
         let insert = Entity::insert(row.into_active_model()).on_conflict(replace);
         insert.exec_without_returning(&self.tx).await.map_err(error::of(TABLE))?;
         Ok(())
+    }
+
+    async fn consents_of(&mut self, user: UserId) -> Stored<Vec<Consent>> {
+        let find = Entity::find().filter(Column::TenantId.eq(self.owner())).filter(Column::UserId.eq(user.as_uuid()));
+        let rows = find.order_by_asc(Column::ClientId).all(&self.tx).await.map_err(error::of(TABLE))?;
+        let cell = Cell { table: TABLE, row: user };
+        let consent = |row: Model| {
+            let client_id = ClientId::try_from(row.client_id).map_err(|_| cell.bad("client_id"))?;
+            Ok(Consent { client_id, scope: cell.parsed("scope", &row.scope)?, granted_at: Timestamp::from_micros(row.granted_at) })
+        };
+        rows.into_iter().map(consent).collect()
     }
 
     async fn consent_delete(&mut self, user: UserId, client: &ClientId) -> Stored<bool> {

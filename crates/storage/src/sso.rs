@@ -7,7 +7,7 @@ use domain::ids::{SsoSessionId, UserId};
 use domain::sso::SsoSession;
 use domain::time::Timestamp;
 use sea_orm::sea_query::Expr;
-use sea_orm::{ColumnTrait, EntityTrait, IntoActiveModel, QueryFilter};
+use sea_orm::{ColumnTrait, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder};
 
 use crate::authorizations::hash;
 use crate::entities::sso_sessions::{Column, Entity, Model};
@@ -26,6 +26,8 @@ fn from_row(row: Model) -> Stored<SsoSession> {
         authentication: cell.json("authentication", serde_json::from_str(&row.authentication))?,
         idle_expires_at: Timestamp::from_micros(row.idle_expires_at),
         absolute_expires_at: Timestamp::from_micros(row.absolute_expires_at),
+        user_agent: row.user_agent,
+        source: row.source,
     })
 }
 
@@ -41,6 +43,8 @@ impl SsoStore for SqlTenantTx {
             idle_expires_at: session.idle_expires_at.as_micros(),
             absolute_expires_at: session.absolute_expires_at.as_micros(),
             ends_at: session.ends_at().as_micros(),
+            user_agent: session.user_agent.clone(),
+            source: session.source.clone(),
         };
         Entity::insert(row.into_active_model()).exec_without_returning(&self.tx).await.map_err(error::of(TABLE))?;
         Ok(())
@@ -76,6 +80,15 @@ impl SsoStore for SqlTenantTx {
             .filter(Column::UserId.eq(user.as_uuid()))
             .filter(Column::Id.eq(id.as_uuid()));
         Ok(find.one(&self.tx).await.map_err(error::of(TABLE))?.is_some())
+    }
+
+    async fn sso_of(&mut self, user: UserId, now: Timestamp) -> Stored<Vec<SsoSession>> {
+        let find = Entity::find()
+            .filter(Column::TenantId.eq(self.owner()))
+            .filter(Column::UserId.eq(user.as_uuid()))
+            .filter(Column::EndsAt.gt(now.as_micros()))
+            .order_by_desc(Column::Id);
+        find.all(&self.tx).await.map_err(error::of(TABLE))?.into_iter().map(from_row).collect()
     }
 
     async fn sso_delete_of(&mut self, user: UserId) -> Stored<u64> {

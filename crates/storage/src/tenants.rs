@@ -24,12 +24,13 @@ use crate::tx::SqlTenantTx;
 const TABLE: &str = "tenants";
 
 /// What a tenant owns in any number, with its primary key.
-const OWNED: [(&str, &str); 17] = [
+const OWNED: [(&str, &str); 18] = [
     ("initial_access_tokens", "tenant_id, id"),
     ("spent_names", "tenant_id, name"),
     ("logout_notices", "tenant_id, family_id"),
     ("authorization_requests", "tenant_id, handle"),
     ("authorization_codes", "tenant_id, code"),
+    ("device_codes", "tenant_id, code"),
     ("sso_sessions", "tenant_id, handle"),
     ("consents", "tenant_id, user_id, client_id"),
     ("clients", "tenant_id, id"),

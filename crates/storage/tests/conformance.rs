@@ -107,6 +107,7 @@ on_every_backend! {
     platform::what_has_ended_is_swept,
     provider::a_client_comes_changes_and_goes,
     provider::of_many_redemptions_exactly_one_is_first,
+    provider::a_device_is_found_by_either_code_and_taken_away_once,
     provider::a_pending_request_is_finished_once,
     provider::sessions_and_consents_go_with_their_user,
     provider::a_family_remembers_how_it_began,
@@ -149,6 +150,7 @@ async fn row_level_security_hides_rows_from_raw_queries() {
     tx.consent_set(a.alice.id, &client.id, &domain::scope::Scope::default_grant(), sample::NOW).await.expect("set");
     tx.spend(&[1; 32], sample::NOW).await.expect("spent");
     tx.logout_notice_insert(&sample::logout_notice(&a.family)).await.expect("stored");
+    tx.device_insert(&sample::hash(), &[1; 32], &sample::device_grant(&client.id)).await.expect("stored");
     tx.initial_token_insert(&sample::initial_access_token(1)).await.expect("stored");
     let registration = domain::client::registration::SelfRegistration::new(sample::hash(), sample::NOW);
     tx.client_insert(&domain::client::Client { registration: Some(registration), ..sample::client() }).await.expect("stored");
@@ -181,16 +183,17 @@ async fn row_level_security_hides_rows_from_raw_queries() {
         "consents",
         "spent_names",
         "logout_notices",
+        "device_codes",
         "initial_access_tokens",
     ];
     let setting = |name: &str, value: &str| sqlx::AssertSqlSafe(format!("SELECT set_config('{name}', '{value}', true)"));
     let tenant = a.id().as_uuid().to_string();
     for (name, value, is_seen) in [
-        ("claviger.tenant", "", [0; 21]),
-        ("claviger.tenant", &tenant, [1, 1, 1, 1, 3, 1, 1, 1, 1, 1, 2, 2, 1, 2, 1, 1, 1, 1, 1, 1, 1]),
-        ("claviger.tenant", "", [0; 21]),
-        ("claviger.scope", "platform", [2, 0, 2, 2, 0, 1, 1, 0, 2, 0, 0, 0, 1, 1, 1, 1, 1, 0, 1, 1, 1]),
-        ("claviger.scope", "audit-sweep", [0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]),
+        ("claviger.tenant", "", [0; 22]),
+        ("claviger.tenant", &tenant, [1, 1, 1, 1, 3, 1, 1, 1, 1, 1, 2, 2, 1, 2, 1, 1, 1, 1, 1, 1, 1, 1]),
+        ("claviger.tenant", "", [0; 22]),
+        ("claviger.scope", "platform", [2, 0, 2, 2, 0, 1, 1, 0, 2, 0, 0, 0, 1, 1, 1, 1, 1, 0, 1, 1, 1, 1]),
+        ("claviger.scope", "audit-sweep", [0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]),
     ] {
         sqlx::query(setting(name, value)).execute(&mut *tx).await.expect("set");
         for (table, expected) in tables.iter().zip(is_seen) {

@@ -236,6 +236,7 @@ fn parameters() -> Value {
         |name: &str, schema: Value, description: &str| json!({ "name": name, "in": "query", "schema": schema, "description": description });
     let text = || json!({ "type": "string" });
     json!({
+        "user_code": in_query("user_code", text(), "What is filled in for the user, who sends it."),
         "slug": in_path("slug", text(), "The tenant's slug; under `/admin` its id will do as well."),
         "user": in_path("user", schemas::reference("UserId"), "The user's id."),
         "tenant": in_path("tenant", schemas::reference("TenantId"), "The id of a tenant that was deleted."),

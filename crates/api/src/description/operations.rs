@@ -59,6 +59,17 @@ const fn page(operation: Operation) -> Operation {
     Operation { media_type: "text/html; charset=utf-8", ..operation }
 }
 
+/// A form of the account page.
+const fn account_form(id: &'static str, summary: &'static str) -> Operation {
+    let answers: Answers = &[
+        (200, Some("Page"), "The page once more, and what is wrong; or that it is done."),
+        (303, None, "Done, or nobody is logged in: on."),
+        (400, Some("Page"), "This is no form of ours."),
+        (403, Some("Page"), "The form is not one of ours."),
+    ];
+    page(op("account", id, summary, answers)).takes(Body::Form("AccountForm")).with(&["Cache-Control"])
+}
+
 type Answers = &'static [(u16, Option<&'static str>, &'static str)];
 
 const fn op(tag: &'static str, id: &'static str, summary: &'static str, answers: Answers) -> Operation {
@@ -88,6 +99,7 @@ pub(super) fn tags() -> Value {
         { "name": "key log", "description": "The public, append-only log of a tenant's keys." },
         { "name": "tokens", "description": "Getting, refreshing, ending and inspecting tokens." },
         { "name": "login pages", "description": "What browsers are sent through when an application logs a user in or out." },
+        { "name": "account", "description": "The page on which users look after their own account." },
         { "name": "me", "description": "What a signed-in user may see and end of their own." },
         { "name": "tenants", "description": "Tenants and their audit log." },
         { "name": "users", "description": "Users of a tenant, and their sessions." },
@@ -100,7 +112,10 @@ pub(super) fn tags() -> Value {
 const PAGED: &[&str] = &["limit", "after"];
 const PASSWORD_REFUSED: (u16, &str) = (422, "`password_refused`");
 const BAD_METADATA: (u16, &str) = (422, "`invalid_redirect_uri` or `invalid_client_metadata`: `member` says which one");
-const USERINFO: &[(u16, &str)] = &[(401, "`invalid_token`, or there is no token"), (403, "`insufficient_scope`: `openid` was not granted")];
+const USERINFO: &[(u16, &str)] = &[
+    (401, "`invalid_token`, `invalid_dpop_proof`, `use_dpop_nonce`, or there is no token"),
+    (403, "`insufficient_scope`: `openid` was not granted"),
+];
 const BAD_REGISTRATION: (u16, &str) = (400, "`invalid_redirect_uri`, `invalid_client_metadata` or `unapproved_software_statement`");
 const NO_REGISTRATION_TOKEN: (u16, &str) = (401, "`invalid_token`, or there is no token where one is needed");
 const BUSY: (u16, &str) = (503, "`busy`");
@@ -144,6 +159,14 @@ pub(super) fn operations() -> Vec<(&'static str, &'static str, Operation)> {
         ("POST", "/t/{slug}/oauth/authorize", page(op("login pages", "authorizeByForm", "Begin a login for an application, by form", &[
             (200, Some("Page"), "The answer, as a form that posts itself."), (303, None, "On to the login, or back to the application."), (400, Some("Page"), "What is wrong; nobody is sent anywhere."),
         ])).takes(Form("AuthorizationRequest")).with(&["Cache-Control"])),
+        ("POST", "/t/{slug}/oauth/device_authorization", op("tokens", "authorizeDevice", "Ask for a user, for a device without a browser (RFC 8628, 3.1)", &[(200, Some("DeviceAuthorization"), "The codes to poll with and to show.")])
+            .takes(Form("DeviceAuthorizationRequest")).with(&["Cache-Control"])
+            .refuses(&[(400, "`invalid_scope`, `unauthorized_client`, or `unsupported_grant_type`: the tenant does not want it"), (401, "`invalid_client`")])),
+        ("GET", "/t/{slug}/device", page(op("login pages", "getDevicePage", "Where a device's code is typed", &[(200, Some("Page"), "The page.")])).asks(&["user_code"]).with(&["Cache-Control"])),
+        ("POST", "/t/{slug}/device", page(op("login pages", "enterDeviceCode", "Type the code that a device shows", &[
+            (200, Some("Page"), "The page once more: no device shows this code."), (303, None, "On."), (400, Some("Page"), "The form is malformed."),
+            (403, Some("Page"), "The form is not one of ours."), (429, Some("Page"), "Too many attempts."),
+        ])).takes(Form("DeviceCodeEntry")).with(&["Cache-Control"])),
         ("GET", "/t/{slug}/interaction/{request}", page(op("login pages", "getInteraction", "What the user has to do for a pending request", &[
             (200, Some("Page"), "The login, the consent, or the answer as a form."), (303, None, "Back to the application."), (400, Some("Page"), "The request is over, or another browser's."),
         ])).with(&["Cache-Control"])),
@@ -156,6 +179,22 @@ pub(super) fn operations() -> Vec<(&'static str, &'static str, Operation)> {
         ])).takes(Form("Decision")).with(&["Cache-Control"])),
         ("GET", "/t/{slug}/assets/{file}", Operation { media_type: "text/css; charset=utf-8", or_as: &["text/javascript; charset=utf-8", "image/png", "image/jpeg", "image/webp"],
             ..op("login pages", "getAsset", "A file of the hosted pages: a style sheet, the script, the tenant's logo", &[(200, Some("Text"), "The file.")]).with(&["ETag", "Cache-Control"]) }),
+        ("GET", "/t/{slug}/account", page(op("account", "getAccount", "A user's own page, or the login to it", &[(200, Some("Page"), "The account, or the login.")])).with(&["Cache-Control"])),
+        ("POST", "/t/{slug}/account/login", page(op("account", "signInToAccount", "Log in to one's account", &[
+            (200, Some("Page"), "The page once more: name or password are wrong."), (303, None, "To the account."), (400, Some("Page"), "This is no form of ours."),
+            (403, Some("Page"), "The form is not one of ours."), (429, Some("Page"), "Too many attempts."),
+        ])).takes(Form("SignIn")).with(&["Cache-Control"])),
+        ("POST", "/t/{slug}/account/profile", account_form("changeProfile", "Change one's name")),
+        ("GET", "/t/{slug}/account/password", page(op("account", "getPasswordForm", "The form for a new password", &[(200, Some("Page"), "The form."), (303, None, "To the login.")])).with(&["Cache-Control"])),
+        ("POST", "/t/{slug}/account/password", page(op("account", "changePassword", "Change one's password; other sessions end", &[
+            (200, Some("Page"), "The form once more, and what is wrong."), (303, None, "Changed; to the account."), (400, Some("Page"), "This is no form of ours."),
+            (403, Some("Page"), "The form is not one of ours."), (429, Some("Page"), "Too many attempts."),
+        ])).takes(Form("AccountForm")).with(&["Cache-Control"])),
+        ("POST", "/t/{slug}/account/sessions/end", account_form("endAccountSession", "End one of one's sessions")),
+        ("POST", "/t/{slug}/account/sessions/end-others", account_form("endOtherSessions", "End all of one's sessions but this one")),
+        ("POST", "/t/{slug}/account/applications/revoke", account_form("revokeApplication", "Take back what one has allowed an application")),
+        ("GET", "/t/{slug}/account/export", op("account", "exportAccount", "All that is stored about oneself, but the audit log", &[(200, Some("AccountExport"), "The data."), (303, None, "To the login.")]).with(&["Cache-Control"])),
+        ("POST", "/t/{slug}/account/sign-out", account_form("signOutOfAccount", "Log out in this browser")),
         ("GET", "/t/{slug}/oauth/end_session", page(op("login pages", "endSsoSession", "Log out for an application (OpenID Connect RP-Initiated Logout 1.0)", &[
             (200, Some("Page"), "The question, or that it is done."), (303, None, "Back to the application."), (400, Some("Page"), "What is wrong; nobody is sent anywhere."), (403, Some("Page"), "The form is not one of ours."),
         ])).with(&["Cache-Control"])),
@@ -168,7 +207,7 @@ pub(super) fn operations() -> Vec<(&'static str, &'static str, Operation)> {
             .takes(Form("UserinfoRequest")).with(&["Cache-Control"]).refuses(USERINFO) }),
         ("POST", "/t/{slug}/oauth/token", op("tokens", "refresh", "Exchange a refresh token for new tokens (RFC 6749, 6)", &[(200, Some("Tokens"), "New tokens; the old refresh token is used up.")])
             .takes(Form("TokenRequest")).or_a_cookie().with(&["Set-Cookie", "Cache-Control"])
-            .refuses(&[(400, "`invalid_grant`, `invalid_scope` or `unsupported_grant_type`"), (401, "`invalid_client`"), (403, "`invalid_request`: a cookie without its CSRF token"), (429, "`slow_down`")])),
+            .refuses(&[(400, "`invalid_grant`, `invalid_scope`, `unsupported_grant_type`, `invalid_dpop_proof` or `use_dpop_nonce`"), (401, "`invalid_client`"), (403, "`invalid_request`: a cookie without its CSRF token"), (429, "`slow_down`")])),
         ("POST", "/t/{slug}/oauth/par", op("tokens", "pushAuthorizationRequest", "Push an authorization request (RFC 9126)", &[(201, Some("PushedRequest"), "Kept; the browser brings `request_uri`.")])
             .takes(Form("PushedAuthorizationRequest")).with(&["Cache-Control"]).refuses(&[(401, "`invalid_client`")])),
         ("POST", "/t/{slug}/oauth/register", op("registration", "registerClient", "Register a client by itself (RFC 7591)", &[(201, Some("Registration"), "What is registered, with secrets that are not shown again.")])

@@ -3,6 +3,7 @@
 //! An object says which members there are. Those of answers are all there unless it says otherwise (`required`); the
 //! end-to-end tests take every member that is not named here for a mistake.
 
+use domain::client::GrantType;
 use domain::client::registration::InitialAccessToken;
 use domain::keys::ring::Alg;
 use serde_json::{Map, Value, json};
@@ -110,8 +111,10 @@ fn policy_members(object: impl Fn(&str, Value) -> Value) -> Value {
         "refresh_idle_ttl_seconds": seconds(300, 400 * DAY, "A session ends when it was not refreshed for this long."),
         "refresh_absolute_ttl_seconds": seconds(300, 400 * DAY, "A session ends after this long whatever happens."),
         "retry_window_seconds": seconds(0, 60, "How long a refresh token that was just used may be presented again; 0 = strict."),
+        "device_authorization": { "type": "boolean", "description": "Whether devices without a browser may be signed in by a code (RFC 8628)." },
         "audience": { "type": ["string", "null"], "description": "The audience of access tokens besides the issuer itself." },
         "claims": object("Which facts about the user go into access tokens.", json!({ "roles": flag(), "username": flag(), "email": flag() })),
+        "require_dpop_nonce": { "type": "boolean", "description": "Whether DPoP proofs need a nonce of ours (RFC 9449, 8)." },
         "password": object("Rules for new passwords.", json!({ "min_length": { "type": "integer", "minimum": 15, "maximum": 64 } })),
         "argon2": object("How hard a password is hashed.", json!({ "memory_kib": count(), "iterations": count(), "parallelism": count() })),
         "registration": object("Who registers clients by themselves (RFC 7591).", json!({
@@ -124,26 +127,40 @@ fn policy_members(object: impl Fn(&str, Value) -> Value) -> Value {
 /// A client as it is shown, and `more` of it.
 fn client_members(more: Value) -> Value {
     let texts = || json!({ "type": "array", "items": text() });
-    let mut members = json!({
+    let own = json!({
         "client_id": reference("ClientId"), "kind": one_of(&["confidential", "public", "native", "machine"]),
         "status": one_of(&["active", "disabled"]), "disabled_at": optional("Timestamp"),
         "created_at": reference("Timestamp"), "updated_at": reference("Timestamp"), "secrets": list("ClientSecret"),
-        "client_name": text_or_null(), "application_type": one_of(&["web", "native"]), "redirect_uris": texts(),
+        "profile": text_or_null(), "client_name": text_or_null(), "application_type": one_of(&["web", "native"]), "redirect_uris": texts(),
         "post_logout_redirect_uris": texts(), "grant_types": texts(), "response_types": texts(), "scope": text(),
         "token_endpoint_auth_method": text(), "token_endpoint_auth_signing_alg": text_or_null(), "require_issuer_audience": flag(),
         "frontchannel_logout_uri": text_or_null(), "frontchannel_logout_session_required": flag(),
         "backchannel_logout_uri": text_or_null(), "backchannel_logout_session_required": flag(),
         "subject_type": text(), "sector_identifier_uri": text_or_null(), "id_token_signed_response_alg": reference("Alg"), "userinfo_signed_response_alg": optional("Alg"),
         "default_max_age": { "type": ["integer", "null"], "minimum": 0 }, "require_auth_time": flag(),
-        "require_pushed_authorization_requests": flag(), "require_pkce": flag(), "consent": one_of(&["first_party", "third_party"]),
+        "require_pushed_authorization_requests": flag(), "require_pkce": flag(), "dpop_bound_access_tokens": flag(),
+        "request_object_signing_alg": optional("Alg"), "require_signed_request_object": flag(),
+        "require_dpop_nonce": flag(), "consent": one_of(&["first_party", "third_party"]),
+    });
+    both(both(own, published_about_itself()), more)
+}
+
+/// What clients say of their people and their keys, as it is shown.
+fn published_about_itself() -> Value {
+    json!({
         "jwks": { "type": ["object", "null"], "additionalProperties": true }, "jwks_uri": text_or_null(),
         "client_uri": text_or_null(), "logo_uri": text_or_null(), "policy_uri": text_or_null(), "tos_uri": text_or_null(),
-        "contacts": texts(), "initiate_login_uri": text_or_null(), "software_id": text_or_null(), "software_version": text_or_null(),
-    });
-    if let (Some(members), Value::Object(more)) = (members.as_object_mut(), more) {
-        members.extend(more);
+        "contacts": { "type": "array", "items": text() }, "initiate_login_uri": text_or_null(),
+        "software_id": text_or_null(), "software_version": text_or_null(),
+    })
+}
+
+/// The members of both.
+fn both(mut one: Value, other: Value) -> Value {
+    if let (Some(members), Value::Object(other)) = (one.as_object_mut(), other) {
+        members.extend(other);
     }
-    members
+    one
 }
 
 fn texts_or_null() -> Value {
@@ -157,7 +174,7 @@ fn flag_or_null() -> Value {
 /// What a client says about itself, and `more`.
 #[rustfmt::skip]
 fn metadata_members(more: Value) -> Value {
-    let mut members = json!({
+    let own = json!({
         "client_name": text_or_null(), "application_type": { "type": ["string", "null"], "description": "`web` (default) or `native`." },
         "redirect_uris": texts_or_null(), "post_logout_redirect_uris": texts_or_null(), "grant_types": texts_or_null(), "response_types": texts_or_null(),
         "scope": text_or_null(), "token_endpoint_auth_method": text_or_null(), "subject_type": text_or_null(), "sector_identifier_uri": text_or_null(),
@@ -166,26 +183,21 @@ fn metadata_members(more: Value) -> Value {
         "backchannel_logout_uri": text_or_null(), "backchannel_logout_session_required": flag_or_null(),
         "id_token_signed_response_alg": text_or_null(), "userinfo_signed_response_alg": text_or_null(), "default_max_age": { "type": ["integer", "null"], "minimum": 0 },
         "require_auth_time": flag_or_null(), "require_pushed_authorization_requests": flag_or_null(),
-        "jwks": { "type": ["object", "null"], "additionalProperties": true }, "jwks_uri": text_or_null(),
-        "client_uri": text_or_null(), "logo_uri": text_or_null(), "policy_uri": text_or_null(), "tos_uri": text_or_null(),
-        "contacts": texts_or_null(), "initiate_login_uri": text_or_null(), "software_id": text_or_null(), "software_version": text_or_null(),
+        "request_object_signing_alg": text_or_null(),
+        "require_signed_request_object": { "type": ["boolean", "null"], "description": "`true` takes no request that is not signed (RFC 9101, 10.5)." },
+        "dpop_bound_access_tokens": { "type": ["boolean", "null"], "description": "`true` gives no tokens without a DPoP proof (RFC 9449, 5.2)." },
+        "contacts": texts_or_null(),
     });
-    if let (Some(members), Value::Object(more)) = (members.as_object_mut(), more) {
-        members.extend(more);
-    }
-    members
+    both(both(published_about_itself(), own), more)
 }
 
 /// Members of a token with which clients may be registered, and `more`.
 fn initial_token(more: Value) -> Value {
-    let mut members = json!({
+    let own = json!({
         "id": reference("InitialAccessTokenId"), "name": text_or_null(), "uses_left": count(),
         "created_at": reference("Timestamp"), "expires_at": reference("Timestamp"),
     });
-    if let (Some(members), Value::Object(more)) = (members.as_object_mut(), more) {
-        members.extend(more);
-    }
-    members
+    both(own, more)
 }
 
 fn rotation_members() -> Value {
@@ -208,13 +220,16 @@ const PROBLEMS: &[&str] = &[
     "too_large", "unsupported_media_type", "policy_refused", "unsafe_policy", "unknown_alg", "password_refused", "too_many_attempts",
     "too_many_requests",
     "head_too_large", "internal", "unavailable", "busy", "took_too_long", "invalid_redirect_uri", "invalid_client_metadata", "too_many_secrets",
-    "takes_no_secret",
+    "takes_no_secret", "invalid_dpop_proof", "use_dpop_nonce",
 ];
 
 #[rustfmt::skip]
 const OAUTH_ERRORS: &[&str] = &[
-    "invalid_request", "invalid_client", "invalid_token", "insufficient_scope", "invalid_grant", "invalid_scope",
-    "unauthorized_client", "unsupported_grant_type", "invalid_redirect_uri", "invalid_client_metadata", "unapproved_software_statement", "unsupported_response_type", "unsupported_token_type", "request_not_supported",
+    "invalid_request", "invalid_client", "invalid_token", "insufficient_scope", "invalid_grant", "invalid_scope", "invalid_dpop_proof",
+    "use_dpop_nonce",
+    "unauthorized_client", "unsupported_grant_type", "unsupported_response_type", "unsupported_token_type", "request_not_supported",
+    "invalid_request_object", "authorization_pending", "access_denied", "expired_token",
+    "invalid_redirect_uri", "invalid_client_metadata", "unapproved_software_statement",
     "registration_not_supported", "unmet_authentication_requirements", "slow_down", "too_many_requests", "temporarily_unavailable", "server_error",
 ];
 
@@ -255,6 +270,8 @@ pub(super) fn schemas() -> Value {
         answer_with("A verifier, and what it has to expect.", members, json!({ "until": reference("Timestamp"), "from": reference("Timestamp") }))
     };
     let ours = json!({
+        "profile": { "type": ["string", "null"], "description": "`fapi2` switches together what the FAPI 2.0 Security Profile demands." },
+        "require_dpop_nonce": { "type": ["boolean", "null"], "description": "`true` takes no DPoP proof without a nonce of ours (RFC 9449, 8)." },
         "require_issuer_audience": { "type": ["boolean", "null"], "description": "`true` takes no assertion that is meant for the token endpoint." },
         "require_pkce": { "type": ["boolean", "null"], "description": "`false` lets a confidential client do without PKCE." },
         "consent": { "type": ["string", "null"], "description": "`third_party` (default): its users are asked; `first_party`: the tenant has decided." },
@@ -295,9 +312,10 @@ pub(super) fn schemas() -> Value {
             "type": "object", "description": "RFC 6749, 4.1.3, 4.4.2, 6. Other parameters are ignored; none may come twice.",
             "required": ["grant_type"], "additionalProperties": true,
             "properties": {
-                "grant_type": one_of(&["authorization_code", "refresh_token", "client_credentials"]),
+                "grant_type": one_of(&GrantType::ALL.map(GrantType::name)),
                 "client_id": said("Left out by a client that authenticates by header."), "client_secret": text(),
                 "code": text(), "redirect_uri": said("That of the authorization request."), "code_verifier": said("RFC 7636, 4.5."),
+                "device_code": said("RFC 8628, 3.4."),
                 "refresh_token": said("Left out by a cookie session."), "scope": said("Less than the session or the client has, or left out."),
             },
         })),
@@ -306,8 +324,19 @@ pub(super) fn schemas() -> Value {
             "required": ["redirect_uri", "response_type"], "additionalProperties": true,
             "properties": {
                 "client_id": text(), "client_secret": text(), "redirect_uri": text(), "response_type": text(), "scope": text(), "state": text(),
-                "code_challenge": text(), "code_challenge_method": text(), "nonce": text(),
+                "code_challenge": text(), "code_challenge_method": text(), "nonce": text(), "dpop_jkt": said("RFC 9449, 10."),
             },
+        })),
+        ("DeviceAuthorization", answer("RFC 8628, 3.2.", json!({
+            "device_code": text(), "user_code": text(), "verification_uri": text(), "verification_uri_complete": text(), "expires_in": count(), "interval": count(),
+        }))),
+        ("DeviceAuthorizationRequest", json!({
+            "type": "object", "description": "RFC 8628, 3.1, with what the client proves itself by.", "additionalProperties": true,
+            "properties": { "client_id": text(), "scope": text() },
+        })),
+        ("DeviceCodeEntry", json!({
+            "type": "object", "description": "What our page posts.", "required": ["csrf_token", "user_code"], "additionalProperties": true,
+            "properties": { "csrf_token": text(), "user_code": text() },
         })),
         ("PushedRequest", answer("RFC 9126, 2.2.", json!({ "request_uri": text(), "expires_in": count() }))),
         ("RevocationRequest", json!({
@@ -319,7 +348,7 @@ pub(super) fn schemas() -> Value {
             "properties": { "token": text(), "token_type_hint": text() },
         })),
         ("Tokens", answer_with("RFC 6749, 5.1.", json!({
-            "access_token": text(), "token_type": { "const": "Bearer" }, "expires_in": count(), "scope": text(),
+            "access_token": text(), "token_type": one_of(&["Bearer", "DPoP"]), "expires_in": count(), "scope": text(),
         }), json!({
             "refresh_token": said("Replaced at each use. Absent in a cookie session, and for clients that may not refresh."),
             "id_token": said("Where `openid` was granted (OpenID Connect Core, 2)."),
@@ -330,7 +359,7 @@ pub(super) fn schemas() -> Value {
             "required": ["active"], "additionalProperties": true,
             "properties": {
                 "active": flag(), "iss": text(), "sub": said("A user, or the client itself."), "sid": reference("SessionId"), "client_id": text(), "scope": text(),
-                "exp": { "type": "integer" }, "iat": { "type": "integer" }, "token_type": { "const": "Bearer" },
+                "exp": { "type": "integer" }, "iat": { "type": "integer" }, "cnf": { "type": "object", "description": "The key that a token is bound to (RFC 9449, 6.1).", "properties": { "jkt": text() } }, "token_type": one_of(&["Bearer", "DPoP"]),
             },
         })),
         ("Me", answer("Who is signed in.", json!({
@@ -351,6 +380,17 @@ pub(super) fn schemas() -> Value {
             "type": "object", "description": "What our consent page posts.", "required": ["csrf_token", "decision"], "additionalProperties": true,
             "properties": { "csrf_token": text(), "decision": one_of(&["allow", "deny"]) },
         })),
+        ("AccountForm", json!({
+            "type": "object", "description": "What a form of the account page posts.", "required": ["csrf_token"], "additionalProperties": true,
+            "properties": {
+                "csrf_token": text(), "display_name": text(), "session": text(), "application": text(),
+                "current_password": text(), "new_password": text(), "repeat_password": text(),
+            },
+        })),
+        ("AccountExport", json!({
+            "type": "object", "description": "What is stored about a user.", "required": ["sub", "sessions", "applications"], "additionalProperties": true,
+            "properties": { "sub": reference("UserId"), "issuer": text(), "sessions": { "type": "array" }, "applications": { "type": "array" } },
+        })),
         ("EndSession", json!({
             "type": "object", "description": "OpenID Connect RP-Initiated Logout 1.0, 2.", "additionalProperties": true,
             "properties": { "id_token_hint": text(), "client_id": text(), "post_logout_redirect_uri": text(), "state": text() },
@@ -363,7 +403,7 @@ pub(super) fn schemas() -> Value {
             "type": "object", "description": "OpenID Connect Core, 5.1.", "required": ["sub"], "additionalProperties": true,
             "properties": { "sub": said("The user's id, or a name that the client's sector alone knows them by."), "preferred_username": text(), "email": text(), "email_verified": flag(), "updated_at": count() },
         })),
-        ("Metadata", answer_with("RFC 8414, 2; OpenID Connect Discovery 1.0, 3.", {
+        ("Metadata", answer_with("RFC 8414, 2; OpenID Connect Discovery 1.0, 3. What is off is absent.", {
             let texts = || json!({ "type": "array", "items": text() });
             json!({
                 "issuer": text(), "authorization_endpoint": text(), "pushed_authorization_request_endpoint": text(), "token_endpoint": text(), "userinfo_endpoint": text(), "end_session_endpoint": text(),
@@ -372,14 +412,15 @@ pub(super) fn schemas() -> Value {
                 "scopes_supported": texts(), "subject_types_supported": texts(), "id_token_signing_alg_values_supported": texts(), "userinfo_signing_alg_values_supported": texts(),
                 "token_endpoint_auth_methods_supported": texts(), "token_endpoint_auth_signing_alg_values_supported": texts(),
                 "revocation_endpoint_auth_signing_alg_values_supported": texts(), "revocation_endpoint_auth_methods_supported": texts(),
-                "introspection_endpoint_auth_methods_supported": texts(), "code_challenge_methods_supported": texts(),
+                "introspection_endpoint_auth_methods_supported": texts(), "code_challenge_methods_supported": texts(), "dpop_signing_alg_values_supported": texts(),
                 "prompt_values_supported": texts(), "acr_values_supported": texts(), "claim_types_supported": texts(), "claims_supported": texts(),
-                "claims_parameter_supported": flag(), "request_parameter_supported": flag(), "request_uri_parameter_supported": flag(), "require_pushed_authorization_requests": flag(),
+                "claims_parameter_supported": flag(), "request_parameter_supported": flag(), "request_uri_parameter_supported": flag(), "request_object_signing_alg_values_supported": texts(),
+                "require_signed_request_object": flag(), "require_pushed_authorization_requests": flag(),
                 "frontchannel_logout_supported": flag(), "frontchannel_logout_session_supported": flag(),
                 "backchannel_logout_supported": flag(), "backchannel_logout_session_supported": flag(),
                 "authorization_response_iss_parameter_supported": flag(),
             })
-        }, json!({ "registration_endpoint": said("Where clients may register themselves.") }))),
+        }, json!({ "device_authorization_endpoint": text(), "registration_endpoint": said("Where clients may register themselves.") }))),
         ("JwkSet", answer("RFC 7517, 5.", json!({ "keys": list("Jwk") }))),
         ("Jwk", answer_with("RFC 7517, 4; RFC 7518, 6; RFC 8037, 2.", json!({
             "kty": one_of(&["EC", "RSA", "OKP"]), "use": { "const": "sig" }, "alg": reference("Alg"), "kid": text(),
@@ -466,7 +507,7 @@ pub(super) fn schemas() -> Value {
             "registration_access_token": said("With which the client looks at itself, changes itself and removes itself."),
         }), metadata_members(json!({
             "client_secret": said("Where it is new."), "client_secret_expires_at": { "type": "integer", "minimum": 0, "description": "Seconds since the epoch; 0 = never." },
-            "require_issuer_audience": flag(), "require_pkce": flag(), "consent": text(),
+            "require_issuer_audience": flag(), "require_pkce": flag(), "require_dpop_nonce": flag(), "profile": text(), "consent": text(),
         })))),
         ("InitialAccessTokenId", id("iat", "Names a token with which clients may be registered.")),
         ("InitialAccessToken", answer("A token with which clients may be registered, without itself.", initial_token(json!({})))),

@@ -5,24 +5,24 @@
 //! one or answers the client. Invariant: no answer here has a CORS header.
 
 use actix_web::http::StatusCode;
-use actix_web::http::header::RETRY_AFTER;
 use actix_web::{HttpRequest, HttpResponse, ResponseError, web};
-use app::authorize::{self, AuthorizeDenied, Begun, Decision, Look, SignInCommand, SignInDenied};
-use app::login::LoginDenied;
+use app::authorize::{self, AuthorizeDenied, Begun, Decided, Decision, Look, SignInCommand, SignInDenied};
 use app::tenants;
 use domain::authorize::rules::Parameters;
 use domain::authorize::{Prompt, Refusal};
 use domain::handle::{Handle, HandleKind};
 use domain::interaction::LoginStep;
 use domain::password::Password;
+use domain::scope::Scope;
 use domain::tenant::Tenant;
-use pages::{ConsentPage, LoginNotice, LoginPage, LoginTrouble, ScopeLine};
+use pages::{ConsentPage, DeviceConfirmPage, LoginNotice, LoginPage, Message, MessagePage, ScopeLine};
 
 use crate::error::oauth::OAuthError;
 use crate::error::page::{PageRefused, Unpaged};
 use crate::error::problem::Problem;
 use crate::extract::form::Form;
 use crate::extract::origin::From;
+use crate::oauth::login_form::{self, Typed};
 use crate::oauth::{browser, pages as answers};
 use crate::state::ApiState;
 
@@ -80,7 +80,7 @@ async fn begun(
 }
 
 /// Where the page of a pending request is.
-fn page_of(tenant: &Tenant, request: &Handle) -> String {
+pub(super) fn page_of(tenant: &Tenant, request: &Handle) -> String {
     format!("{}/interaction/{}", answers::issuer_path(tenant), request.text().expose())
 }
 
@@ -95,20 +95,12 @@ pub(crate) async fn look(
     shown(&state, &tenant, &request, &handle, None).await
 }
 
-/// What was typed wrong the last time.
-struct Typed<'a> {
-    identifier: &'a str,
-    trouble: LoginTrouble,
-    status: StatusCode,
-    retry_after: Option<u32>,
-}
-
 async fn shown(
     state: &ApiState,
     tenant: &Tenant,
     request: &HttpRequest,
     handle: &str,
-    typed: Option<Typed<'_>>,
+    typed: Option<Typed>,
 ) -> Result<HttpResponse, Problem> {
     let Some(handle) = Handle::parse(HandleKind::PendingRequest, handle) else {
         return refused(state, request, tenant, AuthorizeDenied::NoSuchRequest).await;
@@ -127,7 +119,7 @@ async fn shown(
             let page = LoginPage {
                 form: form("login", shown.csrf_token),
                 step: pages::LoginStep::Both,
-                identifier: typed.as_ref().map(|typed| typed.identifier.to_owned()).or(shown.request.login_hint).unwrap_or_default(),
+                identifier: typed.as_ref().map(|typed| typed.identifier.clone()).or(shown.request.login_hint).unwrap_or_default(),
                 client: Some(answers::client_view(&shown.client)),
                 notice: (is_again && brought.session.is_some()).then_some(LoginNotice::ConfirmItsYou),
                 trouble: typed.as_ref().map(|typed| typed.trouble),
@@ -136,28 +128,43 @@ async fn shown(
                 other_account: None,
                 may_cancel: true,
             };
-            let status = typed.as_ref().map_or(StatusCode::OK, |typed| typed.status);
-            let mut answer = answers::shown(state, request, tenant, status, &shown.request.ui_locales, &page).await;
-            if let Some(seconds) = typed.and_then(|typed| typed.retry_after) {
-                answer.headers_mut().insert(RETRY_AFTER, seconds.max(1).into());
-            }
-            answer
+            login_form::shown(state, request, tenant, &shown.request.ui_locales, &page, typed).await
         }
         Look::AskConsent { user, shown } => {
             let page = ConsentPage {
                 form: form("consent", shown.csrf_token),
                 client: answers::client_view(&shown.client),
                 account: user.display_name(),
-                scopes: shown.request.scope.iter().map(|scope| ScopeLine { scope: scope.to_owned(), description: None }).collect(),
+                scopes: scope_lines(&shown.request.scope),
                 remember: None,
                 other_account: None,
             };
             answers::shown(state, request, tenant, StatusCode::OK, &shown.request.ui_locales, &page).await
         }
+        Look::ConfirmDevice { user, device, shown } => {
+            let page = DeviceConfirmPage {
+                form: form("consent", shown.csrf_token),
+                client: answers::client_view(&shown.client),
+                user_code: device.user_code.shown(),
+                source: device.source,
+                account: user.display_name(),
+                scopes: scope_lines(&shown.request.scope),
+            };
+            answers::shown(state, request, tenant, StatusCode::OK, &[], &page).await
+        }
     })
 }
 
-async fn refused(state: &ApiState, request: &HttpRequest, tenant: &Tenant, denied: AuthorizeDenied) -> Result<HttpResponse, Problem> {
+fn scope_lines(scope: &Scope) -> Vec<ScopeLine> {
+    scope.iter().map(|scope| ScopeLine { scope: scope.to_owned(), description: None }).collect()
+}
+
+pub(super) async fn refused(
+    state: &ApiState,
+    request: &HttpRequest,
+    tenant: &Tenant,
+    denied: AuthorizeDenied,
+) -> Result<HttpResponse, Problem> {
     match PageRefused::of(denied) {
         Ok(page) => Ok(answers::refused(state, request, tenant, page).await),
         Err(Unpaged::NoTenant) => Err(Problem::not_found()),
@@ -166,7 +173,7 @@ async fn refused(state: &ApiState, request: &HttpRequest, tenant: &Tenant, denie
 }
 
 /// A form of one of our pages: read, and sent by the page itself.
-fn of_ours(request: &HttpRequest, base_url: &str, form: Result<Form, OAuthError>) -> Result<Form, Result<PageRefused, Problem>> {
+pub(super) fn of_ours(request: &HttpRequest, base_url: &str, form: Result<Form, OAuthError>) -> Result<Form, Result<PageRefused, Problem>> {
     match form {
         Ok(_) if browser::is_foreign_form(request, base_url) => Err(Ok(PageRefused::forged())),
         Ok(form) => Ok(form),
@@ -198,39 +205,24 @@ pub(crate) async fn login(
         return refused(&state, &request, &tenant, AuthorizeDenied::NoSuchRequest).await;
     };
     let identifier = form.optional("identifier").unwrap_or_default();
-    let typed = |trouble, status, retry_after| Some(Typed { identifier, trouble, status, retry_after });
     let Ok(password) = Password::parse(form.optional("password").unwrap_or_default()) else {
-        return shown(&state, &tenant, &request, &handle, typed(LoginTrouble::WrongCredentials, StatusCode::OK, None)).await;
+        return shown(&state, &tenant, &request, &handle, Some(Typed::wrong(identifier))).await;
     };
     let command = SignInCommand { name: identifier.to_owned(), password, csrf_token: csrf_token.to_owned() };
     let brought = browser::of(&request, &tenant, &state.ctx.base_url);
-    let outcome = authorize::sign_in(&state.ctx, &tenant, &named, &brought, command, &from.0).await;
-    let (label, wrong) = match outcome {
+    match authorize::sign_in(&state.ctx, &tenant, &named, &brought, command, &from.0).await {
         Ok(session) => {
-            state.metrics.logins.with_label_values(&["succeeded"]).inc();
-            state.metrics.login_seconds.observe(started.elapsed().as_secs_f64());
+            login_form::count(&state, "succeeded", started);
             let mut answer = answers::onward(page_of(&tenant, &named));
             let _ = answer.add_cookie(&browser::session(&tenant, &state.ctx.base_url, &session));
-            return Ok(answer);
+            Ok(answer)
         }
-        Err(SignInDenied::Request(denied)) => return refused(&state, &request, &tenant, denied).await,
-        Err(SignInDenied::Login(LoginDenied::TenantSuspended)) => return Err(Problem::not_found()),
-        Err(SignInDenied::Login(LoginDenied::Fault(fault))) => return Err(fault.into()),
-        Err(SignInDenied::Login(LoginDenied::BadCredentials)) => {
-            ("bad_credentials", typed(LoginTrouble::WrongCredentials, StatusCode::OK, None))
+        Err(SignInDenied::Request(denied)) => refused(&state, &request, &tenant, denied).await,
+        Err(SignInDenied::Login(denied)) => {
+            let typed = Typed::denied(&state, identifier, denied, started)?;
+            shown(&state, &tenant, &request, &handle, Some(typed)).await
         }
-        Err(SignInDenied::Login(LoginDenied::TooManyAttempts { retry_at })) => {
-            let seconds = retry_at.seconds_after(state.ctx.now());
-            let trouble = LoginTrouble::TryAgainIn { minutes: seconds.div_ceil(60) };
-            ("too_many_attempts", typed(trouble, StatusCode::TOO_MANY_REQUESTS, Some(seconds)))
-        }
-        Err(SignInDenied::Login(LoginDenied::Busy(_))) => {
-            ("busy", typed(LoginTrouble::Unavailable, StatusCode::SERVICE_UNAVAILABLE, Some(1)))
-        }
-    };
-    state.metrics.logins.with_label_values(&[label]).inc();
-    state.metrics.login_seconds.observe(started.elapsed().as_secs_f64());
-    shown(&state, &tenant, &request, &handle, wrong).await
+    }
 }
 
 /// `POST {issuer}/interaction/{request}/consent`: `decision`, `allow` or `deny`.
@@ -265,8 +257,12 @@ async fn decided(
     };
     let brought = browser::of(request, tenant, &state.ctx.base_url);
     match authorize::decide(&state.ctx, tenant, &handle, &brought, decision, csrf_token, &from.0).await {
-        Ok(Some(response)) => Ok(answers::answered(state, request, tenant, response).await),
-        Ok(None) => Ok(answers::onward(page_of(tenant, &handle))),
+        Ok(Decided::Answered(response)) => Ok(answers::answered(state, request, tenant, response).await),
+        Ok(Decided::GoOn) => Ok(answers::onward(page_of(tenant, &handle))),
+        Ok(Decided::Device(decision)) => {
+            let message = if decision == Decision::Allow { Message::DeviceAllowed } else { Message::DeviceDenied };
+            Ok(answers::shown(state, request, tenant, StatusCode::OK, &[], &MessagePage { message, next: None }).await)
+        }
         Err(denied) => refused(state, request, tenant, denied).await,
     }
 }

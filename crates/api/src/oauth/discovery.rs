@@ -35,7 +35,7 @@ pub(crate) async fn get(state: web::Data<ApiState>, slug: web::Path<String>) -> 
         "revocation_endpoint": at("oauth/revoke"),
         "introspection_endpoint": at("oauth/introspect"),
         "jwks_uri": at(".well-known/jwks.json"),
-        "grant_types_supported": GrantType::ALL.map(GrantType::name),
+        "grant_types_supported": GrantType::ALL.into_iter().filter(|grant| tenant.policy.offers(*grant)).map(GrantType::name).collect::<Vec<_>>(),
         "response_types_supported": ["code"],
         "response_modes_supported": ResponseMode::ALL.map(ResponseMode::name),
         "scopes_supported": scopes,
@@ -47,13 +47,16 @@ pub(crate) async fn get(state: web::Data<ApiState>, slug: web::Path<String>) -> 
         "revocation_endpoint_auth_methods_supported": methods,
         "revocation_endpoint_auth_signing_alg_values_supported": Alg::ALL.map(Alg::name),
         "introspection_endpoint_auth_methods_supported": [AuthMethod::ClientSecretBasic.name()],
+        "dpop_signing_alg_values_supported": Alg::ALL.map(Alg::name),
         "code_challenge_methods_supported": ["S256"],
         "prompt_values_supported": Prompt::ALL.map(Prompt::name),
         "acr_values_supported": Acr::REACHABLE.map(Acr::name),
         "claim_types_supported": ["normal"],
         "claims_supported": openid::claims_supported(),
         "claims_parameter_supported": true,
-        "request_parameter_supported": false,
+        "request_parameter_supported": true,
+        "request_object_signing_alg_values_supported": Alg::ALL.map(Alg::name),
+        "require_signed_request_object": false,
         "request_uri_parameter_supported": false,
         "require_pushed_authorization_requests": false,
         "frontchannel_logout_supported": true,
@@ -62,6 +65,9 @@ pub(crate) async fn get(state: web::Data<ApiState>, slug: web::Path<String>) -> 
         "backchannel_logout_session_supported": true,
         "authorization_response_iss_parameter_supported": true,
     });
+    if tenant.policy.offers(GrantType::DeviceCode) {
+        body["device_authorization_endpoint"] = at("oauth/device_authorization").into();
+    }
     if tenant.policy.registration.access != RegistrationAccess::Off {
         body["registration_endpoint"] = json!(at("oauth/register"));
     }

@@ -24,7 +24,7 @@ pub(crate) async fn post(
     members: Members,
 ) -> Result<HttpResponse, OAuthError> {
     let tenant = tenants::resolve(&state.ctx, &slug).await?;
-    let registered = registration::register(&state.ctx, &tenant, bearer_token(request.headers()), members.0, &from.0).await;
+    let registered = registration::register(&state.ctx, &tenant, bearer_token(&request), members.0, &from.0).await;
     let registered = registered.map_err(|denied| OAuthError::of_registration(denied, state.ctx.now()))?;
     Ok(shown(&state, &tenant, StatusCode::CREATED, &registered))
 }
@@ -36,7 +36,7 @@ pub(crate) async fn get(
 ) -> Result<HttpResponse, OAuthError> {
     let (slug, id) = path.into_inner();
     let tenant = tenants::resolve(&state.ctx, &slug).await?;
-    let registered = registration::look(&state.ctx, &tenant, &id, bearer_token(request.headers())).await;
+    let registered = registration::look(&state.ctx, &tenant, &id, bearer_token(&request)).await;
     let registered = registered.map_err(|denied| OAuthError::of_registration(denied, state.ctx.now()))?;
     Ok(shown(&state, &tenant, StatusCode::OK, &registered))
 }
@@ -50,7 +50,7 @@ pub(crate) async fn put(
 ) -> Result<HttpResponse, OAuthError> {
     let (slug, id) = path.into_inner();
     let tenant = tenants::resolve(&state.ctx, &slug).await?;
-    let token = bearer_token(request.headers());
+    let token = bearer_token(&request);
     let registered = registration::replace(&state.ctx, &tenant, &id, token, members.0, &from.0).await;
     let registered = registered.map_err(|denied| OAuthError::of_registration(denied, state.ctx.now()))?;
     Ok(shown(&state, &tenant, StatusCode::OK, &registered))
@@ -64,7 +64,7 @@ pub(crate) async fn delete(
 ) -> Result<HttpResponse, OAuthError> {
     let (slug, id) = path.into_inner();
     let tenant = tenants::resolve(&state.ctx, &slug).await?;
-    let removed = registration::remove(&state.ctx, &tenant, &id, bearer_token(request.headers()), &from.0).await;
+    let removed = registration::remove(&state.ctx, &tenant, &id, bearer_token(&request), &from.0).await;
     removed.map_err(|denied| OAuthError::of_registration(denied, state.ctx.now()))?;
     Ok(HttpResponse::NoContent().insert_header((CACHE_CONTROL, "no-store")).finish())
 }

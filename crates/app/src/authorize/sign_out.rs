@@ -10,8 +10,8 @@ use domain::client::{Client, ClientId};
 use domain::scope::Scope;
 use domain::sso::SsoSession;
 use domain::tenant::Tenant;
-use domain::time::Ttl;
-use domain::token::family::{Revocation, RevocationCause};
+use domain::time::{Timestamp, Ttl};
+use domain::token::family::{RefreshFamily, Revocation, RevocationCause};
 use domain::user::User;
 
 use super::{AuthorizeDenied, Browser, check_csrf, csrf_token, hinted, refused, standing};
@@ -95,7 +95,7 @@ const TELL_FOR: Ttl = Ttl::days(1);
 /// Ends a session with what clients got by it, and has those told that want to be: the background task by the rows that are written
 /// here, the browser by the addresses that are answered. What a client got for `offline_access` it keeps
 /// (OpenID Connect Back-Channel Logout 1.0, 2.7).
-pub(super) async fn end(
+pub(crate) async fn end(
     ctx: &Ctx,
     tenant: &Tenant,
     tx: &mut dyn TenantTx,
@@ -115,12 +115,7 @@ pub(super) async fn end(
         if !family.scope.contains(Scope::OFFLINE_ACCESS) {
             tx.family_revoke(family.id, revocation).await?;
         }
-        let Some(client) = tx.client_by_id(&family.client_id).await? else { continue };
-        if client.settings.backchannel_logout_uri.is_some() {
-            let (family_id, user_id) = (family.id, user.id);
-            let notice = LogoutNotice { family_id, client_id: client.id, user_id, expires_at: now.plus(TELL_FOR) };
-            tx.logout_notice_insert(&notice).await?;
-        }
+        let Some(client) = have_told(tx, &family, now).await? else { continue };
         if let Some(uri) = client.settings.frontchannel_logout_uri
             && frames.len() < MOST_FRAMES
         {
@@ -130,4 +125,14 @@ pub(super) async fn end(
     let event = AuditEvent::SignedOut { user_id: user.id, sso_session_id: session.id };
     tx.audit_append(&ctx.record(tenant.id, Actor::User { user_id: user.id }, origin, event)).await?;
     Ok(frames)
+}
+
+/// Has the client of a family that ends told behind the scenes, if it wants to be; answers the client, if there is one still.
+pub(crate) async fn have_told(tx: &mut dyn TenantTx, family: &RefreshFamily, now: Timestamp) -> Result<Option<Client>, StoreError> {
+    let client = tx.client_by_id(&family.client_id).await?;
+    if client.as_ref().is_some_and(|client| client.settings.backchannel_logout_uri.is_some()) {
+        let (family_id, client_id, user_id) = (family.id, family.client_id.clone(), family.user_id);
+        tx.logout_notice_insert(&LogoutNotice { family_id, client_id, user_id, expires_at: now.plus(TELL_FOR) }).await?;
+    }
+    Ok(client)
 }

@@ -14,7 +14,7 @@ use crate::fault::Fault;
 /// # Errors
 /// When the tenant's keys cannot be looked at.
 pub(crate) async fn check(ctx: &Ctx, tenant: TenantId, settings: &ClientSettings) -> Result<Result<(), BadMetadata>, Fault> {
-    if !settings.may_use(GrantType::AuthorizationCode) {
+    if !settings.may_use(GrantType::AuthorizationCode) && !settings.may_use(GrantType::DeviceCode) {
         return Ok(Ok(()));
     }
     let keys = ctx.keys.published(tenant).await?;

@@ -5,6 +5,7 @@ use domain::authorize::AuthorizationRequest;
 use domain::authorize::code::CodeGrant;
 use domain::client::registration::InitialAccessToken;
 use domain::client::{Client, ClientId};
+use domain::device::DeviceGrant;
 use domain::handle::HandleHash;
 use domain::ids::{FamilyId, InitialAccessTokenId, SsoSessionId, UserId};
 use domain::interaction::Progress;
@@ -78,6 +79,21 @@ pub trait AuthorizationStore: Send {
     async fn code_use(&mut self, code: &HandleHash, family_id: FamilyId, now: Timestamp) -> Stored<CodeUse>;
 }
 
+/// What devices ask for, under the hash of what they poll with.
+#[async_trait]
+pub trait DeviceStore: Send {
+    /// `user_code` is a keyed hash of what the user types. `Conflict` when it is taken in this tenant.
+    async fn device_insert(&mut self, code: &HandleHash, user_code: &[u8; 32], grant: &DeviceGrant) -> Stored<()>;
+    /// In a transaction that may write, its row stays locked until it ends: of many that poll at once each sees what the one before did.
+    async fn device_by_code(&mut self, code: &HandleHash) -> Stored<Option<DeviceGrant>>;
+    /// Which device shows this code. Locks nothing.
+    async fn device_by_user_code(&mut self, user_code: &[u8; 32]) -> Stored<Option<HandleHash>>;
+    /// Replaces what is kept of one that is there; its end stays.
+    async fn device_update(&mut self, code: &HandleHash, grant: &DeviceGrant) -> Stored<()>;
+    /// Answers whether it was there.
+    async fn device_delete(&mut self, code: &HandleHash) -> Stored<bool>;
+}
+
 #[async_trait]
 pub trait SsoStore: Send {
     async fn sso_insert(&mut self, session: &SsoSession) -> Stored<()>;
@@ -88,10 +104,20 @@ pub trait SsoStore: Send {
     async fn sso_delete(&mut self, handle: &HandleHash) -> Stored<bool>;
     /// Whether this user's session is there, under whatever handle.
     async fn sso_is_there(&mut self, user: UserId, id: SsoSessionId) -> Stored<bool>;
+    /// The user's sessions that have not ended at `now`, newest first.
+    async fn sso_of(&mut self, user: UserId, now: Timestamp) -> Stored<Vec<SsoSession>>;
     /// Removes all sessions of this user; answers how many.
     async fn sso_delete_of(&mut self, user: UserId) -> Stored<u64>;
     /// Removes the sessions, whosever they are, whose last login was before `before`; answers how many.
     async fn sso_delete_begun(&mut self, before: Timestamp) -> Stored<u64>;
+}
+
+/// What a user allowed one client.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Consent {
+    pub client_id: ClientId,
+    pub scope: Scope,
+    pub granted_at: Timestamp,
 }
 
 /// What a user has allowed a client.
@@ -100,6 +126,8 @@ pub trait ConsentStore: Send {
     async fn consent(&mut self, user: UserId, client: &ClientId) -> Stored<Option<Scope>>;
     /// Replaces what was allowed before.
     async fn consent_set(&mut self, user: UserId, client: &ClientId, scope: &Scope, now: Timestamp) -> Stored<()>;
+    /// All that this user allowed, in the order of the clients' ids.
+    async fn consents_of(&mut self, user: UserId) -> Stored<Vec<Consent>>;
     /// Answers whether there was one.
     async fn consent_delete(&mut self, user: UserId, client: &ClientId) -> Stored<bool>;
 }

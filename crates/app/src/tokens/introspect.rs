@@ -5,8 +5,8 @@ use domain::ids::FamilyId;
 use domain::scope::Scope;
 use domain::tenant::Tenant;
 use domain::time::Timestamp;
-use domain::token::claims::{AccessClaims, Subject};
-use domain::token::family::RefreshFamily;
+use domain::token::claims::{AccessClaims, Confirmation, Subject};
+use domain::token::family::{Binding, RefreshFamily};
 use domain::user::User;
 
 use crate::ctx::Ctx;
@@ -18,7 +18,15 @@ use crate::subjects::{subject, user};
 #[derive(Debug)]
 pub enum Living {
     Access(Box<AccessClaims>),
-    Refresh { session_id: FamilyId, subject: Subject, client_id: ClientId, scope: Scope, expires_at: Timestamp, issued_at: Timestamp },
+    Refresh {
+        session_id: FamilyId,
+        subject: Subject,
+        client_id: ClientId,
+        scope: Scope,
+        cnf: Option<Confirmation>,
+        expires_at: Timestamp,
+        issued_at: Timestamp,
+    },
 }
 
 impl Living {
@@ -55,6 +63,10 @@ pub async fn introspect(ctx: &Ctx, tenant: &Tenant, token: &str) -> Result<Optio
         subject: subject(ctx, tenant.id, &client, family.user_id).await?,
         expires_at: family.ends_at(),
         client_id: family.client_id,
+        cnf: match family.binding {
+            Binding::Dpop(key) => Some(Confirmation::Dpop(key)),
+            Binding::Bearer | Binding::Cookie => None,
+        },
         issued_at: family.head.rotated_at,
         scope: family.scope,
     }))
@@ -75,10 +87,8 @@ pub(crate) async fn living_access(ctx: &Ctx, tenant: &Tenant, token: &str) -> Re
     let now = ctx.now();
     let Ok(claims) = keys.verifier.verify(token, &tenant.issuer(&ctx.base_url), now) else { return Ok(None) };
     let mut tx = ctx.store.begin_read(tenant.id).await?;
-    if !tx.tenant().await?.is_some_and(|tenant| tenant.is_active()) {
-        return Ok(None);
-    }
-    let Some(client) = active_client(tx.as_mut(), &claims.client_id).await? else { return Ok(None) };
+    let is_active = tx.tenant().await?.is_some_and(|tenant| tenant.is_active());
+    let Some(client) = active_client(tx.as_mut(), &claims.client_id).await?.filter(|_| is_active) else { return Ok(None) };
     let session = match (&claims.sub, claims.sid) {
         (Subject::Client(client), None) if *client == claims.client_id => None,
         (sub @ (Subject::User(_) | Subject::Pairwise(_)), Some(sid)) => {

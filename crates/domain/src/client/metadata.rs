@@ -9,6 +9,7 @@ use serde_json::Value;
 use url::Url;
 
 use super::jwks;
+use super::profile::Profile;
 use super::redirect_uri::{Reach, RedirectUri};
 use super::{ApplicationType, AuthMethod, ClientKeys, ClientSettings, ConsentPolicy, GrantType, ResponseType, SubjectType};
 use crate::keys::ring::Alg;
@@ -19,6 +20,8 @@ use crate::time::Ttl;
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ClientMetadata {
+    /// Of our own: `fapi2` switches together what the FAPI 2.0 Security Profile demands.
+    pub profile: Option<String>,
     pub client_name: Option<String>,
     /// `web` (default) or `native`.
     pub application_type: Option<String>,
@@ -54,6 +57,14 @@ pub struct ClientMetadata {
     pub require_pushed_authorization_requests: Option<bool>,
     /// Of our own: `false` lets a confidential client do without PKCE. It should send a nonce.
     pub require_pkce: Option<bool>,
+    /// Any of the server's by default.
+    pub request_object_signing_alg: Option<String>,
+    /// `true` takes no request that is not signed (RFC 9101, 10.5).
+    pub require_signed_request_object: Option<bool>,
+    /// `true` gives no tokens without a DPoP proof (RFC 9449, 5.2).
+    pub dpop_bound_access_tokens: Option<bool>,
+    /// Of our own: `true` takes no DPoP proof without a nonce of ours (RFC 9449, 8).
+    pub require_dpop_nonce: Option<bool>,
     /// Of our own: `first_party` or `third_party` (default).
     pub consent: Option<String>,
     pub jwks: Option<Value>,
@@ -85,7 +96,7 @@ impl BadMetadata {
     }
 }
 
-fn bad(member: &'static str, why: impl ToString) -> BadMetadata {
+pub(super) fn bad(member: &'static str, why: impl ToString) -> BadMetadata {
     BadMetadata::new(member, why)
 }
 
@@ -161,6 +172,13 @@ impl ClientMetadata {
     /// # Errors
     /// Names the first member that will not do.
     pub fn validated(self) -> Result<ClientSettings, BadMetadata> {
+        match word("profile", self.profile.as_deref(), &Profile::ALL)? {
+            None => self.settings(None),
+            Some(profile) => profile.settled(self)?.settings(Some(profile)),
+        }
+    }
+
+    fn settings(self, profile: Option<Profile>) -> Result<ClientSettings, BadMetadata> {
         let client_name = self.client_name.map(|name| name.parse().map_err(|why| bad("client_name", why))).transpose()?;
         let types = [("web", ApplicationType::Web), ("native", ApplicationType::Native)];
         let application_type = word("application_type", self.application_type.as_deref(), &types)?.unwrap_or_default();
@@ -170,7 +188,8 @@ impl ClientMetadata {
 
         let grants = GrantType::ALL.map(|grant| (grant.name(), grant));
         let grant_types = words("grant_types", &self.grant_types.unwrap_or_else(|| vec!["authorization_code".to_owned()]), &grants)?;
-        let has_users = grant_types.contains(&GrantType::AuthorizationCode);
+        let has_code = grant_types.contains(&GrantType::AuthorizationCode);
+        let has_users = grant_types.iter().any(|grant| grant.has_users());
         if grant_types.is_empty() {
             return Err(bad("grant_types", "at least one"));
         }
@@ -178,16 +197,16 @@ impl ClientMetadata {
             return Err(bad("grant_types", "client_credentials is for clients that prove themselves (RFC 6749, 4.4)"));
         }
         if grant_types.contains(&GrantType::RefreshToken) && !has_users {
-            return Err(bad("grant_types", "refresh_token needs a grant that gives refresh tokens: authorization_code"));
+            return Err(bad("grant_types", "refresh_token needs a grant that gives refresh tokens: authorization_code or device_code"));
         }
-        let usual = if has_users { vec!["code".to_owned()] } else { Vec::new() };
+        let usual = if has_code { vec!["code".to_owned()] } else { Vec::new() };
         let response_types = words("response_types", &self.response_types.unwrap_or(usual), &[("code", ResponseType::Code)])?;
-        if response_types.contains(&ResponseType::Code) != has_users {
+        if response_types.contains(&ResponseType::Code) != has_code {
             return Err(bad("response_types", "code and the grant authorization_code go together"));
         }
 
         let redirect_uris = uris("redirect_uris", self.redirect_uris)?;
-        if has_users && redirect_uris.is_empty() {
+        if has_code && redirect_uris.is_empty() {
             return Err(bad("redirect_uris", "at least one, for answers to authorization requests"));
         }
         if application_type == ApplicationType::Web && redirect_uris.iter().any(|uri| uri.reach() == Reach::PrivateUse) {
@@ -217,6 +236,10 @@ impl ClientMetadata {
         if method == AuthMethod::PrivateKeyJwt && keys.is_none() {
             return Err(bad("jwks", "private_key_jwt needs jwks or jwks_uri"));
         }
+        let require_signed_request_object = self.require_signed_request_object.unwrap_or(false);
+        if require_signed_request_object && keys.is_none() {
+            return Err(bad("jwks", "require_signed_request_object needs jwks or jwks_uri"));
+        }
         let frontchannel_logout_uri = site("frontchannel_logout_uri", self.frontchannel_logout_uri)?;
         if let Some(uri) = &frontchannel_logout_uri
             && (uri.contains('#') || !redirect_uris.iter().any(|redirect_uri| site_of(redirect_uri.as_str()) == site_of(uri)))
@@ -245,6 +268,7 @@ impl ClientMetadata {
         }
         let contacts = contacts.into_iter().filter_map(|contact| short("contacts", Some(contact)).transpose()).collect::<Result<_, _>>()?;
         Ok(ClientSettings {
+            profile,
             client_name,
             application_type,
             redirect_uris,
@@ -271,6 +295,10 @@ impl ClientMetadata {
             require_auth_time: self.require_auth_time.unwrap_or(false),
             require_pushed_authorization_requests: self.require_pushed_authorization_requests.unwrap_or(false),
             require_pkce,
+            request_object_signing_alg: word("request_object_signing_alg", self.request_object_signing_alg.as_deref(), &algs)?,
+            require_signed_request_object,
+            dpop_bound_access_tokens: self.dpop_bound_access_tokens.unwrap_or(false),
+            require_dpop_nonce: self.require_dpop_nonce.unwrap_or(false),
             consent: word("consent", self.consent.as_deref(), &policies)?.unwrap_or_default(),
             keys,
             client_uri: site("client_uri", self.client_uri)?,
@@ -351,6 +379,8 @@ mod tests {
             ("scope", json!({ "scope": "openid admin" })),
             ("jwks_uri", json!({ "jwks": { "keys": [] }, "jwks_uri": "https://app.example/jwks" })),
             ("jwks", json!({ "jwks": [] })),
+            ("jwks", json!({ "require_signed_request_object": true })),
+            ("request_object_signing_alg", json!({ "request_object_signing_alg": "none" })),
             ("logo_uri", json!({ "logo_uri": "http://app.example/logo.png" })),
         ] {
             let mut metadata = json!({ "redirect_uris": ["https://app.example/cb"] });

@@ -83,7 +83,7 @@ impl SelfRegistration {
 }
 
 /// Members that a client may say about itself. Others are ignored (RFC 7591, 2).
-const MEMBERS: [&str; 30] = [
+const MEMBERS: [&str; 33] = [
     "client_name",
     "application_type",
     "redirect_uris",
@@ -104,6 +104,9 @@ const MEMBERS: [&str; 30] = [
     "default_max_age",
     "require_auth_time",
     "require_pushed_authorization_requests",
+    "request_object_signing_alg",
+    "require_signed_request_object",
+    "dpop_bound_access_tokens",
     "jwks",
     "jwks_uri",
     "client_uri",
@@ -134,7 +137,10 @@ pub fn settings(
     let mut metadata = read(members)?;
     let is_public = metadata.token_endpoint_auth_method.as_deref() == Some(AuthMethod::None.name());
     metadata.require_pkce = Some(is_public || policy.require_pkce || before.is_some_and(|before| before.require_pkce));
+    // What an administrator switched on stays on; a profile does so with all that it demands.
+    metadata.profile = before.and_then(|before| before.profile).map(|profile| profile.name().to_owned());
     metadata.require_issuer_audience = before.map(|before| before.require_issuer_audience);
+    metadata.require_dpop_nonce = before.map(|before| before.require_dpop_nonce);
     if let Some(asked) = &metadata.scope {
         let asked: Scope = asked.parse().map_err(|why| BadMetadata::new("scope", why))?;
         let may = |token: &str| Scope::OF_OPENID.contains(&token) || before.is_some_and(|before| before.scope.contains(token));

@@ -137,6 +137,7 @@ pub(crate) fn pages(say: Say<'_>) -> Vec<(String, Box<dyn Page>)> {
             form: form(say, "/t/acme/device"),
             client: client(say),
             user_code: say("WDJB-MJHT"),
+            source: Some(say("192.0.2.7")),
             account: alice.clone(),
             scopes: scopes(say).into_iter().take(3).collect(),
         }),
@@ -279,7 +280,7 @@ pub(crate) fn pages(say: Say<'_>) -> Vec<(String, Box<dyn Page>)> {
             ConnectedApp { id: say("c2"), name: say("Calendar"), allowed_at: at, scopes: scopes(say).split_off(8) },
         ],
         profile_action: say("/t/acme/account/profile"),
-        email_change: say("/t/acme/account/email"),
+        email_change: Some(say("/t/acme/account/email")),
         password_change: say("/t/acme/account/password"),
         end_session_action: say("/t/acme/account/sessions/end"),
         end_other_sessions_action: say("/t/acme/account/sessions/end-others"),
@@ -293,7 +294,7 @@ pub(crate) fn pages(say: Say<'_>) -> Vec<(String, Box<dyn Page>)> {
         username: None,
         email: None,
         password_changed_at: None,
-        sessions: account.sessions[..1].to_vec(),
+        sessions: vec![SessionRow { device: String::new(), ..session("s1", "", None, true) }],
         applications: Vec::new(),
         ..account.clone()
     };

@@ -16,6 +16,7 @@ use domain::authorize::code::CodeGrant;
 use domain::branding::{Appearance, Branding, Logo};
 use domain::client::registration::InitialAccessToken;
 use domain::client::{Client, ClientId};
+use domain::device::DeviceGrant;
 use domain::guess::{GuessCounter, GuessScope};
 use domain::handle::HandleHash;
 use domain::ids::{EventId, FamilyId, InitialAccessTokenId, SsoSessionId, TenantId, UserId};
@@ -203,18 +204,27 @@ delegate! { TenantTx:
         fn code_insert(code: &HandleHash, grant: &CodeGrant) -> ();
         fn code_use(code: &HandleHash, family_id: FamilyId, now: Timestamp) -> CodeUse;
     }
+    DeviceStore {
+        fn device_insert(code: &HandleHash, user_code: &[u8; 32], grant: &DeviceGrant) -> ();
+        fn device_by_code(code: &HandleHash) -> Option<DeviceGrant>;
+        fn device_by_user_code(user_code: &[u8; 32]) -> Option<HandleHash>;
+        fn device_update(code: &HandleHash, grant: &DeviceGrant) -> ();
+        fn device_delete(code: &HandleHash) -> bool;
+    }
     SsoStore {
         fn sso_insert(session: &SsoSession) -> ();
         fn sso_by_handle(handle: &HandleHash) -> Option<SsoSession>;
         fn sso_touch(handle: &HandleHash, idle_expires_at: Timestamp) -> ();
         fn sso_delete(handle: &HandleHash) -> bool;
         fn sso_is_there(user: UserId, id: SsoSessionId) -> bool;
+        fn sso_of(user: UserId, now: Timestamp) -> Vec<SsoSession>;
         fn sso_delete_of(user: UserId) -> u64;
         fn sso_delete_begun(before: Timestamp) -> u64;
     }
     ConsentStore {
         fn consent(user: UserId, client: &ClientId) -> Option<Scope>;
         fn consent_set(user: UserId, client: &ClientId, scope: &Scope, now: Timestamp) -> ();
+        fn consents_of(user: UserId) -> Vec<Consent>;
         fn consent_delete(user: UserId, client: &ClientId) -> bool;
     }
     OnceStore {

@@ -18,6 +18,8 @@ pub struct Model {
     pub idle_expires_at: i64,
     pub absolute_expires_at: i64,
     pub ends_at: i64,
+    pub user_agent: Option<String>,
+    pub source: Option<String>,
 }
 
 impl ActiveModelBehavior for ActiveModel {}

@@ -4,9 +4,10 @@
 
 use std::sync::Arc;
 
-use app::ports::store::{CodeUse, Leftover, Store, StoreError};
+use app::ports::store::{CodeUse, Consent, Leftover, Store, StoreError};
 use domain::client::ClientStatus;
 use domain::client::registration::SelfRegistration;
+use domain::device::DeviceAnswer;
 use domain::interaction::Progress;
 use domain::scope::Scope;
 use domain::sso::SsoSession;
@@ -98,6 +99,51 @@ pub async fn of_many_redemptions_exactly_one_is_first(store: Arc<dyn Store>) {
     }
 }
 
+/// S090: of 64 who take the same device's code away at once exactly one does; what a device asked for is its tenant's.
+pub async fn a_device_is_found_by_either_code_and_taken_away_once(store: Arc<dyn Store>) {
+    let (home, other) = (sample::home(&*store).await.expect("stored"), sample::home(&*store).await.expect("stored"));
+    let (code, typed, mut grant) = (sample::hash(), sample::hash().0, sample::device_grant(&sample::client().id));
+    for tenant in [home.id(), other.id()] {
+        let mut tx = store.begin(tenant).await.expect("begins");
+        tx.device_insert(&code, &typed, &grant).await.expect("each tenant has codes of its own");
+        tx.commit().await.expect("commits");
+    }
+    let mut tx = store.begin(home.id()).await.expect("begins");
+    assert_eq!(tx.device_insert(&sample::hash(), &typed, &grant).await, Err(StoreError::Conflict), "two devices with one code");
+    drop(tx);
+    grant.answer = DeviceAnswer::Allowed { user_id: home.alice.id, sign_on: sample::sign_on() };
+    grant.polled_at = Some(NOW);
+    let mut tx = store.begin(home.id()).await.expect("begins");
+    tx.device_update(&code, &grant).await.expect("updated");
+    tx.commit().await.expect("commits");
+
+    let mut tx = store.begin(other.id()).await.expect("begins");
+    assert_eq!(tx.device_by_code(&code).await.expect("read").expect("there").answer, DeviceAnswer::Pending, "of another tenant");
+    assert_eq!(tx.device_delete(&code).await, Ok(true));
+    tx.device_update(&code, &grant).await.expect("nothing to update");
+    assert_eq!(tx.device_by_code(&code).await, Ok(None));
+    assert_eq!(tx.device_by_user_code(&typed).await, Ok(None));
+    tx.commit().await.expect("commits");
+
+    let mut tx = store.begin_read(home.id()).await.expect("begins");
+    assert_eq!(tx.device_by_code(&code).await, Ok(Some(grant.clone())));
+    assert_eq!(tx.device_by_user_code(&typed).await, Ok(Some(code)));
+    drop(tx);
+    let take = |_| {
+        let store = Arc::clone(&store);
+        let tenant = home.id();
+        tokio::spawn(async move {
+            let mut tx = store.begin(tenant).await.expect("begins");
+            let found = tx.device_by_code(&code).await.expect("read");
+            let is_first = found.is_some() && tx.device_delete(&code).await.expect("answered");
+            tx.commit().await.expect("commits");
+            is_first
+        })
+    };
+    let taken = join_all((0..64).map(take)).await;
+    assert_eq!(taken.into_iter().filter(|done| *done.as_ref().expect("no panic")).count(), 1);
+}
+
 /// A pending request survives its row, moves on, and is finished once, by its own tenant.
 pub async fn a_pending_request_is_finished_once(store: Arc<dyn Store>) {
     let (home, other) = (sample::home(&*store).await.expect("stored"), sample::home(&*store).await.expect("stored"));
@@ -150,6 +196,8 @@ pub async fn sessions_and_consents_go_with_their_user(store: Arc<dyn Store>) {
     tx.sso_touch(&session.handle, session.absolute_expires_at).await.expect("nothing to touch");
     assert_eq!(tx.sso_delete(&session.handle).await, Ok(false));
     assert_eq!(tx.sso_is_there(home.alice.id, session.id).await, Ok(false));
+    assert_eq!(tx.sso_of(home.alice.id, NOW).await, Ok(vec![]));
+    assert_eq!(tx.consents_of(home.alice.id).await, Ok(vec![]));
     assert_eq!(tx.sso_delete_of(home.alice.id).await, Ok(0));
     assert_eq!(tx.sso_delete_begun(NOW.plus(Ttl::days(1))).await, Ok(0));
     for _ in 0..2 {
@@ -167,6 +215,12 @@ pub async fn sessions_and_consents_go_with_their_user(store: Arc<dyn Store>) {
     tx.sso_touch(&session.handle, later).await.expect("touched");
     tx.sso_touch(&session.handle, session.absolute_expires_at.plus(Ttl::seconds(1))).await.expect("never beyond its end");
     assert_eq!(tx.sso_by_handle(&session.handle).await, Ok(Some(SsoSession { idle_expires_at: later, ..session.clone() })));
+    assert_eq!(tx.sso_of(home.alice.id, NOW).await, Ok(vec![SsoSession { idle_expires_at: later, ..session.clone() }]));
+    assert_eq!(tx.sso_of(home.alice.id, later).await, Ok(vec![]), "it has ended then");
+    assert_eq!(tx.sso_of(other.alice.id, NOW).await, Ok(vec![]));
+    let allowed = Consent { client_id: client.clone(), scope: scope.clone(), granted_at: NOW };
+    assert_eq!(tx.consents_of(home.alice.id).await, Ok(vec![allowed]));
+    assert_eq!(tx.consents_of(other.alice.id).await, Ok(vec![]));
     assert_eq!(tx.consent(home.alice.id, &client).await, Ok(Some(scope)));
     assert_eq!(tx.sso_is_there(home.alice.id, session.id).await, Ok(true));
     assert_eq!(tx.sso_is_there(other.alice.id, session.id).await, Ok(false));
@@ -290,12 +344,14 @@ pub async fn what_expires_is_swept_and_a_tenant_leaves_nothing(store: Arc<dyn St
     let (pending, session) = (sample::pending(&client.id), sample::sso_session(home.alice.id));
     let (code, grant) = (sample::hash(), sample::code_grant(&client.id, home.alice.id));
     let notice = sample::logout_notice(&home.family);
+    let device = sample::device_grant(&client.id);
     let token = sample::initial_access_token(1);
     let store_all = async || {
         let mut tx = store.begin(home.id()).await.expect("begins");
         tx.pending_insert(&pending).await.expect("stored");
         tx.sso_insert(&session).await.expect("stored");
         tx.code_insert(&code, &grant).await.expect("stored");
+        tx.device_insert(&code, &code.0, &device).await.expect("stored");
         tx.spend(&code.0, NOW).await.expect("spent");
         tx.logout_notice_insert(&notice).await.expect("stored");
         tx.initial_token_insert(&token).await.expect("stored");
@@ -305,6 +361,7 @@ pub async fn what_expires_is_swept_and_a_tenant_leaves_nothing(store: Arc<dyn St
     for (what, end) in [
         (Leftover::PendingRequests, pending.expires_at),
         (Leftover::AuthorizationCodes, grant.expires_at),
+        (Leftover::DeviceCodes, device.expires_at),
         (Leftover::SsoSessions, session.ends_at()),
         (Leftover::SpentNames, NOW),
         (Leftover::LogoutNotices, notice.expires_at),
@@ -325,6 +382,7 @@ pub async fn what_expires_is_swept_and_a_tenant_leaves_nothing(store: Arc<dyn St
     let mut tx = store.begin(home.id()).await.expect("begins");
     assert_eq!(tx.client_by_id(&client.id).await, Ok(None));
     assert_eq!(tx.pending_by_handle(&pending.handle).await, Ok(None));
+    assert_eq!(tx.device_by_code(&code).await, Ok(None));
     assert_eq!(tx.sso_by_handle(&session.handle).await, Ok(None));
     assert_eq!(tx.code_use(&code, home.family.id, NOW).await, Ok(CodeUse::Unknown));
     assert_eq!(tx.consent(home.alice.id, &client.id).await, Ok(None));

@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 
 use app::ports::store::{
-    AuthorizationStore, ClientStore, CodeUse, ConsentStore, Leftover, LogoutNotice, LogoutStore, OnceStore, PendingRequest,
-    RegistrationStore, SsoStore, StoreError, Stored,
+    AuthorizationStore, ClientStore, CodeUse, Consent, ConsentStore, DeviceStore, Leftover, LogoutNotice, LogoutStore, OnceStore,
+    PendingRequest, RegistrationStore, SsoStore, StoreError, Stored,
 };
 use async_trait::async_trait;
 use domain::authorize::code::CodeGrant;
 use domain::client::registration::InitialAccessToken;
 use domain::client::{Client, ClientId};
+use domain::device::DeviceGrant;
 use domain::handle::HandleHash;
 use domain::ids::{FamilyId, InitialAccessTokenId, SsoSessionId, TenantId, UserId};
 use domain::interaction::Progress;
@@ -24,8 +25,10 @@ pub(super) struct Rows {
     clients: BTreeMap<(TenantId, ClientId), Client>,
     pending: BTreeMap<(TenantId, HandleHash), PendingRequest>,
     codes: BTreeMap<(TenantId, HandleHash), (CodeGrant, Option<FamilyId>)>,
+    /// With the hash of what their users type.
+    devices: BTreeMap<(TenantId, HandleHash), (DeviceGrant, [u8; 32])>,
     sessions: BTreeMap<(TenantId, HandleHash), SsoSession>,
-    consents: BTreeMap<(TenantId, UserId, ClientId), Scope>,
+    consents: BTreeMap<(TenantId, UserId, ClientId), (Scope, Timestamp)>,
     initial_tokens: BTreeMap<(TenantId, InitialAccessTokenId), InitialAccessToken>,
     spent: BTreeMap<(TenantId, [u8; 32]), Timestamp>,
     /// With what the claims need: the moment it is due, and how long until the attempt after that.
@@ -36,6 +39,7 @@ impl Rows {
     pub(super) fn erase(&mut self, tenant: TenantId, left: &mut usize) {
         remove_some(&mut self.pending, left, |(owner, _), _| *owner == tenant);
         remove_some(&mut self.codes, left, |(owner, _), _| *owner == tenant);
+        remove_some(&mut self.devices, left, |(owner, _), _| *owner == tenant);
         remove_some(&mut self.sessions, left, |(owner, _), _| *owner == tenant);
         remove_some(&mut self.consents, left, |(owner, ..), _| *owner == tenant);
         remove_some(&mut self.clients, left, |(owner, _), _| *owner == tenant);
@@ -53,6 +57,7 @@ impl Rows {
         match what {
             Leftover::PendingRequests => remove_some(&mut self.pending, left, |_, pending| pending.expires_at < before),
             Leftover::AuthorizationCodes => remove_some(&mut self.codes, left, |_, (grant, _)| grant.expires_at < before),
+            Leftover::DeviceCodes => remove_some(&mut self.devices, left, |_, (grant, _)| grant.expires_at < before),
             Leftover::SsoSessions => remove_some(&mut self.sessions, left, |_, session| session.ends_at() < before),
             Leftover::SpentNames => remove_some(&mut self.spent, left, |_, expires_at| *expires_at < before),
             Leftover::LogoutNotices => remove_some(&mut self.logouts, left, |_, (notice, ..)| notice.expires_at < before),
@@ -159,6 +164,41 @@ impl AuthorizationStore for Tx {
 }
 
 #[async_trait]
+impl DeviceStore for Tx {
+    async fn device_insert(&mut self, code: &HandleHash, user_code: &[u8; 32], grant: &DeviceGrant) -> Stored<()> {
+        let tenant = self.tenant;
+        let devices = &mut self.writing()?.provider.devices;
+        if devices.iter().any(|((owner, known), (_, typed))| *owner == tenant && (known == code || typed == user_code)) {
+            return Err(StoreError::Conflict);
+        }
+        devices.insert((tenant, *code), (grant.clone(), *user_code));
+        Ok(())
+    }
+
+    async fn device_by_code(&mut self, code: &HandleHash) -> Stored<Option<DeviceGrant>> {
+        Ok(self.state.provider.devices.get(&(self.tenant, *code)).map(|(grant, _)| grant.clone()))
+    }
+
+    async fn device_by_user_code(&mut self, user_code: &[u8; 32]) -> Stored<Option<HandleHash>> {
+        let own = self.state.provider.devices.iter().filter(|((tenant, _), _)| *tenant == self.tenant);
+        Ok(own.into_iter().find(|(_, (_, typed))| typed == user_code).map(|((_, code), _)| *code))
+    }
+
+    async fn device_update(&mut self, code: &HandleHash, grant: &DeviceGrant) -> Stored<()> {
+        let key = (self.tenant, *code);
+        if let Some((kept, _)) = self.writing()?.provider.devices.get_mut(&key) {
+            *kept = grant.clone();
+        }
+        Ok(())
+    }
+
+    async fn device_delete(&mut self, code: &HandleHash) -> Stored<bool> {
+        let key = (self.tenant, *code);
+        Ok(self.writing()?.provider.devices.remove(&key).is_some())
+    }
+}
+
+#[async_trait]
 impl SsoStore for Tx {
     async fn sso_insert(&mut self, session: &SsoSession) -> Stored<()> {
         let key = (self.tenant, session.handle);
@@ -190,6 +230,13 @@ impl SsoStore for Tx {
         Ok(own.into_iter().any(|(_, session)| session.user_id == user && session.id == id))
     }
 
+    async fn sso_of(&mut self, user: UserId, now: Timestamp) -> Stored<Vec<SsoSession>> {
+        let own = self.state.provider.sessions.iter().filter(|((tenant, _), _)| *tenant == self.tenant).map(|(_, session)| session);
+        let mut own: Vec<_> = own.filter(|session| session.user_id == user && now < session.ends_at()).cloned().collect();
+        own.sort_by_key(|session| std::cmp::Reverse(session.id));
+        Ok(own)
+    }
+
     async fn sso_delete_of(&mut self, user: UserId) -> Stored<u64> {
         self.sessions_removed(|session| session.user_id == user)
     }
@@ -212,13 +259,21 @@ impl Tx {
 #[async_trait]
 impl ConsentStore for Tx {
     async fn consent(&mut self, user: UserId, client: &ClientId) -> Stored<Option<Scope>> {
-        Ok(self.state.provider.consents.get(&(self.tenant, user, client.clone())).cloned())
+        Ok(self.state.provider.consents.get(&(self.tenant, user, client.clone())).map(|(scope, _)| scope.clone()))
     }
 
-    async fn consent_set(&mut self, user: UserId, client: &ClientId, scope: &Scope, _: Timestamp) -> Stored<()> {
+    async fn consent_set(&mut self, user: UserId, client: &ClientId, scope: &Scope, now: Timestamp) -> Stored<()> {
         let key = (self.tenant, user, client.clone());
-        self.writing()?.provider.consents.insert(key, scope.clone());
+        self.writing()?.provider.consents.insert(key, (scope.clone(), now));
         Ok(())
+    }
+
+    async fn consents_of(&mut self, user: UserId) -> Stored<Vec<Consent>> {
+        let own = self.state.provider.consents.iter().filter(|((owner, whose, _), _)| *owner == self.tenant && *whose == user);
+        let consent = |((_, _, client_id), (scope, granted_at)): (&(TenantId, UserId, ClientId), &(Scope, Timestamp))| -> Consent {
+            Consent { client_id: client_id.clone(), scope: scope.clone(), granted_at: *granted_at }
+        };
+        Ok(own.map(consent).collect())
     }
 
     async fn consent_delete(&mut self, user: UserId, client: &ClientId) -> Stored<bool> {
