@@ -99,6 +99,11 @@ impl RelyingParty {
         self.told.lock().expect("not poisoned").jwks = json!({ "keys": keys.iter().map(|key| key.jwk()).collect::<Vec<_>>() });
     }
 
+    /// Shows this to whoever gets anything.
+    pub(crate) fn show_document(&self, document: Value) {
+        self.told.lock().expect("not poisoned").jwks = document;
+    }
+
     /// Answers the next posts with these.
     pub(crate) fn answer_with(&self, statuses: &[u16]) {
         self.told.lock().expect("not poisoned").statuses = statuses.iter().rev().copied().collect();

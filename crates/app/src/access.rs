@@ -6,6 +6,7 @@
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use domain::audit::Actor;
+use domain::client::Client;
 use domain::ids::{EventId, UserId};
 use domain::scope::Scope;
 use domain::tenant::Tenant;
@@ -70,6 +71,7 @@ impl<'a> ShownToken<'a> {
 pub struct SignedIn {
     pub user: User,
     pub session: RefreshFamily,
+    pub client: Client,
     pub claims: AccessClaims,
 }
 
@@ -95,7 +97,7 @@ pub async fn signed_in(ctx: &Ctx, tenant: &Tenant, token: Option<&ShownToken<'_>
     let Some((user, session)) = living.session.filter(|_| living.claims.scope.contains(needed)) else {
         return Err(AccessDenied::InsufficientScope { needed });
     };
-    Ok(SignedIn { user, session, claims: living.claims })
+    Ok(SignedIn { user, session, client: living.client, claims: living.claims })
 }
 
 /// Who administers.

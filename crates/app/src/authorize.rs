@@ -20,6 +20,7 @@ use domain::scope::Scope;
 use domain::sso::{Authentication, Method, SignOn, SsoSession};
 use domain::tenant::Tenant;
 use domain::time::{Timestamp, Ttl};
+use domain::token::claims::Subject;
 use domain::user::User;
 use subtle::ConstantTimeEq;
 
@@ -27,6 +28,7 @@ use crate::ctx::{Ctx, Origin};
 use crate::fault::Fault;
 use crate::login::{LoginDenied, Proved, prove};
 use crate::ports::store::{PendingRequest, StoreError, TenantTx};
+use crate::subjects::user;
 
 pub mod device;
 pub mod pushed;
@@ -487,5 +489,13 @@ async fn hint(ctx: &Ctx, tenant: &Tenant, parameters: &Parameters) -> Result<Opt
 /// Whom an ID token that comes back as a hint names, and which client it was for; `None` when it is none of this tenant.
 async fn hinted(ctx: &Ctx, tenant: &Tenant, hint: &str) -> Result<Option<(UserId, ClientId)>, Fault> {
     let keys = ctx.keys.published(tenant.id).await?;
-    Ok(keys.verifier.verify_id(hint, &tenant.issuer(&ctx.base_url)).ok().map(|claims| (claims.sub, claims.aud)))
+    let Ok(claims) = keys.verifier.verify_id(hint, &tenant.issuer(&ctx.base_url)) else { return Ok(None) };
+    let user = match claims.sub {
+        Subject::User(user) => Some(user),
+        sub => match ctx.store.begin_read(tenant.id).await?.client_by_id(&claims.aud).await? {
+            Some(client) => user(ctx, tenant.id, &client, &sub).await?,
+            None => None,
+        },
+    };
+    Ok(user.map(|user| (user, claims.aud)))
 }

@@ -17,6 +17,7 @@ use crate::ctx::{Ctx, Origin};
 use crate::fault::Fault;
 
 pub mod authenticate;
+mod fitness;
 pub mod initial_tokens;
 pub mod key_sets;
 pub mod registration;
@@ -80,6 +81,7 @@ pub async fn create(
     origin: &Origin,
 ) -> Result<(Client, Option<ShownSecret>), ClientChangeDenied> {
     let settings = metadata.validated().map_err(ClientChangeDenied::Metadata)?;
+    fitness::check(ctx, tenant.id, &settings).await?.map_err(ClientChangeDenied::Metadata)?;
     let (client, shown) = new_client(ctx, settings, None)?;
     let mut tx = ctx.store.begin(tenant.id).await?;
     if tx.tenant().await?.is_none() {
@@ -137,6 +139,7 @@ pub async fn replace(
     origin: &Origin,
 ) -> Result<Client, ClientChangeDenied> {
     let settings = metadata.validated().map_err(ClientChangeDenied::Metadata)?;
+    fitness::check(ctx, tenant.id, &settings).await?.map_err(ClientChangeDenied::Metadata)?;
     let change = |client: &mut Client| {
         client.settings = settings;
         if !takes_secret(client) {

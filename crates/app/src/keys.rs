@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use domain::audit::Actor;
 use domain::ids::TenantId;
 use domain::keys::plan::Intent;
 use domain::keys::policy::RotationNumbers;
@@ -12,7 +13,27 @@ use domain::time::Timestamp;
 use crate::access::Admin;
 use crate::ctx::{Ctx, Origin};
 use crate::fault::Fault;
-use crate::ports::keys::{KeyChange, KeyCommand, KeyCommandError, KeyFault, OrderedBy, PublishedKeys};
+use crate::ports::keys::{KeyChange, KeyCommand, KeyCommandError, KeyFault, OrderedBy, PublishedKeys, TokenSigner};
+
+/// The private side, with a key of the algorithm that a client has registered for: one that the rotation clock has not come to yet is
+/// made now, which takes as long as that takes.
+///
+/// # Errors
+/// When the tenant's policy has dropped the algorithm, too.
+pub(crate) async fn signer_of(ctx: &Ctx, tenant: TenantId, alg: Alg, at_least: u64) -> Result<Arc<dyn TokenSigner>, Fault> {
+    let signer = ctx.keys.signer(tenant, at_least).await?;
+    if signer.has(alg) {
+        return Ok(signer);
+    }
+    let by = OrderedBy { actor: Actor::System, source: None, request_id: None };
+    let made = match ctx.keys.execute(tenant, KeyCommand::Plan(Intent::Advance), by).await {
+        Ok(made) => made.keys.ring.generation,
+        Err(KeyCommandError::Fault(fault)) => return Err(fault.into()),
+        Err(denied) => return Err(Fault::Broken(denied.to_string())),
+    };
+    let signer = ctx.keys.signer(tenant, made.max(at_least)).await?;
+    if signer.has(alg) { Ok(signer) } else { Err(Fault::Broken(format!("a client wants {alg}, which the tenant's key policy has not"))) }
+}
 
 /// The tenant's ring as it stands.
 ///

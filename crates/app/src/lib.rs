@@ -28,6 +28,7 @@ pub mod ports;
 pub mod restored;
 pub mod search;
 pub mod sessions;
+mod subjects;
 pub mod tenants;
 pub mod tokens;
 pub mod userinfo;

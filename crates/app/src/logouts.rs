@@ -2,7 +2,6 @@
 //!
 //! Invariant: at least once. A notice goes when the client has taken note of it or is no client any more; else somebody tries again.
 
-use domain::client::Client;
 use domain::ids::{EventId, FamilyId, TenantId};
 use domain::openid::LogoutClaims;
 use domain::tenant::Tenant;
@@ -10,6 +9,7 @@ use futures_util::future::join_all;
 
 use crate::ctx::Ctx;
 use crate::fault::Fault;
+use crate::subjects::subject;
 
 /// Clients that are told at a time.
 const BATCH: u32 = 16;
@@ -41,14 +41,15 @@ async fn tell(ctx: &Ctx, tenant_id: TenantId, family: FamilyId) -> Result<(), Fa
     let tenant = tx.tenant().await?.filter(Tenant::is_active);
     let client = tx.client_by_id(&notice.client_id).await?;
     drop(tx);
-    if let (Some(tenant), Some(Client { settings, .. })) = (tenant, client)
-        && let Some(uri) = settings.backchannel_logout_uri
+    if let (Some(tenant), Some(client)) = (tenant, client)
+        && let Some(uri) = &client.settings.backchannel_logout_uri
     {
+        let subject = subject(ctx, tenant_id, &client, notice.user_id).await?;
         let jti = EventId::new(now, ctx.id_entropy()).to_string();
         let client_id = notice.client_id;
-        let claims = LogoutClaims::new(tenant.issuer(&ctx.base_url), notice.user_id, client_id.clone(), family, jti, now);
-        let token = ctx.keys.signer(tenant_id, 0).await?.sign_logout(&claims, settings.id_token_signed_response_alg, now)?;
-        let why = match ctx.outbound.post_form(&uri, &[("logout_token", &token)]).await {
+        let claims = LogoutClaims::new(tenant.issuer(&ctx.base_url), subject, client_id.clone(), family, jti, now);
+        let token = ctx.keys.signer(tenant_id, 0).await?.sign_logout(&claims, client.settings.id_token_signed_response_alg, now)?;
+        let why = match ctx.outbound.post_form(uri, &[("logout_token", &token)]).await {
             Ok(answer) if (200..300).contains(&answer.status) => None,
             Ok(answer) => Some(format!("status {}", answer.status)),
             Err(fault) => Some(fault.to_string()),

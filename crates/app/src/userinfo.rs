@@ -7,15 +7,28 @@ use serde_json::{Map, Value, json};
 
 use crate::access::{AccessDenied, ShownToken, signed_in};
 use crate::ctx::Ctx;
+use crate::keys::signer_of;
+
+/// What is told, in the way that the client has registered for.
+#[derive(Debug)]
+pub enum Userinfo {
+    Plain(Map<String, Value>),
+    /// A JWT (OpenID Connect Core, 5.3.2).
+    Signed(String),
+}
 
 /// The claims, `sub` first of all.
 ///
 /// # Errors
 /// See [`AccessDenied`]; the token needs the scope `openid`.
-pub async fn userinfo(ctx: &Ctx, tenant: &Tenant, token: Option<&ShownToken<'_>>) -> Result<Map<String, Value>, AccessDenied> {
+pub async fn userinfo(ctx: &Ctx, tenant: &Tenant, token: Option<&ShownToken<'_>>) -> Result<Userinfo, AccessDenied> {
     let who = signed_in(ctx, tenant, token, Scope::OPENID).await?;
     let wishes = who.session.sign_on.map(|sign_on| sign_on.claims).unwrap_or_default();
     let mut claims = openid::userinfo(&who.user, &who.claims.scope, &wishes);
-    claims.insert("sub".to_owned(), json!(who.user.id));
-    Ok(claims)
+    claims.insert("sub".to_owned(), json!(who.claims.sub));
+    let Some(alg) = who.client.settings.userinfo_signed_response_alg else { return Ok(Userinfo::Plain(claims)) };
+    claims.insert("iss".to_owned(), json!(tenant.issuer(&ctx.base_url)));
+    claims.insert("aud".to_owned(), json!(who.client.id));
+    let signed = signer_of(ctx, tenant.id, alg, 0).await?.sign_userinfo(&claims, alg, ctx.now())?;
+    Ok(Userinfo::Signed(signed))
 }

@@ -87,7 +87,9 @@ impl Client {
             backchannel_logout_uri: None,
             backchannel_logout_session_required: false,
             subject_type: SubjectType::Public,
+            sector_identifier_uri: None,
             id_token_signed_response_alg: Alg::RS256,
+            userinfo_signed_response_alg: None,
             default_max_age: None,
             require_auth_time: false,
             require_pushed_authorization_requests: false,
@@ -242,6 +244,8 @@ pub enum ResponseType {
 pub enum SubjectType {
     #[default]
     Public,
+    /// Another one for each sector of clients (OpenID Connect Core, 8).
+    Pairwise,
 }
 
 /// Who decides what the client gets of a user.
@@ -294,7 +298,13 @@ pub struct ClientSettings {
     #[serde(default)]
     pub backchannel_logout_session_required: bool,
     pub subject_type: SubjectType,
+    /// Lists the redirect URIs of all clients of the sector.
+    #[serde(default)]
+    pub sector_identifier_uri: Option<String>,
     pub id_token_signed_response_alg: Alg,
+    /// Userinfo as a JWT, signed by this; plain JSON where it is absent.
+    #[serde(default)]
+    pub userinfo_signed_response_alg: Option<Alg>,
     pub default_max_age: Option<Ttl>,
     pub require_auth_time: bool,
     pub require_pushed_authorization_requests: bool,
@@ -336,6 +346,15 @@ impl ClientSettings {
             _ if !self.grant_types.iter().any(|grant| grant.has_users()) => ClientKind::Machine,
             _ => ClientKind::Confidential,
         }
+    }
+
+    /// The sector by whose name for a user the client knows them: a host (OpenID Connect Core, 8.1). `None` for public subjects.
+    pub fn sector(&self) -> Option<String> {
+        if self.subject_type == SubjectType::Public {
+            return None;
+        }
+        let uri = self.sector_identifier_uri.as_deref().or(self.redirect_uris.first().map(RedirectUri::as_str));
+        uri.and_then(|uri| url::Url::parse(uri).ok()?.host_str().map(str::to_owned))
     }
 
     /// The algorithms that it may sign by, where it has not named one.

@@ -69,6 +69,10 @@ macro_rules! id {
                 self.0
             }
 
+            pub const fn from_bytes(bytes: [u8; 16]) -> Self {
+                Self(Uuid::from_bytes(bytes))
+            }
+
             pub const fn as_bytes(&self) -> &[u8; 16] {
                 self.0.as_bytes()
             }

@@ -23,6 +23,7 @@ pub mod keys;
 pub mod language;
 pub mod openid;
 pub mod password;
+pub mod pseudonym;
 pub mod scope;
 pub mod secret;
 pub mod sso;

@@ -11,11 +11,12 @@ use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256, Sha384, Sha512};
 
 use crate::client::ClientId;
-use crate::ids::{FamilyId, UserId};
+use crate::ids::FamilyId;
 use crate::keys::ring::Alg;
 use crate::scope::Scope;
 use crate::text::BadText;
 use crate::time::{Timestamp, Ttl};
+use crate::token::claims::Subject;
 use crate::user::User;
 
 /// The `typ` header of an ID token: that of any JWT, and no access token's.
@@ -25,7 +26,7 @@ pub const ID_TOKEN_TYPE: &str = "JWT";
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct IdClaims {
     pub iss: String,
-    pub sub: UserId,
+    pub sub: Subject,
     pub aud: ClientId,
     pub exp: i64,
     pub iat: i64,
@@ -71,7 +72,7 @@ pub const LOGOUT_TOKEN_TYPE: &str = "logout+jwt";
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct LogoutClaims {
     pub iss: String,
-    pub sub: UserId,
+    pub sub: Subject,
     pub aud: ClientId,
     pub iat: i64,
     pub exp: i64,
@@ -86,10 +87,10 @@ impl LogoutClaims {
     const TTL: Ttl = Ttl::minutes(2);
 
     /// What `client` is told of the end of its session; `jti` was never used before.
-    pub fn new(issuer: String, user: UserId, client: ClientId, session: FamilyId, jti: String, now: Timestamp) -> Self {
+    pub fn new(issuer: String, sub: Subject, client: ClientId, session: FamilyId, jti: String, now: Timestamp) -> Self {
         let events = json!({ "http://schemas.openid.net/event/backchannel-logout": {} });
         let (iat, exp) = (now.as_seconds(), now.plus(Self::TTL).as_seconds());
-        Self { iss: issuer, sub: user, aud: client, iat, exp, jti, sid: session, events }
+        Self { iss: issuer, sub, aud: client, iat, exp, jti, sid: session, events }
     }
 }
 
@@ -196,6 +197,7 @@ fn wished(wishes: &BTreeMap<String, Option<ClaimWish>>) -> impl Iterator<Item = 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ids::UserId;
 
     #[test]
     fn the_hash_of_an_access_token_is_that_of_the_standards_example() {

@@ -22,10 +22,11 @@ use app::warm::{Warm, WarmMap};
 use async_trait::async_trait;
 use domain::audit;
 use domain::client::jwks::ClientKey;
-use domain::ids::TenantId;
+use domain::ids::{TenantId, UserId};
 use domain::keys::plan::{self, DUE_BATCH, DUE_BATCHES, Intent};
 use domain::keys::policy::{NodeTiming, RotationNumbers, RotationPolicy};
 use domain::keys::ring::{Alg, KeyRing, KeyState};
+use domain::pseudonym::Pseudonym;
 use domain::tenant::Tenant;
 use domain::time::{Timestamp, Ttl};
 use futures_util::{StreamExt, stream};
@@ -41,6 +42,7 @@ use crate::key_log::{KeyLog, origin};
 use crate::keygen::generate;
 use crate::messages::{Begun, Execute, Passivate, Refresh, Unseal, Wake};
 use crate::node::Node;
+use crate::pseudonyms;
 use crate::rehearsal::rehearse;
 use crate::resting::Resting;
 use crate::rsa_pool::RsaPool;
@@ -539,6 +541,14 @@ impl Keys for KeyDirectory {
 
     async fn installation_mac(&self, message: &[u8]) -> Result<[u8; 32], KeyFault> {
         Ok(mac(&self.directory.installation().await?.mac, message))
+    }
+
+    async fn pseudonym(&self, tenant: TenantId, sector: &str, user: UserId) -> Result<Pseudonym, KeyFault> {
+        pseudonyms::make(&self.directory.installation().await?.mac, tenant, sector, user)
+    }
+
+    async fn named_by(&self, tenant: TenantId, sector: &str, pseudonym: &Pseudonym) -> Result<Option<UserId>, KeyFault> {
+        pseudonyms::read(&self.directory.installation().await?.mac, tenant, sector, pseudonym)
     }
 
     async fn notary(&self) -> Result<Arc<dyn Notary>, KeyFault> {

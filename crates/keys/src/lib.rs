@@ -18,6 +18,7 @@ mod key_log;
 mod keygen;
 mod messages;
 mod node;
+mod pseudonyms;
 mod rehearsal;
 mod resting;
 mod rewrap;

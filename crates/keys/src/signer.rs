@@ -22,6 +22,7 @@ use domain::token::claims::{ACCESS_TOKEN_TYPE, AccessClaims};
 use domain::token::family::Generation;
 use domain::token::refresh_token;
 use serde::Serialize;
+use serde_json::{Map, Value};
 
 use crate::seal::{DataKey, SecretName};
 
@@ -133,7 +134,7 @@ impl TenantSigner {
 
     /// Who signs what a client asked to have signed by this algorithm.
     fn id_signer(&self, alg: Alg, now: Timestamp) -> Result<(&RingKey, &KeySigner), KeyFault> {
-        let key = self.ring.newest_signer_of(alg, now).or_else(|| self.ring.signer_at(now)).ok_or(KeyFault::NoSigner)?;
+        let key = self.ring.newest_signer_of(alg, now).or_else(|| self.ring.first_of(alg)).ok_or(KeyFault::NoSigner)?;
         Ok((key, self.signers.get(&key.kid).ok_or(KeyFault::NoSigner)?))
     }
 
@@ -176,6 +177,10 @@ impl TokenSigner for TenantSigner {
         signer.sign(&signer.access_header, claims)
     }
 
+    fn has(&self, alg: Alg) -> bool {
+        self.ring.first_of(alg).is_some()
+    }
+
     fn sign_id(&self, claims: &mut IdClaims, alg: Alg, access_token: &str, now: Timestamp) -> Result<String, KeyFault> {
         let (key, signer) = self.id_signer(alg, now)?;
         claims.cap_life(key.token_ttl_cap_seconds);
@@ -186,6 +191,11 @@ impl TokenSigner for TenantSigner {
     fn sign_logout(&self, claims: &LogoutClaims, alg: Alg, now: Timestamp) -> Result<String, KeyFault> {
         let (_, signer) = self.id_signer(alg, now)?;
         signer.sign(&signer.logout_header, claims)
+    }
+
+    fn sign_userinfo(&self, claims: &Map<String, Value>, alg: Alg, now: Timestamp) -> Result<String, KeyFault> {
+        let (_, signer) = self.id_signer(alg, now)?;
+        signer.sign(&signer.id_header, claims)
     }
 
     fn mint_refresh(&self, family: FamilyId, generation: Generation) -> String {
@@ -279,6 +289,21 @@ mod tests {
             key.end = Some(KeyEnd::Revoked { at: NOW, reason: "for a test".to_owned() });
         }
         assert_eq!(signer.sign(&mut claims(), NOW), Err(KeyFault::NoSigner));
+    }
+
+    #[test]
+    fn s066_what_clients_ask_for_is_signed_by_the_algorithm_they_asked_for_or_not_at_all() {
+        let (_, mut signer) = ring_of(tenant(1), &[Alg::ES256, Alg::RS256]);
+        let staged = signer.ring.keys.iter_mut().find(|key| key.alg == Alg::RS256).unwrap();
+        staged.sign_from = NOW.plus(Ttl::hours(1));
+        let told = Map::from_iter([("sub".to_owned(), Value::from("usr"))]);
+        for (alg, named) in [(Alg::RS256, jsonwebtoken::Algorithm::RS256), (Alg::ES256, jsonwebtoken::Algorithm::ES256)] {
+            assert!(signer.has(alg));
+            let header = jsonwebtoken::decode_header(signer.sign_userinfo(&told, alg, NOW).unwrap()).unwrap();
+            assert_eq!((header.alg, header.typ.as_deref()), (named, Some("JWT")));
+        }
+        assert!(!signer.has(Alg::ES384));
+        assert_eq!(signer.sign_userinfo(&told, Alg::ES384, NOW), Err(KeyFault::NoSigner));
     }
 
     #[test]

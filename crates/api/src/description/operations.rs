@@ -201,10 +201,10 @@ pub(super) fn operations() -> Vec<(&'static str, &'static str, Operation)> {
         ("POST", "/t/{slug}/oauth/end_session", page(op("login pages", "endSsoSessionByForm", "Log out for an application, by form", &[
             (200, Some("Page"), "The question, or that it is done."), (303, None, "Back to the application."), (400, Some("Page"), "What is wrong; nobody is sent anywhere."), (403, Some("Page"), "The form is not one of ours."),
         ])).takes(Form("EndSession")).with(&["Cache-Control"])),
-        ("GET", "/t/{slug}/oauth/userinfo", op("tokens", "getUserinfo", "What the application may know of the user (OpenID Connect Core, 5.3)", &[(200, Some("Userinfo"), "The claims.")])
-            .with(&["Cache-Control"]).refuses(USERINFO)),
-        ("POST", "/t/{slug}/oauth/userinfo", op("tokens", "getUserinfoByForm", "The same, by POST", &[(200, Some("Userinfo"), "The claims.")])
-            .takes(Form("UserinfoRequest")).with(&["Cache-Control"]).refuses(USERINFO)),
+        ("GET", "/t/{slug}/oauth/userinfo", Operation { or_as: &["application/jwt"], ..op("tokens", "getUserinfo", "What the application may know of the user (OpenID Connect Core, 5.3)", &[(200, Some("Userinfo"), "The claims.")])
+            .with(&["Cache-Control"]).refuses(USERINFO) }),
+        ("POST", "/t/{slug}/oauth/userinfo", Operation { or_as: &["application/jwt"], ..op("tokens", "getUserinfoByForm", "The same, by POST", &[(200, Some("Userinfo"), "The claims.")])
+            .takes(Form("UserinfoRequest")).with(&["Cache-Control"]).refuses(USERINFO) }),
         ("POST", "/t/{slug}/oauth/token", op("tokens", "refresh", "Exchange a refresh token for new tokens (RFC 6749, 6)", &[(200, Some("Tokens"), "New tokens; the old refresh token is used up.")])
             .takes(Form("TokenRequest")).or_a_cookie().with(&["Set-Cookie", "Cache-Control"])
             .refuses(&[(400, "`invalid_grant`, `invalid_scope`, `unsupported_grant_type`, `invalid_dpop_proof` or `use_dpop_nonce`"), (401, "`invalid_client`"), (403, "`invalid_request`: a cookie without its CSRF token"), (429, "`slow_down`")])),

@@ -2,6 +2,7 @@
 
 use actix_web::http::header::{self, CACHE_CONTROL};
 use actix_web::{HttpResponse, web};
+use app::fault::Fault;
 use app::tenants;
 use domain::authorize::{Prompt, ResponseMode};
 use domain::client::registration::RegistrationAccess;
@@ -21,6 +22,9 @@ pub(crate) async fn get(state: web::Data<ApiState>, slug: web::Path<String>) -> 
     let at = |path: &str| format!("{issuer}/{path}");
     let methods = AuthMethod::ALL.map(AuthMethod::name);
     let scopes: Vec<_> = Scope::OF_OPENID.into_iter().chain([Scope::ACCOUNT, Scope::ADMIN]).collect();
+    // What the tenant's ring keeps keys of.
+    let keys = state.ctx.keys.published(tenant.id).await.map_err(Fault::from)?;
+    let algs: Vec<_> = keys.ring.numbers.algs.iter().map(|alg| alg.name()).collect();
     let mut body = json!({
         "issuer": issuer,
         "authorization_endpoint": at("oauth/authorize"),
@@ -35,8 +39,9 @@ pub(crate) async fn get(state: web::Data<ApiState>, slug: web::Path<String>) -> 
         "response_types_supported": ["code"],
         "response_modes_supported": ResponseMode::ALL.map(ResponseMode::name),
         "scopes_supported": scopes,
-        "subject_types_supported": ["public"],
-        "id_token_signing_alg_values_supported": Alg::ALL.map(Alg::name),
+        "subject_types_supported": ["public", "pairwise"],
+        "id_token_signing_alg_values_supported": algs,
+        "userinfo_signing_alg_values_supported": algs,
         "token_endpoint_auth_methods_supported": methods,
         "token_endpoint_auth_signing_alg_values_supported": Alg::ALL.map(Alg::name),
         "revocation_endpoint_auth_methods_supported": methods,

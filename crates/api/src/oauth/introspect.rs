@@ -31,9 +31,9 @@ pub(crate) async fn post(
             }
             body
         }
-        Some(Living::Refresh { session_id, user_id, client_id, scope, cnf, expires_at, issued_at }) => {
+        Some(Living::Refresh { session_id, subject, client_id, scope, cnf, expires_at, issued_at }) => {
             let mut body = json!({
-            "active": true, "iss": tenant.issuer(&state.ctx.base_url), "sub": user_id, "sid": session_id, "client_id": client_id,
+            "active": true, "iss": tenant.issuer(&state.ctx.base_url), "sub": subject, "sid": session_id, "client_id": client_id,
             "scope": scope, "exp": expires_at.as_seconds(), "iat": issued_at.as_seconds(),
             });
             if let Some(cnf) = cnf {

@@ -5,7 +5,7 @@ use actix_web::http::header::CACHE_CONTROL;
 use actix_web::{HttpRequest, HttpResponse, web};
 use app::access::ShownToken;
 use app::tenants;
-use app::userinfo::userinfo;
+use app::userinfo::{Userinfo, userinfo};
 
 use crate::admission::shown_token;
 use crate::error::oauth::OAuthError;
@@ -33,6 +33,11 @@ pub(crate) async fn post(
 
 async fn told(state: &ApiState, slug: &str, token: Option<&ShownToken<'_>>) -> Result<HttpResponse, OAuthError> {
     let tenant = tenants::resolve(&state.ctx, slug).await?;
-    let claims = userinfo(&state.ctx, &tenant, token).await?;
-    Ok(HttpResponse::Ok().insert_header((CACHE_CONTROL, "no-store")).json(claims))
+    let told = userinfo(&state.ctx, &tenant, token).await?;
+    let mut response = HttpResponse::Ok();
+    response.insert_header((CACHE_CONTROL, "no-store"));
+    Ok(match told {
+        Userinfo::Plain(claims) => response.json(claims),
+        Userinfo::Signed(token) => response.content_type("application/jwt").body(token),
+    })
 }

@@ -14,7 +14,7 @@ use domain::tenant::Tenant;
 use domain::time::Timestamp;
 use serde_json::{Map, Value};
 
-use super::{ShownSecret, new_client, new_secret, takes_secret};
+use super::{ShownSecret, fitness, new_client, new_secret, takes_secret};
 use crate::ctx::{Ctx, Origin};
 use crate::fault::Fault;
 use crate::ports::store::TenantTx;
@@ -87,6 +87,7 @@ pub async fn register(
         count(ctx, tenant, origin).await?;
     }
     let settings = read(members, policy_now, None)?;
+    fitness::check(ctx, tenant.id, &settings).await??;
     let handle = ctx.handle(HandleKind::RegistrationAccessToken);
     let (client, secret) = new_client(ctx, settings, Some(SelfRegistration::new(handle.hash(), ctx.now())))?;
     let mut tx = ctx.store.begin(tenant.id).await?;
@@ -178,12 +179,13 @@ pub async fn replace(
     members: Map<String, Value>,
     origin: &Origin,
 ) -> Result<Registered, RegistrationDenied> {
-    let mut tx = ctx.store.begin(tenant.id).await?;
-    let policy = policy(tx.as_mut()).await?;
+    let mut tx = ctx.store.begin_read(tenant.id).await?;
+    let policy_now = policy(tx.as_mut()).await?;
     let (id, hash) = named(id, token)?;
-    let mut client = proved(tx.client_locked(&id).await?, hash)?;
+    let before = proved(tx.client_by_id(&id).await?, hash)?;
+    drop(tx);
     let now = ctx.now();
-    if members.get("client_id").and_then(Value::as_str) != Some(client.id.as_str()) {
+    if members.get("client_id").and_then(Value::as_str) != Some(before.id.as_str()) {
         return Err(BadMetadata::new("client_id", "must be that of the client").into());
     }
     if let Some(ours) = OURS.into_iter().find(|name| members.contains_key(*name)) {
@@ -191,10 +193,17 @@ pub async fn replace(
     }
     match members.get("client_secret") {
         None | Some(Value::Null) => {}
-        Some(Value::String(secret)) if client.is_secret(secret, now) => {}
+        Some(Value::String(secret)) if before.is_secret(secret, now) => {}
         Some(_) => return Err(BadMetadata::new("client_secret", "is not the one of the client, and the client cannot choose one").into()),
     }
-    client.settings = read(members, policy, Some(&client))?;
+    let settings = read(members, policy_now, Some(&before))?;
+    fitness::check(ctx, tenant.id, &settings).await??;
+    let mut tx = ctx.store.begin(tenant.id).await?;
+    let mut client = proved(tx.client_locked(&id).await?, hash)?;
+    if client != before || policy(tx.as_mut()).await? != policy_now {
+        return Err(Fault::Unavailable("the client was changed meanwhile".to_owned()).into());
+    }
+    client.settings = settings;
     client.secrets.retain(|secret| secret.is_live(now));
     let secret = (takes_secret(&client) && client.secrets.is_empty()).then(|| new_secret(ctx, None));
     if takes_secret(&client) {

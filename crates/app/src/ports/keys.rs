@@ -8,15 +8,17 @@ use std::time::Duration;
 use async_trait::async_trait;
 use domain::audit::Actor;
 use domain::client::jwks::ClientKey;
-use domain::ids::{FamilyId, TenantId};
+use domain::ids::{FamilyId, TenantId, UserId};
 use domain::keys::plan::{Consequences, Intent, RotationDenied};
 use domain::keys::policy::{NodeTiming, RotationNumbers, RotationPolicy, UnsafePolicy};
 use domain::keys::ring::{Alg, KeyRing, PublicJwk};
 use domain::openid::{IdClaims, LogoutClaims};
+use domain::pseudonym::Pseudonym;
 use domain::tenant::Tenant;
 use domain::time::{Timestamp, Ttl};
 use domain::token::claims::AccessClaims;
 use domain::token::family::Generation;
+use serde_json::{Map, Value};
 
 use crate::ports::store::{RingChange, SealedDataKey, StoreError};
 
@@ -97,17 +99,24 @@ pub trait TokenSigner: Send + Sync {
     /// # Errors
     /// [`KeyFault::NoSigner`] when no key lives.
     fn sign(&self, claims: &mut AccessClaims, now: Timestamp) -> Result<String, KeyFault>;
-    /// Signs an ID token with the ring's key of this algorithm, or with the signer of access tokens as long as no key of that one
-    /// may sign, and binds it to `access_token`. Shortens its life like [`Self::sign`].
+    /// Whether the ring has a living key of this algorithm.
+    fn has(&self, alg: Alg) -> bool;
+    /// Signs an ID token with the ring's key of this algorithm, and binds it to `access_token`. The first key of an algorithm signs
+    /// as soon as it is published: a client that has registered for it accepts no other. Shortens its life like [`Self::sign`].
     ///
     /// # Errors
-    /// [`KeyFault::NoSigner`] when no key may sign.
+    /// [`KeyFault::NoSigner`] when there is no key of this algorithm.
     fn sign_id(&self, claims: &mut IdClaims, alg: Alg, access_token: &str, now: Timestamp) -> Result<String, KeyFault>;
     /// Signs a logout token with the key that ID tokens of this algorithm are signed with.
     ///
     /// # Errors
     /// [`KeyFault::NoSigner`] when no key may sign.
     fn sign_logout(&self, claims: &LogoutClaims, alg: Alg, now: Timestamp) -> Result<String, KeyFault>;
+    /// Signs what is told of a user, as that key signs ID tokens (OpenID Connect Core, 5.3.2).
+    ///
+    /// # Errors
+    /// [`KeyFault::NoSigner`] when there is no key of this algorithm.
+    fn sign_userinfo(&self, claims: &Map<String, Value>, alg: Alg, now: Timestamp) -> Result<String, KeyFault>;
     /// Derives the text of a refresh token.
     fn mint_refresh(&self, family: FamilyId, generation: Generation) -> String;
     /// Reads a refresh token and checks its MAC, in constant time. `None` for anything that this tenant never made.
@@ -260,6 +269,11 @@ pub trait Keys: Send + Sync {
     async fn prepare(&self, tenant: &Tenant, by: &Actor) -> Result<NewRing, KeyFault>;
     /// Forgets a tenant that was deleted.
     fn forget(&self, tenant: TenantId);
+    /// What this sector of the tenant's clients knows the user by: the same for ever, and nothing that another sector or tenant knows
+    /// (OpenID Connect Core, 8.1).
+    async fn pseudonym(&self, tenant: TenantId, sector: &str, user: UserId) -> Result<Pseudonym, KeyFault>;
+    /// Whom this sector knows by that name; `None` when it is none of its names.
+    async fn named_by(&self, tenant: TenantId, sector: &str, pseudonym: &Pseudonym) -> Result<Option<UserId>, KeyFault>;
     /// HMAC-SHA-256 by the installation's own secret, for the platform admin's tokens.
     async fn installation_mac(&self, message: &[u8]) -> Result<[u8; 32], KeyFault>;
     /// Who signs for the installation itself.

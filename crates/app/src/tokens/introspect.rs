@@ -1,7 +1,7 @@
 //! Introspection (RFC 7662): is this token alive, now, by the database?
 
 use domain::client::{Client, ClientId};
-use domain::ids::{FamilyId, UserId};
+use domain::ids::FamilyId;
 use domain::scope::Scope;
 use domain::tenant::Tenant;
 use domain::time::Timestamp;
@@ -12,6 +12,7 @@ use domain::user::User;
 use crate::ctx::Ctx;
 use crate::fault::Fault;
 use crate::ports::store::TenantTx;
+use crate::subjects::{subject, user};
 
 /// What is known of a living token.
 #[derive(Debug)]
@@ -19,7 +20,7 @@ pub enum Living {
     Access(Box<AccessClaims>),
     Refresh {
         session_id: FamilyId,
-        user_id: UserId,
+        subject: Subject,
         client_id: ClientId,
         scope: Scope,
         cnf: Option<Confirmation>,
@@ -55,10 +56,11 @@ pub async fn introspect(ctx: &Ctx, tenant: &Tenant, token: &str) -> Result<Optio
     };
     let may = tx.user_by_id(family.user_id).await?.is_some_and(|user| user.may_log_in().is_ok());
     let is_active = tx.tenant().await?.is_some_and(|tenant| tenant.is_active());
-    let is_active = is_active && active_client(tx.as_mut(), &family.client_id).await?.is_some();
-    Ok((may && is_active).then(|| Living::Refresh {
+    let Some(client) = active_client(tx.as_mut(), &family.client_id).await?.filter(|_| may && is_active) else { return Ok(None) };
+    drop(tx);
+    Ok(Some(Living::Refresh {
         session_id: family.id,
-        user_id: family.user_id,
+        subject: subject(ctx, tenant.id, &client, family.user_id).await?,
         expires_at: family.ends_at(),
         client_id: family.client_id,
         cnf: match family.binding {
@@ -89,9 +91,10 @@ pub(crate) async fn living_access(ctx: &Ctx, tenant: &Tenant, token: &str) -> Re
     let Some(client) = active_client(tx.as_mut(), &claims.client_id).await?.filter(|_| is_active) else { return Ok(None) };
     let session = match (&claims.sub, claims.sid) {
         (Subject::Client(client), None) if *client == claims.client_id => None,
-        (Subject::User(user_id), Some(sid)) => {
-            let family = tx.family_by_id(sid).await?.filter(|family| family.is_live(now) && family.user_id == *user_id);
-            let user = tx.user_by_id(*user_id).await?.filter(|user| user.may_log_in().is_ok());
+        (sub @ (Subject::User(_) | Subject::Pairwise(_)), Some(sid)) => {
+            let Some(user_id) = user(ctx, tenant.id, &client, sub).await? else { return Ok(None) };
+            let family = tx.family_by_id(sid).await?.filter(|family| family.is_live(now) && family.user_id == user_id);
+            let user = tx.user_by_id(user_id).await?.filter(|user| user.may_log_in().is_ok());
             match (user, family) {
                 (Some(user), Some(family)) => Some((user, family)),
                 _ => return Ok(None),

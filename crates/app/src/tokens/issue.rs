@@ -14,6 +14,7 @@ use domain::user::User;
 use crate::ctx::Ctx;
 use crate::fault::Fault;
 use crate::ports::keys::TokenSigner;
+use crate::subjects::subject;
 
 /// What a client gets (RFC 6749, 5.1; OpenID Connect Core, 3.1.3.3).
 #[derive(Debug)]
@@ -41,7 +42,7 @@ pub struct IssuedTokens {
 /// # Errors
 /// When no key may sign.
 #[expect(clippy::too_many_arguments, reason = "each of them is one fact about the tokens, and there is one caller for each grant")]
-pub(crate) fn issue(
+pub(crate) async fn issue(
     ctx: &Ctx,
     tenant: &Tenant,
     client: &Client,
@@ -55,7 +56,9 @@ pub(crate) fn issue(
 ) -> Result<IssuedTokens, Fault> {
     let issuer = tenant.issuer(&ctx.base_url);
     let jti = TokenId::new(now, ctx.id_entropy());
+    let subject = subject(ctx, tenant.id, client, user.id).await?;
     let grant = Grant {
+        subject: subject.clone(),
         session_id: family.id,
         client_id: &family.client_id,
         scope: scope.clone(),
@@ -69,7 +72,7 @@ pub(crate) fn issue(
         Some(sign_on) if scope.contains(Scope::OPENID) => {
             let mut id_claims = IdClaims {
                 iss: issuer,
-                sub: user.id,
+                sub: subject,
                 aud: family.client_id.clone(),
                 exp: claims.exp,
                 iat: claims.iat,

@@ -64,5 +64,5 @@ pub(crate) async fn open(
     tx.commit().await?;
     // The ring may have moved on since the snapshot was made: sign with what the row says.
     let signer = if signer.generation() >= ring.generation { signer } else { ctx.keys.signer(tenant.id, ring.generation).await? };
-    issue(ctx, tenant, client, &user, &family, scope, nonce, proved.map(Confirmation::Dpop), signer.as_ref(), family.created_at)
+    issue(ctx, tenant, client, &user, &family, scope, nonce, proved.map(Confirmation::Dpop), signer.as_ref(), family.created_at).await
 }

@@ -132,5 +132,5 @@ pub async fn refresh(
     // The ring may have moved on since the snapshot was made: sign with what the row says.
     let signer =
         if signer.generation() >= facts.ring_generation { signer } else { ctx.keys.signer(tenant.id, facts.ring_generation).await? };
-    Ok((outcome, issue(ctx, &facts.tenant, &command.client, &user, &facts.family, scope, None, cnf, signer.as_ref(), now)?))
+    Ok((outcome, issue(ctx, &facts.tenant, &command.client, &user, &facts.family, scope, None, cnf, signer.as_ref(), now).await?))
 }

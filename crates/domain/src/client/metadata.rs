@@ -43,10 +43,14 @@ pub struct ClientMetadata {
     pub frontchannel_logout_session_required: Option<bool>,
     pub backchannel_logout_uri: Option<String>,
     pub backchannel_logout_session_required: Option<bool>,
-    /// `public`.
+    /// `public` (default) or `pairwise`.
     pub subject_type: Option<String>,
+    /// For pairwise subjects: where all redirect URIs of the sector are listed.
+    pub sector_identifier_uri: Option<String>,
     /// `RS256` by default.
     pub id_token_signed_response_alg: Option<String>,
+    /// Userinfo as a JWT, signed by this; JSON by default.
+    pub userinfo_signed_response_alg: Option<String>,
     /// Seconds.
     pub default_max_age: Option<u32>,
     pub require_auth_time: Option<bool>,
@@ -153,6 +157,10 @@ fn short(member: &'static str, given: Option<String>) -> Result<Option<String>, 
     }
 }
 
+fn host_of(uri: &str) -> Option<String> {
+    Url::parse(uri).ok()?.host_str().map(str::to_owned)
+}
+
 /// Scheme, host and port of a URL.
 fn site_of(uri: &str) -> Option<url::Origin> {
     Url::parse(uri).ok().map(|url| url.origin())
@@ -241,6 +249,19 @@ impl ClientMetadata {
                 "must have scheme, host and port of a redirect URI, and no fragment (OpenID Connect Front-Channel Logout, 2)",
             ));
         }
+        let subject_types = [("public", SubjectType::Public), ("pairwise", SubjectType::Pairwise)];
+        let subject_type = word("subject_type", self.subject_type.as_deref(), &subject_types)?.unwrap_or_default();
+        let sector_identifier_uri = endpoint("sector_identifier_uri", self.sector_identifier_uri)?;
+        if subject_type == SubjectType::Pairwise && sector_identifier_uri.is_none() {
+            let mut hosts = redirect_uris.iter().map(|uri| host_of(uri.as_str()));
+            let first = hosts.next().flatten();
+            if first.is_none() || hosts.any(|host| host != first) {
+                return Err(bad(
+                    "sector_identifier_uri",
+                    "must be there for pairwise subjects, unless all redirect URIs have one host (OpenID Connect Core, 8.1)",
+                ));
+            }
+        }
         let contacts = self.contacts.unwrap_or_default();
         if contacts.len() > 10 {
             return Err(bad("contacts", "at most 10"));
@@ -266,8 +287,10 @@ impl ClientMetadata {
             frontchannel_logout_session_required: self.frontchannel_logout_session_required.unwrap_or(false),
             backchannel_logout_uri: endpoint("backchannel_logout_uri", self.backchannel_logout_uri)?,
             backchannel_logout_session_required: self.backchannel_logout_session_required.unwrap_or(false),
-            subject_type: word("subject_type", self.subject_type.as_deref(), &[("public", SubjectType::Public)])?.unwrap_or_default(),
+            subject_type,
+            sector_identifier_uri,
             id_token_signed_response_alg: alg,
+            userinfo_signed_response_alg: word("userinfo_signed_response_alg", self.userinfo_signed_response_alg.as_deref(), &algs)?,
             default_max_age: self.default_max_age.map(Ttl::seconds),
             require_auth_time: self.require_auth_time.unwrap_or(false),
             require_pushed_authorization_requests: self.require_pushed_authorization_requests.unwrap_or(false),
@@ -343,7 +366,16 @@ mod tests {
             ("jwks", json!({ "token_endpoint_auth_method": "private_key_jwt" })),
             ("id_token_signed_response_alg", json!({ "id_token_signed_response_alg": "none" })),
             ("require_pkce", json!({ "require_pkce": false, "token_endpoint_auth_method": "none" })),
-            ("subject_type", json!({ "subject_type": "pairwise" })),
+            ("subject_type", json!({ "subject_type": "secret" })),
+            (
+                "sector_identifier_uri",
+                json!({ "subject_type": "pairwise", "redirect_uris": ["https://app.example/cb", "https://app2.example/cb"] }),
+            ),
+            (
+                "sector_identifier_uri",
+                json!({ "subject_type": "pairwise", "application_type": "native", "redirect_uris": ["com.example.app:/cb"] }),
+            ),
+            ("sector_identifier_uri", json!({ "sector_identifier_uri": "http://app.example/uris.json" })),
             ("scope", json!({ "scope": "openid admin" })),
             ("jwks_uri", json!({ "jwks": { "keys": [] }, "jwks_uri": "https://app.example/jwks" })),
             ("jwks", json!({ "jwks": [] })),

@@ -83,7 +83,7 @@ impl SelfRegistration {
 }
 
 /// Members that a client may say about itself. Others are ignored (RFC 7591, 2).
-const MEMBERS: [&str; 31] = [
+const MEMBERS: [&str; 33] = [
     "client_name",
     "application_type",
     "redirect_uris",
@@ -98,7 +98,9 @@ const MEMBERS: [&str; 31] = [
     "backchannel_logout_uri",
     "backchannel_logout_session_required",
     "subject_type",
+    "sector_identifier_uri",
     "id_token_signed_response_alg",
+    "userinfo_signed_response_alg",
     "default_max_age",
     "require_auth_time",
     "require_pushed_authorization_requests",

@@ -248,6 +248,11 @@ impl KeyRing {
         self.keys.iter().filter(|key| key.alg == alg && key.may_sign(now)).max_by_key(|key| (key.sign_from, &key.kid))
     }
 
+    /// The living key of this algorithm that signs first, or did.
+    pub fn first_of(&self, alg: Alg) -> Option<&RingKey> {
+        self.keys.iter().filter(|key| key.alg == alg && key.is_live()).min_by_key(|key| (key.sign_from, &key.kid))
+    }
+
     /// The key that will sign first, for a clock that is behind the one by which the ring was changed: when all keys were replaced
     /// at once, none may sign yet by such a clock, though one does everywhere else.
     pub fn first_signer(&self) -> Option<&RingKey> {

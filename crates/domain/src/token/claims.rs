@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 use crate::client::ClientId;
 use crate::ids::{FamilyId, RegisteredClientId, TokenId, UserId};
 use crate::keys::thumbprint::Thumbprint;
+use crate::pseudonym::Pseudonym;
 use crate::scope::Scope;
 use crate::sso::SignOn;
 use crate::tenant::{Tenant, TenantPolicy};
@@ -66,6 +67,8 @@ pub enum Confirmation {
 #[serde(try_from = "String", into = "String")]
 pub enum Subject {
     User(UserId),
+    /// A user, as the client's sector knows them.
+    Pairwise(Pseudonym),
     /// The client itself (RFC 9068, 5): a registered one.
     Client(ClientId),
 }
@@ -74,7 +77,7 @@ impl Subject {
     pub const fn user(&self) -> Option<UserId> {
         match self {
             Self::User(id) => Some(*id),
-            Self::Client(_) => None,
+            Self::Pairwise(_) | Self::Client(_) => None,
         }
     }
 }
@@ -86,6 +89,9 @@ impl TryFrom<String> for Subject {
         if let Ok(user) = text.parse() {
             return Ok(Self::User(user));
         }
+        if let Ok(pseudonym) = text.parse() {
+            return Ok(Self::Pairwise(pseudonym));
+        }
         text.parse::<RegisteredClientId>().map_err(|_| BadText("a subject is a user or a registered client"))?;
         ClientId::try_from(text).map(Self::Client)
     }
@@ -95,6 +101,7 @@ impl From<Subject> for String {
     fn from(subject: Subject) -> Self {
         match subject {
             Subject::User(id) => id.to_string(),
+            Subject::Pairwise(pseudonym) => pseudonym.to_string(),
             Subject::Client(id) => id.into(),
         }
     }
@@ -121,6 +128,8 @@ impl Audience {
 #[derive(Debug, Clone)]
 pub struct Grant<'a> {
     pub session_id: FamilyId,
+    /// What the client knows the user by.
+    pub subject: Subject,
     pub client_id: &'a ClientId,
     pub scope: Scope,
     pub auth_time: Timestamp,
@@ -143,7 +152,7 @@ impl AccessClaims {
         let claims = &tenant.policy.claims;
         let expires_at = now.plus(tenant.policy.access_ttl_seconds).min(session_ends_at);
         Self {
-            sub: Subject::User(user.id),
+            sub: grant.subject,
             exp: expires_at.as_seconds(),
             auth_time: Some(grant.auth_time.as_seconds()),
             sid: Some(grant.session_id),
