@@ -19,7 +19,10 @@ use domain::token::family::{RefreshFamily, RevocationCause};
 use domain::user::{CustomClaims, User};
 use serde_json::{Value, json};
 
-use crate::authorize::{AuthorizeDenied, Browser, SignInCommand, SignInDenied, check_csrf, csrf_token, session_begin, sign_out, standing};
+use crate::authorize::{
+    AuthorizeDenied, Browser, SignInCommand, SignInDenied, anonymous, check_anonymous, check_csrf, csrf_token, session_begin, sign_out,
+    standing,
+};
 use crate::credentials::hash_pool::Busy;
 use crate::ctx::{Ctx, Origin};
 use crate::fault::Fault;
@@ -152,9 +155,8 @@ pub async fn enter(ctx: &Ctx, tenant: &Tenant, browser: &Browser) -> Result<Ente
         Ok(member) => member,
         Err(AccountDenied::Request(denied)) => return Err(denied),
         Err(AccountDenied::SignedOut) => {
-            let named = browser.browser.clone().unwrap_or_else(|| ctx.handle(HandleKind::Browser));
-            let csrf_token = self::csrf_token(ctx, tenant, &named.hash(), &named.hash()).await?;
-            return Ok(Entered::LogIn { browser: named, csrf_token });
+            let (browser, csrf_token) = anonymous(ctx, tenant, browser).await?;
+            return Ok(Entered::LogIn { browser, csrf_token });
         }
     };
     let now = ctx.now();
@@ -250,12 +252,6 @@ pub async fn sign_in(
         Ok(begun)
     };
     stored.await.map_err(|error: StoreError| AuthorizeDenied::from(error).into())
-}
-
-/// Whether a form was shown to this browser while nobody was logged in.
-async fn check_anonymous(ctx: &Ctx, tenant: &Tenant, browser: &Browser, given: &str) -> Result<(), AuthorizeDenied> {
-    let named = browser.browser.as_ref().ok_or(AuthorizeDenied::Forged)?.hash();
-    check_csrf(&csrf_token(ctx, tenant, &named, &named).await?, given)
 }
 
 /// Changes the name that the user goes by, their claim `name`. Answers whether it can be one.

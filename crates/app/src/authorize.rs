@@ -55,7 +55,7 @@ pub enum Begun {
 #[derive(Debug)]
 pub enum Look {
     LogIn { step: LoginStep, shown: Shown },
-    AskConsent { user: User, shown: Shown },
+    AskConsent { user: Box<User>, shown: Shown },
     Answered(AuthorizationResponse),
 }
 
@@ -161,7 +161,7 @@ pub async fn look(ctx: &Ctx, tenant: &Tenant, handle: &Handle, browser: &Browser
             Ok(Look::Answered(answer))
         }
         (Next::LogIn(step), _) => Ok(Look::LogIn { step, shown: flow.shown(csrf_token) }),
-        (Next::AskConsent, Some((user, _))) => Ok(Look::AskConsent { user, shown: flow.shown(csrf_token) }),
+        (Next::AskConsent, Some((user, _))) => Ok(Look::AskConsent { user: Box::new(user), shown: flow.shown(csrf_token) }),
         (Next::AskConsent, None) => Err(AuthorizeDenied::NoSuchRequest),
     }
 }
@@ -399,6 +399,19 @@ pub(crate) async fn csrf_token(ctx: &Ctx, tenant: &Tenant, about: &HandleHash, b
 
 pub(crate) fn check_csrf(wanted: &str, given: &str) -> Result<(), AuthorizeDenied> {
     if wanted.as_bytes().ct_eq(given.as_bytes()).into() { Ok(()) } else { Err(AuthorizeDenied::Forged) }
+}
+
+/// What a form brings along that is shown while nobody is logged in, and the browser that it is shown in.
+pub async fn anonymous(ctx: &Ctx, tenant: &Tenant, browser: &Browser) -> Result<(Handle, String), Fault> {
+    let named = browser.browser.clone().unwrap_or_else(|| ctx.handle(HandleKind::Browser));
+    let csrf_token = csrf_token(ctx, tenant, &named.hash(), &named.hash()).await?;
+    Ok((named, csrf_token))
+}
+
+/// Whether a form was shown so to this very browser.
+pub(crate) async fn check_anonymous(ctx: &Ctx, tenant: &Tenant, browser: &Browser, given: &str) -> Result<(), AuthorizeDenied> {
+    let named = browser.browser.as_ref().ok_or(AuthorizeDenied::Forged)?.hash();
+    check_csrf(&csrf_token(ctx, tenant, &named, &named).await?, given)
 }
 
 /// Whom `id_token_hint` names, as the rules want to know it.

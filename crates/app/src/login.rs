@@ -205,7 +205,7 @@ async fn counters(
         let both = [who.as_bytes(), &place].concat();
         (GuessScope::AccountFromKnownSource, signer.blind("account-from-known-source", &both))
     } else {
-        (GuessScope::AccountFromElsewhere, signer.blind("account", who.as_bytes()))
+        (GuessScope::AccountFromElsewhere, self::account(signer, &who))
     };
     Ok(Counters { account, source: (GuessScope::Source, place), place, seen_at })
 }
@@ -263,6 +263,16 @@ async fn proved(
         tx.audit_append(&ctx.record(tenant.id, Actor::System, origin, event)).await?;
     }
     Ok(Proved { tx, tenant, user, signer, now })
+}
+
+/// Forgets what others guessed at this account from elsewhere: its owner has proved to be there.
+pub(crate) async fn forgive(tx: &mut dyn TenantTx, signer: &dyn TokenSigner, user: UserId) -> Result<(), StoreError> {
+    tx.guess_counter_clear(GuessScope::AccountFromElsewhere, &account(signer, &user.to_string())).await
+}
+
+/// The subject of the counter of guesses at an account, from wherever it was never logged in to.
+fn account(signer: &dyn TokenSigner, who: &str) -> GuessSubject {
+    signer.blind("account", who.as_bytes())
 }
 
 /// What the first-party client gets of what it asked for: `account`, and `admin` for an administrator.

@@ -19,6 +19,10 @@ pub enum GuessScope {
     Source,
     /// Wrong secrets of one client from one place. The right one is never counted, so nobody makes its owner wait.
     ClientSecret,
+    /// Mails that were asked for from one place.
+    MailFrom,
+    /// Mails that were asked for by, or for, one user.
+    MailTo,
 }
 
 impl GuessScope {
@@ -29,15 +33,18 @@ impl GuessScope {
             Self::AccountFromKnownSource => "known",
             Self::Source => "source",
             Self::ClientSecret => "client",
+            Self::MailFrom => "mail_from",
+            Self::MailTo => "mail_to",
         }
     }
 
     /// Attempts in a row that cost nothing but the attempt.
     const fn free(self) -> u32 {
         match self {
+            Self::MailTo => 5,
             Self::AccountFromElsewhere | Self::AccountFromKnownSource | Self::ClientSecret => 10,
             // An address can be an office or a mobile carrier.
-            Self::Source => 50,
+            Self::Source | Self::MailFrom => 50,
         }
     }
 
@@ -45,7 +52,7 @@ impl GuessScope {
     const fn last(self) -> Option<u32> {
         match self {
             Self::AccountFromElsewhere | Self::AccountFromKnownSource => Some(100),
-            Self::Source | Self::ClientSecret => None,
+            Self::Source | Self::ClientSecret | Self::MailFrom | Self::MailTo => None,
         }
     }
 }

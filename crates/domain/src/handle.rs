@@ -26,6 +26,12 @@ pub enum HandleKind {
     /// A browser, by which pages that belong together know each other.
     Browser,
     ClientSecret,
+    /// A link by which a user gets a new password.
+    PasswordReset,
+    /// A link by which a user shows that an address is theirs.
+    EmailVerification,
+    /// A link by which a user takes another address.
+    EmailChange,
 }
 
 impl HandleKind {
@@ -38,6 +44,9 @@ impl HandleKind {
             Self::SsoSession => "ss1_",
             Self::Browser => "br1_",
             Self::ClientSecret => "cs1_",
+            Self::PasswordReset => "pr1_",
+            Self::EmailVerification => "ev1_",
+            Self::EmailChange => "ec1_",
         }
     }
 }

@@ -19,6 +19,7 @@ pub mod ids;
 pub mod interaction;
 pub mod keys;
 pub mod language;
+pub mod mail;
 pub mod openid;
 pub mod password;
 pub mod scope;

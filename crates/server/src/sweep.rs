@@ -84,7 +84,12 @@ impl Sweep {
             Leftover::AuditEvents => self.keep_audit,
             Leftover::Verifiers => Some(KEEP_VERIFIERS),
             Leftover::AuthorizationCodes => Some(KEEP_CODES),
-            Leftover::PendingRequests | Leftover::SsoSessions | Leftover::SpentNames | Leftover::LogoutNotices => Some(Ttl::ZERO),
+            Leftover::PendingRequests
+            | Leftover::SsoSessions
+            | Leftover::SpentNames
+            | Leftover::LogoutNotices
+            | Leftover::Mails
+            | Leftover::MailLinks => Some(Ttl::ZERO),
         }
     }
 

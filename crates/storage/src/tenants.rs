@@ -24,9 +24,11 @@ use crate::tx::SqlTenantTx;
 const TABLE: &str = "tenants";
 
 /// What a tenant owns in any number, with its primary key.
-const OWNED: [(&str, &str); 16] = [
+const OWNED: [(&str, &str); 18] = [
     ("spent_names", "tenant_id, name"),
     ("logout_notices", "tenant_id, family_id"),
+    ("mails", "tenant_id, id"),
+    ("mail_links", "tenant_id, handle"),
     ("authorization_requests", "tenant_id, handle"),
     ("authorization_codes", "tenant_id, code"),
     ("sso_sessions", "tenant_id, handle"),

@@ -21,7 +21,7 @@ use async_trait::async_trait;
 use domain::audit::AuditRecord;
 use domain::branding::{Appearance, Branding, Logo};
 use domain::guess::{GuessCounter, GuessScope};
-use domain::ids::{EventId, FamilyId, TenantId, UserId};
+use domain::ids::{EventId, FamilyId, MailId, TenantId, UserId};
 use domain::keys::ring::{KeyRing, Kid};
 use domain::keys::verifier::{Sighting, VerifierName};
 use domain::secret::Secret;
@@ -819,7 +819,12 @@ impl PlatformTx for Tx {
 
     async fn logout_notices_claim(&mut self, limit: u32) -> Stored<Vec<(TenantId, FamilyId)>> {
         let now = crate::sample::NOW;
-        Ok(self.platform_writing().await?.provider.logouts_claim(now, limit as usize))
+        Ok(provider::claim(&mut self.platform_writing().await?.provider.logouts, now, limit as usize))
+    }
+
+    async fn mails_claim(&mut self, limit: u32) -> Stored<Vec<(TenantId, MailId)>> {
+        let now = crate::sample::NOW;
+        Ok(provider::claim(&mut self.platform_writing().await?.provider.mails, now, limit as usize))
     }
 
     async fn ring_generations(&mut self, tenants: &[TenantId]) -> Stored<Vec<RingMark>> {
@@ -839,7 +844,9 @@ impl PlatformTx for Tx {
             | Leftover::AuthorizationCodes
             | Leftover::SsoSessions
             | Leftover::SpentNames
-            | Leftover::LogoutNotices => state.provider.sweep(what, before, &mut left),
+            | Leftover::LogoutNotices
+            | Leftover::Mails
+            | Leftover::MailLinks => state.provider.sweep(what, before, &mut left),
             Leftover::AuditEvents => state.audit.retain(|record| {
                 let goes = record.at < before && left > 0;
                 left -= usize::from(goes);

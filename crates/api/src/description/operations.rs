@@ -181,6 +181,20 @@ pub(super) fn operations() -> Vec<(&'static str, &'static str, Operation)> {
         ("POST", "/t/{slug}/account/applications/revoke", account_form("revokeApplication", "Take back what one has allowed an application")),
         ("GET", "/t/{slug}/account/export", op("account", "exportAccount", "All that is stored about oneself, but the audit log", &[(200, Some("AccountExport"), "The data."), (303, None, "To the login.")]).with(&["Cache-Control"])),
         ("POST", "/t/{slug}/account/sign-out", account_form("signOutOfAccount", "Log out in this browser")),
+        ("GET", "/t/{slug}/password/forgot", page(op("account", "getForgottenPassword", "The form that asks for a link to choose a new password", &[(200, Some("Page"), "The form.")])).with(&["Cache-Control"])),
+        ("POST", "/t/{slug}/password/forgot", page(op("account", "forgetPassword", "Ask for a link to choose a new password", &[
+            (200, Some("Page"), "The form once more: nothing was typed."), (303, None, "On, whether there is such an account or not."), (400, Some("Page"), "This is no form of ours."),
+            (403, Some("Page"), "The form is not one of ours."), (429, Some("Page"), "Too many attempts."),
+        ])).takes(Form("ForgottenPassword")).with(&["Cache-Control"])),
+        ("GET", "/t/{slug}/password/sent", page(op("account", "getResetSent", "That a mail is on its way, if there is such an account", &[(200, Some("Page"), "That.")])).with(&["Cache-Control"])),
+        ("GET", "/t/{slug}/password/reset/{link}", page(op("account", "getPasswordReset", "The form for a new password, by a link from a mail", &[
+            (200, Some("Page"), "The form."), (400, Some("Page"), "The link opens nothing (any more)."),
+        ])).with(&["Cache-Control"])),
+        ("POST", "/t/{slug}/password/reset/{link}", page(op("account", "resetPassword", "Choose a new password, by a link from a mail", &[
+            (200, Some("Page"), "The form once more, and what is wrong."), (303, None, "Changed."), (400, Some("Page"), "The link opens nothing (any more), or this is no form of ours."),
+            (403, Some("Page"), "The form is not one of ours."),
+        ])).takes(Form("NewPassword")).with(&["Cache-Control"])),
+        ("GET", "/t/{slug}/password/changed", page(op("account", "getPasswordChanged", "That the password was changed", &[(200, Some("Page"), "That.")])).with(&["Cache-Control"])),
         ("GET", "/t/{slug}/oauth/end_session", page(op("login pages", "endSsoSession", "Log out for an application (OpenID Connect RP-Initiated Logout 1.0)", &[
             (200, Some("Page"), "The question, or that it is done."), (303, None, "Back to the application."), (400, Some("Page"), "What is wrong; nobody is sent anywhere."), (403, Some("Page"), "The form is not one of ours."),
         ])).with(&["Cache-Control"])),

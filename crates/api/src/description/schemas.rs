@@ -313,6 +313,14 @@ pub(super) fn schemas() -> Value {
                 "current_password": text(), "new_password": text(), "repeat_password": text(),
             },
         })),
+        ("ForgottenPassword", json!({
+            "type": "object", "description": "What the page for forgotten passwords posts.", "required": ["csrf_token", "identifier"], "additionalProperties": true,
+            "properties": { "csrf_token": text(), "identifier": text() },
+        })),
+        ("NewPassword", json!({
+            "type": "object", "description": "What the page that a link opens posts.", "required": ["new_password", "repeat_password"], "additionalProperties": true,
+            "properties": { "new_password": text(), "repeat_password": text() },
+        })),
         ("AccountExport", json!({
             "type": "object", "description": "What is stored about a user.", "required": ["sub", "sessions", "applications"], "additionalProperties": true,
             "properties": { "sub": reference("UserId"), "issuer": text(), "sessions": { "type": "array" }, "applications": { "type": "array" } },

@@ -16,9 +16,11 @@ pub(crate) mod logout;
 pub(crate) mod me;
 pub(crate) mod pages;
 pub(crate) mod par;
+pub(crate) mod recovery;
 pub(crate) mod revoke;
 pub(crate) mod token;
 pub(crate) mod userinfo;
+mod visit;
 
 use actix_web::HttpResponse;
 use actix_web::http::header::{CACHE_CONTROL, PRAGMA};

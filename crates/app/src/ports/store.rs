@@ -12,7 +12,7 @@ use async_trait::async_trait;
 use domain::audit::AuditRecord;
 use domain::branding::{Appearance, Branding, Logo};
 use domain::guess::{GuessCounter, GuessScope};
-use domain::ids::{EventId, FamilyId, TenantId, UserId};
+use domain::ids::{EventId, FamilyId, MailId, TenantId, UserId};
 use domain::keys::ring::KeyRing;
 use domain::keys::verifier::Sighting;
 use domain::secret::Secret;
@@ -27,7 +27,8 @@ pub use crate::ports::custody::{
     CustodyStore, Destroyed, FirstFormatSecret, KekUse, KeyOwner, OwnedDataKey, Retirement, SealedDataKey, SealedSecret, SecretStore,
 };
 pub use crate::ports::provider::{
-    AuthorizationStore, ClientStore, CodeUse, Consent, ConsentStore, LogoutNotice, LogoutStore, OnceStore, PendingRequest, SsoStore,
+    AuthorizationStore, ClientStore, CodeUse, Consent, ConsentStore, LogoutNotice, LogoutStore, MailStore, OnceStore, PendingRequest,
+    SsoStore,
 };
 use crate::tokens::judgement::{Judgement, RefreshAttempt};
 
@@ -96,6 +97,7 @@ pub trait TenantTx:
     + SsoStore
     + ConsentStore
     + LogoutStore
+    + MailStore
     + OnceStore
     + Send
 {
@@ -308,10 +310,14 @@ pub enum Leftover {
     SpentNames,
     /// Logouts that a client did not take note of in all the time it had.
     LogoutNotices,
+    /// Mails that could not be sent in all the time they had.
+    Mails,
+    /// Links past their end, used or not.
+    MailLinks,
 }
 
 impl Leftover {
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 12] = [
         Self::Families,
         Self::GuessCounters,
         Self::KnownSources,
@@ -322,6 +328,8 @@ impl Leftover {
         Self::SsoSessions,
         Self::SpentNames,
         Self::LogoutNotices,
+        Self::Mails,
+        Self::MailLinks,
     ];
 
     /// The table it lies in.
@@ -337,6 +345,8 @@ impl Leftover {
             Self::SsoSessions => "sso_sessions",
             Self::SpentNames => "spent_names",
             Self::LogoutNotices => "logout_notices",
+            Self::Mails => "mails",
+            Self::MailLinks => "mail_links",
         }
     }
 }
@@ -364,6 +374,8 @@ pub trait PlatformTx: CustodyStore + Send {
     /// Up to `limit` logouts that a client is to be told of now, whoever waits longest first. By the database's clock nobody else gets them
     /// until it is time for the next attempt: four seconds later, then four times as long each time.
     async fn logout_notices_claim(&mut self, limit: u32) -> Stored<Vec<(TenantId, FamilyId)>>;
+    /// The same for mails; the first attempt may take half a minute.
+    async fn mails_claim(&mut self, limit: u32) -> Stored<Vec<(TenantId, MailId)>>;
     /// Removes up to `limit` of these that were over before `before`, whosever they are; answers how many.
     async fn sweep(&mut self, what: Leftover, before: Timestamp, limit: u32) -> Stored<u64>;
     /// Adds sightings of verifiers, ordered by tenant and verifier, to what is known of them. A tenant that is not there (any more)

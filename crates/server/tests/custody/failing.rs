@@ -17,10 +17,11 @@ use domain::branding::{Appearance, Branding, Logo};
 use domain::client::{Client, ClientId};
 use domain::guess::{GuessCounter, GuessScope};
 use domain::handle::HandleHash;
-use domain::ids::{EventId, FamilyId, SsoSessionId, TenantId, UserId};
+use domain::ids::{EventId, FamilyId, MailId, SsoSessionId, TenantId, UserId};
 use domain::interaction::Progress;
 use domain::keys::ring::KeyRing;
 use domain::keys::verifier::Sighting;
+use domain::mail::{MailLink, QueuedMail};
 use domain::scope::Scope;
 use domain::secret::Secret;
 use domain::sso::SsoSession;
@@ -226,6 +227,14 @@ delegate! { TenantTx:
         fn logout_notice(family: FamilyId) -> Option<LogoutNotice>;
         fn logout_notice_delete(family: FamilyId) -> bool;
     }
+    MailStore {
+        fn mail_insert(mail: &QueuedMail) -> ();
+        fn mail(id: MailId) -> Option<QueuedMail>;
+        fn mail_delete(id: MailId) -> bool;
+        fn mail_link_insert(link: &MailLink) -> bool;
+        fn mail_link(handle: &HandleHash) -> Option<MailLink>;
+        fn mail_link_use(handle: &HandleHash, now: Timestamp) -> bool;
+    }
 }
 
 delegate! { PlatformTx:
@@ -286,6 +295,9 @@ impl PlatformTx for Failing<Box<dyn PlatformTx>> {
     }
     async fn logout_notices_claim(&mut self, limit: u32) -> Stored<Vec<(TenantId, FamilyId)>> {
         self.inner.logout_notices_claim(limit).await
+    }
+    async fn mails_claim(&mut self, limit: u32) -> Stored<Vec<(TenantId, MailId)>> {
+        self.inner.mails_claim(limit).await
     }
     async fn verifiers_merge(&mut self, seen: &[(TenantId, Sighting)], most: u32) -> Stored<()> {
         self.inner.verifiers_merge(seen, most).await

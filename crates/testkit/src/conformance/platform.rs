@@ -8,6 +8,7 @@ use app::ports::store::{Leftover, LogoutNotice, PendingRequest, RingMark, Store,
 use domain::audit::AuditRecord;
 use domain::authorize::code::CodeGrant;
 use domain::guess::{GuessCounter, GuessScope};
+use domain::mail::{MailLink, QueuedMail};
 use domain::sso::SsoSession;
 use domain::time::Ttl;
 
@@ -161,6 +162,8 @@ pub async fn what_has_ended_is_swept(store: Arc<dyn Store>) {
         tx.spend(&[n; 32], NOW).await.expect("spent");
         let notice = sample::logout_notice(&sample::family(home.alice.id));
         tx.logout_notice_insert(&LogoutNotice { expires_at: NOW, ..notice }).await.expect("stored");
+        tx.mail_insert(&QueuedMail { expires_at: NOW, ..sample::mail(&home.alice) }).await.expect("stored");
+        tx.mail_link_insert(&MailLink { expires_at: NOW, ..sample::mail_link(&home.alice) }).await.expect("stored");
     }
     let kept = AuditRecord { at: later, ..sample::audit_record(home.id()) };
     tx.audit_append(&kept).await.expect("appended");
