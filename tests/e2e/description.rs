@@ -224,7 +224,7 @@ fn what_is_not_as_described_is_seen() {
     assert_eq!(fits(&named("Tokens"), &tokens, ""), Ok(()));
     for (pointer, wrong) in [
         ("access_token", json!(1)),
-        ("token_type", json!("DPoP")),
+        ("token_type", json!("MAC")),
         ("expires_in", json!(-1)),
         ("expires_in", json!(1.5)),
         ("new_member", json!(1)),

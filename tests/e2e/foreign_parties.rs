@@ -3,34 +3,63 @@
 use std::process::Stdio;
 
 use serde_json::{Value, json};
-use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
+use tokio::process::{Child, ChildStdin, ChildStdout};
 
 use crate::browser::Browser;
 use crate::foreign_verifiers::{Verifier, node_with, python_with};
 use crate::oidc::{logged_in, shop};
-use crate::world::in_world;
+use crate::world::{World, in_world};
 
 /// Without a query: openid-client takes off all that an address came back with.
 const CALLBACK: &str = "https://shop.example/callback";
 
-/// Runs a party: it says where the browser is to go, is told where it came back to, and says what it learned.
+/// A party that is running: it says a line, and is told one.
+struct Talk {
+    child: Child,
+    said: Lines<BufReader<ChildStdout>>,
+    told: ChildStdin,
+}
+
+impl Talk {
+    fn with(party: &Verifier, arguments: &[&str]) -> Self {
+        let mut command = party.command(arguments);
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).kill_on_drop(true).spawn().expect("the party starts");
+        let said = BufReader::new(child.stdout.take().expect("a pipe")).lines();
+        let told = child.stdin.take().expect("a pipe");
+        Self { child, said, told }
+    }
+
+    async fn hear(&mut self) -> String {
+        self.said.next_line().await.expect("a line").expect("what it has to say; its complaint is above")
+    }
+
+    async fn hear_json(&mut self) -> Value {
+        serde_json::from_str(&self.hear().await).expect("JSON")
+    }
+
+    async fn tell(&mut self, line: &str) {
+        self.told.write_all(format!("{line}\n").as_bytes()).await.expect("told");
+    }
+
+    /// Hears where the browser is to go, logs alice in there, tells where it came back to, and hears what the party learned.
+    async fn logs_alice_in(mut self, world: &World) -> Value {
+        let address = self.hear().await;
+        let back = logged_in(&mut Browser::new(&world.base_url), &address).await.location();
+        self.tell(&back).await;
+        let learned = self.hear_json().await;
+        assert_eq!((learned["email"].as_str(), &learned["renewed"]), (Some("alice@acme.example"), &learned["sub"]), "{learned}");
+        assert!(self.child.wait().await.expect("an end").success());
+        learned
+    }
+}
+
 fn logs_alice_in(party: impl AsyncFnOnce() -> Verifier, learned: impl FnOnce(&Value)) {
     in_world(async |world| {
         let party = party().await;
         let shop = shop(world, json!({ "token_endpoint_auth_method": "client_secret_basic", "redirect_uris": [CALLBACK] })).await;
         let issuer = format!("{}/t/acme", world.base_url);
-        let mut command = party.command(&[&issuer, &shop.id, &shop.secret, CALLBACK]);
-        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).kill_on_drop(true).spawn().expect("the party starts");
-        let mut said = BufReader::new(child.stdout.take().expect("a pipe")).lines();
-        let address = said.next_line().await.expect("a line").expect("an address");
-        let back = logged_in(&mut Browser::new(&world.base_url), &address).await.location();
-        let mut told = child.stdin.take().expect("a pipe");
-        told.write_all(format!("{back}\n").as_bytes()).await.expect("told");
-        let last = said.next_line().await.expect("a line").expect("what it learned; its complaint is above");
-        let last: Value = serde_json::from_str(&last).expect("JSON");
-        assert_eq!((last["email"].as_str(), &last["renewed"]), (Some("alice@acme.example"), &last["sub"]), "{last}");
-        learned(&last);
-        assert!(child.wait().await.expect("an end").success());
+        learned(&Talk::with(&party, &[&issuer, &shop.id, &shop.secret, CALLBACK]).logs_alice_in(world).await);
     });
 }
 
@@ -38,6 +67,23 @@ fn logs_alice_in(party: impl AsyncFnOnce() -> Verifier, learned: impl FnOnce(&Va
 fn openid_client_logs_a_user_in_refreshes_and_revokes() {
     let party = async || node_with("openid-client-6.9.0", &["openid-client@6.9.0"], "openid_client.mjs").await;
     logs_alice_in(party, |learned| assert_eq!(learned["after_revocation"], "invalid_grant"));
+}
+
+#[test]
+fn openid_client_is_a_fapi_2_client_with_pushed_requests_a_key_of_its_own_and_bound_tokens() {
+    in_world(async |world| {
+        let party = node_with("openid-client-6.9.0-fapi", &["openid-client@6.9.0"], "openid_client_fapi.mjs").await;
+        let issuer = format!("{}/t/acme", world.base_url);
+        let mut talk = Talk::with(&party, &[&issuer, CALLBACK]);
+        let key = talk.hear_json().await;
+        let form = json!({
+            "profile": "fapi2", "jwks": { "keys": [key] }, "redirect_uris": [CALLBACK], "token_endpoint_auth_method": null,
+            "require_dpop_nonce": true,
+        });
+        talk.tell(&shop(world, form).await.id).await;
+        let learned = talk.logs_alice_in(world).await;
+        assert_eq!((&learned["jkt"], &learned["token_type"]), (&learned["thumbprint"], &json!("dpop")), "{learned}");
+    });
 }
 
 #[test]

@@ -10,10 +10,11 @@ use crate::relay::Relay;
 use crate::world::{World, in_world_with};
 
 /// Tables whose rows are removed when they are over.
-const SWEPT: [&str; 12] = [
+const SWEPT: [&str; 13] = [
     "audit_events",
     "authorization_codes",
     "authorization_requests",
+    "device_codes",
     "guess_counters",
     "jwks_verifiers",
     "known_sources",
@@ -75,6 +76,7 @@ async fn use_it(world: &World, relay: &Relay) {
     }
     crate::oidc::leave_behind(world).await;
     crate::client_keys::leave_behind(world).await;
+    crate::device::leave_behind(world).await;
     crate::logouts::leave_behind(world).await;
     crate::mail::leave_behind(world, relay).await;
     world.note_verifiers().await;
@@ -108,6 +110,7 @@ fn every_table_is_swept_or_does_not_grow_with_use() {
             for soon in [
                 "guess_counters",
                 "authorization_codes",
+                "device_codes",
                 "authorization_requests",
                 "sso_sessions",
                 "spent_names",

@@ -9,11 +9,12 @@ use std::sync::Arc;
 
 use actix_web::body::BoxBody;
 use actix_web::dev::{Payload, ServiceRequest, ServiceResponse};
-use actix_web::http::header::{AUTHORIZATION, HeaderMap};
+use actix_web::http::header::AUTHORIZATION;
 use actix_web::middleware::Next;
 use actix_web::{Error, FromRequest, HttpMessage, HttpRequest, web};
-use app::access::{self, Admin, PlatformToken, SignedIn};
+use app::access::{self, Admin, PlatformToken, ShownToken, SignedIn};
 use app::clients::authenticate::{ClientDenied, authenticate};
+use app::ctx::Ctx;
 use app::fault::Fault;
 use app::tenants;
 use domain::client::Client;
@@ -23,7 +24,7 @@ use domain::tenant::Tenant;
 use crate::error::Refusal;
 use crate::error::problem::Problem;
 use crate::extract::origin::From;
-use crate::oauth::client_auth;
+use crate::oauth::{client_auth, dpop};
 use crate::router::Guard;
 use crate::state::ApiState;
 
@@ -66,10 +67,12 @@ pub(crate) async fn admit(guard: Guard, request: ServiceRequest, next: Next<BoxB
 
 async fn admitted(guard: Guard, request: &ServiceRequest) -> Result<(), Refusal> {
     let Some(state) = request.app_data::<web::Data<ApiState>>() else { return Err(misplaced().into()) };
-    let (ctx, token) = (&state.ctx, bearer_token(request.headers()));
+    let ctx = &state.ctx;
+    let token = shown_token(ctx, request.request());
+    let (token, bearer) = (token.as_ref(), token.as_ref().and_then(ShownToken::bearer));
     let slug = request.match_info().get("slug").unwrap_or_default();
     // What the platform's administrators do is not the tenant's; that they are such is looked at before anything else.
-    let is_platforms = guard == Guard::TenantAdmin && token.is_some_and(PlatformToken::is_one);
+    let is_platforms = guard == Guard::TenantAdmin && bearer.is_some_and(PlatformToken::is_one);
     if !slug.is_empty() && !is_platforms {
         state.budgets.request(slug, ctx.now())?;
     }
@@ -104,19 +107,25 @@ async fn admitted(guard: Guard, request: &ServiceRequest) -> Result<(), Refusal>
             request.extensions_mut().insert(AdminOf { admin, tenant });
         }
         Guard::PlatformAdmin => {
-            let admin = access::platform_admin(ctx, token).await?;
+            let admin = access::platform_admin(ctx, bearer).await?;
             request.extensions_mut().insert(PlatformAdmin(admin));
         }
     }
     Ok(())
 }
 
-/// The bearer token (RFC 6750, 2.1), when there is exactly one `Authorization: Bearer …`. It is never taken from anywhere else.
-pub(crate) fn bearer_token(headers: &HeaderMap) -> Option<&str> {
-    let mut values = headers.get_all(AUTHORIZATION);
+/// The access token, when there is exactly one `Authorization: Bearer …` (RFC 6750, 2.1) or `Authorization: DPoP …` (RFC 9449, 7.1). It
+/// is never taken from anywhere else.
+pub(crate) fn shown_token<'r>(ctx: &Ctx, request: &'r HttpRequest) -> Option<ShownToken<'r>> {
+    let mut values = request.headers().get_all(AUTHORIZATION);
     let (Some(value), None) = (values.next(), values.next()) else { return None };
     let (scheme, token) = value.to_str().ok()?.split_once(' ')?;
-    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+    let proof = match scheme.to_ascii_lowercase().as_str() {
+        "bearer" => None,
+        "dpop" => Some(dpop::shown(ctx, request)),
+        _ => return None,
+    };
+    Some(ShownToken { text: token.trim(), proof })
 }
 
 /// The guard of the route lets somebody else in than its handler asks for: a mistake in the route table.

@@ -17,7 +17,8 @@ use crate::extract::json;
 use crate::health;
 use crate::limits::limited;
 use crate::oauth::{
-    account, authorize, discovery, end_session, introspect, jwks, key_log, login, logout, me, par, recovery, revoke, token, userinfo,
+    account, authorize, device, discovery, end_session, introspect, jwks, key_log, login, logout, me, par, recovery, revoke, token,
+    userinfo,
 };
 use crate::observe::observe;
 use crate::state::ApiState;
@@ -74,6 +75,11 @@ fn routes() -> Vec<Entry> {
             ("POST", Public, web::to(authorize::post)),
         ]),
         ("/t/{slug}/oauth/par", vec![("POST", ByCredential, web::to(par::post))]),
+        ("/t/{slug}/oauth/device_authorization", vec![("POST", ByCredential, web::to(device::authorization))]),
+        ("/t/{slug}/device", vec![
+            ("GET", Public, web::to(device::get)),
+            ("POST", ByCredential, web::to(device::post)),
+        ]),
         ("/t/{slug}/interaction/{request}", vec![("GET", ByCredential, web::to(authorize::look))]),
         ("/t/{slug}/interaction/{request}/login", vec![("POST", ByCredential, web::to(authorize::login))]),
         ("/t/{slug}/interaction/{request}/consent", vec![("POST", ByCredential, web::to(authorize::consent))]),

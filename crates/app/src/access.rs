@@ -11,13 +11,14 @@ use domain::scope::Scope;
 use domain::tenant::Tenant;
 use domain::text::Role;
 use domain::time::{Timestamp, Ttl};
-use domain::token::claims::AccessClaims;
+use domain::token::claims::{AccessClaims, Confirmation};
 use domain::token::family::RefreshFamily;
 use domain::user::User;
 use serde::{Deserialize, Serialize};
 use subtle::ConstantTimeEq;
 
 use crate::ctx::Ctx;
+use crate::dpop::{ProofDenied, ShownProof, prove};
 use crate::fault::Fault;
 use crate::ports::keys::Keys;
 use crate::tenants::{self, NoTenant};
@@ -30,6 +31,10 @@ pub enum AccessDenied {
     NoToken,
     /// The token is not a living one.
     InvalidToken,
+    /// The same of a token that is shown with a proof, or has to be (RFC 9449, 7).
+    InvalidBoundToken,
+    /// The key that the token is bound to was not proved (RFC 9449, 7.1).
+    Proof(ProofDenied),
     /// The token is alive, but not for this.
     InsufficientScope {
         needed: &'static str,
@@ -45,6 +50,21 @@ impl<E: Into<Fault>> From<E> for AccessDenied {
     }
 }
 
+/// An access token as a request shows it.
+#[derive(Debug, Clone)]
+pub struct ShownToken<'a> {
+    pub text: &'a str,
+    /// With the scheme `DPoP`: what is shown with it (RFC 9449, 7.1). Without: it came as a bearer token.
+    pub proof: Option<ShownProof>,
+}
+
+impl<'a> ShownToken<'a> {
+    /// The token, if whoever holds it may use it.
+    pub fn bearer(&self) -> Option<&'a str> {
+        self.proof.is_none().then_some(self.text)
+    }
+}
+
 /// A user who showed a living access token of this tenant.
 #[derive(Debug)]
 pub struct SignedIn {
@@ -53,13 +73,25 @@ pub struct SignedIn {
     pub claims: AccessClaims,
 }
 
-/// Checks a user's access token, its session and its scope.
+/// Checks a user's access token, the key it is bound to, its session and its scope.
 ///
 /// # Errors
 /// See [`AccessDenied`].
-pub async fn signed_in(ctx: &Ctx, tenant: &Tenant, token: Option<&str>, needed: &'static str) -> Result<SignedIn, AccessDenied> {
+pub async fn signed_in(ctx: &Ctx, tenant: &Tenant, token: Option<&ShownToken<'_>>, needed: &'static str) -> Result<SignedIn, AccessDenied> {
     let token = token.ok_or(AccessDenied::NoToken)?;
-    let living = living_access(ctx, tenant, token).await?.ok_or(AccessDenied::InvalidToken)?;
+    let invalid = if token.proof.is_some() { AccessDenied::InvalidBoundToken } else { AccessDenied::InvalidToken };
+    let living = living_access(ctx, tenant, token.text).await?.ok_or(invalid)?;
+    match (living.claims.cnf, &token.proof) {
+        (None, None) => {}
+        (Some(Confirmation::Dpop(key)), Some(proof)) => {
+            let proved = prove(ctx, tenant, &living.client.settings, proof, Some(token.text)).await.map_err(AccessDenied::Proof)?;
+            if proved != key {
+                return Err(AccessDenied::InvalidBoundToken);
+            }
+        }
+        // A bound token is worth nothing without its key, and an unbound one is bound to none (RFC 9449, 7.2).
+        (Some(_), None) | (None, Some(_)) => return Err(AccessDenied::InvalidBoundToken),
+    }
     let Some((user, session)) = living.session.filter(|_| living.claims.scope.contains(needed)) else {
         return Err(AccessDenied::InsufficientScope { needed });
     };
@@ -99,14 +131,14 @@ pub async fn platform_admin(ctx: &Ctx, token: Option<&str>) -> Result<Admin, Acc
 ///
 /// # Errors
 /// See [`AccessDenied`].
-pub async fn admin_of(ctx: &Ctx, slug_or_id: &str, token: Option<&str>) -> Result<(Admin, Tenant), AccessDenied> {
+pub async fn admin_of(ctx: &Ctx, slug_or_id: &str, token: Option<&ShownToken<'_>>) -> Result<(Admin, Tenant), AccessDenied> {
     let token = token.ok_or(AccessDenied::NoToken)?;
-    if PlatformToken::is_one(token) {
+    if let Some(token) = token.bearer().filter(|token| PlatformToken::is_one(token)) {
         let admin = platform_admin(ctx, Some(token)).await?;
         return Ok((admin, found(ctx, slug_or_id).await?.ok_or(AccessDenied::NotFound)?));
     }
     // Whose token is it? It says so itself; what it says is believed only after its own tenant's keys agree.
-    let Some(home) = home_of(ctx, token).await? else { return Err(AccessDenied::InvalidToken) };
+    let Some(home) = home_of(ctx, token.text).await? else { return Err(AccessDenied::InvalidToken) };
     let signed_in = signed_in(ctx, &home, Some(token), Scope::ADMIN).await?;
     if !signed_in.user.roles.contains(Role::ADMIN) {
         return Err(AccessDenied::InsufficientScope { needed: Scope::ADMIN });
@@ -196,9 +228,9 @@ impl PlatformToken {
 ///
 /// # Errors
 /// See [`AccessDenied`].
-pub async fn introspector(ctx: &Ctx, tenant: &Tenant, token: Option<&str>) -> Result<(), AccessDenied> {
-    if token.is_some_and(PlatformToken::is_one) {
-        return platform_admin(ctx, token).await.map(|_| ());
+pub async fn introspector(ctx: &Ctx, tenant: &Tenant, token: Option<&ShownToken<'_>>) -> Result<(), AccessDenied> {
+    if let Some(token) = token.and_then(ShownToken::bearer).filter(|token| PlatformToken::is_one(token)) {
+        return platform_admin(ctx, Some(token)).await.map(|_| ());
     }
     let signed_in = signed_in(ctx, tenant, token, Scope::ACCOUNT).await?;
     let roles = &signed_in.user.roles;

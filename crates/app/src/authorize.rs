@@ -27,8 +27,11 @@ use crate::fault::Fault;
 use crate::login::{LoginDenied, Proved, prove};
 use crate::ports::store::{PendingRequest, StoreError, TenantTx};
 
+pub mod device;
 pub mod pushed;
 pub mod sign_out;
+
+pub use device::ShownDevice;
 
 /// How long a user has to log in and agree.
 const PATIENCE: Ttl = Ttl::minutes(15);
@@ -54,8 +57,20 @@ pub enum Begun {
 /// A page to show.
 #[derive(Debug)]
 pub enum Look {
-    LogIn { step: LoginStep, shown: Shown },
-    AskConsent { user: Box<User>, shown: Shown },
+    LogIn {
+        step: LoginStep,
+        shown: Shown,
+    },
+    AskConsent {
+        user: Box<User>,
+        shown: Shown,
+    },
+    /// Whether a device may be signed in.
+    ConfirmDevice {
+        user: Box<User>,
+        device: ShownDevice,
+        shown: Shown,
+    },
     Answered(AuthorizationResponse),
 }
 
@@ -101,7 +116,7 @@ pub async fn begin(ctx: &Ctx, tenant: &Tenant, parameters: &Parameters, browser:
     let client = tx.client_by_id(&id).await?.filter(Client::is_active).ok_or_else(unknown)?;
     let read = match parameters.get("request_uri") {
         Some(uri) if uri.starts_with(HandleKind::PushedRequest.prefix()) => Ok(pushed::taken(ctx, tx.as_mut(), uri, &client).await?),
-        _ => rules::read(&Asked { parameters, client: &client, arrival: Arrival::Browser, hinted: hint }),
+        _ => rules::read(&Asked { parameters, client: &client, arrival: Arrival::Browser, hinted: hint, proved: None }),
     };
     let request = match read {
         Ok(request) => request,
@@ -161,7 +176,15 @@ pub async fn look(ctx: &Ctx, tenant: &Tenant, handle: &Handle, browser: &Browser
             Ok(Look::Answered(answer))
         }
         (Next::LogIn(step), _) => Ok(Look::LogIn { step, shown: flow.shown(csrf_token) }),
-        (Next::AskConsent, Some((user, _))) => Ok(Look::AskConsent { user: Box::new(user), shown: flow.shown(csrf_token) }),
+        (Next::AskConsent, Some((user, _))) => {
+            let user = Box::new(user);
+            if let Some(device) = flow.request.device {
+                let signer = ctx.keys.signer(tenant.id, 0).await?;
+                let device = device::shown(&mut flow, &device, signer.as_ref()).await?;
+                return Ok(Look::ConfirmDevice { user, device, shown: flow.shown(csrf_token) });
+            }
+            Ok(Look::AskConsent { user, shown: flow.shown(csrf_token) })
+        }
         (Next::AskConsent, None) => Err(AuthorizeDenied::NoSuchRequest),
     }
 }
@@ -253,6 +276,17 @@ pub enum Decision {
     Deny,
 }
 
+/// What comes of a decision.
+#[derive(Debug)]
+pub enum Decided {
+    /// The page of the request says what is next.
+    GoOn,
+    /// Carried back by the browser.
+    Answered(AuthorizationResponse),
+    /// The device has its answer.
+    Device(Decision),
+}
+
 /// Takes the user's decision, which may come before a login when it is a refusal. What was allowed is remembered; a refusal answers
 /// the client at once.
 ///
@@ -266,15 +300,19 @@ pub async fn decide(
     decision: Decision,
     csrf_token: &str,
     origin: &Origin,
-) -> Result<Option<AuthorizationResponse>, AuthorizeDenied> {
+) -> Result<Decided, AuthorizeDenied> {
     let (mut flow, wanted) = resume(ctx, tenant, handle, browser).await?;
     check_csrf(&wanted, csrf_token)?;
-    let user_id = flow.session(browser).await?.map(|(user, _)| user.id);
+    let session = flow.session(browser).await?;
+    if let Some(device) = flow.request.device {
+        return device::decide(flow, handle, &device, session, decision, origin).await;
+    }
+    let user_id = session.map(|(user, _)| user.id);
     let client_id = flow.client.id.clone();
     let record = |user_id, event| ctx.record(tenant.id, Actor::User { user_id }, origin, event);
     match (decision, user_id) {
         // The session ended meanwhile: the page of the request asks for a login.
-        (Decision::Allow, None) => Ok(None),
+        (Decision::Allow, None) => Ok(Decided::GoOn),
         (Decision::Allow, Some(user_id)) => {
             let before = flow.tx.consent(user_id, &client_id).await?.unwrap_or_default();
             flow.tx.consent_set(user_id, &client_id, &before.with(&flow.request.scope), ctx.now()).await?;
@@ -282,7 +320,7 @@ pub async fn decide(
             let scope = flow.request.scope.to_string();
             flow.tx.audit_append(&record(user_id, AuditEvent::ConsentGiven { user_id, client_id, scope })).await?;
             flow.tx.commit().await?;
-            Ok(None)
+            Ok(Decided::GoOn)
         }
         (Decision::Deny, user_id) => {
             flow.close(Some(handle)).await?;
@@ -292,7 +330,7 @@ pub async fn decide(
             let refusal = Refusal { error: AuthorizeError::AccessDenied, description: "the user said no" };
             let answer = flow.refuse(refusal);
             flow.tx.commit().await?;
-            Ok(Some(answer))
+            Ok(Decided::Answered(answer))
         }
     }
 }
@@ -366,6 +404,7 @@ impl Flow<'_> {
             user_id: user.id,
             scope: self.request.scope,
             nonce: self.request.nonce,
+            dpop_jkt: self.request.dpop_jkt,
             sign_on: SignOn { session_id: session.id, authentication: session.authentication, claims: self.request.claims },
             expires_at: now.plus(CodeGrant::TTL),
         };

@@ -15,6 +15,7 @@ pub mod budget;
 pub mod clients;
 pub mod credentials;
 pub mod ctx;
+pub mod dpop;
 pub mod fair;
 pub mod fault;
 pub mod foresight;

@@ -97,7 +97,7 @@ pub async fn login(ctx: &Ctx, tenant: &Tenant, command: LoginCommand, origin: &O
     tx.commit().await?;
     // The ring may have moved on since the snapshot was made: sign with what the row says.
     let signer = if signer.generation() >= ring.generation { signer } else { ctx.keys.signer(tenant.id, ring.generation).await? };
-    Ok(issue(ctx, &tenant, &Client::first_party(), &user, &family, scope, None, signer.as_ref(), now)?)
+    Ok(issue(ctx, &tenant, &Client::first_party(), &user, &family, scope, None, None, signer.as_ref(), now)?)
 }
 
 /// A session that begins now.

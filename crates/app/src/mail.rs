@@ -6,7 +6,6 @@
 
 use domain::audit::{Actor, AuditEvent};
 use domain::branding::Link;
-use domain::device::Device;
 use domain::guess::GuessScope;
 use domain::handle::{Handle, HandleKind};
 use domain::ids::{MailId, TenantId, UserId};
@@ -15,6 +14,7 @@ use domain::mail::{Content, Letter, MailLink, QueuedMail};
 use domain::tenant::Tenant;
 use domain::text::Email;
 use domain::user::User;
+use domain::user_agent::Device;
 use futures_util::future::join_all;
 
 use crate::ctx::{Ctx, Origin};

@@ -5,14 +5,14 @@ use domain::scope::Scope;
 use domain::tenant::Tenant;
 use serde_json::{Map, Value, json};
 
-use crate::access::{AccessDenied, signed_in};
+use crate::access::{AccessDenied, ShownToken, signed_in};
 use crate::ctx::Ctx;
 
 /// The claims, `sub` first of all.
 ///
 /// # Errors
 /// See [`AccessDenied`]; the token needs the scope `openid`.
-pub async fn userinfo(ctx: &Ctx, tenant: &Tenant, token: Option<&str>) -> Result<Map<String, Value>, AccessDenied> {
+pub async fn userinfo(ctx: &Ctx, tenant: &Tenant, token: Option<&ShownToken<'_>>) -> Result<Map<String, Value>, AccessDenied> {
     let who = signed_in(ctx, tenant, token, Scope::OPENID).await?;
     let wishes = who.session.sign_on.map(|sign_on| sign_on.claims).unwrap_or_default();
     let mut claims = openid::userinfo(&who.user, &who.claims.scope, &wishes);

@@ -237,6 +237,26 @@ pub enum AuditEvent {
         client_id: ClientId,
         session_id: FamilyId,
     },
+    /// A user let a device sign in.
+    DeviceAllowed {
+        user_id: UserId,
+        client_id: ClientId,
+    },
+    /// Somebody said no to a device: a user, or whoever would not log in for it.
+    DeviceDenied {
+        user_id: Option<UserId>,
+        client_id: ClientId,
+    },
+    /// A device fetched what its user had allowed.
+    DeviceSignedIn {
+        user_id: UserId,
+        client_id: ClientId,
+        session_id: FamilyId,
+    },
+    DeviceRefused {
+        client_id: ClientId,
+        reason: String,
+    },
 
     AccessDenied {
         what: String,

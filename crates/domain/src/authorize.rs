@@ -15,6 +15,7 @@ use url::form_urlencoded;
 use crate::client::ClientId;
 use crate::handle::HandleHash;
 use crate::ids::UserId;
+use crate::keys::thumbprint::Thumbprint;
 use crate::openid::ClaimsRequest;
 use crate::scope::Scope;
 use crate::sso::Acr;
@@ -42,9 +43,15 @@ pub struct AuthorizationRequest {
     /// Language tags, the best first.
     pub ui_locales: Vec<String>,
     pub claims: ClaimsRequest,
+    /// The key that has to be proved with the code (RFC 9449, 10).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dpop_jkt: Option<Thumbprint>,
     /// The pushed request it is taken from, which its answer uses up.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pushed: Option<HandleHash>,
+    /// The device that gets the answer, instead of the return address.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub device: Option<HandleHash>,
 }
 
 /// Where the answer goes, and how.

@@ -17,8 +17,10 @@ use crate::time::{Timestamp, Ttl};
 pub mod assertion;
 pub mod jwks;
 pub mod metadata;
+pub mod profile;
 pub mod redirect_uri;
 
+use profile::Profile;
 use redirect_uri::{Reach, RedirectUri};
 
 /// One registered client.
@@ -65,6 +67,7 @@ impl Client {
     /// The tenant's own application, which every tenant has: it hands over names and passwords at `/login`, and refreshes.
     pub fn first_party() -> Self {
         let settings = ClientSettings {
+            profile: None,
             client_name: None,
             application_type: ApplicationType::Web,
             redirect_uris: Vec::new(),
@@ -85,6 +88,8 @@ impl Client {
             require_auth_time: false,
             require_pushed_authorization_requests: false,
             require_pkce: true,
+            dpop_bound_access_tokens: false,
+            require_dpop_nonce: false,
             consent: ConsentPolicy::FirstParty,
             keys: None,
             client_uri: None,
@@ -189,18 +194,28 @@ pub enum GrantType {
     AuthorizationCode,
     RefreshToken,
     ClientCredentials,
+    /// RFC 8628, 3.4.
+    #[serde(rename = "urn:ietf:params:oauth:grant-type:device_code")]
+    DeviceCode,
 }
 
 impl GrantType {
-    pub const ALL: [Self; 3] = [Self::AuthorizationCode, Self::RefreshToken, Self::ClientCredentials];
+    pub const ALL: [Self; 4] = [Self::AuthorizationCode, Self::RefreshToken, Self::ClientCredentials, Self::DeviceCode];
 
     pub const fn name(self) -> &'static str {
         match self {
             Self::AuthorizationCode => "authorization_code",
             Self::RefreshToken => "refresh_token",
             Self::ClientCredentials => "client_credentials",
+            Self::DeviceCode => "urn:ietf:params:oauth:grant-type:device_code",
         }
     }
+
+    /// Whether users are there who log in and agree: it begins sessions.
+    pub const fn has_users(self) -> bool {
+        matches!(self, Self::AuthorizationCode | Self::DeviceCode)
+    }
+
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|grant| grant.name() == name)
     }
@@ -242,6 +257,8 @@ pub enum ClientKeys {
 /// this type has passed [`metadata::ClientMetadata::validated`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ClientSettings {
+    #[serde(default)]
+    pub profile: Option<Profile>,
     pub client_name: Option<DisplayName>,
     pub application_type: ApplicationType,
     pub redirect_uris: Vec<RedirectUri>,
@@ -272,6 +289,12 @@ pub struct ClientSettings {
     pub require_auth_time: bool,
     pub require_pushed_authorization_requests: bool,
     pub require_pkce: bool,
+    /// It gets no tokens without a proof (RFC 9449, 5.2).
+    #[serde(default)]
+    pub dpop_bound_access_tokens: bool,
+    /// Its proofs need a nonce of ours, whatever the tenant says.
+    #[serde(default)]
+    pub require_dpop_nonce: bool,
     pub consent: ConsentPolicy,
     pub keys: Option<ClientKeys>,
     pub client_uri: Option<String>,
@@ -285,8 +308,16 @@ impl ClientSettings {
         match (self.token_endpoint_auth_method, self.application_type) {
             (AuthMethod::None, ApplicationType::Native) => ClientKind::Native,
             (AuthMethod::None, ApplicationType::Web) => ClientKind::Public,
-            _ if !self.grant_types.contains(&GrantType::AuthorizationCode) => ClientKind::Machine,
+            _ if !self.grant_types.iter().any(|grant| grant.has_users()) => ClientKind::Machine,
             _ => ClientKind::Confidential,
+        }
+    }
+
+    /// The algorithms that it may sign by, where it has not named one.
+    pub const fn signing_algs(&self) -> &'static [Alg] {
+        match self.profile {
+            Some(profile) => profile.algs(),
+            None => &Alg::ALL,
         }
     }
 

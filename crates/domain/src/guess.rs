@@ -23,6 +23,10 @@ pub enum GuessScope {
     MailFrom,
     /// Mails that were asked for by, or for, one user.
     MailTo,
+    /// Codes of devices typed from one place.
+    DeviceCodeFromSource,
+    /// Codes of devices typed anywhere in the tenant.
+    DeviceCode,
 }
 
 impl GuessScope {
@@ -35,6 +39,8 @@ impl GuessScope {
             Self::ClientSecret => "client",
             Self::MailFrom => "mail_from",
             Self::MailTo => "mail_to",
+            Self::DeviceCodeFromSource => "device_source",
+            Self::DeviceCode => "device",
         }
     }
 
@@ -44,7 +50,9 @@ impl GuessScope {
             Self::MailTo => 5,
             Self::AccountFromElsewhere | Self::AccountFromKnownSource | Self::ClientSecret => 10,
             // An address can be an office or a mobile carrier.
-            Self::Source | Self::MailFrom => 50,
+            Self::Source | Self::MailFrom | Self::DeviceCodeFromSource => 50,
+            // So many guesses at as many living codes find one with a chance of 1 in 25,600.
+            Self::DeviceCode => 1_000,
         }
     }
 
@@ -52,7 +60,16 @@ impl GuessScope {
     const fn last(self) -> Option<u32> {
         match self {
             Self::AccountFromElsewhere | Self::AccountFromKnownSource => Some(100),
-            Self::Source | Self::ClientSecret | Self::MailFrom | Self::MailTo => None,
+            Self::Source | Self::ClientSecret | Self::MailFrom | Self::MailTo | Self::DeviceCodeFromSource | Self::DeviceCode => None,
+        }
+    }
+
+    /// The longest wait in seconds, as long as [`Self::last`] is not reached.
+    const fn longest_wait(self) -> u32 {
+        match self {
+            // Whoever guesses from many places makes the whole tenant wait: long enough for them, bearable for the others.
+            Self::DeviceCode => GuessCounter::FIRST_WAIT,
+            _ => 3_600,
         }
     }
 }
@@ -75,7 +92,6 @@ impl GuessCounter {
     /// A counter that nobody touched for this long starts anew and may be swept.
     pub const FORGET_AFTER: Ttl = Ttl::days(2);
     const FIRST_WAIT: u32 = 30;
-    const LONGEST_WAIT: u32 = 3_600;
 
     /// Counts one more attempt, or refuses to.
     ///
@@ -92,7 +108,7 @@ impl GuessCounter {
             Some(last) if attempts >= last => Some(86_400),
             _ if attempts >= scope.free() => {
                 let doublings = (attempts - scope.free()).min(16);
-                Some((Self::FIRST_WAIT << doublings).min(Self::LONGEST_WAIT))
+                Some((Self::FIRST_WAIT << doublings).min(scope.longest_wait()))
             }
             _ => None,
         };

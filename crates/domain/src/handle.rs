@@ -21,6 +21,8 @@ pub enum HandleKind {
     PendingRequest,
     /// An authorization request that a client has pushed (RFC 9126); its text is the `request_uri`.
     PushedRequest,
+    /// What a device polls with (RFC 8628).
+    DeviceCode,
     /// A user's session with the tenant's pages.
     SsoSession,
     /// A browser, by which pages that belong together know each other.
@@ -41,6 +43,7 @@ impl HandleKind {
             Self::AuthorizationCode => "ac1_",
             Self::PendingRequest => "ar1_",
             Self::PushedRequest => "urn:ietf:params:oauth:request_uri:",
+            Self::DeviceCode => "dc1_",
             Self::SsoSession => "ss1_",
             Self::Browser => "br1_",
             Self::ClientSecret => "cs1_",

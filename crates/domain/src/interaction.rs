@@ -67,7 +67,8 @@ pub fn next(
     if request.scope.is_empty() {
         return unmet(AuthorizeError::InvalidScope, "nothing that was asked for may be given to this client");
     }
-    let is_asked_for = request.prompt.contains(&Prompt::Consent);
+    // Whoever signs a device in sees each time which one it is (RFC 8628, 5.4).
+    let is_asked_for = request.prompt.contains(&Prompt::Consent) || request.device.is_some();
     if progress.consented != Some(session.user_id)
         && (is_asked_for || consent::is_needed(client, &request.return_to.redirect_uri, &request.scope, granted))
     {

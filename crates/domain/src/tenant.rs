@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::client::GrantType;
 use crate::ids::TenantId;
 use crate::password::{Argon2Params, PasswordRules};
 use crate::text::{BadText, DisplayName, Slug};
@@ -56,10 +57,15 @@ pub struct TenantPolicy {
     pub refresh_absolute_ttl_seconds: Ttl,
     /// How long a refresh token that was just rotated may be presented again; 0 = strict, at most 60 s.
     pub retry_window_seconds: Ttl,
+    /// Whether devices without a browser may be signed in by a code (RFC 8628). Off unless the tenant wants it: people are talked into
+    /// typing codes of others.
+    pub device_authorization: bool,
     /// The audience of access tokens besides the issuer itself.
     pub audience: Option<String>,
     /// Which facts about the user go into access tokens.
     pub claims: ClaimsPolicy,
+    /// Whether DPoP proofs need a nonce of ours (RFC 9449, 8).
+    pub require_dpop_nonce: bool,
     pub password: PasswordRules,
     pub argon2: Argon2Params,
 }
@@ -71,8 +77,10 @@ impl Default for TenantPolicy {
             refresh_idle_ttl_seconds: Ttl::days(14),
             refresh_absolute_ttl_seconds: Ttl::days(90),
             retry_window_seconds: Ttl::seconds(10),
+            device_authorization: false,
             audience: None,
             claims: ClaimsPolicy::default(),
+            require_dpop_nonce: false,
             password: PasswordRules::default(),
             argon2: Argon2Params::default(),
         }
@@ -125,6 +133,11 @@ impl TenantPolicy {
         self.password.validated()?;
         self.argon2.validated()?;
         Ok(self)
+    }
+
+    /// Whether this grant is to be had at all.
+    pub fn offers(&self, grant: GrantType) -> bool {
+        grant != GrantType::DeviceCode || self.device_authorization
     }
 
     /// The part of the policy that refresh families live under.

@@ -8,6 +8,8 @@ use domain::authorize::code::{CodeGrant, CodeRefused};
 use domain::client::ClientId;
 use domain::client::redirect_uri::RedirectUri;
 use domain::ids::{SsoSessionId, UserId};
+use domain::keys::ring::PublicJwk;
+use domain::keys::thumbprint::Thumbprint;
 use domain::openid::ClaimsRequest;
 use domain::scope::Scope;
 use domain::sso::{Authentication, Method, SignOn};
@@ -82,7 +84,7 @@ fn s005_a_changed_loopback_uri_differs_in_its_port_or_is_refused() {
 }
 
 #[test]
-fn s059_s060_s061_s062_s063_a_code_is_redeemed_by_all_it_came_from_or_not_at_all() {
+fn s044_s059_s060_s061_s062_s063_a_code_is_redeemed_by_all_it_came_from_or_not_at_all() {
     const CALLBACK: &str = "https://app.example/cb";
     // RFC 7636, appendix B.
     const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
@@ -92,7 +94,8 @@ fn s059_s060_s061_s062_s063_a_code_is_redeemed_by_all_it_came_from_or_not_at_all
     let other = ClientId::try_from("cli_01890000000000000000000000".to_owned()).expect("an id");
     let expires_at = at.plus(CodeGrant::TTL);
     let mut redeemed = 0;
-    for challenge in [Some(CHALLENGE), None] {
+    let [key, other_key] = ["a", "b"].map(|x| Thumbprint::of(&PublicJwk::OKP { crv: "Ed25519".to_owned(), x: x.to_owned() }));
+    for (challenge, dpop_jkt) in [(Some(CHALLENGE), None), (None, None), (Some(CHALLENGE), Some(key)), (None, Some(key))] {
         let grant = CodeGrant {
             client_id: own.clone(),
             redirect_uri: CALLBACK.to_owned(),
@@ -100,6 +103,7 @@ fn s059_s060_s061_s062_s063_a_code_is_redeemed_by_all_it_came_from_or_not_at_all
             user_id: UserId::new(at, [1; 10]),
             scope: Scope::default(),
             nonce: None,
+            dpop_jkt,
             sign_on: SignOn {
                 session_id: SsoSessionId::new(at, [2; 10]),
                 authentication: Authentication::by(Method::Password, at),
@@ -111,27 +115,34 @@ fn s059_s060_s061_s062_s063_a_code_is_redeemed_by_all_it_came_from_or_not_at_all
             for now in [at, Timestamp::from_micros(expires_at.as_micros() - 1), expires_at, expires_at.plus(Ttl::seconds(1))] {
                 for uri in [Some(CALLBACK), Some("https://app.example/cb/"), Some("https://APP.example/cb"), Some(""), None] {
                     for verifier in [Some(VERIFIER), Some(CHALLENGE), Some("dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXl"), Some(""), None] {
-                        let wanted = if client != &own {
-                            Err(CodeRefused::OtherClient)
-                        } else if now >= expires_at {
-                            Err(CodeRefused::Expired)
-                        } else if uri != Some(CALLBACK) {
-                            Err(CodeRefused::OtherRedirectUri)
-                        } else if verifier != challenge.map(|_| VERIFIER) {
-                            Err(CodeRefused::Verifier)
-                        } else {
-                            redeemed += 1;
-                            Ok(())
-                        };
-                        assert_eq!(
-                            grant.redeemable(client, uri, verifier, now),
-                            wanted,
-                            "{challenge:?} {client:?} {now:?} {uri:?} {verifier:?}"
-                        );
+                        for proved in [Some(key), Some(other_key), None] {
+                            let wanted = if client != &own {
+                                Err(CodeRefused::OtherClient)
+                            } else if now >= expires_at {
+                                Err(CodeRefused::Expired)
+                            } else if uri != Some(CALLBACK) {
+                                Err(CodeRefused::OtherRedirectUri)
+                            } else if verifier != challenge.map(|_| VERIFIER) {
+                                Err(CodeRefused::Verifier)
+                            } else if dpop_jkt.is_some() && dpop_jkt != proved {
+                                Err(CodeRefused::OtherKey)
+                            } else {
+                                redeemed += 1;
+                                Ok(())
+                            };
+                            assert_eq!(
+                                grant.redeemable(client, uri, verifier, proved, now),
+                                wanted,
+                                "{challenge:?} {dpop_jkt:?} {client:?} {now:?} {uri:?} {verifier:?} {proved:?}"
+                            );
+                        }
                     }
                 }
             }
         }
     }
-    assert_eq!(redeemed, 4, "with and without a challenge, at the first and the last moment");
+    assert_eq!(
+        redeemed, 16,
+        "at the first and the last moment, with and without a challenge: by one key of three where it is bound, else by all"
+    );
 }

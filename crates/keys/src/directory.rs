@@ -14,7 +14,7 @@ use actix::{Actor, Addr, Arbiter, Handler, MailboxError, Message};
 use app::ports::changes::ListenForChanges;
 use app::ports::keys::{
     ForeignRefused, ForeignToken, KeyChange, KeyCommand, KeyCommandError, KeyFault, Keys, NewRing, Notary, OrderedBy, PublishedKeys,
-    Rehearsal, TokenSigner,
+    Rehearsal, SelfSigned, TokenSigner,
 };
 use app::ports::store::{RingMark, Store};
 use app::ports::world::{Clock, Entropy};
@@ -466,6 +466,10 @@ impl Directory {
 impl Keys for KeyDirectory {
     fn open_foreign(&self, token: &str, keys: &[ClientKey], algs: &[Alg]) -> Result<ForeignToken, ForeignRefused> {
         foreign::open(token, keys, algs)
+    }
+
+    fn open_self_signed(&self, token: &str, algs: &[Alg]) -> Result<SelfSigned, ForeignRefused> {
+        foreign::open_self_signed(token, algs)
     }
 
     async fn published(&self, tenant: TenantId) -> Result<Arc<PublishedKeys>, KeyFault> {

@@ -1,13 +1,13 @@
 //! Reads JWTs that clients have signed with keys of their own: the one place for it.
 //!
-//! Invariant: the algorithm must be one that the caller allows, and the key one that the caller has; no key in or linked from a token is
-//! looked at.
+//! Invariant: the algorithm must be one that the caller allows, and the key one that the caller has; a key in a token is looked at
+//! where it proves nothing but that somebody has it ([`open_self_signed`]), one that is linked from it never.
 
-use app::ports::keys::{ForeignRefused, ForeignToken};
+use app::ports::keys::{ForeignRefused, ForeignToken, SelfSigned};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use domain::client::jwks::ClientKey;
-use domain::keys::ring::Alg;
+use domain::client::jwks::{self, ClientKey};
+use domain::keys::ring::{Alg, PublicJwk};
 use jsonwebtoken::crypto;
 use serde::de::{DeserializeOwned, Deserializer, MapAccess, Visitor};
 use serde::{Deserialize, de};
@@ -49,36 +49,104 @@ fn part<T: DeserializeOwned>(text: &str) -> Option<T> {
     serde_json::from_slice(&URL_SAFE_NO_PAD.decode(text).ok()?).ok()
 }
 
-/// Opens a token that one of `keys` has signed by one of `algs`.
-pub(crate) fn open(token: &str, keys: &[ClientKey], algs: &[Alg]) -> Result<ForeignToken, ForeignRefused> {
-    install_provider();
-    if token.len() > LONGEST {
-        return Err(ForeignRefused::Bad);
+/// A token in its parts. Nobody has looked at its signature.
+struct Apart<'t> {
+    header: Map<String, Value>,
+    alg: Alg,
+    typ: Option<String>,
+    message: &'t str,
+    payload: &'t str,
+    signature: &'t str,
+}
+
+impl<'t> Apart<'t> {
+    /// Takes a token apart that says to be signed by one of `algs`, and has no header member that may not be there but perhaps `allowed`.
+    fn take(token: &'t str, algs: &[Alg], allowed: Option<&str>) -> Result<Self, ForeignRefused> {
+        if token.len() > LONGEST {
+            return Err(ForeignRefused::Bad);
+        }
+        let mut parts = token.split('.');
+        let (Some(first), Some(payload), Some(signature), None) = (parts.next(), parts.next(), parts.next(), parts.next()) else {
+            return Err(ForeignRefused::Bad);
+        };
+        let Some(Unique(header)) = part(first) else { return Err(ForeignRefused::Bad) };
+        if REFUSED_HEADERS.iter().any(|name| Some(*name) != allowed && header.contains_key(*name)) {
+            return Err(ForeignRefused::Bad);
+        }
+        let (message, _) = token.rsplit_once('.').ok_or(ForeignRefused::Bad)?;
+        let alg = text(&header, "alg")?;
+        let alg = algs.iter().copied().find(|known| Some(known.name()) == alg).ok_or(ForeignRefused::Bad)?;
+        let typ = text(&header, "typ")?.map(str::to_owned);
+        Ok(Self { header, alg, typ, message, payload, signature })
     }
-    let mut parts = token.split('.');
-    let (Some(header), Some(payload), Some(signature), None) = (parts.next(), parts.next(), parts.next(), parts.next()) else {
-        return Err(ForeignRefused::Bad);
-    };
-    let Some(Unique(header)) = part(header) else { return Err(ForeignRefused::Bad) };
-    if REFUSED_HEADERS.iter().any(|name| header.contains_key(*name)) {
-        return Err(ForeignRefused::Bad);
+
+    /// What it says, if one of these keys has signed it.
+    fn claims<'k>(&self, keys: impl Iterator<Item = &'k PublicJwk>) -> Result<Map<String, Value>, ForeignRefused> {
+        install_provider();
+        let is_signed = keys
+            .filter_map(|key| decoding_key(key).ok())
+            .any(|key| crypto::verify(self.signature, self.message.as_bytes(), &key, algorithm(self.alg)).unwrap_or(false));
+        let claims = part(self.payload).filter(|_| is_signed);
+        claims.map(|Unique(claims)| claims).ok_or(ForeignRefused::Bad)
     }
-    // Absent, or a text: nothing else.
-    let text = |name: &str| match header.get(name) {
+}
+
+/// A header member that is absent, or a text: nothing else.
+fn text<'h>(header: &'h Map<String, Value>, name: &str) -> Result<Option<&'h str>, ForeignRefused> {
+    match header.get(name) {
         None => Ok(None),
         Some(Value::String(text)) => Ok(Some(text.as_str())),
         Some(_) => Err(ForeignRefused::Bad),
-    };
-    let (alg, kid, typ) = (text("alg")?, text("kid")?, text("typ")?);
-    let alg = algs.iter().copied().find(|known| Some(known.name()) == alg).ok_or(ForeignRefused::Bad)?;
-    let mut candidates = keys.iter().filter(|key| key.may_be(alg, kid)).take(MOST_TRIED).peekable();
+    }
+}
+
+/// Opens a token that one of `keys` has signed by one of `algs`.
+pub(crate) fn open(token: &str, keys: &[ClientKey], algs: &[Alg]) -> Result<ForeignToken, ForeignRefused> {
+    let apart = Apart::take(token, algs, None)?;
+    let kid = text(&apart.header, "kid")?;
+    let mut candidates = keys.iter().filter(|key| key.may_be(apart.alg, kid)).take(MOST_TRIED).map(|key| &key.public).peekable();
     if candidates.peek().is_none() {
         return Err(ForeignRefused::UnknownKey);
     }
-    let (message, _) = token.rsplit_once('.').ok_or(ForeignRefused::Bad)?;
-    let is_signed = candidates
-        .filter_map(|key| decoding_key(&key.public).ok())
-        .any(|key| crypto::verify(signature, message.as_bytes(), &key, algorithm(alg)).unwrap_or(false));
-    let Some(Unique(claims)) = part(payload).filter(|_| is_signed) else { return Err(ForeignRefused::Bad) };
-    Ok(ForeignToken { typ: typ.map(str::to_owned), claims })
+    let claims = apart.claims(candidates)?;
+    Ok(ForeignToken { typ: apart.typ, claims })
+}
+
+/// Opens a token that the key in its header has signed by one of `algs` (RFC 9449, 4.2).
+pub(crate) fn open_self_signed(token: &str, algs: &[Alg]) -> Result<SelfSigned, ForeignRefused> {
+    let apart = Apart::take(token, algs, Some("jwk"))?;
+    let key = apart.header.get("jwk").and_then(|key| jwks::read_one(key).ok());
+    let key = key.filter(|key| key.may_be(apart.alg, None)).ok_or(ForeignRefused::Bad)?;
+    let claims = apart.claims(std::iter::once(&key.public))?;
+    Ok(SelfSigned { typ: apart.typ, key: key.public, claims })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::keygen::generate;
+    use crate::signer::sign_raw;
+
+    #[test]
+    fn s096_a_token_is_opened_by_its_own_key_by_every_algorithm_that_is_allowed_and_by_no_other() {
+        for alg in Alg::ALL {
+            let pair = generate(alg).unwrap();
+            let header = |more: &str| {
+                let jwk = serde_json::to_string(&pair.public).unwrap();
+                format!(r#"{{"typ":"dpop+jwt","alg":"{alg}","jwk":{}{more}}}"#, jwk.replacen('{', r#"{"kid":"1","#, 1))
+            };
+            let signed = |header: &str| sign_raw(&pair.kid, alg, &pair.private, header, r#"{"jti":"1"}"#).unwrap();
+            let token = signed(&header(""));
+            let opened = open_self_signed(&token, &Alg::ALL).unwrap();
+            assert_eq!((opened.key, opened.typ.as_deref()), (pair.public.clone(), Some("dpop+jwt")), "{alg}");
+            let others: Vec<_> = Alg::ALL.into_iter().filter(|other| *other != alg).collect();
+            assert_eq!(open_self_signed(&token, &others), Err(ForeignRefused::Bad));
+            assert_eq!(open_self_signed(&signed(&header(r#","jku":"https://evil.example""#)), &Alg::ALL), Err(ForeignRefused::Bad));
+            // Where the keys are known, one in the token is not looked at, however right it is.
+            let known = jwks::read(&serde_json::json!({ "keys": [pair.public] })).unwrap();
+            assert_eq!(open(&token, &known, &Alg::ALL), Err(ForeignRefused::Bad));
+            let (message, signature) = token.rsplit_once('.').unwrap();
+            assert_eq!(open_self_signed(&format!("{message}A.{signature}"), &Alg::ALL), Err(ForeignRefused::Bad));
+        }
+    }
 }

@@ -14,11 +14,12 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use domain::ids::TenantId;
 use domain::keys::ring::{Alg, Kid, PublicJwk};
+use domain::keys::thumbprint::Thumbprint;
 use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
 use crate::jwks;
-use crate::keygen::{generate, thumbprint};
+use crate::keygen::generate;
 use crate::node::Node;
 use crate::seal::{DataKey, SecretName};
 
@@ -158,7 +159,7 @@ impl InstallationNotary {
         let private = data_key.open(&certificate_name(&kid), row)?;
         let pair = Ed25519KeyPair::from_pkcs8(&private).map_err(|_| unreadable())?;
         let public = PublicJwk::OKP { crv: "Ed25519".to_owned(), x: URL_SAFE_NO_PAD.encode(pair.public_key()) };
-        if thumbprint(&public)? != kid {
+        if Kid::from(Thumbprint::of(&public)) != kid {
             return Err(unreadable());
         }
         let jwks = jwks::written(std::iter::once((&public, Alg::EdDSA, &kid)))?.into();

@@ -3,7 +3,6 @@
 //! Invariant: randomness for keys comes from the crypto libraries' own generators, because they take no other.
 
 use app::ports::keys::KeyFault;
-use aws_lc_rs::digest::{SHA256, digest};
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{
     ECDSA_P256_SHA256_FIXED_SIGNING, ECDSA_P384_SHA384_FIXED_SIGNING, EcdsaKeyPair, EcdsaSigningAlgorithm, Ed25519KeyPair, KeyPair,
@@ -11,6 +10,7 @@ use aws_lc_rs::signature::{
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use domain::keys::ring::{Alg, Kid, PublicJwk};
+use domain::keys::thumbprint::Thumbprint;
 use rsa::pkcs1::EncodeRsaPrivateKey;
 use rsa::traits::PublicKeyParts;
 use zeroize::Zeroizing;
@@ -22,6 +22,12 @@ pub(crate) struct GeneratedKey {
     pub(crate) kid: Kid,
     pub(crate) public: PublicJwk,
     pub(crate) private: Zeroizing<Vec<u8>>,
+}
+
+impl GeneratedKey {
+    fn new(public: PublicJwk, private: Zeroizing<Vec<u8>>) -> Self {
+        Self { kid: Thumbprint::of(&public).into(), public, private }
+    }
 }
 
 /// Makes a key pair. RSA takes tens to hundreds of milliseconds of CPU: in a blocking context only.
@@ -41,62 +47,30 @@ fn ec(crv: &str, alg: &'static EcdsaSigningAlgorithm) -> Result<GeneratedKey, Ke
     // Uncompressed point (SEC 1, 2.3.3): 4, then x and y, each as wide as the field.
     let point = pair.public_key().as_ref().strip_prefix(&[4]).ok_or_else(|| failed("not an uncompressed point"))?;
     let (x, y) = point.split_at(point.len() / 2);
-    finish(PublicJwk::EC { crv: crv.to_owned(), x: URL_SAFE_NO_PAD.encode(x), y: URL_SAFE_NO_PAD.encode(y) }, private)
+    Ok(GeneratedKey::new(PublicJwk::EC { crv: crv.to_owned(), x: URL_SAFE_NO_PAD.encode(x), y: URL_SAFE_NO_PAD.encode(y) }, private))
 }
 
 fn ed25519() -> Result<GeneratedKey, KeyFault> {
     let document = Ed25519KeyPair::generate_pkcs8(&SystemRandom::new()).map_err(failed)?;
     let private = Zeroizing::new(document.as_ref().to_vec());
     let pair = Ed25519KeyPair::from_pkcs8(&private).map_err(failed)?;
-    finish(PublicJwk::OKP { crv: "Ed25519".to_owned(), x: URL_SAFE_NO_PAD.encode(pair.public_key()) }, private)
+    Ok(GeneratedKey::new(PublicJwk::OKP { crv: "Ed25519".to_owned(), x: URL_SAFE_NO_PAD.encode(pair.public_key()) }, private))
 }
 
 fn rsa_2048() -> Result<GeneratedKey, KeyFault> {
     let key = rsa::PrivateKey::new(&mut getrandom::SysRng, RSA_BITS).map_err(failed)?;
     let public = PublicJwk::RSA { n: URL_SAFE_NO_PAD.encode(key.n_bytes()), e: URL_SAFE_NO_PAD.encode(key.e_bytes()) };
     let document = key.to_pkcs1_der().map_err(failed)?;
-    finish(public, Zeroizing::new(document.as_bytes().to_vec()))
-}
-
-fn finish(public: PublicJwk, private: Zeroizing<Vec<u8>>) -> Result<GeneratedKey, KeyFault> {
-    Ok(GeneratedKey { kid: thumbprint(&public)?, public, private })
+    Ok(GeneratedKey::new(public, Zeroizing::new(document.as_bytes().to_vec())))
 }
 
 fn failed(error: impl std::fmt::Display) -> KeyFault {
     KeyFault::Unavailable(format!("no key could be made: {error}"))
 }
 
-/// The SHA-256 thumbprint of a public key.
-///
-/// Source: RFC 7638, 3: the required members in the order of their names, no whitespace.
-pub(crate) fn thumbprint(public: &PublicJwk) -> Result<Kid, KeyFault> {
-    // The values are base64url and curve names: nothing in them needs escaping.
-    let canonical = match public {
-        PublicJwk::EC { crv, x, y } => format!(r#"{{"crv":"{crv}","kty":"EC","x":"{x}","y":"{y}"}}"#),
-        PublicJwk::RSA { n, e } => format!(r#"{{"e":"{e}","kty":"RSA","n":"{n}"}}"#),
-        PublicJwk::OKP { crv, x } => format!(r#"{{"crv":"{crv}","kty":"OKP","x":"{x}"}}"#),
-    };
-    URL_SAFE_NO_PAD.encode(digest(&SHA256, canonical.as_bytes())).parse().map_err(failed)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_thumbprint_is_that_of_rfc_7638() {
-        let public = PublicJwk::RSA {
-            n: "0vx7agoebGcQSuuPiLJXZptN9nndrQmbXEps2aiAFbWhM78LhWx4cbbfAAtVT86zwu1RK7aPFFxuhDR1L6tSoc_BJECPebWKRXjBZCiFV4n3oknjhMstn64tZ_2W-5JsGY4Hc5n9yBXArwl93lqt7_RN5w6Cf0h4QyQ5v-65YGjQR0_FDW2QvzqY368QQMicAtaSqzs8KJZgnYb9c7d0zgdAZHzu6qMQvRL5hajrn1n91CbOpbISD08qNLyrdkt-bFTWhAI4vMQFh6WeZu0fM4lFd2NcRwr3XPksINHaQ-G_xBniIqbw0Ls1jF44-csFCur-kEgU8awapJzKnqDKgw".to_owned(),
-            e: "AQAB".to_owned(),
-        };
-        assert_eq!(thumbprint(&public).unwrap().as_str(), "NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs");
-    }
-
-    #[test]
-    fn the_thumbprint_of_an_ed25519_key_is_that_of_rfc_8037() {
-        let public = PublicJwk::OKP { crv: "Ed25519".to_owned(), x: "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo".to_owned() };
-        assert_eq!(thumbprint(&public).unwrap().as_str(), "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k");
-    }
 
     #[test]
     fn members_have_their_full_width() {

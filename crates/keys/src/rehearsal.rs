@@ -94,6 +94,7 @@ fn claims(node: &Node, now: Timestamp) -> AccessClaims {
         roles: None,
         username: None,
         email: None,
+        cnf: None,
         custom: serde_json::Map::new(),
     }
 }

@@ -94,6 +94,7 @@ device-text = Geben Sie den Code ein, den Ihr Gerät anzeigt.
 device-code = Code
 device-heading = Auf Ihrem Gerät bei { $client } anmelden?
 device-compare = Prüfen Sie, dass Ihr Gerät genau diesen Code anzeigt:
+device-source = Das Gerät hat von der Adresse { $address } aus gefragt.
 device-wants = Das Gerät darf:
 device-warning = Fahren Sie nur fort, wenn Sie selbst damit begonnen haben. Hat Ihnen jemand diesen Code geschickt, brechen Sie ab.
 device-button = Verbinden

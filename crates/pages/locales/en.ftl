@@ -95,6 +95,7 @@ device-text = Enter the code that your device shows.
 device-code = Code
 device-heading = Sign in to { $client } on your device?
 device-compare = Make sure that your device shows exactly this code:
+device-source = The device asked from the address { $address }.
 device-wants = The device will be able to:
 device-warning = Only go on if you started this yourself. If somebody sent you this code, don’t.
 device-button = Connect

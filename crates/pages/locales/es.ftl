@@ -94,6 +94,7 @@ device-text = Escribe el código que muestra tu dispositivo.
 device-code = Código
 device-heading = ¿Iniciar sesión en { $client } en tu dispositivo?
 device-compare = Asegúrate de que tu dispositivo muestra exactamente este código:
+device-source = El dispositivo lo solicitó desde la dirección { $address }.
 device-wants = El dispositivo podrá:
 device-warning = Continúa solo si lo has iniciado tú. Si alguien te ha enviado este código, no sigas.
 device-button = Conectar

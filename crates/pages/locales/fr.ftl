@@ -94,6 +94,7 @@ device-text = Saisissez le code affiché par votre appareil.
 device-code = Code
 device-heading = Se connecter à { $client } sur votre appareil ?
 device-compare = Vérifiez que votre appareil affiche exactement ce code :
+device-source = L’appareil a fait sa demande depuis l’adresse { $address }.
 device-wants = L’appareil pourra :
 device-warning = Ne continuez que si vous avez vous-même commencé. Si quelqu’un vous a envoyé ce code, arrêtez-vous.
 device-button = Connecter

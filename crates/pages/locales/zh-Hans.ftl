@@ -91,6 +91,7 @@ device-text = 请输入设备上显示的代码。
 device-code = 代码
 device-heading = 要在您的设备上登录 { $client } 吗？
 device-compare = 请确认您的设备上显示的正是此代码：
+device-source = 该设备是从地址 { $address } 发出请求的。
 device-wants = 该设备将可以：
 device-warning = 仅当操作由您本人发起时才继续。如果此代码是别人发给您的，请勿继续。
 device-button = 连接

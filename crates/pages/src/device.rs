@@ -32,6 +32,8 @@ pub struct DeviceConfirmPage {
     pub form: Form,
     pub client: Client,
     pub user_code: String,
+    /// The address that the device asked from.
+    pub source: Option<String>,
     /// Who is signed in.
     pub account: String,
     pub scopes: Vec<ScopeLine>,

@@ -40,7 +40,7 @@ pub(crate) fn to_row(tenant_id: Uuid, family: &RefreshFamily) -> Stored<Model> {
         user_id: family.user_id.as_uuid(),
         client_id: family.client_id.as_str().to_owned(),
         scope: family.scope.to_string(),
-        binding: family.binding.name().to_owned(),
+        binding: family.binding.to_string(),
         auth_time: family.auth_time.as_micros(),
         current: i64::from(family.head.current.as_u32()),
         rotated_at: family.head.rotated_at.as_micros(),

@@ -12,6 +12,7 @@ mod clients;
 mod connect;
 mod consents;
 mod custody;
+mod devices;
 mod dialect;
 mod entities;
 mod error;

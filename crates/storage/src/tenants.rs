@@ -24,13 +24,14 @@ use crate::tx::SqlTenantTx;
 const TABLE: &str = "tenants";
 
 /// What a tenant owns in any number, with its primary key.
-const OWNED: [(&str, &str); 18] = [
+const OWNED: [(&str, &str); 19] = [
     ("spent_names", "tenant_id, name"),
     ("logout_notices", "tenant_id, family_id"),
     ("mails", "tenant_id, id"),
     ("mail_links", "tenant_id, handle"),
     ("authorization_requests", "tenant_id, handle"),
     ("authorization_codes", "tenant_id, code"),
+    ("device_codes", "tenant_id, code"),
     ("sso_sessions", "tenant_id, handle"),
     ("consents", "tenant_id, user_id, client_id"),
     ("clients", "tenant_id, id"),

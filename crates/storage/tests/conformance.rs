@@ -107,6 +107,7 @@ on_every_backend! {
     platform::what_has_ended_is_swept,
     provider::a_client_comes_changes_and_goes,
     provider::of_many_redemptions_exactly_one_is_first,
+    provider::a_device_is_found_by_either_code_and_taken_away_once,
     provider::a_pending_request_is_finished_once,
     provider::sessions_and_consents_go_with_their_user,
     provider::a_family_remembers_how_it_began,
@@ -152,6 +153,7 @@ async fn row_level_security_hides_rows_from_raw_queries() {
     tx.logout_notice_insert(&sample::logout_notice(&a.family)).await.expect("stored");
     tx.mail_insert(&sample::mail(&a.alice)).await.expect("stored");
     tx.mail_link_insert(&sample::mail_link(&a.alice)).await.expect("stored");
+    tx.device_insert(&sample::hash(), &[1; 32], &sample::device_grant(&client.id)).await.expect("stored");
     tx.commit().await.expect("commits");
 
     let mut tx = store.begin_platform().await.expect("begins");
@@ -183,15 +185,16 @@ async fn row_level_security_hides_rows_from_raw_queries() {
         "logout_notices",
         "mails",
         "mail_links",
+        "device_codes",
     ];
     let setting = |name: &str, value: &str| sqlx::AssertSqlSafe(format!("SELECT set_config('{name}', '{value}', true)"));
     let tenant = a.id().as_uuid().to_string();
     for (name, value, is_seen) in [
-        ("claviger.tenant", "", [0; 22]),
-        ("claviger.tenant", &tenant, [1, 1, 1, 1, 3, 1, 1, 1, 1, 1, 2, 2, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1]),
-        ("claviger.tenant", "", [0; 22]),
-        ("claviger.scope", "platform", [2, 0, 2, 2, 0, 1, 1, 0, 2, 0, 0, 0, 1, 0, 1, 1, 1, 0, 1, 1, 1, 1]),
-        ("claviger.scope", "audit-sweep", [0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]),
+        ("claviger.tenant", "", [0; 23]),
+        ("claviger.tenant", &tenant, [1, 1, 1, 1, 3, 1, 1, 1, 1, 1, 2, 2, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1]),
+        ("claviger.tenant", "", [0; 23]),
+        ("claviger.scope", "platform", [2, 0, 2, 2, 0, 1, 1, 0, 2, 0, 0, 0, 1, 0, 1, 1, 1, 0, 1, 1, 1, 1, 1]),
+        ("claviger.scope", "audit-sweep", [0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]),
     ] {
         sqlx::query(setting(name, value)).execute(&mut *tx).await.expect("set");
         for (table, expected) in tables.iter().zip(is_seen) {

@@ -842,6 +842,7 @@ impl PlatformTx for Tx {
             Leftover::Verifiers => remove_some(&mut state.verifiers, &mut left, |_, seen| seen.last.at < before),
             Leftover::PendingRequests
             | Leftover::AuthorizationCodes
+            | Leftover::DeviceCodes
             | Leftover::SsoSessions
             | Leftover::SpentNames
             | Leftover::LogoutNotices

@@ -15,12 +15,14 @@ use domain::authorize::code::CodeGrant;
 use domain::authorize::{AcrWish, AuthorizationRequest, ResponseMode, ReturnAddress};
 use domain::client::metadata::ClientMetadata;
 use domain::client::{Client, ClientId, ClientSecret, ClientStatus};
+use domain::device::DeviceGrant;
 use domain::guess::{GuessCounter, GuessScope};
 use domain::handle::HandleHash;
 use domain::ids::{ClientSecretId, DataKeyId, EventId, FamilyId, MailId, RegisteredClientId, SsoSessionId, TenantId, UserId};
 use domain::interaction::Progress;
 use domain::keys::policy::RotationNumbers;
 use domain::keys::ring::{Alg, KeyRing, Kid, PublicJwk, RingKey, TokenSecretVersion};
+use domain::keys::thumbprint::Thumbprint;
 use domain::keys::verifier::{Fetch, Sighting, VerifierName};
 use domain::language::Language;
 use domain::mail::{Content, Letter, MailLink, QueuedMail};
@@ -145,9 +147,16 @@ pub fn pending(client: &ClientId) -> PendingRequest {
         acr: AcrWish::default(),
         ui_locales: vec!["de-CH".to_owned()],
         claims: "{\"userinfo\":{\"email\":{\"essential\":true}}}".parse().expect("claims"),
+        dpop_jkt: Some(thumbprint()),
         pushed: None,
+        device: None,
     };
     PendingRequest { handle: hash(), browser: hash(), request, progress: Progress::default(), expires_at: NOW.plus(Ttl::minutes(15)) }
+}
+
+/// The thumbprint of some key.
+pub fn thumbprint() -> Thumbprint {
+    Thumbprint::of(&PublicJwk::OKP { crv: "Ed25519".to_owned(), x: next().to_string() })
 }
 
 /// What a code of this client stands for, a minute from [`NOW`].
@@ -159,9 +168,15 @@ pub fn code_grant(client: &ClientId, user_id: UserId) -> CodeGrant {
         user_id,
         scope: "openid".parse().expect("a scope"),
         nonce: None,
+        dpop_jkt: Some(thumbprint()),
         sign_on: sign_on(),
         expires_at: NOW.plus(CodeGrant::TTL),
     }
+}
+
+/// What a device asked this client's users for, [`NOW`].
+pub fn device_grant(client: &ClientId) -> DeviceGrant {
+    DeviceGrant::asked(client.clone(), "openid".parse().expect("a scope"), Some("192.0.2.7".to_owned()), NOW)
 }
 
 pub fn sign_on() -> SignOn {

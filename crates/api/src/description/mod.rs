@@ -196,7 +196,8 @@ fn responses(route: &RouteInfo, operation: &Operation) -> Value {
     let oauth = speaks_oauth(route.path);
     let mut responses = Map::new();
     for (status, schema, meaning) in operation.answers {
-        let location: &[&str] = if matches!(status, 201 | 303) {
+        // What OAuth makes is named in the body (RFC 7591, 3.2.1; RFC 9126, 2.2).
+        let location: &[&str] = if *status == 303 || (*status == 201 && !oauth) {
             &["Location"]
         } else if *status == 429 {
             &["Retry-After"]
@@ -239,6 +240,7 @@ fn parameters() -> Value {
         "session": in_path("session", schemas::reference("SessionId"), "The session's id."),
         "request": in_path("request", text(), "The name of a pending authorization request."),
         "link": in_path("link", text(), "The secret in a link that came by mail."),
+        "user_code": in_query("user_code", text(), "The code that the device shows, filled in already."),
         "file": in_path("file", text(), "The name of a file."),
         "client": in_path("client", schemas::reference("ClientId"), "The client's id."),
         "secret": in_path("secret", schemas::reference("ClientSecretId"), "The secret's id."),

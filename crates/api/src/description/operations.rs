@@ -111,7 +111,10 @@ pub(super) fn tags() -> Value {
 const PAGED: &[&str] = &["limit", "after"];
 const PASSWORD_REFUSED: (u16, &str) = (422, "`password_refused`");
 const BAD_METADATA: (u16, &str) = (422, "`invalid_redirect_uri` or `invalid_client_metadata`: `member` says which one");
-const USERINFO: &[(u16, &str)] = &[(401, "`invalid_token`, or there is no token"), (403, "`insufficient_scope`: `openid` was not granted")];
+const USERINFO: &[(u16, &str)] = &[
+    (401, "`invalid_token`, `invalid_dpop_proof`, `use_dpop_nonce`, or there is no token"),
+    (403, "`insufficient_scope`: `openid` was not granted"),
+];
 const BUSY: (u16, &str) = (503, "`busy`");
 const UNSAFE_ROTATION: (u16, &str) = (409, "`already_staged`, `too_early` or `too_many_keys`: `earliest` says when it will be safe");
 
@@ -153,6 +156,14 @@ pub(super) fn operations() -> Vec<(&'static str, &'static str, Operation)> {
         ("POST", "/t/{slug}/oauth/authorize", page(op("login pages", "authorizeByForm", "Begin a login for an application, by form", &[
             (200, Some("Page"), "The answer, as a form that posts itself."), (303, None, "On to the login, or back to the application."), (400, Some("Page"), "What is wrong; nobody is sent anywhere."),
         ])).takes(Form("AuthorizationRequest")).with(&["Cache-Control"])),
+        ("POST", "/t/{slug}/oauth/device_authorization", op("tokens", "authorizeDevice", "Ask for a user, for a device without a browser (RFC 8628, 3.1)", &[(200, Some("DeviceAuthorization"), "The codes to poll with and to show.")])
+            .takes(Form("DeviceAuthorizationRequest")).with(&["Cache-Control"])
+            .refuses(&[(400, "`invalid_scope`, `unauthorized_client`, or `unsupported_grant_type`: the tenant does not want it"), (401, "`invalid_client`")])),
+        ("GET", "/t/{slug}/device", page(op("login pages", "getDevicePage", "Where a device's code is typed", &[(200, Some("Page"), "The page.")])).asks(&["user_code"]).with(&["Cache-Control"])),
+        ("POST", "/t/{slug}/device", page(op("login pages", "enterDeviceCode", "Type the code that a device shows", &[
+            (200, Some("Page"), "The page once more: no device shows this code."), (303, None, "On."), (400, Some("Page"), "The form is malformed."),
+            (403, Some("Page"), "The form is not one of ours."), (429, Some("Page"), "Too many attempts."),
+        ])).takes(Form("DeviceCodeEntry")).with(&["Cache-Control"])),
         ("GET", "/t/{slug}/interaction/{request}", page(op("login pages", "getInteraction", "What the user has to do for a pending request", &[
             (200, Some("Page"), "The login, the consent, or the answer as a form."), (303, None, "Back to the application."), (400, Some("Page"), "The request is over, or another browser's."),
         ])).with(&["Cache-Control"])),
@@ -193,7 +204,7 @@ pub(super) fn operations() -> Vec<(&'static str, &'static str, Operation)> {
         ("POST", "/t/{slug}/password/reset/{link}", page(op("account", "resetPassword", "Choose a new password, by a link from a mail", &[
             (200, Some("Page"), "The form once more, and what is wrong."), (303, None, "Changed."), (400, Some("Page"), "The link opens nothing (any more), or this is no form of ours."),
             (403, Some("Page"), "The form is not one of ours."),
-        ])).takes(Form("NewPassword")).with(&["Cache-Control"])),
+        ])).takes(Form("ChosenPassword")).with(&["Cache-Control"])),
         ("GET", "/t/{slug}/password/changed", page(op("account", "getPasswordChanged", "That the password was changed", &[(200, Some("Page"), "That.")])).with(&["Cache-Control"])),
         ("GET", "/t/{slug}/oauth/end_session", page(op("login pages", "endSsoSession", "Log out for an application (OpenID Connect RP-Initiated Logout 1.0)", &[
             (200, Some("Page"), "The question, or that it is done."), (303, None, "Back to the application."), (400, Some("Page"), "What is wrong; nobody is sent anywhere."), (403, Some("Page"), "The form is not one of ours."),
@@ -207,7 +218,7 @@ pub(super) fn operations() -> Vec<(&'static str, &'static str, Operation)> {
             .takes(Form("UserinfoRequest")).with(&["Cache-Control"]).refuses(USERINFO)),
         ("POST", "/t/{slug}/oauth/token", op("tokens", "refresh", "Exchange a refresh token for new tokens (RFC 6749, 6)", &[(200, Some("Tokens"), "New tokens; the old refresh token is used up.")])
             .takes(Form("TokenRequest")).or_a_cookie().with(&["Set-Cookie", "Cache-Control"])
-            .refuses(&[(400, "`invalid_grant`, `invalid_scope` or `unsupported_grant_type`"), (401, "`invalid_client`"), (403, "`invalid_request`: a cookie without its CSRF token"), (429, "`slow_down`")])),
+            .refuses(&[(400, "`invalid_grant`, `invalid_scope`, `unsupported_grant_type`, `invalid_dpop_proof` or `use_dpop_nonce`"), (401, "`invalid_client`"), (403, "`invalid_request`: a cookie without its CSRF token"), (429, "`slow_down`")])),
         ("POST", "/t/{slug}/oauth/par", op("tokens", "pushAuthorizationRequest", "Push an authorization request (RFC 9126)", &[(201, Some("PushedRequest"), "Kept; the browser brings `request_uri`.")])
             .takes(Form("PushedAuthorizationRequest")).with(&["Cache-Control"]).refuses(&[(401, "`invalid_client`")])),
         ("POST", "/t/{slug}/oauth/revoke", op("tokens", "revoke", "Revoke a refresh token and its session (RFC 7009)", &[(200, None, "Revoked, or it was none.")])

@@ -3,6 +3,7 @@
 //! An object says which members there are. Those of answers are all there unless it says otherwise (`required`); the
 //! end-to-end tests take every member that is not named here for a mistake.
 
+use domain::client::GrantType;
 use domain::keys::ring::Alg;
 use serde_json::{Map, Value, json};
 
@@ -109,8 +110,10 @@ fn policy_members(object: impl Fn(&str, Value) -> Value) -> Value {
         "refresh_idle_ttl_seconds": seconds(300, 400 * DAY, "A session ends when it was not refreshed for this long."),
         "refresh_absolute_ttl_seconds": seconds(300, 400 * DAY, "A session ends after this long whatever happens."),
         "retry_window_seconds": seconds(0, 60, "How long a refresh token that was just used may be presented again; 0 = strict."),
+        "device_authorization": { "type": "boolean", "description": "Whether devices without a browser may be signed in by a code (RFC 8628)." },
         "audience": { "type": ["string", "null"], "description": "The audience of access tokens besides the issuer itself." },
         "claims": object("Which facts about the user go into access tokens.", json!({ "roles": flag(), "username": flag(), "email": flag() })),
+        "require_dpop_nonce": { "type": "boolean", "description": "Whether DPoP proofs need a nonce of ours (RFC 9449, 8)." },
         "password": object("Rules for new passwords.", json!({ "min_length": { "type": "integer", "minimum": 15, "maximum": 64 } })),
         "argon2": object("How hard a password is hashed.", json!({ "memory_kib": count(), "iterations": count(), "parallelism": count() })),
     })
@@ -123,14 +126,15 @@ fn client_members(more: Value) -> Value {
         "client_id": reference("ClientId"), "kind": one_of(&["confidential", "public", "native", "machine"]),
         "status": one_of(&["active", "disabled"]), "disabled_at": optional("Timestamp"),
         "created_at": reference("Timestamp"), "updated_at": reference("Timestamp"), "secrets": list("ClientSecret"),
-        "client_name": text_or_null(), "application_type": one_of(&["web", "native"]), "redirect_uris": texts(),
+        "profile": text_or_null(), "client_name": text_or_null(), "application_type": one_of(&["web", "native"]), "redirect_uris": texts(),
         "post_logout_redirect_uris": texts(), "grant_types": texts(), "response_types": texts(), "scope": text(),
         "token_endpoint_auth_method": text(), "token_endpoint_auth_signing_alg": text_or_null(), "require_issuer_audience": flag(),
         "frontchannel_logout_uri": text_or_null(), "frontchannel_logout_session_required": flag(),
         "backchannel_logout_uri": text_or_null(), "backchannel_logout_session_required": flag(),
         "subject_type": text(), "id_token_signed_response_alg": reference("Alg"),
         "default_max_age": { "type": ["integer", "null"], "minimum": 0 }, "require_auth_time": flag(),
-        "require_pushed_authorization_requests": flag(), "require_pkce": flag(), "consent": one_of(&["first_party", "third_party"]),
+        "require_pushed_authorization_requests": flag(), "require_pkce": flag(), "dpop_bound_access_tokens": flag(),
+        "require_dpop_nonce": flag(), "consent": one_of(&["first_party", "third_party"]),
         "jwks": { "type": ["object", "null"], "additionalProperties": true }, "jwks_uri": text_or_null(),
         "client_uri": text_or_null(), "logo_uri": text_or_null(), "policy_uri": text_or_null(), "tos_uri": text_or_null(),
     });
@@ -168,13 +172,15 @@ const PROBLEMS: &[&str] = &[
     "too_large", "unsupported_media_type", "policy_refused", "unsafe_policy", "unknown_alg", "password_refused", "too_many_attempts",
     "too_many_requests",
     "head_too_large", "internal", "unavailable", "busy", "took_too_long", "invalid_redirect_uri", "invalid_client_metadata", "too_many_secrets",
-    "takes_no_secret",
+    "takes_no_secret", "invalid_dpop_proof", "use_dpop_nonce",
 ];
 
 #[rustfmt::skip]
 const OAUTH_ERRORS: &[&str] = &[
-    "invalid_request", "invalid_client", "invalid_token", "insufficient_scope", "invalid_grant", "invalid_scope",
+    "invalid_request", "invalid_client", "invalid_token", "insufficient_scope", "invalid_grant", "invalid_scope", "invalid_dpop_proof",
+    "use_dpop_nonce",
     "unauthorized_client", "unsupported_grant_type", "unsupported_response_type", "unsupported_token_type", "request_not_supported",
+    "authorization_pending", "access_denied", "expired_token",
     "registration_not_supported", "unmet_authentication_requirements", "slow_down", "too_many_requests", "temporarily_unavailable", "server_error",
 ];
 
@@ -250,9 +256,10 @@ pub(super) fn schemas() -> Value {
             "type": "object", "description": "RFC 6749, 4.1.3, 4.4.2, 6. Other parameters are ignored; none may come twice.",
             "required": ["grant_type"], "additionalProperties": true,
             "properties": {
-                "grant_type": one_of(&["authorization_code", "refresh_token", "client_credentials"]),
+                "grant_type": one_of(&GrantType::ALL.map(GrantType::name)),
                 "client_id": said("Left out by a client that authenticates by header."), "client_secret": text(),
                 "code": text(), "redirect_uri": said("That of the authorization request."), "code_verifier": said("RFC 7636, 4.5."),
+                "device_code": said("RFC 8628, 3.4."),
                 "refresh_token": said("Left out by a cookie session."), "scope": said("Less than the session or the client has, or left out."),
             },
         })),
@@ -261,8 +268,19 @@ pub(super) fn schemas() -> Value {
             "required": ["redirect_uri", "response_type"], "additionalProperties": true,
             "properties": {
                 "client_id": text(), "client_secret": text(), "redirect_uri": text(), "response_type": text(), "scope": text(), "state": text(),
-                "code_challenge": text(), "code_challenge_method": text(), "nonce": text(),
+                "code_challenge": text(), "code_challenge_method": text(), "nonce": text(), "dpop_jkt": said("RFC 9449, 10."),
             },
+        })),
+        ("DeviceAuthorization", answer("RFC 8628, 3.2.", json!({
+            "device_code": text(), "user_code": text(), "verification_uri": text(), "verification_uri_complete": text(), "expires_in": count(), "interval": count(),
+        }))),
+        ("DeviceAuthorizationRequest", json!({
+            "type": "object", "description": "RFC 8628, 3.1, with what the client proves itself by.", "additionalProperties": true,
+            "properties": { "client_id": text(), "scope": text() },
+        })),
+        ("DeviceCodeEntry", json!({
+            "type": "object", "description": "What our page posts.", "required": ["csrf_token", "user_code"], "additionalProperties": true,
+            "properties": { "csrf_token": text(), "user_code": text() },
         })),
         ("PushedRequest", answer("RFC 9126, 2.2.", json!({ "request_uri": text(), "expires_in": count() }))),
         ("RevocationRequest", json!({
@@ -274,7 +292,7 @@ pub(super) fn schemas() -> Value {
             "properties": { "token": text(), "token_type_hint": text() },
         })),
         ("Tokens", answer_with("RFC 6749, 5.1.", json!({
-            "access_token": text(), "token_type": { "const": "Bearer" }, "expires_in": count(), "scope": text(),
+            "access_token": text(), "token_type": one_of(&["Bearer", "DPoP"]), "expires_in": count(), "scope": text(),
         }), json!({
             "refresh_token": said("Replaced at each use. Absent in a cookie session, and for clients that may not refresh."),
             "id_token": said("Where `openid` was granted (OpenID Connect Core, 2)."),
@@ -285,7 +303,7 @@ pub(super) fn schemas() -> Value {
             "required": ["active"], "additionalProperties": true,
             "properties": {
                 "active": flag(), "iss": text(), "sub": said("A user, or the client itself."), "sid": reference("SessionId"), "client_id": text(), "scope": text(),
-                "exp": { "type": "integer" }, "iat": { "type": "integer" }, "token_type": { "const": "Bearer" },
+                "exp": { "type": "integer" }, "iat": { "type": "integer" }, "cnf": { "type": "object", "description": "The key that a token is bound to (RFC 9449, 6.1).", "properties": { "jkt": text() } }, "token_type": one_of(&["Bearer", "DPoP"]),
             },
         })),
         ("Me", answer("Who is signed in.", json!({
@@ -317,7 +335,7 @@ pub(super) fn schemas() -> Value {
             "type": "object", "description": "What the page for forgotten passwords posts.", "required": ["csrf_token", "identifier"], "additionalProperties": true,
             "properties": { "csrf_token": text(), "identifier": text() },
         })),
-        ("NewPassword", json!({
+        ("ChosenPassword", json!({
             "type": "object", "description": "What the page that a link opens posts.", "required": ["new_password", "repeat_password"], "additionalProperties": true,
             "properties": { "new_password": text(), "repeat_password": text() },
         })),
@@ -337,7 +355,7 @@ pub(super) fn schemas() -> Value {
             "type": "object", "description": "OpenID Connect Core, 5.1.", "required": ["sub"], "additionalProperties": true,
             "properties": { "sub": reference("UserId"), "preferred_username": text(), "email": text(), "email_verified": flag(), "updated_at": count() },
         })),
-        ("Metadata", answer("RFC 8414, 2; OpenID Connect Discovery 1.0, 3.", {
+        ("Metadata", answer_with("RFC 8414, 2; OpenID Connect Discovery 1.0, 3. What is off is absent.", {
             let texts = || json!({ "type": "array", "items": text() });
             json!({
                 "issuer": text(), "authorization_endpoint": text(), "pushed_authorization_request_endpoint": text(), "token_endpoint": text(), "userinfo_endpoint": text(), "end_session_endpoint": text(),
@@ -346,14 +364,14 @@ pub(super) fn schemas() -> Value {
                 "scopes_supported": texts(), "subject_types_supported": texts(), "id_token_signing_alg_values_supported": texts(),
                 "token_endpoint_auth_methods_supported": texts(), "token_endpoint_auth_signing_alg_values_supported": texts(),
                 "revocation_endpoint_auth_signing_alg_values_supported": texts(), "revocation_endpoint_auth_methods_supported": texts(),
-                "introspection_endpoint_auth_methods_supported": texts(), "code_challenge_methods_supported": texts(),
+                "introspection_endpoint_auth_methods_supported": texts(), "code_challenge_methods_supported": texts(), "dpop_signing_alg_values_supported": texts(),
                 "prompt_values_supported": texts(), "acr_values_supported": texts(), "claim_types_supported": texts(), "claims_supported": texts(),
                 "claims_parameter_supported": flag(), "request_parameter_supported": flag(), "request_uri_parameter_supported": flag(), "require_pushed_authorization_requests": flag(),
                 "frontchannel_logout_supported": flag(), "frontchannel_logout_session_supported": flag(),
                 "backchannel_logout_supported": flag(), "backchannel_logout_session_supported": flag(),
                 "authorization_response_iss_parameter_supported": flag(),
             })
-        })),
+        }, json!({ "device_authorization_endpoint": text() }))),
         ("JwkSet", answer("RFC 7517, 5.", json!({ "keys": list("Jwk") }))),
         ("Jwk", answer_with("RFC 7517, 4; RFC 7518, 6; RFC 8037, 2.", json!({
             "kty": one_of(&["EC", "RSA", "OKP"]), "use": { "const": "sig" }, "alg": reference("Alg"), "kid": text(),
@@ -429,6 +447,7 @@ pub(super) fn schemas() -> Value {
         }))),
         ("ClientSecretCreation", request("Left out for a secret that does not expire.", &[], json!({ "expires_at": optional("Timestamp") }))),
         ("ClientMetadata", request("RFC 7591, 2; OpenID Connect Registration, 2. What is left out gets its default.", &[], json!({
+            "profile": { "type": ["string", "null"], "description": "`fapi2` switches together what the FAPI 2.0 Security Profile demands." },
             "client_name": text_or_null(), "application_type": { "type": ["string", "null"], "description": "`web` (default) or `native`." },
             "redirect_uris": texts_or_null(), "post_logout_redirect_uris": texts_or_null(), "grant_types": texts_or_null(), "response_types": texts_or_null(),
             "scope": text_or_null(), "token_endpoint_auth_method": text_or_null(), "subject_type": text_or_null(),
@@ -439,6 +458,8 @@ pub(super) fn schemas() -> Value {
             "id_token_signed_response_alg": text_or_null(), "default_max_age": { "type": ["integer", "null"], "minimum": 0 },
             "require_auth_time": flag_or_null(), "require_pushed_authorization_requests": flag_or_null(),
             "require_pkce": { "type": ["boolean", "null"], "description": "`false` lets a confidential client do without PKCE." },
+            "dpop_bound_access_tokens": { "type": ["boolean", "null"], "description": "`true` gives no tokens without a DPoP proof (RFC 9449, 5.2)." },
+            "require_dpop_nonce": { "type": ["boolean", "null"], "description": "`true` takes no DPoP proof without a nonce of ours (RFC 9449, 8)." },
             "consent": { "type": ["string", "null"], "description": "`third_party` (default): its users are asked; `first_party`: the tenant has decided." },
             "jwks": { "type": ["object", "null"], "additionalProperties": true }, "jwks_uri": text_or_null(),
             "client_uri": text_or_null(), "logo_uri": text_or_null(), "policy_uri": text_or_null(), "tos_uri": text_or_null(),

@@ -20,6 +20,15 @@ use domain::time::Timestamp;
 use oauth::OAuthError;
 use problem::Problem;
 
+/// The challenge to a token that has to come with a proof (RFC 9449, 7.1): one for each way that it can be wrong, with the algorithms
+/// that proofs may be signed by.
+pub(crate) const DPOP_INVALID_TOKEN: &str = "DPoP error=\"invalid_token\", algs=\"ES256 RS256 EdDSA PS256 ES384\"";
+pub(crate) const DPOP_INVALID_PROOF: &str = "DPoP error=\"invalid_dpop_proof\", algs=\"ES256 RS256 EdDSA PS256 ES384\"";
+pub(crate) const DPOP_USE_NONCE: &str = "DPoP error=\"use_dpop_nonce\", algs=\"ES256 RS256 EdDSA PS256 ES384\"";
+
+/// The header in which a client is given a nonce for its proofs (RFC 9449, 8.1).
+pub(crate) const DPOP_NONCE: &str = "DPoP-Nonce";
+
 /// What is refused around handlers rather than by them. It is said in the words of the endpoint that was asked.
 #[derive(Debug)]
 pub(crate) enum Refusal {
@@ -98,6 +107,20 @@ fn log_fault(fault: &Fault) -> bool {
         Fault::Broken(detail) => {
             tracing::error!(detail, "broken");
             false
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use domain::keys::ring::Alg;
+
+    use super::*;
+
+    #[test]
+    fn dpop_challenges_name_the_algorithms_there_are() {
+        for challenge in [DPOP_INVALID_TOKEN, DPOP_INVALID_PROOF, DPOP_USE_NONCE] {
+            assert!(challenge.ends_with(&format!("algs=\"{}\"", Alg::ALL.map(Alg::name).join(" "))), "{challenge}");
         }
     }
 }

@@ -8,8 +8,10 @@ use actix_web::{HttpResponse, ResponseError};
 use app::access::AccessDenied;
 use app::authorize::AuthorizeDenied;
 use app::clients::authenticate::ClientDenied;
+use app::dpop::ProofDenied;
 use app::fault::Fault;
 use app::tenants::NoTenant;
+use app::tokens::device::{AskDenied, PollDenied};
 use app::tokens::redeem::CodeDenied;
 use app::tokens::refresh::RefreshDenied;
 use app::tokens::revoke::RevokeDenied;
@@ -26,16 +28,17 @@ pub struct OAuthError {
     description: &'static str,
     retry_after: Option<u32>,
     challenge: Option<&'static str>,
+    dpop_nonce: Option<String>,
 }
 
 impl OAuthError {
     const fn new(status: StatusCode, error: &'static str, description: &'static str) -> Self {
-        Self { status, error, description, retry_after: None, challenge: None }
+        Self { status, error, description, retry_after: None, challenge: None, dpop_nonce: None }
     }
     pub(crate) const fn invalid_request(description: &'static str) -> Self {
         Self::new(StatusCode::BAD_REQUEST, "invalid_request", description)
     }
-    pub(crate) const fn invalid_client() -> Self {
+    pub(crate) fn invalid_client() -> Self {
         Self {
             challenge: Some("Basic realm=\"claviger\""),
             ..Self::new(StatusCode::UNAUTHORIZED, "invalid_client", "there is no such client, or this is not how it proves itself")
@@ -45,15 +48,11 @@ impl OAuthError {
         Self::new(
             StatusCode::BAD_REQUEST,
             "invalid_grant",
-            "the code or refresh token is not valid here: unknown, expired, used, revoked or another client's; log in again",
+            "the code or token is not valid here: unknown, expired, used, revoked or another client's; log in again",
         )
     }
     pub(crate) const fn unsupported_grant_type() -> Self {
-        Self::new(
-            StatusCode::BAD_REQUEST,
-            "unsupported_grant_type",
-            "grant_type must be authorization_code, refresh_token or client_credentials",
-        )
+        Self::new(StatusCode::BAD_REQUEST, "unsupported_grant_type", "this issuer has no such grant; its metadata lists those it has")
     }
     pub(crate) fn of_revocation(denied: RevokeDenied) -> Self {
         match denied {
@@ -106,6 +105,9 @@ impl ResponseError for OAuthError {
         if let Some(challenge) = self.challenge {
             response.insert_header((header::WWW_AUTHENTICATE, challenge));
         }
+        if let Some(nonce) = &self.dpop_nonce {
+            response.insert_header((super::DPOP_NONCE, nonce.as_str()));
+        }
         response.json(json!({ "error": self.error, "error_description": self.description }))
     }
 }
@@ -150,6 +152,18 @@ impl OAuthError {
         }
     }
 
+    /// The answer to a client whose own request came with a proof that will not do (RFC 9449, 5, 8).
+    pub(crate) fn of_proof(denied: ProofDenied) -> Self {
+        match denied {
+            ProofDenied::Invalid => Self::new(StatusCode::BAD_REQUEST, "invalid_dpop_proof", "the DPoP proof is not one for this request"),
+            ProofDenied::NonceNeeded { nonce } => Self {
+                dpop_nonce: Some(nonce),
+                ..Self::new(StatusCode::BAD_REQUEST, "use_dpop_nonce", "sign another proof, with the nonce of the DPoP-Nonce header")
+            },
+            ProofDenied::Fault(fault) => fault.into(),
+        }
+    }
+
     /// The answer to a request that its client may be told of directly.
     pub(crate) const fn of_refusal(refusal: domain::authorize::Refusal) -> Self {
         Self::new(StatusCode::BAD_REQUEST, refusal.error.name(), refusal.description)
@@ -169,6 +183,27 @@ impl OAuthError {
         match denied {
             CodeDenied::InvalidGrant => Self::invalid_grant(),
             CodeDenied::Fault(fault) => fault.into(),
+        }
+    }
+
+    /// The answer to a device that may not ask.
+    pub(crate) fn of_device(denied: AskDenied) -> Self {
+        match denied {
+            AskDenied::InvalidScope => Self::invalid_scope(),
+            AskDenied::Fault(fault) => fault.into(),
+        }
+    }
+
+    /// The answer to a device's poll (RFC 8628, 3.5).
+    pub(crate) fn of_poll(denied: PollDenied) -> Self {
+        let told = |error, description| Self::new(StatusCode::BAD_REQUEST, error, description);
+        match denied {
+            PollDenied::Pending => told("authorization_pending", "the user has not answered yet; ask again after the interval"),
+            PollDenied::SlowDown => told("slow_down", "that was too early; wait five seconds longer between two questions from now on"),
+            PollDenied::Denied => told("access_denied", "the user said no"),
+            PollDenied::Expired => told("expired_token", "nobody answered in time; begin anew"),
+            PollDenied::InvalidGrant => Self::invalid_grant(),
+            PollDenied::Fault(fault) => fault.into(),
         }
     }
 
@@ -203,6 +238,20 @@ impl From<AccessDenied> for OAuthError {
                 challenge: Some("Bearer error=\"invalid_token\""),
                 ..Self::new(StatusCode::UNAUTHORIZED, "invalid_token", "the bearer token is not valid here")
             },
+            AccessDenied::InvalidBoundToken => Self {
+                challenge: Some(super::DPOP_INVALID_TOKEN),
+                ..Self::new(StatusCode::UNAUTHORIZED, "invalid_token", "the token is not valid here, or not with this scheme and this key")
+            },
+            AccessDenied::Proof(denied) => {
+                let challenge = match &denied {
+                    ProofDenied::Invalid => Some(super::DPOP_INVALID_PROOF),
+                    ProofDenied::NonceNeeded { .. } => Some(super::DPOP_USE_NONCE),
+                    ProofDenied::Fault(_) => None,
+                };
+                let error = Self::of_proof(denied);
+                let status = if challenge.is_some() { StatusCode::UNAUTHORIZED } else { error.status };
+                Self { status, challenge, ..error }
+            }
             AccessDenied::InsufficientScope { .. } => Self {
                 challenge: Some("Bearer error=\"insufficient_scope\""),
                 ..Self::new(StatusCode::FORBIDDEN, "insufficient_scope", "the bearer token is not meant for this")

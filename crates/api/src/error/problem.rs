@@ -10,6 +10,7 @@ use app::budget::{Budget, UsedUp};
 use app::clients::ClientChangeDenied;
 use app::clients::authenticate::ClientDenied;
 use app::credentials::hash_pool::Busy;
+use app::dpop::ProofDenied;
 use app::fault::Fault;
 use app::key_log::NotLogged;
 use app::ports::keys::{KeyCommandDenied, KeyCommandError};
@@ -31,11 +32,12 @@ pub struct Problem {
     members: Map<String, Value>,
     retry_after: Option<u32>,
     challenge: Option<&'static str>,
+    dpop_nonce: Option<String>,
 }
 
 impl Problem {
     fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
-        Self { status, code, detail: detail.into(), members: Map::new(), retry_after: None, challenge: None }
+        Self { status, code, detail: detail.into(), members: Map::new(), retry_after: None, challenge: None, dpop_nonce: None }
     }
 
     pub(crate) fn bad_request(detail: impl Into<String>) -> Self {
@@ -113,6 +115,9 @@ impl ResponseError for Problem {
         if let Some(seconds) = self.retry_after {
             response.insert_header((header::RETRY_AFTER, seconds.max(1).to_string()));
         }
+        if let Some(nonce) = &self.dpop_nonce {
+            response.insert_header((super::DPOP_NONCE, nonce.as_str()));
+        }
         if let Some(challenge) = self.challenge {
             response.insert_header((header::WWW_AUTHENTICATE, HeaderValue::from_static(challenge)));
         }
@@ -185,6 +190,24 @@ impl From<AccessDenied> for Problem {
                     "The access token is not valid here: it is unknown, expired, or its session has ended.",
                 )
             },
+            AccessDenied::InvalidBoundToken => Self {
+                challenge: Some(super::DPOP_INVALID_TOKEN),
+                ..Self::new(
+                    StatusCode::UNAUTHORIZED,
+                    "invalid_token",
+                    "The access token is not valid here, or not with this scheme and this key (RFC 9449, 7).",
+                )
+            },
+            AccessDenied::Proof(ProofDenied::Invalid) => Self {
+                challenge: Some(super::DPOP_INVALID_PROOF),
+                ..Self::new(StatusCode::UNAUTHORIZED, "invalid_dpop_proof", "The DPoP proof is not one for this request and this token.")
+            },
+            AccessDenied::Proof(ProofDenied::NonceNeeded { nonce }) => Self {
+                challenge: Some(super::DPOP_USE_NONCE),
+                dpop_nonce: Some(nonce),
+                ..Self::new(StatusCode::UNAUTHORIZED, "use_dpop_nonce", "Sign another proof, with the nonce of the DPoP-Nonce header.")
+            },
+            AccessDenied::Proof(ProofDenied::Fault(fault)) => fault.into(),
             AccessDenied::InsufficientScope { needed } => Self {
                 challenge: Some("Bearer error=\"insufficient_scope\""),
                 ..Self::new(

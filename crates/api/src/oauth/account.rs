@@ -10,8 +10,8 @@ use app::account::{self, Account, AccountDenied, ChangePassword, Entered, Passwo
 use app::authorize::{SignInCommand, SignInDenied};
 use app::login::LoginDenied;
 use domain::client::ClientId;
-use domain::device::Device;
 use domain::password::{Password, PasswordDenied};
+use domain::user_agent::Device;
 use pages::{
     AccountPage, ConnectedApp, LoggedOutPage, LoginPage, LoginStep, Message, NewPasswordPage, PasswordReason, PasswordTrouble, ScopeLine,
     SessionRow,

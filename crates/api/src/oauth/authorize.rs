@@ -6,15 +6,16 @@
 
 use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, ResponseError, web};
-use app::authorize::{self, AuthorizeDenied, Begun, Decision, Look, SignInCommand, SignInDenied};
+use app::authorize::{self, AuthorizeDenied, Begun, Decided, Decision, Look, SignInCommand, SignInDenied};
 use app::tenants;
 use domain::authorize::rules::Parameters;
 use domain::authorize::{Prompt, Refusal};
 use domain::handle::{Handle, HandleKind};
 use domain::interaction::LoginStep;
 use domain::password::Password;
+use domain::scope::Scope;
 use domain::tenant::Tenant;
-use pages::{ConsentPage, LoginNotice, LoginPage, ScopeLine};
+use pages::{ConsentPage, DeviceConfirmPage, LoginNotice, LoginPage, Message, MessagePage, ScopeLine};
 
 use crate::error::oauth::OAuthError;
 use crate::error::page::{PageRefused, Unpaged};
@@ -79,7 +80,7 @@ async fn begun(
 }
 
 /// Where the page of a pending request is.
-fn page_of(tenant: &Tenant, request: &Handle) -> String {
+pub(super) fn page_of(tenant: &Tenant, request: &Handle) -> String {
     format!("{}/interaction/{}", answers::issuer_path(tenant), request.text().expose())
 }
 
@@ -134,13 +135,28 @@ async fn shown(
                 form: form("consent", shown.csrf_token),
                 client: answers::client_view(&shown.client),
                 account: user.display_name(),
-                scopes: shown.request.scope.iter().map(|scope| ScopeLine { scope: scope.to_owned(), description: None }).collect(),
+                scopes: scope_lines(&shown.request.scope),
                 remember: None,
                 other_account: None,
             };
             answers::shown(state, request, tenant, StatusCode::OK, &shown.request.ui_locales, &page).await
         }
+        Look::ConfirmDevice { user, device, shown } => {
+            let page = DeviceConfirmPage {
+                form: form("consent", shown.csrf_token),
+                client: answers::client_view(&shown.client),
+                user_code: device.user_code.shown(),
+                source: device.source,
+                account: user.display_name(),
+                scopes: scope_lines(&shown.request.scope),
+            };
+            answers::shown(state, request, tenant, StatusCode::OK, &[], &page).await
+        }
     })
+}
+
+fn scope_lines(scope: &Scope) -> Vec<ScopeLine> {
+    scope.iter().map(|scope| ScopeLine { scope: scope.to_owned(), description: None }).collect()
 }
 
 pub(super) async fn refused(
@@ -241,8 +257,12 @@ async fn decided(
     };
     let brought = browser::of(request, tenant, &state.ctx.base_url);
     match authorize::decide(&state.ctx, tenant, &handle, &brought, decision, csrf_token, &from.0).await {
-        Ok(Some(response)) => Ok(answers::answered(state, request, tenant, response).await),
-        Ok(None) => Ok(answers::onward(page_of(tenant, &handle))),
+        Ok(Decided::Answered(response)) => Ok(answers::answered(state, request, tenant, response).await),
+        Ok(Decided::GoOn) => Ok(answers::onward(page_of(tenant, &handle))),
+        Ok(Decided::Device(decision)) => {
+            let message = if decision == Decision::Allow { Message::DeviceAllowed } else { Message::DeviceDenied };
+            Ok(answers::shown(state, request, tenant, StatusCode::OK, &[], &MessagePage { message, next: None }).await)
+        }
         Err(denied) => refused(state, request, tenant, denied).await,
     }
 }

@@ -20,7 +20,7 @@ pub(crate) async fn get(state: web::Data<ApiState>, slug: web::Path<String>) -> 
     let at = |path: &str| format!("{issuer}/{path}");
     let methods = AuthMethod::ALL.map(AuthMethod::name);
     let scopes: Vec<_> = Scope::OF_OPENID.into_iter().chain([Scope::ACCOUNT, Scope::ADMIN]).collect();
-    let body = json!({
+    let mut body = json!({
         "issuer": issuer,
         "authorization_endpoint": at("oauth/authorize"),
         "pushed_authorization_request_endpoint": at("oauth/par"),
@@ -30,7 +30,7 @@ pub(crate) async fn get(state: web::Data<ApiState>, slug: web::Path<String>) -> 
         "revocation_endpoint": at("oauth/revoke"),
         "introspection_endpoint": at("oauth/introspect"),
         "jwks_uri": at(".well-known/jwks.json"),
-        "grant_types_supported": GrantType::ALL.map(GrantType::name),
+        "grant_types_supported": GrantType::ALL.into_iter().filter(|grant| tenant.policy.offers(*grant)).map(GrantType::name).collect::<Vec<_>>(),
         "response_types_supported": ["code"],
         "response_modes_supported": ResponseMode::ALL.map(ResponseMode::name),
         "scopes_supported": scopes,
@@ -41,6 +41,7 @@ pub(crate) async fn get(state: web::Data<ApiState>, slug: web::Path<String>) -> 
         "revocation_endpoint_auth_methods_supported": methods,
         "revocation_endpoint_auth_signing_alg_values_supported": Alg::ALL.map(Alg::name),
         "introspection_endpoint_auth_methods_supported": [AuthMethod::ClientSecretBasic.name()],
+        "dpop_signing_alg_values_supported": Alg::ALL.map(Alg::name),
         "code_challenge_methods_supported": ["S256"],
         "prompt_values_supported": Prompt::ALL.map(Prompt::name),
         "acr_values_supported": Acr::REACHABLE.map(Acr::name),
@@ -56,6 +57,9 @@ pub(crate) async fn get(state: web::Data<ApiState>, slug: web::Path<String>) -> 
         "backchannel_logout_session_supported": true,
         "authorization_response_iss_parameter_supported": true,
     });
+    if tenant.policy.offers(GrantType::DeviceCode) {
+        body["device_authorization_endpoint"] = at("oauth/device_authorization").into();
+    }
     Ok(HttpResponse::Ok()
         .insert_header((CACHE_CONTROL, "public, max-age=300"))
         .insert_header((header::ACCESS_CONTROL_ALLOW_ORIGIN, "*"))

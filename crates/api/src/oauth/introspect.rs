@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use crate::admission::IntrospectorOf;
 use crate::error::oauth::OAuthError;
 use crate::extract::form::Form;
+use crate::oauth::token_type;
 use crate::state::ApiState;
 
 pub(crate) async fn post(
@@ -26,14 +27,20 @@ pub(crate) async fn post(
             let mut body = serde_json::to_value(&*claims).unwrap_or(Value::Null);
             if let Some(members) = body.as_object_mut() {
                 members.insert("active".to_owned(), json!(true));
-                members.insert("token_type".to_owned(), json!("Bearer"));
+                members.insert("token_type".to_owned(), json!(token_type(claims.cnf)));
             }
             body
         }
-        Some(Living::Refresh { session_id, user_id, client_id, scope, expires_at, issued_at }) => json!({
+        Some(Living::Refresh { session_id, user_id, client_id, scope, cnf, expires_at, issued_at }) => {
+            let mut body = json!({
             "active": true, "iss": tenant.issuer(&state.ctx.base_url), "sub": user_id, "sid": session_id, "client_id": client_id,
             "scope": scope, "exp": expires_at.as_seconds(), "iat": issued_at.as_seconds(),
-        }),
+            });
+            if let Some(cnf) = cnf {
+                body["cnf"] = json!(cnf);
+            }
+            body
+        }
     };
     Ok(HttpResponse::Ok().insert_header((CACHE_CONTROL, "no-store")).json(body))
 }

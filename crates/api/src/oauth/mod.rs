@@ -5,7 +5,9 @@ pub(crate) mod authorize;
 mod browser;
 pub(crate) mod client_auth;
 pub(crate) mod cookie;
+pub(crate) mod device;
 pub(crate) mod discovery;
+pub(crate) mod dpop;
 pub(crate) mod end_session;
 pub(crate) mod introspect;
 pub(crate) mod jwks;
@@ -27,6 +29,7 @@ use actix_web::http::header::{CACHE_CONTROL, PRAGMA};
 use app::tokens::issue::IssuedTokens;
 use domain::tenant::Tenant;
 use domain::time::Timestamp;
+use domain::token::claims::Confirmation;
 use serde::Serialize;
 
 /// A token response (RFC 6749, 5.1).
@@ -44,6 +47,14 @@ struct TokenResponse<'a> {
     csrf_token: Option<&'a str>,
 }
 
+/// How a token with this `cnf` is presented.
+const fn token_type(cnf: Option<Confirmation>) -> &'static str {
+    match cnf {
+        None => "Bearer",
+        Some(Confirmation::Dpop(_)) => "DPoP",
+    }
+}
+
 /// The answer to a login or a refresh: never stored, the refresh token in the body or in its cookie.
 fn tokens(tenant: &Tenant, issued: &IssuedTokens, now: Timestamp) -> HttpResponse {
     let mut response = HttpResponse::Ok();
@@ -55,7 +66,7 @@ fn tokens(tenant: &Tenant, issued: &IssuedTokens, now: Timestamp) -> HttpRespons
     }
     response.json(TokenResponse {
         access_token: issued.access_token.expose(),
-        token_type: "Bearer",
+        token_type: token_type(issued.cnf),
         expires_in: issued.expires_in,
         refresh_token: refresh_token.filter(|_| !is_cookie),
         id_token: issued.id_token.as_ref().map(|token| token.expose().as_str()),

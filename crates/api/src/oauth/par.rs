@@ -10,7 +10,7 @@ use serde_json::json;
 use crate::error::oauth::OAuthError;
 use crate::extract::form::Form;
 use crate::extract::origin::From;
-use crate::oauth::client_auth;
+use crate::oauth::{client_auth, dpop};
 use crate::state::ApiState;
 
 pub(crate) async fn post(
@@ -22,8 +22,9 @@ pub(crate) async fn post(
 ) -> Result<HttpResponse, OAuthError> {
     let tenant = tenants::resolve(&state.ctx, &slug).await?;
     let client = client_auth::client(&state.ctx, &tenant, &request, &form, &from.0).await?;
+    let proved = dpop::proved(&state.ctx, &tenant, &client, &request).await?;
     let parameters = Parameters::new(form.pairs()).map_err(OAuthError::of_refusal)?;
-    let pushed = pushed::push(&state.ctx, &tenant, &client, &parameters).await.map_err(OAuthError::of_push)?;
+    let pushed = pushed::push(&state.ctx, &tenant, &client, &parameters, proved).await.map_err(OAuthError::of_push)?;
     Ok(HttpResponse::Created()
         .insert_header((CACHE_CONTROL, "no-store"))
         .json(json!({ "request_uri": pushed.text().expose(), "expires_in": pushed::TTL.as_seconds() })))

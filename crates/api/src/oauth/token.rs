@@ -7,10 +7,12 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use app::ctx::{Ctx, Origin};
 use app::tenants;
 use app::tokens::client_credentials::{ClientGrantDenied, client_credentials};
+use app::tokens::device::poll;
 use app::tokens::issue::IssuedTokens;
 use app::tokens::redeem::{RedeemCommand, redeem};
 use app::tokens::refresh::{PresentedBy, RefreshCommand, RefreshDenied, RefreshOutcome, refresh};
 use domain::client::{Client, GrantType};
+use domain::keys::thumbprint::Thumbprint;
 use domain::scope::Scope;
 use domain::secret::Secret;
 use domain::tenant::Tenant;
@@ -19,7 +21,7 @@ use crate::error::oauth::OAuthError;
 use crate::extract::form::Form;
 use crate::extract::origin::From;
 use crate::metrics::Metrics;
-use crate::oauth::{client_auth, cookie};
+use crate::oauth::{client_auth, cookie, dpop};
 use crate::state::ApiState;
 
 pub(crate) async fn post(
@@ -33,16 +35,29 @@ pub(crate) async fn post(
     let client = client_auth::client(&state.ctx, &tenant, &request, &form, &from.0).await?;
     let grant = form.optional("grant_type").ok_or(OAuthError::invalid_request("grant_type is missing"))?;
     let grant = GrantType::from_name(grant).ok_or_else(OAuthError::unsupported_grant_type)?;
+    usable(&tenant, &client, grant)?;
+    let proved = dpop::proved(&state.ctx, &tenant, &client, &request).await?;
+    if proved.is_none() && client.settings.dpop_bound_access_tokens {
+        return Err(OAuthError::invalid_request("this client proves a key: send a DPoP header (RFC 9449)"));
+    }
+    let scope = form.optional("scope").map(|text| text.parse::<Scope>().map_err(|_| OAuthError::invalid_scope())).transpose()?;
+    let asked = Asked { request: &request, form: &form, origin: &from.0, metrics: &state.metrics, proved };
+    let issued = granted(&state.ctx, &tenant, grant, client, scope, &asked).await?;
+    Ok(super::tokens(&tenant, &issued, state.ctx.now()))
+}
+
+/// Whether this client may use this grant of this tenant, now.
+pub(super) fn usable(tenant: &Tenant, client: &Client, grant: GrantType) -> Result<(), OAuthError> {
+    if !tenant.policy.offers(grant) {
+        return Err(OAuthError::unsupported_grant_type());
+    }
     if !client.settings.may_use(grant) {
         return Err(OAuthError::unauthorized_client());
     }
     if !tenant.is_active() {
         return Err(OAuthError::invalid_grant());
     }
-    let scope = form.optional("scope").map(|text| text.parse::<Scope>().map_err(|_| OAuthError::invalid_scope())).transpose()?;
-    let asked = Asked { request: &request, form: &form, origin: &from.0, metrics: &state.metrics };
-    let issued = granted(&state.ctx, &tenant, grant, client, scope, &asked).await?;
-    Ok(super::tokens(&tenant, &issued, state.ctx.now()))
+    Ok(())
 }
 
 /// What a grant may look at besides what all of them share.
@@ -51,6 +66,8 @@ struct Asked<'a> {
     form: &'a Form,
     origin: &'a Origin,
     metrics: &'a Metrics,
+    /// The key that the client has proved.
+    proved: Option<Thumbprint>,
 }
 
 async fn granted(
@@ -69,14 +86,21 @@ async fn granted(
                 code: Secret::new(code.to_owned()),
                 redirect_uri: asked.form.optional("redirect_uri").map(str::to_owned),
                 code_verifier: asked.form.optional("code_verifier").map(|verifier| Secret::new(verifier.to_owned())),
+                proved: asked.proved,
             };
             redeem(ctx, tenant, command, asked.origin).await.map_err(OAuthError::of_code)
         }
         GrantType::RefreshToken => refreshed(ctx, tenant, client, scope, asked).await,
-        GrantType::ClientCredentials => client_credentials(ctx, tenant, &client, scope).await.map_err(|denied| match denied {
-            ClientGrantDenied::InvalidScope => OAuthError::invalid_scope(),
-            ClientGrantDenied::Fault(fault) => fault.into(),
-        }),
+        GrantType::ClientCredentials => {
+            client_credentials(ctx, tenant, &client, scope, asked.proved).await.map_err(|denied| match denied {
+                ClientGrantDenied::InvalidScope => OAuthError::invalid_scope(),
+                ClientGrantDenied::Fault(fault) => fault.into(),
+            })
+        }
+        GrantType::DeviceCode => {
+            let code = asked.form.optional("device_code").ok_or(OAuthError::invalid_request("device_code is missing"))?;
+            poll(ctx, tenant, &client, &Secret::new(code.to_owned()), asked.proved, asked.origin).await.map_err(OAuthError::of_poll)
+        }
     }
 }
 
@@ -93,7 +117,7 @@ async fn refreshed(
         (None, Some(token)) => (token, PresentedBy::Cookie { csrf_token: cookie::csrf_token(asked.request) }),
         (None, None) => return Err(OAuthError::invalid_request("refresh_token is missing")),
     };
-    let command = RefreshCommand { refresh_token, client, presented_by, scope };
+    let command = RefreshCommand { refresh_token, client, presented_by, proved: asked.proved, scope };
     let outcome = refresh(ctx, tenant, command, asked.origin).await;
     let label = match &outcome {
         Ok((RefreshOutcome::Rotated, _)) => "rotated",

@@ -3,16 +3,17 @@
 
 use actix_web::http::header::CACHE_CONTROL;
 use actix_web::{HttpRequest, HttpResponse, web};
+use app::access::ShownToken;
 use app::tenants;
 use app::userinfo::userinfo;
 
-use crate::admission::bearer_token;
+use crate::admission::shown_token;
 use crate::error::oauth::OAuthError;
 use crate::extract::form::Form;
 use crate::state::ApiState;
 
 pub(crate) async fn get(state: web::Data<ApiState>, slug: web::Path<String>, request: HttpRequest) -> Result<HttpResponse, OAuthError> {
-    told(&state, &slug, bearer_token(request.headers())).await
+    told(&state, &slug, shown_token(&state.ctx, &request).as_ref()).await
 }
 
 pub(crate) async fn post(
@@ -23,13 +24,14 @@ pub(crate) async fn post(
 ) -> Result<HttpResponse, OAuthError> {
     // A body that is no form holds no token.
     let form = form.ok();
-    match (bearer_token(request.headers()), form.as_ref().and_then(|form| form.optional("access_token"))) {
+    let in_body = form.as_ref().and_then(|form| form.optional("access_token")).map(|text| ShownToken { text, proof: None });
+    match (shown_token(&state.ctx, &request), in_body) {
         (Some(_), Some(_)) => Err(OAuthError::invalid_request("send the access token in one place, not in two")),
-        (in_header, in_body) => told(&state, &slug, in_header.or(in_body)).await,
+        (in_header, in_body) => told(&state, &slug, in_header.or(in_body).as_ref()).await,
     }
 }
 
-async fn told(state: &ApiState, slug: &str, token: Option<&str>) -> Result<HttpResponse, OAuthError> {
+async fn told(state: &ApiState, slug: &str, token: Option<&ShownToken<'_>>) -> Result<HttpResponse, OAuthError> {
     let tenant = tenants::resolve(&state.ctx, slug).await?;
     let claims = userinfo(&state.ctx, &tenant, token).await?;
     Ok(HttpResponse::Ok().insert_header((CACHE_CONTROL, "no-store")).json(claims))

@@ -8,6 +8,7 @@ use domain::authorize::{AuthorizationRequest, AuthorizeError, Refusal, RequestRe
 use domain::client::Client;
 use domain::handle::{Handle, HandleKind};
 use domain::interaction::Progress;
+use domain::keys::thumbprint::Thumbprint;
 use domain::tenant::Tenant;
 use domain::time::Ttl;
 
@@ -18,16 +19,22 @@ use crate::ports::store::{PendingRequest, TenantTx};
 /// How long after the push a browser may come with it: less than 600 s (FAPI 2.0 Security Profile, 5.3.2.2).
 pub const TTL: Ttl = Ttl::seconds(90);
 
-/// Keeps a request that `client` pushes; the text of the handle is its `request_uri`. One transaction.
+/// Keeps a request that `client` pushes, proving the key `proved` if it does; the text of the handle is its `request_uri`. One transaction.
 ///
 /// # Errors
 /// [`AuthorizeDenied::Refused`] when a rule refuses it; the client hears so at once.
 ///
 /// Source: RFC 9126, 2.
 #[tracing::instrument(name = "app.push", skip_all)]
-pub async fn push(ctx: &Ctx, tenant: &Tenant, client: &Client, parameters: &Parameters) -> Result<Handle, AuthorizeDenied> {
+pub async fn push(
+    ctx: &Ctx,
+    tenant: &Tenant,
+    client: &Client,
+    parameters: &Parameters,
+    proved: Option<Thumbprint>,
+) -> Result<Handle, AuthorizeDenied> {
     let hinted = hint(ctx, tenant, parameters).await?;
-    let request = rules::read(&Asked { parameters, client, arrival: Arrival::Pushed, hinted });
+    let request = rules::read(&Asked { parameters, client, arrival: Arrival::Pushed, hinted, proved });
     let request = request.map_err(|refused| match refused {
         RequestRefused::OnPage(refusal) | RequestRefused::ToClient(_, refusal) => AuthorizeDenied::Refused(refusal),
     })?;

@@ -9,7 +9,6 @@ use domain::audit::{Actor, AuditEvent};
 use domain::client::assertion::{self, Audience};
 use domain::client::{AuthMethod, Client, ClientId};
 use domain::guess::GuessScope;
-use domain::keys::ring::Alg;
 use domain::secret::Secret;
 use domain::tenant::Tenant;
 use domain::time::Timestamp;
@@ -100,12 +99,13 @@ const ASSERTION_TYPES: [&str; 2] = ["jwt", "client-authentication+jwt"];
 
 /// Whether `client` has signed this, for us, now, and uses it for the first time. What is good is used up, in one durable commit.
 async fn is_asserted(ctx: &Ctx, tenant: &Tenant, client: &Client, assertion: &str) -> Result<bool, Fault> {
-    let algs = client.settings.token_endpoint_auth_signing_alg.map_or(Alg::ALL.to_vec(), |alg| vec![alg]);
+    let named = client.settings.token_endpoint_auth_signing_alg;
+    let algs = named.as_ref().map_or_else(|| client.settings.signing_algs(), std::slice::from_ref);
     let refused = |why: &str| {
         tracing::info!(client_id = %client.id, why, "a client's assertion was refused");
         Ok(false)
     };
-    let opened = match open_signed(ctx, tenant.id, client, assertion, &algs).await {
+    let opened = match open_signed(ctx, tenant.id, client, assertion, algs).await {
         Ok(opened) => opened,
         Err(ForeignRefused::UnknownKey) => return refused("no key of the client may have signed it"),
         Err(ForeignRefused::Bad) => return refused("its form, algorithm or signature"),

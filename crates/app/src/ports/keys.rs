@@ -11,7 +11,7 @@ use domain::client::jwks::ClientKey;
 use domain::ids::{FamilyId, TenantId};
 use domain::keys::plan::{Consequences, Intent, RotationDenied};
 use domain::keys::policy::{NodeTiming, RotationNumbers, RotationPolicy, UnsafePolicy};
-use domain::keys::ring::{Alg, KeyRing};
+use domain::keys::ring::{Alg, KeyRing, PublicJwk};
 use domain::openid::{IdClaims, LogoutClaims};
 use domain::tenant::Tenant;
 use domain::time::{Timestamp, Ttl};
@@ -215,6 +215,15 @@ pub struct ForeignToken {
     pub claims: serde_json::Map<String, serde_json::Value>,
 }
 
+/// A token that is signed by the very key it brings along; whose key that is, says somebody else.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SelfSigned {
+    pub typ: Option<String>,
+    pub key: PublicJwk,
+    /// Every name in it stood once.
+    pub claims: serde_json::Map<String, serde_json::Value>,
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ForeignRefused {
     /// None of the keys may have signed it: the client may have a new one.
@@ -261,6 +270,11 @@ pub trait Keys: Send + Sync {
     /// # Errors
     /// Whenever anything is not as it must be.
     fn open_foreign(&self, token: &str, keys: &[ClientKey], algs: &[Alg]) -> Result<ForeignToken, ForeignRefused>;
+    /// Opens a token by the public key in its own header, the only one that is looked at; otherwise like [`Self::open_foreign`].
+    ///
+    /// # Errors
+    /// Whenever anything is not as it must be.
+    fn open_self_signed(&self, token: &str, algs: &[Alg]) -> Result<SelfSigned, ForeignRefused>;
     /// Tenants whose secrets did not open when they were last asked for, at most ten.
     fn sealed_away(&self) -> Vec<TenantId>;
 }

@@ -4,6 +4,7 @@ use async_trait::async_trait;
 use domain::authorize::AuthorizationRequest;
 use domain::authorize::code::CodeGrant;
 use domain::client::{Client, ClientId};
+use domain::device::DeviceGrant;
 use domain::handle::HandleHash;
 use domain::ids::{FamilyId, MailId, SsoSessionId, UserId};
 use domain::interaction::Progress;
@@ -63,6 +64,21 @@ pub trait AuthorizationStore: Send {
     async fn code_insert(&mut self, code: &HandleHash, grant: &CodeGrant) -> Stored<()>;
     /// Uses a code up, for the family that will begin with it. Of many that present the same code exactly one is first.
     async fn code_use(&mut self, code: &HandleHash, family_id: FamilyId, now: Timestamp) -> Stored<CodeUse>;
+}
+
+/// What devices ask for, under the hash of what they poll with.
+#[async_trait]
+pub trait DeviceStore: Send {
+    /// `user_code` is a keyed hash of what the user types. `Conflict` when it is taken in this tenant.
+    async fn device_insert(&mut self, code: &HandleHash, user_code: &[u8; 32], grant: &DeviceGrant) -> Stored<()>;
+    /// In a transaction that may write, its row stays locked until it ends: of many that poll at once each sees what the one before did.
+    async fn device_by_code(&mut self, code: &HandleHash) -> Stored<Option<DeviceGrant>>;
+    /// Which device shows this code. Locks nothing.
+    async fn device_by_user_code(&mut self, user_code: &[u8; 32]) -> Stored<Option<HandleHash>>;
+    /// Replaces what is kept of one that is there; its end stays.
+    async fn device_update(&mut self, code: &HandleHash, grant: &DeviceGrant) -> Stored<()>;
+    /// Answers whether it was there.
+    async fn device_delete(&mut self, code: &HandleHash) -> Stored<bool>;
 }
 
 #[async_trait]

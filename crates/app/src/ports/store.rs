@@ -27,8 +27,8 @@ pub use crate::ports::custody::{
     CustodyStore, Destroyed, FirstFormatSecret, KekUse, KeyOwner, OwnedDataKey, Retirement, SealedDataKey, SealedSecret, SecretStore,
 };
 pub use crate::ports::provider::{
-    AuthorizationStore, ClientStore, CodeUse, Consent, ConsentStore, LogoutNotice, LogoutStore, MailStore, OnceStore, PendingRequest,
-    SsoStore,
+    AuthorizationStore, ClientStore, CodeUse, Consent, ConsentStore, DeviceStore, LogoutNotice, LogoutStore, MailStore, OnceStore,
+    PendingRequest, SsoStore,
 };
 use crate::tokens::judgement::{Judgement, RefreshAttempt};
 
@@ -94,6 +94,7 @@ pub trait TenantTx:
     + AuditStore
     + ClientStore
     + AuthorizationStore
+    + DeviceStore
     + SsoStore
     + ConsentStore
     + LogoutStore
@@ -304,6 +305,8 @@ pub enum Leftover {
     PendingRequests,
     /// Codes past their end, used or not.
     AuthorizationCodes,
+    /// Devices that nobody signed in.
+    DeviceCodes,
     /// Sessions with the tenant's pages past their end, idle or absolute.
     SsoSessions,
     /// What could be used once, and could not be used any more in any case.
@@ -317,7 +320,7 @@ pub enum Leftover {
 }
 
 impl Leftover {
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Families,
         Self::GuessCounters,
         Self::KnownSources,
@@ -325,6 +328,7 @@ impl Leftover {
         Self::Verifiers,
         Self::PendingRequests,
         Self::AuthorizationCodes,
+        Self::DeviceCodes,
         Self::SsoSessions,
         Self::SpentNames,
         Self::LogoutNotices,
@@ -342,6 +346,7 @@ impl Leftover {
             Self::Verifiers => "jwks_verifiers",
             Self::PendingRequests => "authorization_requests",
             Self::AuthorizationCodes => "authorization_codes",
+            Self::DeviceCodes => "device_codes",
             Self::SsoSessions => "sso_sessions",
             Self::SpentNames => "spent_names",
             Self::LogoutNotices => "logout_notices",

@@ -1,8 +1,10 @@
 //! The client credentials grant (RFC 6749, 4.4): a token for the client itself. No session, no refresh token, nothing stored.
 
 use domain::client::Client;
+use domain::keys::thumbprint::Thumbprint;
 use domain::scope::Scope;
 use domain::tenant::Tenant;
+use domain::token::claims::Confirmation;
 
 use crate::ctx::Ctx;
 use crate::fault::Fault;
@@ -15,7 +17,7 @@ pub enum ClientGrantDenied {
     Fault(Fault),
 }
 
-/// A token with `scope`, or with all that the client has.
+/// A token with `scope`, or with all that the client has, for whoever proves the key `proved`.
 ///
 /// # Errors
 /// See [`ClientGrantDenied`].
@@ -25,6 +27,7 @@ pub async fn client_credentials(
     tenant: &Tenant,
     client: &Client,
     scope: Option<Scope>,
+    proved: Option<Thumbprint>,
 ) -> Result<IssuedTokens, ClientGrantDenied> {
     // What speaks of a user is nothing a client has of itself.
     let own = client.settings.scope.clone().retain(|token| !Scope::OF_OPENID.contains(&token));
@@ -34,5 +37,6 @@ pub async fn client_credentials(
     }
     let fault = |error: crate::ports::keys::KeyFault| ClientGrantDenied::Fault(error.into());
     let signer = ctx.keys.signer(tenant.id, 0).await.map_err(fault)?;
-    issue_to_client(ctx, tenant, &client.id, scope, signer.as_ref(), ctx.now()).map_err(ClientGrantDenied::Fault)
+    issue_to_client(ctx, tenant, &client.id, scope, proved.map(Confirmation::Dpop), signer.as_ref(), ctx.now())
+        .map_err(ClientGrantDenied::Fault)
 }

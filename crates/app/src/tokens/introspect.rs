@@ -1,12 +1,12 @@
 //! Introspection (RFC 7662): is this token alive, now, by the database?
 
-use domain::client::ClientId;
+use domain::client::{Client, ClientId};
 use domain::ids::{FamilyId, UserId};
 use domain::scope::Scope;
 use domain::tenant::Tenant;
 use domain::time::Timestamp;
-use domain::token::claims::{AccessClaims, Subject};
-use domain::token::family::RefreshFamily;
+use domain::token::claims::{AccessClaims, Confirmation, Subject};
+use domain::token::family::{Binding, RefreshFamily};
 use domain::user::User;
 
 use crate::ctx::Ctx;
@@ -17,7 +17,15 @@ use crate::ports::store::TenantTx;
 #[derive(Debug)]
 pub enum Living {
     Access(Box<AccessClaims>),
-    Refresh { session_id: FamilyId, user_id: UserId, client_id: ClientId, scope: Scope, expires_at: Timestamp, issued_at: Timestamp },
+    Refresh {
+        session_id: FamilyId,
+        user_id: UserId,
+        client_id: ClientId,
+        scope: Scope,
+        cnf: Option<Confirmation>,
+        expires_at: Timestamp,
+        issued_at: Timestamp,
+    },
 }
 
 impl Living {
@@ -47,12 +55,16 @@ pub async fn introspect(ctx: &Ctx, tenant: &Tenant, token: &str) -> Result<Optio
     };
     let may = tx.user_by_id(family.user_id).await?.is_some_and(|user| user.may_log_in().is_ok());
     let is_active = tx.tenant().await?.is_some_and(|tenant| tenant.is_active());
-    let is_active = is_active && is_client_active(tx.as_mut(), &family.client_id).await?;
+    let is_active = is_active && active_client(tx.as_mut(), &family.client_id).await?.is_some();
     Ok((may && is_active).then(|| Living::Refresh {
         session_id: family.id,
         user_id: family.user_id,
         expires_at: family.ends_at(),
         client_id: family.client_id,
+        cnf: match family.binding {
+            Binding::Dpop(key) => Some(Confirmation::Dpop(key)),
+            Binding::Bearer | Binding::Cookie => None,
+        },
         issued_at: family.head.rotated_at,
         scope: family.scope,
     }))
@@ -62,6 +74,7 @@ pub async fn introspect(ctx: &Ctx, tenant: &Tenant, token: &str) -> Result<Optio
 #[derive(Debug)]
 pub(crate) struct LivingAccess {
     pub claims: AccessClaims,
+    pub client: Client,
     /// `None` for a client that acts for itself.
     pub session: Option<(User, RefreshFamily)>,
 }
@@ -73,9 +86,7 @@ pub(crate) async fn living_access(ctx: &Ctx, tenant: &Tenant, token: &str) -> Re
     let Ok(claims) = keys.verifier.verify(token, &tenant.issuer(&ctx.base_url), now) else { return Ok(None) };
     let mut tx = ctx.store.begin_read(tenant.id).await?;
     let is_active = tx.tenant().await?.is_some_and(|tenant| tenant.is_active());
-    if !is_active || !is_client_active(tx.as_mut(), &claims.client_id).await? {
-        return Ok(None);
-    }
+    let Some(client) = active_client(tx.as_mut(), &claims.client_id).await?.filter(|_| is_active) else { return Ok(None) };
     let session = match (&claims.sub, claims.sid) {
         (Subject::Client(client), None) if *client == claims.client_id => None,
         (Subject::User(user_id), Some(sid)) => {
@@ -88,10 +99,13 @@ pub(crate) async fn living_access(ctx: &Ctx, tenant: &Tenant, token: &str) -> Re
         }
         _ => return Ok(None),
     };
-    Ok(Some(LivingAccess { claims, session }))
+    Ok(Some(LivingAccess { claims, client, session }))
 }
 
-/// Whether tokens of this client are worth anything. The built-in one always is there and costs no statement.
-async fn is_client_active(tx: &mut dyn TenantTx, id: &ClientId) -> Result<bool, Fault> {
-    Ok(*id == ClientId::first_party() || tx.client_by_id(id).await?.is_some_and(|client| client.is_active()))
+/// The client, if its tokens are worth anything. The built-in one always is there and costs no statement.
+async fn active_client(tx: &mut dyn TenantTx, id: &ClientId) -> Result<Option<Client>, Fault> {
+    if *id == ClientId::first_party() {
+        return Ok(Some(Client::first_party()));
+    }
+    Ok(tx.client_by_id(id).await?.filter(Client::is_active))
 }

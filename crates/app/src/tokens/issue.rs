@@ -7,7 +7,7 @@ use domain::scope::Scope;
 use domain::secret::Secret;
 use domain::tenant::Tenant;
 use domain::time::Timestamp;
-use domain::token::claims::{AccessClaims, Grant};
+use domain::token::claims::{AccessClaims, Confirmation, Grant};
 use domain::token::family::{Binding, RefreshFamily};
 use domain::user::User;
 
@@ -19,6 +19,8 @@ use crate::ports::keys::TokenSigner;
 #[derive(Debug)]
 pub struct IssuedTokens {
     pub access_token: Secret<String>,
+    /// What its presenter has to prove.
+    pub cnf: Option<Confirmation>,
     /// Seconds until the access token expires.
     pub expires_in: u32,
     /// `None` for a client that may not refresh.
@@ -47,6 +49,7 @@ pub(crate) fn issue(
     family: &RefreshFamily,
     scope: Scope,
     nonce: Option<String>,
+    cnf: Option<Confirmation>,
     signer: &dyn TokenSigner,
     now: Timestamp,
 ) -> Result<IssuedTokens, Fault> {
@@ -59,7 +62,8 @@ pub(crate) fn issue(
         auth_time: family.auth_time,
         sign_on: family.sign_on.as_ref(),
     };
-    let mut claims = AccessClaims::new(tenant, &issuer, user, grant, jti, family.absolute_expires_at, now);
+    let claims = AccessClaims::new(tenant, &issuer, user, grant, jti, family.absolute_expires_at, now);
+    let mut claims = AccessClaims { cnf, ..claims };
     let access_token = Secret::new(signer.sign(&mut claims, now)?);
     let id_token = match &family.sign_on {
         Some(sign_on) if scope.contains(Scope::OPENID) => {
@@ -86,6 +90,7 @@ pub(crate) fn issue(
     Ok(IssuedTokens {
         expires_in: claims.expires_in(now),
         access_token,
+        cnf,
         refresh_token: may_refresh.then(|| Secret::new(signer.mint_refresh(family.id, family.head.current))),
         id_token,
         scope,
@@ -104,14 +109,17 @@ pub(crate) fn issue_to_client(
     tenant: &Tenant,
     client: &ClientId,
     scope: Scope,
+    cnf: Option<Confirmation>,
     signer: &dyn TokenSigner,
     now: Timestamp,
 ) -> Result<IssuedTokens, Fault> {
     let jti = TokenId::new(now, ctx.id_entropy());
-    let mut claims = AccessClaims::of_client(tenant, &tenant.issuer(&ctx.base_url), client, scope.clone(), jti, now);
+    let claims = AccessClaims::of_client(tenant, &tenant.issuer(&ctx.base_url), client, scope.clone(), jti, now);
+    let mut claims = AccessClaims { cnf, ..claims };
     let access_token = Secret::new(signer.sign(&mut claims, now)?);
     Ok(IssuedTokens {
         access_token,
+        cnf,
         expires_in: claims.expires_in(now),
         refresh_token: None,
         id_token: None,

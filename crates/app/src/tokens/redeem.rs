@@ -8,15 +8,16 @@ use domain::authorize::code::CodeRefused;
 use domain::client::Client;
 use domain::handle::{Handle, HandleKind};
 use domain::ids::FamilyId;
+use domain::keys::thumbprint::Thumbprint;
 use domain::secret::Secret;
 use domain::tenant::Tenant;
-use domain::token::family::{Binding, RefreshFamily, Revocation, RevocationCause};
+use domain::token::family::{Revocation, RevocationCause};
 
 use crate::ctx::{Ctx, Origin};
 use crate::fault::Fault;
-use crate::login::begin_family;
 use crate::ports::store::CodeUse;
-use crate::tokens::issue::{IssuedTokens, issue};
+use crate::tokens::issue::IssuedTokens;
+use crate::tokens::open::{Granted, open, standing};
 
 #[derive(Debug)]
 pub struct RedeemCommand {
@@ -24,6 +25,8 @@ pub struct RedeemCommand {
     pub code: Secret<String>,
     pub redirect_uri: Option<String>,
     pub code_verifier: Option<Secret<String>>,
+    /// The key that was proved with it.
+    pub proved: Option<Thumbprint>,
 }
 
 #[derive(Debug)]
@@ -45,7 +48,7 @@ impl<E: Into<Fault>> From<E> for CodeDenied {
 /// See [`CodeDenied`]. A refusal that must be remembered has been committed.
 #[tracing::instrument(name = "app.redeem", skip_all)]
 pub async fn redeem(ctx: &Ctx, tenant: &Tenant, command: RedeemCommand, origin: &Origin) -> Result<IssuedTokens, CodeDenied> {
-    let RedeemCommand { client, code, redirect_uri, code_verifier } = command;
+    let RedeemCommand { client, code, redirect_uri, code_verifier, proved } = command;
     let code = Handle::parse(HandleKind::AuthorizationCode, code.expose()).ok_or(CodeDenied::InvalidGrant)?.hash();
     let signer = ctx.keys.signer(tenant.id, 0).await?;
     let now = ctx.now();
@@ -69,12 +72,9 @@ pub async fn redeem(ctx: &Ctx, tenant: &Tenant, command: RedeemCommand, origin: 
         CodeUse::First(grant) => *grant,
     };
     let verifier = code_verifier.as_ref().map(|verifier| verifier.expose().as_str());
-    let user = tx.user_by_id(grant.user_id).await?.filter(|user| user.may_log_in().is_ok());
-    // Who changed the password meanwhile has not proved anything with the new one.
-    let user = user.filter(|user| user.password_changed_at <= grant.sign_on.authentication.at);
-    let stands = user.is_some() && tx.sso_is_there(grant.user_id, grant.sign_on.session_id).await?;
-    let redeemable = grant.redeemable(&client.id, redirect_uri.as_deref(), verifier, now);
-    let redeemable = redeemable.and_then(|()| user.filter(|_| stands).ok_or(CodeRefused::Ended));
+    let user = standing(tx.as_mut(), grant.user_id, &grant.sign_on).await?;
+    let redeemable = grant.redeemable(&client.id, redirect_uri.as_deref(), verifier, proved, now);
+    let redeemable = redeemable.and_then(|()| user.ok_or(CodeRefused::Ended));
     let user = match redeemable {
         Ok(user) => user,
         Err(refused) => {
@@ -88,15 +88,7 @@ pub async fn redeem(ctx: &Ctx, tenant: &Tenant, command: RedeemCommand, origin: 
             return Err(CodeDenied::InvalidGrant);
         }
     };
-    let ring = tx.ring().await?.ok_or_else(|| Fault::Broken("the tenant has no key ring".to_owned()))?;
-    let sign_on = Some(grant.sign_on);
-    let begun = begin_family(ctx, &tenant, user.id, client.id.clone(), grant.scope.clone(), Binding::Bearer, sign_on, origin);
-    let family = RefreshFamily { id: family_id, ..begun };
-    tx.family_insert(&family).await?;
-    let event = AuditEvent::CodeRedeemed { user_id: user.id, client_id: client.id.clone(), session_id: family.id };
-    tx.audit_append(&record(event)).await?;
-    tx.commit().await?;
-    // The ring may have moved on since the snapshot was made: sign with what the row says.
-    let signer = if signer.generation() >= ring.generation { signer } else { ctx.keys.signer(tenant.id, ring.generation).await? };
-    Ok(issue(ctx, &tenant, &client, &user, &family, grant.scope, grant.nonce, signer.as_ref(), now)?)
+    let event = AuditEvent::CodeRedeemed { user_id: user.id, client_id: client.id.clone(), session_id: family_id };
+    let granted = Granted { user, family_id, scope: grant.scope, nonce: grant.nonce, sign_on: grant.sign_on, proved };
+    Ok(open(ctx, &tenant, &client, granted, tx, signer, &record(event), origin).await?)
 }

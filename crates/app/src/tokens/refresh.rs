@@ -4,9 +4,11 @@
 
 use domain::client::Client;
 use domain::ids::EventId;
+use domain::keys::thumbprint::Thumbprint;
 use domain::scope::Scope;
 use domain::tenant::Tenant;
 use domain::time::Timestamp;
+use domain::token::claims::Confirmation;
 use domain::token::family::Binding;
 use tracing::Instrument;
 
@@ -21,6 +23,8 @@ pub struct RefreshCommand {
     pub client: Client,
     /// How the token came: in the body, or by cookie with this CSRF token.
     pub presented_by: PresentedBy,
+    /// The key that was proved with it.
+    pub proved: Option<Thumbprint>,
     /// Narrows the access token; the session keeps its scope.
     pub scope: Option<Scope>,
 }
@@ -75,7 +79,7 @@ pub async fn refresh(
     let signer = ctx.keys.signer(tenant.id, 0).await?;
     let (family_id, generation) = signer.open_refresh(&command.refresh_token).ok_or(RefreshDenied::InvalidGrant)?;
     let binding = match &command.presented_by {
-        PresentedBy::Body => Binding::Bearer,
+        PresentedBy::Body => command.proved.map_or(Binding::Bearer, Binding::Dpop),
         PresentedBy::Cookie { csrf_token } => {
             if !csrf_token.as_ref().is_some_and(|token| signer.is_csrf_token(family_id, token)) {
                 return Err(RefreshDenied::CsrfMissing);
@@ -124,8 +128,9 @@ pub async fn refresh(
     let facts = judgement.facts;
     let user = facts.user.ok_or(RefreshDenied::InvalidGrant)?;
     let scope = command.scope.unwrap_or_else(|| facts.family.scope.clone());
+    let cnf = command.proved.map(Confirmation::Dpop);
     // The ring may have moved on since the snapshot was made: sign with what the row says.
     let signer =
         if signer.generation() >= facts.ring_generation { signer } else { ctx.keys.signer(tenant.id, facts.ring_generation).await? };
-    Ok((outcome, issue(ctx, &facts.tenant, &command.client, &user, &facts.family, scope, None, signer.as_ref(), now)?))
+    Ok((outcome, issue(ctx, &facts.tenant, &command.client, &user, &facts.family, scope, None, cnf, signer.as_ref(), now)?))
 }

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::CodeChallenge;
 use crate::client::ClientId;
 use crate::ids::UserId;
+use crate::keys::thumbprint::Thumbprint;
 use crate::scope::Scope;
 use crate::sso::SignOn;
 use crate::time::{Timestamp, Ttl};
@@ -20,6 +21,9 @@ pub struct CodeGrant {
     pub user_id: UserId,
     pub scope: Scope,
     pub nonce: Option<String>,
+    /// The key that its client said it would prove (RFC 9449, 10).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dpop_jkt: Option<Thumbprint>,
     pub sign_on: SignOn,
     pub expires_at: Timestamp,
 }
@@ -32,6 +36,8 @@ pub enum CodeRefused {
     OtherRedirectUri,
     /// The verifier is missing, wrong, or was not asked for (RFC 9700, 4.8.2).
     Verifier,
+    /// Another key was proved than the one it was asked for with, or none (RFC 9449, 10).
+    OtherKey,
     /// Its user may not log in any more, has another password, or the session it was given in has ended.
     Ended,
 }
@@ -44,6 +50,7 @@ impl CodeRefused {
             Self::OtherClient => "other_client",
             Self::OtherRedirectUri => "other_redirect_uri",
             Self::Verifier => "verifier",
+            Self::OtherKey => "other_key",
             Self::Ended => "ended",
         }
     }
@@ -60,6 +67,7 @@ impl CodeGrant {
         client: &ClientId,
         redirect_uri: Option<&str>,
         verifier: Option<&str>,
+        proved: Option<Thumbprint>,
         now: Timestamp,
     ) -> Result<(), CodeRefused> {
         if self.client_id != *client {
@@ -76,6 +84,12 @@ impl CodeGrant {
             (None, None) => true,
             _ => false,
         };
-        if is_answered { Ok(()) } else { Err(CodeRefused::Verifier) }
+        if !is_answered {
+            return Err(CodeRefused::Verifier);
+        }
+        if self.dpop_jkt.is_some() && self.dpop_jkt != proved {
+            return Err(CodeRefused::OtherKey);
+        }
+        Ok(())
     }
 }

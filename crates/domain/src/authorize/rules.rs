@@ -8,6 +8,7 @@ use std::collections::{BTreeSet, HashMap};
 use super::{AcrWish, AuthorizationRequest, AuthorizeError, CodeChallenge, Prompt, Refusal, RequestRefused, ResponseMode, ReturnAddress};
 use crate::client::{Client, GrantType};
 use crate::ids::UserId;
+use crate::keys::thumbprint::Thumbprint;
 use crate::openid::ClaimsRequest;
 use crate::scope::Scope;
 use crate::sso::Acr;
@@ -67,6 +68,8 @@ pub struct Asked<'a> {
     pub arrival: Arrival,
     /// Whom `id_token_hint` names: outside `None` when there was none, inside `None` when it is no ID token of this tenant.
     pub hinted: Option<Option<UserId>>,
+    /// The key that was proved with the request (RFC 9449, 10.1).
+    pub proved: Option<Thumbprint>,
 }
 
 impl Asked<'_> {
@@ -78,7 +81,7 @@ impl Asked<'_> {
 type Rule = fn(&Asked<'_>, &mut AuthorizationRequest) -> Result<(), Refusal>;
 
 /// All rules, in their order: what makes the request another kind of request comes before what it says.
-pub const RULES: [Rule; 14] = [
+pub const RULES: [Rule; 15] = [
     by_value_or_reference,
     pushed_where_required,
     response_type,
@@ -86,6 +89,7 @@ pub const RULES: [Rule; 14] = [
     allowed_grant,
     scope,
     pkce,
+    dpop_key,
     nonce,
     prompt,
     max_age,
@@ -114,7 +118,9 @@ pub fn read(asked: &Asked<'_>) -> Result<AuthorizationRequest, RequestRefused> {
         acr: AcrWish::default(),
         ui_locales: Vec::new(),
         claims: ClaimsRequest::default(),
+        dpop_jkt: None,
         pushed: None,
+        device: None,
     };
     match RULES.iter().try_for_each(|rule| rule(asked, &mut request)) {
         Ok(()) => Ok(request),
@@ -204,6 +210,19 @@ fn pkce(asked: &Asked<'_>, request: &mut AuthorizationRequest) -> Result<(), Ref
         (None, None) if asked.client.settings.require_pkce => Err(refusal("code_challenge is missing: this client uses PKCE (RFC 7636)")),
         (None, None) => Ok(()),
     }
+}
+
+/// The code will be worth something with this key alone: the one that was named, or proved by the push, which must be one (RFC 9449, 10).
+fn dpop_key(asked: &Asked<'_>, request: &mut AuthorizationRequest) -> Result<(), Refusal> {
+    let named = asked.get("dpop_jkt").map(str::parse).transpose();
+    let named = named.map_err(|_| refusal("dpop_jkt is no SHA-256 thumbprint (RFC 7638)"))?;
+    if let (Some(named), Some(proved)) = (named, asked.proved)
+        && named != proved
+    {
+        return Err(refusal("dpop_jkt is another key than the one of the DPoP proof"));
+    }
+    request.dpop_jkt = asked.proved.or(named);
+    Ok(())
 }
 
 fn nonce(asked: &Asked<'_>, request: &mut AuthorizationRequest) -> Result<(), Refusal> {
@@ -320,7 +339,7 @@ mod tests {
             }
         }
         let parameters = Parameters::new(pairs.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned()))).expect("each once");
-        read(&Asked { parameters: &parameters, client, arrival: Arrival::Browser, hinted: None })
+        read(&Asked { parameters: &parameters, client, arrival: Arrival::Browser, hinted: None, proved: None })
     }
 
     #[track_caller]

@@ -6,18 +6,14 @@ use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
 use super::ClientId;
+use crate::jwt::{self, SKEW};
 use crate::time::{Timestamp, Ttl};
 
 /// The one type of assertion there is for clients (RFC 7523, 2.2).
 pub const ASSERTION_TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
 
-/// The clocks of client and server differ by at most this much (FAPI 2.0, 5.3.2.1-13: between 10 and 60 seconds).
-const SKEW: Ttl = Ttl::seconds(30);
 /// The longest that an assertion may be good for; so long its name is remembered.
 const LONGEST: Ttl = Ttl::hours(1);
-/// Characters of a `jti`.
-const LONGEST_JTI: usize = 256;
-
 /// Whom an assertion may be meant for.
 #[derive(Debug, Clone, Copy)]
 pub struct Audience<'a> {
@@ -53,14 +49,6 @@ pub struct Assertion {
 #[error("{0}")]
 pub struct AssertionRefused(pub &'static str);
 
-/// A `NumericDate` (RFC 7519, 2). `None` for what is none, whatever its type.
-fn date(value: &Value) -> Option<Timestamp> {
-    // Of a fraction of a second nothing depends here.
-    let seconds = value.as_f64().filter(|seconds| (0.0..=253_402_300_799.0).contains(seconds))?;
-    #[expect(clippy::cast_possible_truncation, reason = "it is within the years 1970 to 9999")]
-    Some(Timestamp::from_seconds(seconds as i64))
-}
-
 /// Judges the claims of an assertion that `client` has signed.
 ///
 /// # Errors
@@ -79,22 +67,17 @@ pub fn judge(
     if !claims.get("aud").is_some_and(|aud| audience.is_meant_by(aud)) {
         return refused("aud is somebody else");
     }
-    let Some(exp) = claims.get("exp").and_then(date) else { return refused("exp is missing or no date") };
+    let Some(exp) = claims.get("exp").and_then(jwt::date) else { return refused("exp is missing or no date") };
     if exp.plus(SKEW) <= now {
         return refused("it has expired");
     }
     if exp > now.plus(LONGEST).plus(SKEW) {
         return refused("it is good for more than an hour");
     }
-    for name in ["nbf", "iat"] {
-        match claims.get(name).map(date) {
-            None => {}
-            Some(Some(at)) if at <= now.plus(SKEW) => {}
-            Some(Some(_)) => return refused("nbf or iat lies ahead"),
-            Some(None) => return refused("nbf or iat is no date"),
-        }
+    if let Err(why) = jwt::has_begun(claims, now) {
+        return refused(why);
     }
-    let Some(jti) = text("jti").filter(|jti| (1..=LONGEST_JTI).contains(&jti.len())) else { return refused("jti is missing or too long") };
+    let Some(jti) = jwt::jti(claims) else { return refused("jti is missing or too long") };
     let name = Sha256::new().chain_update("client-assertion\0").chain_update(client.as_str()).chain_update("\0").chain_update(jti);
     Ok(Assertion { name: name.finalize().into(), expires_at: exp.plus(SKEW) })
 }

@@ -51,6 +51,15 @@ pub fn read(set: &Value) -> Result<Vec<ClientKey>, BadText> {
     keys.filter_map(Result::transpose).collect()
 }
 
+/// One key for signatures, as somebody shows it by itself.
+///
+/// # Errors
+/// When it is none, or one that must not be used.
+pub fn read_one(key: &Value) -> Result<ClientKey, BadText> {
+    let key = key.as_object().ok_or(BadText("is no JSON object"))?;
+    read_key(key)?.ok_or(BadText("is no key for signatures of a kind that is known here"))
+}
+
 fn read_key(key: &Map<String, Value>) -> Result<Option<ClientKey>, BadText> {
     if key.get("kty").and_then(Value::as_str) == Some("oct") || ["d", "p", "q", "k"].iter().any(|part| key.contains_key(*part)) {
         return Err(BadText("has a secret or the private half of a key, which is not for us to know: that key is lost"));

@@ -9,6 +9,7 @@ use serde_json::Value;
 use url::Url;
 
 use super::jwks;
+use super::profile::Profile;
 use super::redirect_uri::{Reach, RedirectUri};
 use super::{ApplicationType, AuthMethod, ClientKeys, ClientSettings, ConsentPolicy, GrantType, ResponseType, SubjectType};
 use crate::keys::ring::Alg;
@@ -19,6 +20,8 @@ use crate::time::Ttl;
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ClientMetadata {
+    /// Of our own: `fapi2` switches together what the FAPI 2.0 Security Profile demands.
+    pub profile: Option<String>,
     pub client_name: Option<String>,
     /// `web` (default) or `native`.
     pub application_type: Option<String>,
@@ -50,6 +53,10 @@ pub struct ClientMetadata {
     pub require_pushed_authorization_requests: Option<bool>,
     /// Of our own: `false` lets a confidential client do without PKCE. It should send a nonce.
     pub require_pkce: Option<bool>,
+    /// `true` gives no tokens without a DPoP proof (RFC 9449, 5.2).
+    pub dpop_bound_access_tokens: Option<bool>,
+    /// Of our own: `true` takes no DPoP proof without a nonce of ours (RFC 9449, 8).
+    pub require_dpop_nonce: Option<bool>,
     /// Of our own: `first_party` or `third_party` (default).
     pub consent: Option<String>,
     pub jwks: Option<Value>,
@@ -69,7 +76,7 @@ pub struct BadMetadata {
     pub why: String,
 }
 
-fn bad(member: &'static str, why: impl ToString) -> BadMetadata {
+pub(super) fn bad(member: &'static str, why: impl ToString) -> BadMetadata {
     BadMetadata { member, why: why.to_string() }
 }
 
@@ -131,6 +138,13 @@ impl ClientMetadata {
     /// # Errors
     /// Names the first member that will not do.
     pub fn validated(self) -> Result<ClientSettings, BadMetadata> {
+        match word("profile", self.profile.as_deref(), &Profile::ALL)? {
+            None => self.settings(None),
+            Some(profile) => profile.settled(self)?.settings(Some(profile)),
+        }
+    }
+
+    fn settings(self, profile: Option<Profile>) -> Result<ClientSettings, BadMetadata> {
         let client_name = self.client_name.map(|name| name.parse().map_err(|why| bad("client_name", why))).transpose()?;
         let types = [("web", ApplicationType::Web), ("native", ApplicationType::Native)];
         let application_type = word("application_type", self.application_type.as_deref(), &types)?.unwrap_or_default();
@@ -140,7 +154,8 @@ impl ClientMetadata {
 
         let grants = GrantType::ALL.map(|grant| (grant.name(), grant));
         let grant_types = words("grant_types", &self.grant_types.unwrap_or_else(|| vec!["authorization_code".to_owned()]), &grants)?;
-        let has_users = grant_types.contains(&GrantType::AuthorizationCode);
+        let has_code = grant_types.contains(&GrantType::AuthorizationCode);
+        let has_users = grant_types.iter().any(|grant| grant.has_users());
         if grant_types.is_empty() {
             return Err(bad("grant_types", "at least one"));
         }
@@ -148,16 +163,16 @@ impl ClientMetadata {
             return Err(bad("grant_types", "client_credentials is for clients that prove themselves (RFC 6749, 4.4)"));
         }
         if grant_types.contains(&GrantType::RefreshToken) && !has_users {
-            return Err(bad("grant_types", "refresh_token needs a grant that gives refresh tokens: authorization_code"));
+            return Err(bad("grant_types", "refresh_token needs a grant that gives refresh tokens: authorization_code or device_code"));
         }
-        let usual = if has_users { vec!["code".to_owned()] } else { Vec::new() };
+        let usual = if has_code { vec!["code".to_owned()] } else { Vec::new() };
         let response_types = words("response_types", &self.response_types.unwrap_or(usual), &[("code", ResponseType::Code)])?;
-        if response_types.contains(&ResponseType::Code) != has_users {
+        if response_types.contains(&ResponseType::Code) != has_code {
             return Err(bad("response_types", "code and the grant authorization_code go together"));
         }
 
         let redirect_uris = uris("redirect_uris", self.redirect_uris)?;
-        if has_users && redirect_uris.is_empty() {
+        if has_code && redirect_uris.is_empty() {
             return Err(bad("redirect_uris", "at least one, for answers to authorization requests"));
         }
         if application_type == ApplicationType::Web && redirect_uris.iter().any(|uri| uri.reach() == Reach::PrivateUse) {
@@ -197,6 +212,7 @@ impl ClientMetadata {
             ));
         }
         Ok(ClientSettings {
+            profile,
             client_name,
             application_type,
             redirect_uris,
@@ -221,6 +237,8 @@ impl ClientMetadata {
             require_auth_time: self.require_auth_time.unwrap_or(false),
             require_pushed_authorization_requests: self.require_pushed_authorization_requests.unwrap_or(false),
             require_pkce,
+            dpop_bound_access_tokens: self.dpop_bound_access_tokens.unwrap_or(false),
+            require_dpop_nonce: self.require_dpop_nonce.unwrap_or(false),
             consent: word("consent", self.consent.as_deref(), &policies)?.unwrap_or_default(),
             keys,
             client_uri: site("client_uri", self.client_uri)?,

@@ -9,4 +9,5 @@ pub mod log;
 pub mod plan;
 pub mod policy;
 pub mod ring;
+pub mod thumbprint;
 pub mod verifier;

@@ -11,6 +11,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::keys::policy::RotationNumbers;
+use crate::keys::thumbprint::Thumbprint;
 use crate::text::BadText;
 use crate::time::{Timestamp, Ttl};
 
@@ -69,6 +70,12 @@ impl FromStr for Kid {
         } else {
             Err(BadText("a kid is the 43 characters of a SHA-256 thumbprint in base64url"))
         }
+    }
+}
+
+impl From<Thumbprint> for Kid {
+    fn from(thumbprint: Thumbprint) -> Self {
+        Self(thumbprint.to_string())
     }
 }
 

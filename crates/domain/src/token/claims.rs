@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 
 use crate::client::ClientId;
 use crate::ids::{FamilyId, RegisteredClientId, TokenId, UserId};
+use crate::keys::thumbprint::Thumbprint;
 use crate::scope::Scope;
 use crate::sso::SignOn;
 use crate::tenant::{Tenant, TenantPolicy};
@@ -44,9 +45,20 @@ pub struct AccessClaims {
     pub username: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub email: Option<String>,
+    /// What its presenter has to prove besides having it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cnf: Option<Confirmation>,
     /// The user's custom claims, beside the registered ones.
     #[serde(flatten)]
     pub custom: Map<String, Value>,
+}
+
+/// The `cnf` claim (RFC 7800, 3): whose a token is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Confirmation {
+    /// Whoever proves this key with it (RFC 9449, 6.1).
+    #[serde(rename = "jkt")]
+    Dpop(Thumbprint),
 }
 
 /// Whom a token is about. No client has an id that a user could have: those of clients begin differently.
@@ -174,6 +186,7 @@ impl AccessClaims {
             roles: None,
             username: None,
             email: None,
+            cnf: None,
             custom: Map::new(),
         }
     }

@@ -13,10 +13,13 @@
 //! Invariant: there is at most one live head, the `current` generation; no arm ever makes a second one.
 //! Safety needs no clock: time only decides between Replay and Replace, which both leave one head.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 use crate::client::ClientId;
 use crate::ids::{FamilyId, UserId};
+use crate::keys::thumbprint::Thumbprint;
 use crate::scope::Scope;
 use crate::sso::SignOn;
 use crate::time::{Timestamp, Ttl};
@@ -43,8 +46,7 @@ impl Generation {
     }
 }
 
-/// What else a token is tied to besides its client: nothing yet for bearer tokens; a cookie session is told apart so that
-/// its token is never taken from a request body.
+/// What else a token is tied to besides its client, and how one comes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Binding {
@@ -52,17 +54,37 @@ pub enum Binding {
     Bearer,
     /// Lives in an httpOnly cookie and is presented by it, together with the session's CSRF token.
     Cookie,
+    /// Comes with a proof of this key (RFC 9449, 5).
+    Dpop(Thumbprint),
 }
 
 impl Binding {
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Bearer => "bearer",
-            Self::Cookie => "cookie",
+    const DPOP: &'static str = "dpop:";
+
+    /// Reads what [`fmt::Display`] writes.
+    pub fn from_name(name: &str) -> Option<Self> {
+        match name {
+            "bearer" => Some(Self::Bearer),
+            "cookie" => Some(Self::Cookie),
+            other => other.strip_prefix(Self::DPOP)?.parse().ok().map(Self::Dpop),
         }
     }
-    pub fn from_name(name: &str) -> Option<Self> {
-        [Self::Bearer, Self::Cookie].into_iter().find(|binding| binding.name() == name)
+
+    /// Whether a token that is bound like this may come like that. Who proves a key may have a token that is bound to none: a client
+    /// that proves itself is bound by that, and may change its key (RFC 9449, 5).
+    pub fn takes(self, presented: Self) -> bool {
+        self == presented || matches!((self, presented), (Self::Bearer, Self::Dpop(_)))
+    }
+}
+
+/// The stable name under which it is stored.
+impl fmt::Display for Binding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Bearer => f.write_str("bearer"),
+            Self::Cookie => f.write_str("cookie"),
+            Self::Dpop(key) => write!(f, "{}{key}", Self::DPOP),
+        }
     }
 }
 
@@ -280,7 +302,7 @@ impl RefreshFamily {
         if *presented.client_id != self.client_id {
             return Presentation::Refused(Refused::OtherClient);
         }
-        if presented.binding != self.binding {
+        if !self.binding.takes(presented.binding) {
             return Presentation::Refused(Refused::OtherBinding);
         }
         let head = self.head;

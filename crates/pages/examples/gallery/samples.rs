@@ -137,6 +137,7 @@ pub(crate) fn pages(say: Say<'_>) -> Vec<(String, Box<dyn Page>)> {
             form: form(say, "/t/acme/device"),
             client: client(say),
             user_code: say("WDJB-MJHT"),
+            source: Some(say("192.0.2.7")),
             account: alice.clone(),
             scopes: scopes(say).into_iter().take(3).collect(),
         }),

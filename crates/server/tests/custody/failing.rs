@@ -15,6 +15,7 @@ use domain::audit::AuditRecord;
 use domain::authorize::code::CodeGrant;
 use domain::branding::{Appearance, Branding, Logo};
 use domain::client::{Client, ClientId};
+use domain::device::DeviceGrant;
 use domain::guess::{GuessCounter, GuessScope};
 use domain::handle::HandleHash;
 use domain::ids::{EventId, FamilyId, MailId, SsoSessionId, TenantId, UserId};
@@ -202,6 +203,13 @@ delegate! { TenantTx:
         fn pending_delete(handle: &HandleHash) -> bool;
         fn code_insert(code: &HandleHash, grant: &CodeGrant) -> ();
         fn code_use(code: &HandleHash, family_id: FamilyId, now: Timestamp) -> CodeUse;
+    }
+    DeviceStore {
+        fn device_insert(code: &HandleHash, user_code: &[u8; 32], grant: &DeviceGrant) -> ();
+        fn device_by_code(code: &HandleHash) -> Option<DeviceGrant>;
+        fn device_by_user_code(user_code: &[u8; 32]) -> Option<HandleHash>;
+        fn device_update(code: &HandleHash, grant: &DeviceGrant) -> ();
+        fn device_delete(code: &HandleHash) -> bool;
     }
     SsoStore {
         fn sso_insert(session: &SsoSession) -> ();

@@ -10,6 +10,7 @@ pub(crate) mod clients;
 pub(crate) mod consents;
 pub(crate) mod data_keys;
 pub(crate) mod deletion_certificates;
+pub(crate) mod device_codes;
 pub(crate) mod guess_counters;
 pub(crate) mod installation_secrets;
 pub(crate) mod jwks_verifiers;

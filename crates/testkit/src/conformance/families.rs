@@ -9,7 +9,7 @@ use app::tokens::judgement::{RefreshRefused, Verdict};
 use domain::audit::AuditEvent;
 use domain::tenant::TenantStatus;
 use domain::time::Ttl;
-use domain::token::family::{Generation, RefreshFamily, Refused, Revocation, RevocationCause};
+use domain::token::family::{Binding, Generation, RefreshFamily, Refused, Revocation, RevocationCause};
 use domain::user::UserStatus;
 
 use crate::sample::{self, NOW};
@@ -17,7 +17,7 @@ use crate::sample::{self, NOW};
 /// A family is read as it was written, and ends once.
 pub async fn a_family_is_revoked_once(store: Arc<dyn Store>) {
     let home = sample::home(&*store).await.expect("stored");
-    let second = sample::family(home.alice.id);
+    let second = RefreshFamily { binding: Binding::Dpop(sample::thumbprint()), ..sample::family(home.alice.id) };
     let mut ended = sample::family(home.alice.id);
     ended.idle_expires_at = NOW;
     let mut tx = store.begin(home.id()).await.expect("begins");

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use app::ports::store::{CodeUse, Consent, Leftover, Store, StoreError};
 use domain::client::ClientStatus;
+use domain::device::DeviceAnswer;
 use domain::interaction::Progress;
 use domain::mail::QueuedMail;
 use domain::scope::Scope;
@@ -95,6 +96,51 @@ pub async fn of_many_redemptions_exactly_one_is_first(store: Arc<dyn Store>) {
         assert_eq!(tx.code_use(&code, home.family.id, NOW).await, Ok(CodeUse::First(Box::new(grant.clone()))));
         drop(tx);
     }
+}
+
+/// S090: of 64 who take the same device's code away at once exactly one does; what a device asked for is its tenant's.
+pub async fn a_device_is_found_by_either_code_and_taken_away_once(store: Arc<dyn Store>) {
+    let (home, other) = (sample::home(&*store).await.expect("stored"), sample::home(&*store).await.expect("stored"));
+    let (code, typed, mut grant) = (sample::hash(), sample::hash().0, sample::device_grant(&sample::client().id));
+    for tenant in [home.id(), other.id()] {
+        let mut tx = store.begin(tenant).await.expect("begins");
+        tx.device_insert(&code, &typed, &grant).await.expect("each tenant has codes of its own");
+        tx.commit().await.expect("commits");
+    }
+    let mut tx = store.begin(home.id()).await.expect("begins");
+    assert_eq!(tx.device_insert(&sample::hash(), &typed, &grant).await, Err(StoreError::Conflict), "two devices with one code");
+    drop(tx);
+    grant.answer = DeviceAnswer::Allowed { user_id: home.alice.id, sign_on: sample::sign_on() };
+    grant.polled_at = Some(NOW);
+    let mut tx = store.begin(home.id()).await.expect("begins");
+    tx.device_update(&code, &grant).await.expect("updated");
+    tx.commit().await.expect("commits");
+
+    let mut tx = store.begin(other.id()).await.expect("begins");
+    assert_eq!(tx.device_by_code(&code).await.expect("read").expect("there").answer, DeviceAnswer::Pending, "of another tenant");
+    assert_eq!(tx.device_delete(&code).await, Ok(true));
+    tx.device_update(&code, &grant).await.expect("nothing to update");
+    assert_eq!(tx.device_by_code(&code).await, Ok(None));
+    assert_eq!(tx.device_by_user_code(&typed).await, Ok(None));
+    tx.commit().await.expect("commits");
+
+    let mut tx = store.begin_read(home.id()).await.expect("begins");
+    assert_eq!(tx.device_by_code(&code).await, Ok(Some(grant.clone())));
+    assert_eq!(tx.device_by_user_code(&typed).await, Ok(Some(code)));
+    drop(tx);
+    let take = |_| {
+        let store = Arc::clone(&store);
+        let tenant = home.id();
+        tokio::spawn(async move {
+            let mut tx = store.begin(tenant).await.expect("begins");
+            let found = tx.device_by_code(&code).await.expect("read");
+            let is_first = found.is_some() && tx.device_delete(&code).await.expect("answered");
+            tx.commit().await.expect("commits");
+            is_first
+        })
+    };
+    let taken = join_all((0..64).map(take)).await;
+    assert_eq!(taken.into_iter().filter(|done| *done.as_ref().expect("no panic")).count(), 1);
 }
 
 /// A pending request survives its row, moves on, and is finished once, by its own tenant.
@@ -328,11 +374,13 @@ pub async fn what_expires_is_swept_and_a_tenant_leaves_nothing(store: Arc<dyn St
     let (code, grant) = (sample::hash(), sample::code_grant(&client.id, home.alice.id));
     let notice = sample::logout_notice(&home.family);
     let (mail, link) = (sample::mail(&home.alice), sample::mail_link(&home.alice));
+    let device = sample::device_grant(&client.id);
     let store_all = async || {
         let mut tx = store.begin(home.id()).await.expect("begins");
         tx.pending_insert(&pending).await.expect("stored");
         tx.sso_insert(&session).await.expect("stored");
         tx.code_insert(&code, &grant).await.expect("stored");
+        tx.device_insert(&code, &code.0, &device).await.expect("stored");
         tx.spend(&code.0, NOW).await.expect("spent");
         tx.logout_notice_insert(&notice).await.expect("stored");
         tx.mail_insert(&mail).await.expect("stored");
@@ -343,6 +391,7 @@ pub async fn what_expires_is_swept_and_a_tenant_leaves_nothing(store: Arc<dyn St
     for (what, end) in [
         (Leftover::PendingRequests, pending.expires_at),
         (Leftover::AuthorizationCodes, grant.expires_at),
+        (Leftover::DeviceCodes, device.expires_at),
         (Leftover::SsoSessions, session.ends_at()),
         (Leftover::SpentNames, NOW),
         (Leftover::LogoutNotices, notice.expires_at),
@@ -364,6 +413,7 @@ pub async fn what_expires_is_swept_and_a_tenant_leaves_nothing(store: Arc<dyn St
     let mut tx = store.begin(home.id()).await.expect("begins");
     assert_eq!(tx.client_by_id(&client.id).await, Ok(None));
     assert_eq!(tx.pending_by_handle(&pending.handle).await, Ok(None));
+    assert_eq!(tx.device_by_code(&code).await, Ok(None));
     assert_eq!(tx.sso_by_handle(&session.handle).await, Ok(None));
     assert_eq!(tx.code_use(&code, home.family.id, NOW).await, Ok(CodeUse::Unknown));
     assert_eq!(tx.consent(home.alice.id, &client.id).await, Ok(None));

@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 
 use app::ports::store::{
-    AuthorizationStore, ClientStore, CodeUse, Consent, ConsentStore, Leftover, LogoutNotice, LogoutStore, MailStore, OnceStore,
-    PendingRequest, SsoStore, StoreError, Stored,
+    AuthorizationStore, ClientStore, CodeUse, Consent, ConsentStore, DeviceStore, Leftover, LogoutNotice, LogoutStore, MailStore,
+    OnceStore, PendingRequest, SsoStore, StoreError, Stored,
 };
 use async_trait::async_trait;
 use domain::authorize::code::CodeGrant;
 use domain::client::{Client, ClientId};
+use domain::device::DeviceGrant;
 use domain::handle::HandleHash;
 use domain::ids::{FamilyId, MailId, SsoSessionId, TenantId, UserId};
 use domain::interaction::Progress;
@@ -24,6 +25,8 @@ pub(super) struct Rows {
     clients: BTreeMap<(TenantId, ClientId), Client>,
     pending: BTreeMap<(TenantId, HandleHash), PendingRequest>,
     codes: BTreeMap<(TenantId, HandleHash), (CodeGrant, Option<FamilyId>)>,
+    /// With the hash of what their users type.
+    devices: BTreeMap<(TenantId, HandleHash), (DeviceGrant, [u8; 32])>,
     sessions: BTreeMap<(TenantId, HandleHash), SsoSession>,
     consents: BTreeMap<(TenantId, UserId, ClientId), (Scope, Timestamp)>,
     spent: BTreeMap<(TenantId, [u8; 32]), Timestamp>,
@@ -40,6 +43,7 @@ impl Rows {
     pub(super) fn erase(&mut self, tenant: TenantId, left: &mut usize) {
         remove_some(&mut self.pending, left, |(owner, _), _| *owner == tenant);
         remove_some(&mut self.codes, left, |(owner, _), _| *owner == tenant);
+        remove_some(&mut self.devices, left, |(owner, _), _| *owner == tenant);
         remove_some(&mut self.sessions, left, |(owner, _), _| *owner == tenant);
         remove_some(&mut self.consents, left, |(owner, ..), _| *owner == tenant);
         remove_some(&mut self.clients, left, |(owner, _), _| *owner == tenant);
@@ -60,6 +64,7 @@ impl Rows {
         match what {
             Leftover::PendingRequests => remove_some(&mut self.pending, left, |_, pending| pending.expires_at < before),
             Leftover::AuthorizationCodes => remove_some(&mut self.codes, left, |_, (grant, _)| grant.expires_at < before),
+            Leftover::DeviceCodes => remove_some(&mut self.devices, left, |_, (grant, _)| grant.expires_at < before),
             Leftover::SsoSessions => remove_some(&mut self.sessions, left, |_, session| session.ends_at() < before),
             Leftover::SpentNames => remove_some(&mut self.spent, left, |_, expires_at| *expires_at < before),
             Leftover::LogoutNotices => remove_some(&mut self.logouts, left, |_, (notice, ..)| notice.expires_at < before),
@@ -161,6 +166,41 @@ impl AuthorizationStore for Tx {
             }
             None => CodeUse::Unknown,
         })
+    }
+}
+
+#[async_trait]
+impl DeviceStore for Tx {
+    async fn device_insert(&mut self, code: &HandleHash, user_code: &[u8; 32], grant: &DeviceGrant) -> Stored<()> {
+        let tenant = self.tenant;
+        let devices = &mut self.writing()?.provider.devices;
+        if devices.iter().any(|((owner, known), (_, typed))| *owner == tenant && (known == code || typed == user_code)) {
+            return Err(StoreError::Conflict);
+        }
+        devices.insert((tenant, *code), (grant.clone(), *user_code));
+        Ok(())
+    }
+
+    async fn device_by_code(&mut self, code: &HandleHash) -> Stored<Option<DeviceGrant>> {
+        Ok(self.state.provider.devices.get(&(self.tenant, *code)).map(|(grant, _)| grant.clone()))
+    }
+
+    async fn device_by_user_code(&mut self, user_code: &[u8; 32]) -> Stored<Option<HandleHash>> {
+        let own = self.state.provider.devices.iter().filter(|((tenant, _), _)| *tenant == self.tenant);
+        Ok(own.into_iter().find(|(_, (_, typed))| typed == user_code).map(|((_, code), _)| *code))
+    }
+
+    async fn device_update(&mut self, code: &HandleHash, grant: &DeviceGrant) -> Stored<()> {
+        let key = (self.tenant, *code);
+        if let Some((kept, _)) = self.writing()?.provider.devices.get_mut(&key) {
+            *kept = grant.clone();
+        }
+        Ok(())
+    }
+
+    async fn device_delete(&mut self, code: &HandleHash) -> Stored<bool> {
+        let key = (self.tenant, *code);
+        Ok(self.writing()?.provider.devices.remove(&key).is_some())
     }
 }
 

@@ -1,6 +1,7 @@
 //! The refresh protocol by example; by exhaustion it is checked in `tests/refresh_model.rs`.
 
 use super::*;
+use crate::keys::ring::PublicJwk;
 
 const W: Ttl = Ttl::seconds(10);
 const RULES: RefreshRules = RefreshRules { retry_window: W, replay_cap: 3, idle_ttl: Ttl::days(14) };
@@ -151,4 +152,20 @@ fn s076_another_client_gets_nothing_and_ends_nothing() {
     let ours = ClientId::first_party();
     let presented = Presented { generation: Generation::FIRST, client_id: &ours, binding: Binding::Cookie };
     assert_eq!(family.present(presented, RULES, at(1)), Presentation::Refused(Refused::OtherBinding));
+}
+
+#[test]
+fn s083_a_token_that_is_bound_to_a_key_comes_with_it_alone() {
+    let [key, other] = ["a", "b"].map(|x| Binding::Dpop(Thumbprint::of(&PublicJwk::OKP { crv: "Ed25519".to_owned(), x: x.to_owned() })));
+    let all = [Binding::Bearer, Binding::Cookie, key, other];
+    for (bound, takes) in [
+        (Binding::Bearer, [true, false, true, true]),
+        (Binding::Cookie, [false, true, false, false]),
+        (key, [false, false, true, false]),
+        (other, [false, false, false, true]),
+    ] {
+        assert_eq!(all.map(|presented| bound.takes(presented)), takes, "{bound}");
+        assert_eq!(Binding::from_name(&bound.to_string()), Some(bound));
+    }
+    assert_eq!(Binding::from_name("dpop:x"), None);
 }

@@ -1,0 +1,68 @@
+//! What a user has granted on our pages becomes a session of the client: the last phase of every grant that begins with one.
+
+use std::sync::Arc;
+
+use domain::audit::AuditRecord;
+use domain::client::{AuthMethod, Client};
+use domain::ids::{FamilyId, UserId};
+use domain::keys::thumbprint::Thumbprint;
+use domain::scope::Scope;
+use domain::sso::SignOn;
+use domain::tenant::Tenant;
+use domain::token::claims::Confirmation;
+use domain::token::family::{Binding, RefreshFamily};
+use domain::user::User;
+
+use crate::ctx::{Ctx, Origin};
+use crate::fault::Fault;
+use crate::login::begin_family;
+use crate::ports::keys::TokenSigner;
+use crate::ports::store::{StoreError, TenantTx};
+use crate::tokens::issue::{IssuedTokens, issue};
+
+/// What was granted.
+pub(crate) struct Granted {
+    pub user: User,
+    pub family_id: FamilyId,
+    pub scope: Scope,
+    pub nonce: Option<String>,
+    pub sign_on: SignOn,
+    /// The key that was proved with it.
+    pub proved: Option<Thumbprint>,
+}
+
+/// The user, if what they granted still stands: they may log in, by the password they proved, and the session it was granted in has not
+/// ended.
+pub(crate) async fn standing(tx: &mut dyn TenantTx, user_id: UserId, sign_on: &SignOn) -> Result<Option<User>, StoreError> {
+    let user = tx.user_by_id(user_id).await?.filter(|user| user.may_log_in().is_ok());
+    // Who changed the password meanwhile has not proved anything with the new one.
+    let user = user.filter(|user| user.password_changed_at <= sign_on.authentication.at);
+    Ok(if user.is_some() && tx.sso_is_there(user_id, sign_on.session_id).await? { user } else { None })
+}
+
+/// Opens the session, writes `record` beside it, makes both durable and signs the first tokens.
+#[expect(clippy::too_many_arguments, reason = "the second half of a flow, split where it is the same for all grants")]
+pub(crate) async fn open(
+    ctx: &Ctx,
+    tenant: &Tenant,
+    client: &Client,
+    granted: Granted,
+    mut tx: Box<dyn TenantTx>,
+    signer: Arc<dyn TokenSigner>,
+    record: &AuditRecord,
+    origin: &Origin,
+) -> Result<IssuedTokens, Fault> {
+    let Granted { user, family_id, scope, nonce, sign_on, proved } = granted;
+    let ring = tx.ring().await?.ok_or_else(|| Fault::Broken("the tenant has no key ring".to_owned()))?;
+    // A client that proves itself is bound by that, and may change its key (RFC 9449, 5).
+    let is_public = client.settings.token_endpoint_auth_method == AuthMethod::None;
+    let binding = proved.filter(|_| is_public).map_or(Binding::Bearer, Binding::Dpop);
+    let begun = begin_family(ctx, tenant, user.id, client.id.clone(), scope.clone(), binding, Some(sign_on), origin);
+    let family = RefreshFamily { id: family_id, ..begun };
+    tx.family_insert(&family).await?;
+    tx.audit_append(record).await?;
+    tx.commit().await?;
+    // The ring may have moved on since the snapshot was made: sign with what the row says.
+    let signer = if signer.generation() >= ring.generation { signer } else { ctx.keys.signer(tenant.id, ring.generation).await? };
+    issue(ctx, tenant, client, &user, &family, scope, nonce, proved.map(Confirmation::Dpop), signer.as_ref(), family.created_at)
+}
