@@ -15,6 +15,7 @@ mod m20261124_000040_tenant_search;
 mod m20261124_000050_openid;
 mod m20261124_000060_branding;
 mod m20261124_000070_once_and_logouts;
+mod m20261124_000120_registration;
 mod m20261124_000130_session_devices;
 mod m20261124_000131_mail;
 mod m20261124_000140_device_codes;
@@ -37,6 +38,7 @@ pub fn steps() -> Vec<Step> {
         Step::baseline(m20261124_000050_openid::Migration),
         Step::baseline(m20261124_000060_branding::Migration),
         Step::baseline(m20261124_000070_once_and_logouts::Migration),
+        Step::baseline(m20261124_000120_registration::Migration),
         Step::baseline(m20261124_000130_session_devices::Migration),
         Step::baseline(m20261124_000131_mail::Migration),
         Step::baseline(m20261124_000140_device_codes::Migration),

@@ -10,12 +10,13 @@ use crate::relay::Relay;
 use crate::world::{World, in_world_with};
 
 /// Tables whose rows are removed when they are over.
-const SWEPT: [&str; 13] = [
+const SWEPT: [&str; 14] = [
     "audit_events",
     "authorization_codes",
     "authorization_requests",
     "device_codes",
     "guess_counters",
+    "initial_access_tokens",
     "jwks_verifiers",
     "known_sources",
     "logout_notices",
@@ -28,7 +29,7 @@ const SWEPT: [&str; 13] = [
 
 /// Tables that do not grow with use. A new table must be put into one of the two lists.
 const KEPT: [&str; 17] = [
-    "clients",               // as many as administrators register
+    "clients",               // as many as administrators register; those that registered themselves are swept when nobody uses them
     "consents",              // one per user and client
     "data_keys",             // one per tenant, and the installation's
     "deletion_certificates", // one per tenant that ever was: the proof that it is gone
@@ -79,6 +80,7 @@ async fn use_it(world: &World, relay: &Relay) {
     crate::device::leave_behind(world).await;
     crate::logouts::leave_behind(world).await;
     crate::mail::leave_behind(world, relay).await;
+    crate::registration::leave_behind(world).await;
     world.note_verifiers().await;
     world.platform_admin().delete("/admin/v1/tenants/globex?confirm=globex").await.is(204);
 }
@@ -108,6 +110,7 @@ fn every_table_is_swept_or_does_not_grow_with_use() {
             world.sweep().await;
             let after = rows(&world.database).await;
             for soon in [
+                "initial_access_tokens",
                 "guess_counters",
                 "authorization_codes",
                 "device_codes",

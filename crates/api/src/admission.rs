@@ -117,15 +117,26 @@ async fn admitted(guard: Guard, request: &ServiceRequest) -> Result<(), Refusal>
 /// The access token, when there is exactly one `Authorization: Bearer …` (RFC 6750, 2.1) or `Authorization: DPoP …` (RFC 9449, 7.1). It
 /// is never taken from anywhere else.
 pub(crate) fn shown_token<'r>(ctx: &Ctx, request: &'r HttpRequest) -> Option<ShownToken<'r>> {
-    let mut values = request.headers().get_all(AUTHORIZATION);
-    let (Some(value), None) = (values.next(), values.next()) else { return None };
-    let (scheme, token) = value.to_str().ok()?.split_once(' ')?;
+    let (scheme, text) = credential(request)?;
     let proof = match scheme.to_ascii_lowercase().as_str() {
         "bearer" => None,
         "dpop" => Some(dpop::shown(ctx, request)),
         _ => return None,
     };
-    Some(ShownToken { text: token.trim(), proof })
+    Some(ShownToken { text, proof })
+}
+
+/// The token of a client that registers or manages itself: always a bearer's (RFC 7591, 3; RFC 7592, 2).
+pub(crate) fn bearer_token(request: &HttpRequest) -> Option<&str> {
+    credential(request).filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer")).map(|(_, token)| token)
+}
+
+/// Scheme and token, when there is exactly one `Authorization`.
+fn credential(request: &HttpRequest) -> Option<(&str, &str)> {
+    let mut values = request.headers().get_all(AUTHORIZATION);
+    let (Some(value), None) = (values.next(), values.next()) else { return None };
+    let (scheme, token) = value.to_str().ok()?.split_once(' ')?;
+    Some((scheme, token.trim()))
 }
 
 /// The guard of the route lets somebody else in than its handler asks for: a mistake in the route table.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use actix_web::{HttpResponse, ResponseError, Route, guard, middleware, web};
 
-use crate::admin::{branding, clients, events, foresight, keys, tenants, users};
+use crate::admin::{branding, clients, events, foresight, initial_tokens, keys, tenants, users};
 use crate::admission::admit;
 use crate::assets;
 use crate::busy;
@@ -17,8 +17,8 @@ use crate::extract::json;
 use crate::health;
 use crate::limits::limited;
 use crate::oauth::{
-    account, authorize, device, discovery, end_session, introspect, jwks, key_log, login, logout, me, par, recovery, revoke, token,
-    userinfo,
+    account, authorize, device, discovery, end_session, introspect, jwks, key_log, login, logout, me, par, recovery, register, revoke,
+    token, userinfo,
 };
 use crate::observe::observe;
 use crate::state::ApiState;
@@ -114,6 +114,12 @@ fn routes() -> Vec<Entry> {
             ("POST", ByCredential, web::to(userinfo::post)),
         ]),
         ("/t/{slug}/oauth/token", vec![("POST", ByCredential, web::to(token::post))]),
+        ("/t/{slug}/oauth/register", vec![("POST", ByCredential, web::to(register::post))]),
+        ("/t/{slug}/oauth/register/{client}", vec![
+            ("GET", ByCredential, web::to(register::get)),
+            ("PUT", ByCredential, web::to(register::put)),
+            ("DELETE", ByCredential, web::to(register::delete)),
+        ]),
         ("/t/{slug}/oauth/revoke", vec![("POST", ByCredential, web::to(revoke::post))]),
         ("/t/{slug}/oauth/introspect", vec![("POST", Introspector, web::to(introspect::post))]),
         ("/t/{slug}/me", vec![("GET", User, web::to(me::get))]),
@@ -171,6 +177,11 @@ fn routes() -> Vec<Entry> {
         ("/admin/v1/tenants/{slug}/clients/{client}/enable", vec![("POST", TenantAdmin, web::to(clients::enable))]),
         ("/admin/v1/tenants/{slug}/clients/{client}/secrets", vec![("POST", TenantAdmin, web::to(clients::add_secret))]),
         ("/admin/v1/tenants/{slug}/clients/{client}/secrets/{secret}", vec![("DELETE", TenantAdmin, web::to(clients::remove_secret))]),
+        ("/admin/v1/tenants/{slug}/initial-access-tokens", vec![
+            ("GET", TenantAdmin, web::to(initial_tokens::list)),
+            ("POST", TenantAdmin, web::to(initial_tokens::create)),
+        ]),
+        ("/admin/v1/tenants/{slug}/initial-access-tokens/{token}", vec![("DELETE", TenantAdmin, web::to(initial_tokens::delete))]),
         ("/admin/v1/tenants/{slug}/keys", vec![("GET", TenantAdmin, web::to(keys::get))]),
         ("/admin/v1/tenants/{slug}/keys/rotate", vec![("POST", TenantAdmin, web::to(keys::rotate))]),
         ("/admin/v1/tenants/{slug}/keys/plan", vec![("POST", TenantAdmin, web::to(foresight::plan))]),

@@ -14,6 +14,7 @@ use domain::client::{Client, ClientId};
 use domain::handle::{Handle, HandleHash, HandleKind};
 use domain::ids::{SsoSessionId, UserId};
 use domain::interaction::{LoginStep, Next, Progress, next};
+use domain::keys::thumbprint::Thumbprint;
 use domain::password::Password;
 use domain::scope::Scope;
 use domain::sso::{Authentication, Method, SignOn, SsoSession};
@@ -29,6 +30,7 @@ use crate::ports::store::{PendingRequest, StoreError, TenantTx};
 
 pub mod device;
 pub mod pushed;
+mod request_object;
 pub mod sign_out;
 
 pub use device::ShownDevice;
@@ -108,7 +110,6 @@ impl<E: Into<Fault>> From<E> for AuthorizeDenied {
 #[tracing::instrument(name = "app.authorize", skip_all)]
 pub async fn begin(ctx: &Ctx, tenant: &Tenant, parameters: &Parameters, browser: &Browser) -> Result<Begun, AuthorizeDenied> {
     let issuer = tenant.issuer(&ctx.base_url);
-    let hint = hint(ctx, tenant, parameters).await?;
     let mut tx = ctx.store.begin_read(tenant.id).await?;
     tx.tenant().await?.filter(Tenant::is_active).ok_or(AuthorizeDenied::TenantSuspended)?;
     let unknown = || refused("client_id is missing, or there is no such client");
@@ -116,7 +117,10 @@ pub async fn begin(ctx: &Ctx, tenant: &Tenant, parameters: &Parameters, browser:
     let client = tx.client_by_id(&id).await?.filter(Client::is_active).ok_or_else(unknown)?;
     let read = match parameters.get("request_uri") {
         Some(uri) if uri.starts_with(HandleKind::PushedRequest.prefix()) => Ok(pushed::taken(ctx, tx.as_mut(), uri, &client).await?),
-        _ => rules::read(&Asked { parameters, client: &client, arrival: Arrival::Browser, hinted: hint, proved: None }),
+        _ => {
+            drop(tx);
+            read(ctx, tenant, &client, parameters, Arrival::Browser, None).await?
+        }
     };
     let request = match read {
         Ok(request) => request,
@@ -125,7 +129,6 @@ pub async fn begin(ctx: &Ctx, tenant: &Tenant, parameters: &Parameters, browser:
             return Ok(Begun::Answered(AuthorizationResponse::refused(return_to, refusal, issuer)));
         }
     };
-    drop(tx);
     let tx = ctx.store.begin(tenant.id).await?;
     let mut flow = Flow { ctx, tx, client, request, progress: Progress::default(), issuer };
     let session = flow.session(browser).await?;
@@ -316,6 +319,7 @@ pub async fn decide(
         (Decision::Allow, Some(user_id)) => {
             let before = flow.tx.consent(user_id, &client_id).await?.unwrap_or_default();
             flow.tx.consent_set(user_id, &client_id, &before.with(&flow.request.scope), ctx.now()).await?;
+            kept(flow.tx.as_mut(), &flow.client).await?;
             flow.tx.pending_progress(&handle.hash(), Progress { consented: Some(user_id), ..flow.progress }).await?;
             let scope = flow.request.scope.to_string();
             flow.tx.audit_append(&record(user_id, AuditEvent::ConsentGiven { user_id, client_id, scope })).await?;
@@ -333,6 +337,19 @@ pub async fn decide(
             Ok(Decided::Answered(answer))
         }
     }
+}
+
+/// A client that registered itself stays, now that somebody uses it.
+async fn kept(tx: &mut dyn TenantTx, client: &Client) -> Result<(), StoreError> {
+    let is_unused = |client: &Client| client.registration.is_some_and(|registration| registration.unused_until.is_some());
+    if is_unused(client)
+        && let Some(mut client) = tx.client_locked(&client.id).await?
+        && let Some(registration) = &mut client.registration
+    {
+        registration.unused_until = None;
+        tx.client_update(&client).await?;
+    }
+    Ok(())
 }
 
 const fn refused(description: &'static str) -> AuthorizeDenied {
@@ -451,6 +468,28 @@ pub async fn anonymous(ctx: &Ctx, tenant: &Tenant, browser: &Browser) -> Result<
 pub(crate) async fn check_anonymous(ctx: &Ctx, tenant: &Tenant, browser: &Browser, given: &str) -> Result<(), AuthorizeDenied> {
     let named = browser.browser.as_ref().ok_or(AuthorizeDenied::Forged)?.hash();
     check_csrf(&csrf_token(ctx, tenant, &named, &named).await?, given)
+}
+
+/// Reads a request of `client`, out of its request object when it has one. No transaction is held.
+async fn read(
+    ctx: &Ctx,
+    tenant: &Tenant,
+    client: &Client,
+    parameters: &Parameters,
+    arrival: Arrival,
+    proved: Option<Thumbprint>,
+) -> Result<Result<AuthorizationRequest, RequestRefused>, Fault> {
+    let signed = match parameters.get("request") {
+        None => None,
+        Some(object) => match request_object::opened(ctx, tenant, client, object).await {
+            Ok(signed) => Some(signed),
+            Err(refusal) => return Ok(Err(rules::refused(client, parameters, refusal))),
+        },
+    };
+    let is_signed = signed.is_some();
+    let parameters = signed.as_ref().unwrap_or(parameters);
+    let hinted = hint(ctx, tenant, parameters).await?;
+    Ok(rules::read(&Asked { parameters, client, arrival, is_signed, hinted, proved }))
 }
 
 /// Whom `id_token_hint` names, as the rules want to know it.

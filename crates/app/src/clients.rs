@@ -1,10 +1,12 @@
-//! Clients of a tenant, as its administrators handle them; how one proves itself is in [`authenticate`].
+//! Clients of a tenant, as its administrators handle them. How one proves itself is in [`authenticate`], how one registers itself in
+//! [`registration`].
 //!
 //! Invariant: a secret is shown once, to whoever asked for it, and never read again.
 
 use domain::audit::{Actor, AuditEvent};
 use domain::client::metadata::{BadMetadata, ClientMetadata};
-use domain::client::{Client, ClientId, ClientSecret, ClientStatus};
+use domain::client::registration::SelfRegistration;
+use domain::client::{Client, ClientId, ClientSecret, ClientSettings, ClientStatus};
 use domain::handle::HandleKind;
 use domain::ids::{ClientSecretId, RegisteredClientId};
 use domain::secret::Secret;
@@ -15,7 +17,9 @@ use crate::ctx::{Ctx, Origin};
 use crate::fault::Fault;
 
 pub mod authenticate;
+pub mod initial_tokens;
 pub mod key_sets;
+pub mod registration;
 
 #[derive(Debug)]
 pub enum ClientChangeDenied {
@@ -53,6 +57,17 @@ fn new_secret(ctx: &Ctx, expires_at: Option<Timestamp>) -> ShownSecret {
     ShownSecret { secret: ClientSecret { id, hash: handle.hash(), created_at: ctx.now(), expires_at }, text: handle.text() }
 }
 
+/// A client that is not stored yet, with a first secret when it needs one.
+fn new_client(ctx: &Ctx, settings: ClientSettings, registration: Option<SelfRegistration>) -> Result<(Client, Option<ShownSecret>), Fault> {
+    let (now, status) = (ctx.now(), ClientStatus::Active);
+    let id = RegisteredClientId::new(now, ctx.id_entropy()).to_string();
+    let id = ClientId::try_from(id).map_err(|bad| Fault::Broken(bad.to_string()))?;
+    let mut client = Client { id, settings, secrets: Vec::new(), registration, status, created_at: now, updated_at: now };
+    let shown = takes_secret(&client).then(|| new_secret(ctx, None));
+    client.secrets.extend(shown.iter().map(|shown| shown.secret.clone()));
+    Ok((client, shown))
+}
+
 /// Registers a client, with a first secret when it needs one.
 ///
 /// # Errors
@@ -65,13 +80,7 @@ pub async fn create(
     origin: &Origin,
 ) -> Result<(Client, Option<ShownSecret>), ClientChangeDenied> {
     let settings = metadata.validated().map_err(ClientChangeDenied::Metadata)?;
-    let now = ctx.now();
-    let id = RegisteredClientId::new(now, ctx.id_entropy()).to_string();
-    let id = ClientId::try_from(id).map_err(|bad| Fault::Broken(bad.to_string()))?;
-    let mut client = Client { id, settings, secrets: Vec::new(), status: ClientStatus::Active, created_at: now, updated_at: now };
-    let shown = takes_secret(&client).then(|| new_secret(ctx, None));
-    client.secrets.extend(shown.iter().map(|shown| shown.secret.clone()));
-
+    let (client, shown) = new_client(ctx, settings, None)?;
     let mut tx = ctx.store.begin(tenant.id).await?;
     if tx.tenant().await?.is_none() {
         return Err(ClientChangeDenied::Unknown);

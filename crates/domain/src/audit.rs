@@ -5,7 +5,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::client::ClientId;
-use crate::ids::{ClientSecretId, EventId, FamilyId, SsoSessionId, TenantId, UserId};
+use crate::ids::{ClientSecretId, EventId, FamilyId, InitialAccessTokenId, SsoSessionId, TenantId, UserId};
 use crate::keys::ring::Kid;
 use crate::time::Timestamp;
 
@@ -170,6 +170,12 @@ pub enum AuditEvent {
     ClientCreated {
         client_id: ClientId,
     },
+    /// A client registered itself; by which token, if by one.
+    ClientRegistered {
+        client_id: ClientId,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        initial_access_token_id: Option<InitialAccessTokenId>,
+    },
     ClientChanged {
         client_id: ClientId,
     },
@@ -189,6 +195,14 @@ pub enum AuditEvent {
     ClientSecretDeleted {
         client_id: ClientId,
         secret_id: ClientSecretId,
+    },
+    InitialAccessTokenCreated {
+        initial_access_token_id: InitialAccessTokenId,
+        uses: u32,
+        expires_at: Timestamp,
+    },
+    InitialAccessTokenRevoked {
+        initial_access_token_id: InitialAccessTokenId,
     },
     /// Somebody did not prove that they are this client. Written for clients that exist.
     ClientNotAuthenticated {

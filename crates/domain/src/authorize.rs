@@ -1,6 +1,6 @@
 //! Authorization requests: what one says once all rules have passed it ([`rules`]), and how it is answered.
 //!
-//! One representation for requests that come by query, by form or pushed, and (later) signed ones; it can be stored while
+//! One representation for requests that come by query, by form, pushed or signed; it can be stored while
 //! its user logs in. Invariant: a request of this type has a client and an address to answer to that belong together.
 
 use std::collections::BTreeSet;
@@ -22,6 +22,7 @@ use crate::sso::Acr;
 use crate::time::Ttl;
 
 pub mod code;
+pub mod request_object;
 pub mod rules;
 
 /// A request as it is worked on and stored.
@@ -152,6 +153,7 @@ pub enum AuthorizeError {
     RequestNotSupported,
     RequestUriNotSupported,
     InvalidRequestUri,
+    InvalidRequestObject,
     RegistrationNotSupported,
     UnmetAuthenticationRequirements,
 }
@@ -171,6 +173,7 @@ impl AuthorizeError {
             Self::RequestNotSupported => "request_not_supported",
             Self::RequestUriNotSupported => "request_uri_not_supported",
             Self::InvalidRequestUri => "invalid_request_uri",
+            Self::InvalidRequestObject => "invalid_request_object",
             Self::RegistrationNotSupported => "registration_not_supported",
             Self::UnmetAuthenticationRequirements => "unmet_authentication_requirements",
         }

@@ -19,9 +19,11 @@ pub mod jwks;
 pub mod metadata;
 pub mod profile;
 pub mod redirect_uri;
+pub mod registration;
 
 use profile::Profile;
 use redirect_uri::{Reach, RedirectUri};
+use registration::SelfRegistration;
 
 /// One registered client.
 #[derive(Debug, Clone, PartialEq)]
@@ -30,6 +32,8 @@ pub struct Client {
     pub settings: ClientSettings,
     /// At most [`Client::MOST_SECRETS`] of them live at once, so that one can be replaced while the other is in use.
     pub secrets: Vec<ClientSecret>,
+    /// For one that registered itself.
+    pub registration: Option<SelfRegistration>,
     pub status: ClientStatus,
     pub created_at: Timestamp,
     pub updated_at: Timestamp,
@@ -88,6 +92,8 @@ impl Client {
             require_auth_time: false,
             require_pushed_authorization_requests: false,
             require_pkce: true,
+            request_object_signing_alg: None,
+            require_signed_request_object: false,
             dpop_bound_access_tokens: false,
             require_dpop_nonce: false,
             consent: ConsentPolicy::FirstParty,
@@ -96,9 +102,13 @@ impl Client {
             logo_uri: None,
             policy_uri: None,
             tos_uri: None,
+            contacts: Vec::new(),
+            initiate_login_uri: None,
+            software_id: None,
+            software_version: None,
         };
         let (id, status, at) = (ClientId::first_party(), ClientStatus::Active, Timestamp::EPOCH);
-        Self { id, settings, secrets: Vec::new(), status, created_at: at, updated_at: at }
+        Self { id, settings, secrets: Vec::new(), registration: None, status, created_at: at, updated_at: at }
     }
 
     pub const fn is_active(&self) -> bool {
@@ -289,6 +299,12 @@ pub struct ClientSettings {
     pub require_auth_time: bool,
     pub require_pushed_authorization_requests: bool,
     pub require_pkce: bool,
+    /// The one algorithm of its request objects; any of [`Self::signing_algs`] when it has named none.
+    #[serde(default)]
+    pub request_object_signing_alg: Option<Alg>,
+    /// It signs each request (RFC 9101, 10.5).
+    #[serde(default)]
+    pub require_signed_request_object: bool,
     /// It gets no tokens without a proof (RFC 9449, 5.2).
     #[serde(default)]
     pub dpop_bound_access_tokens: bool,
@@ -301,6 +317,15 @@ pub struct ClientSettings {
     pub logo_uri: Option<String>,
     pub policy_uri: Option<String>,
     pub tos_uri: Option<String>,
+    #[serde(default)]
+    pub contacts: Vec<String>,
+    /// Where a login may be begun from elsewhere (OpenID Connect Core, 4).
+    #[serde(default)]
+    pub initiate_login_uri: Option<String>,
+    #[serde(default)]
+    pub software_id: Option<String>,
+    #[serde(default)]
+    pub software_version: Option<String>,
 }
 
 impl ClientSettings {

@@ -27,6 +27,8 @@ pub enum GuessScope {
     DeviceCodeFromSource,
     /// Codes of devices typed anywhere in the tenant.
     DeviceCode,
+    /// Registrations of clients from one place, where everybody may register them.
+    Registration,
 }
 
 impl GuessScope {
@@ -41,6 +43,7 @@ impl GuessScope {
             Self::MailTo => "mail_to",
             Self::DeviceCodeFromSource => "device_source",
             Self::DeviceCode => "device",
+            Self::Registration => "register",
         }
     }
 
@@ -53,6 +56,8 @@ impl GuessScope {
             Self::Source | Self::MailFrom | Self::DeviceCodeFromSource => 50,
             // So many guesses at as many living codes find one with a chance of 1 in 25,600.
             Self::DeviceCode => 1_000,
+            // Nobody registers many clients by hand; whoever does it by a program has an initial access token.
+            Self::Registration => 20,
         }
     }
 
@@ -60,7 +65,13 @@ impl GuessScope {
     const fn last(self) -> Option<u32> {
         match self {
             Self::AccountFromElsewhere | Self::AccountFromKnownSource => Some(100),
-            Self::Source | Self::ClientSecret | Self::MailFrom | Self::MailTo | Self::DeviceCodeFromSource | Self::DeviceCode => None,
+            Self::Source
+            | Self::ClientSecret
+            | Self::MailFrom
+            | Self::MailTo
+            | Self::DeviceCodeFromSource
+            | Self::DeviceCode
+            | Self::Registration => None,
         }
     }
 

@@ -34,6 +34,10 @@ pub enum HandleKind {
     EmailVerification,
     /// A link by which a user takes another address.
     EmailChange,
+    /// What an administrator gives to those who may register clients (RFC 7591, 1.2).
+    InitialAccessToken,
+    /// With which a client that registered itself changes itself (RFC 7592).
+    RegistrationAccessToken,
 }
 
 impl HandleKind {
@@ -50,6 +54,8 @@ impl HandleKind {
             Self::PasswordReset => "pr1_",
             Self::EmailVerification => "ev1_",
             Self::EmailChange => "ec1_",
+            Self::InitialAccessToken => "ia1_",
+            Self::RegistrationAccessToken => "ra1_",
         }
     }
 }

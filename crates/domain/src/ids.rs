@@ -144,6 +144,11 @@ id!(
     "cli"
 );
 id!(
+    /// Names a token with which clients may be registered: `iat_…`.
+    InitialAccessTokenId,
+    "iat"
+);
+id!(
     /// Names a user's session with the tenant's own pages: `sso_…`.
     SsoSessionId,
     "sso"

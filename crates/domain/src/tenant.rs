@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::client::GrantType;
+use crate::client::registration::RegistrationPolicy;
 use crate::ids::TenantId;
 use crate::password::{Argon2Params, PasswordRules};
 use crate::text::{BadText, DisplayName, Slug};
@@ -68,6 +69,7 @@ pub struct TenantPolicy {
     pub require_dpop_nonce: bool,
     pub password: PasswordRules,
     pub argon2: Argon2Params,
+    pub registration: RegistrationPolicy,
 }
 
 impl Default for TenantPolicy {
@@ -83,6 +85,7 @@ impl Default for TenantPolicy {
             require_dpop_nonce: false,
             password: PasswordRules::default(),
             argon2: Argon2Params::default(),
+            registration: RegistrationPolicy::default(),
         }
     }
 }

@@ -92,7 +92,9 @@ impl Sweep {
             | Leftover::SpentNames
             | Leftover::LogoutNotices
             | Leftover::Mails
-            | Leftover::MailLinks => Some(Ttl::ZERO),
+            | Leftover::MailLinks
+            | Leftover::InitialAccessTokens
+            | Leftover::UnusedClients => Some(Ttl::ZERO),
         }
     }
 

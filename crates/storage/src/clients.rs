@@ -4,11 +4,13 @@
 
 use app::ports::store::{ClientStore, StoreError, Stored};
 use async_trait::async_trait;
+use domain::client::registration::SelfRegistration;
 use domain::client::{Client, ClientId, ClientStatus};
 use domain::time::Timestamp;
 use sea_orm::{ActiveModelTrait, ActiveValue, ColumnTrait, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder, QuerySelect};
 use uuid::Uuid;
 
+use crate::authorizations::hash;
 use crate::entities::clients::{Column, Entity, Model};
 use crate::entities::consents;
 use crate::error::{self, Cell};
@@ -22,6 +24,8 @@ fn to_row(tenant_id: Uuid, client: &Client) -> Stored<Model> {
         id: client.id.as_str().to_owned(),
         settings: error::written(TABLE, "settings", serde_json::to_string(&client.settings))?,
         secrets: error::written(TABLE, "secrets", serde_json::to_string(&client.secrets))?,
+        registration: client.registration.map(|registration| registration.token.0.to_vec()),
+        unused_until: client.registration.and_then(|registration| registration.unused_until).map(|at| at.as_micros()),
         disabled_at: match client.status {
             ClientStatus::Active => None,
             ClientStatus::Disabled { at } => Some(at.as_micros()),
@@ -36,6 +40,13 @@ fn from_row(row: Model) -> Stored<Client> {
     Ok(Client {
         settings: cell.json("settings", serde_json::from_str(&row.settings))?,
         secrets: cell.json("secrets", serde_json::from_str(&row.secrets))?,
+        registration: match row.registration {
+            Some(bytes) => Some(SelfRegistration {
+                token: hash(TABLE, "registration", bytes)?,
+                unused_until: row.unused_until.map(Timestamp::from_micros),
+            }),
+            None => None,
+        },
         id: ClientId::try_from(row.id.clone()).map_err(|_| cell.bad("id"))?,
         status: row.disabled_at.map_or(ClientStatus::Active, |at| ClientStatus::Disabled { at: Timestamp::from_micros(at) }),
         created_at: Timestamp::from_micros(row.created_at),

@@ -30,6 +30,7 @@ mod places;
 mod platform;
 mod pool;
 mod refresh;
+mod registrations;
 mod rings;
 mod sso;
 mod store;

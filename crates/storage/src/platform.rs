@@ -202,6 +202,8 @@ impl PlatformTx for SqlPlatformTx {
             Leftover::LogoutNotices => ("tenant_id, family_id", "expires_at < $1"),
             Leftover::Mails => ("tenant_id, id", "expires_at < $1"),
             Leftover::MailLinks => ("tenant_id, handle", "expires_at < $1"),
+            Leftover::InitialAccessTokens => ("tenant_id, id", "expires_at < $1"),
+            Leftover::UnusedClients => ("tenant_id, id", "unused_until < $1"),
         };
         let tx = self.writing().await?;
         if what == Leftover::AuditEvents {

@@ -847,7 +847,9 @@ impl PlatformTx for Tx {
             | Leftover::SpentNames
             | Leftover::LogoutNotices
             | Leftover::Mails
-            | Leftover::MailLinks => state.provider.sweep(what, before, &mut left),
+            | Leftover::MailLinks
+            | Leftover::InitialAccessTokens
+            | Leftover::UnusedClients => state.provider.sweep(what, before, &mut left),
             Leftover::AuditEvents => state.audit.retain(|record| {
                 let goes = record.at < before && left > 0;
                 left -= usize::from(goes);

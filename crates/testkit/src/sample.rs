@@ -14,11 +14,14 @@ use domain::audit::{Actor, AuditEvent, AuditRecord};
 use domain::authorize::code::CodeGrant;
 use domain::authorize::{AcrWish, AuthorizationRequest, ResponseMode, ReturnAddress};
 use domain::client::metadata::ClientMetadata;
+use domain::client::registration::InitialAccessToken;
 use domain::client::{Client, ClientId, ClientSecret, ClientStatus};
 use domain::device::DeviceGrant;
 use domain::guess::{GuessCounter, GuessScope};
 use domain::handle::HandleHash;
-use domain::ids::{ClientSecretId, DataKeyId, EventId, FamilyId, MailId, RegisteredClientId, SsoSessionId, TenantId, UserId};
+use domain::ids::{
+    ClientSecretId, DataKeyId, EventId, FamilyId, InitialAccessTokenId, MailId, RegisteredClientId, SsoSessionId, TenantId, UserId,
+};
 use domain::interaction::Progress;
 use domain::keys::policy::RotationNumbers;
 use domain::keys::ring::{Alg, KeyRing, Kid, PublicJwk, RingKey, TokenSecretVersion};
@@ -125,9 +128,22 @@ pub fn client() -> Client {
         id: RegisteredClientId::new(NOW, chance()).to_string().try_into().expect("a client id"),
         settings: metadata.validated().expect("good metadata"),
         secrets: vec![secret],
+        registration: None,
         status: ClientStatus::Active,
         created_at: NOW,
         updated_at: NOW,
+    }
+}
+
+/// A token with which `uses` clients may be registered, until an hour after [`NOW`].
+pub fn initial_access_token(uses: u32) -> InitialAccessToken {
+    InitialAccessToken {
+        id: InitialAccessTokenId::new(NOW, chance()),
+        hash: hash(),
+        name: Some("CI".parse().expect("a name")),
+        uses_left: uses,
+        created_at: NOW,
+        expires_at: NOW.plus(Ttl::hours(1)),
     }
 }
 

@@ -4,6 +4,7 @@ pub(crate) mod branding;
 pub(crate) mod clients;
 pub(crate) mod events;
 pub(crate) mod foresight;
+pub(crate) mod initial_tokens;
 pub(crate) mod keys;
 pub(crate) mod tenants;
 mod timeline;

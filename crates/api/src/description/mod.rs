@@ -132,6 +132,8 @@ fn edge_refusals(route: &RouteInfo, operation: &Operation) -> BTreeSet<u16> {
     match operation.body {
         Body::None => {}
         Body::Form(_) | Body::Image => statuses.extend([400, 408, 413]),
+        // A body of the wrong type is answered with 400 where errors are those of RFC 6749, 5.2.
+        Body::Json(_) | Body::OptionalJson(_) if speaks_oauth(route.path) => statuses.extend([400, 408, 413]),
         Body::Json(_) | Body::OptionalJson(_) => statuses.extend([400, 408, 413, 415]),
     }
     // How a verifier names itself is never refused, only passed over.
@@ -234,6 +236,7 @@ fn parameters() -> Value {
         |name: &str, schema: Value, description: &str| json!({ "name": name, "in": "query", "schema": schema, "description": description });
     let text = || json!({ "type": "string" });
     json!({
+        "user_code": in_query("user_code", text(), "What is filled in for the user, who sends it."),
         "slug": in_path("slug", text(), "The tenant's slug; under `/admin` its id will do as well."),
         "user": in_path("user", schemas::reference("UserId"), "The user's id."),
         "tenant": in_path("tenant", schemas::reference("TenantId"), "The id of a tenant that was deleted."),
@@ -244,6 +247,7 @@ fn parameters() -> Value {
         "file": in_path("file", text(), "The name of a file."),
         "client": in_path("client", schemas::reference("ClientId"), "The client's id."),
         "secret": in_path("secret", schemas::reference("ClientSecretId"), "The secret's id."),
+        "token": in_path("token", schemas::reference("InitialAccessTokenId"), "The token's id."),
         "kid": in_path("kid", text(), "The key's id."),
         "level": in_path("level", text(), "`entries`, or the level of the hashes."),
         "tile": in_path("tile", text(), "The number of the tile, in groups of three digits; `.p` after the last one when the tile is partial."),

@@ -104,6 +104,7 @@ pub(super) fn tags() -> Value {
         { "name": "tenants", "description": "Tenants and their audit log." },
         { "name": "users", "description": "Users of a tenant, and their sessions." },
         { "name": "clients", "description": "OAuth clients of a tenant, and their secrets." },
+        { "name": "registration", "description": "Clients that register themselves (RFC 7591, RFC 7592), and the tokens that let them." },
         { "name": "keys", "description": "Signing keys of a tenant." },
     ])
 }
@@ -115,6 +116,8 @@ const USERINFO: &[(u16, &str)] = &[
     (401, "`invalid_token`, `invalid_dpop_proof`, `use_dpop_nonce`, or there is no token"),
     (403, "`insufficient_scope`: `openid` was not granted"),
 ];
+const BAD_REGISTRATION: (u16, &str) = (400, "`invalid_redirect_uri`, `invalid_client_metadata` or `unapproved_software_statement`");
+const NO_REGISTRATION_TOKEN: (u16, &str) = (401, "`invalid_token`, or there is no token where one is needed");
 const BUSY: (u16, &str) = (503, "`busy`");
 const UNSAFE_ROTATION: (u16, &str) = (409, "`already_staged`, `too_early` or `too_many_keys`: `earliest` says when it will be safe");
 
@@ -221,6 +224,14 @@ pub(super) fn operations() -> Vec<(&'static str, &'static str, Operation)> {
             .refuses(&[(400, "`invalid_grant`, `invalid_scope`, `unsupported_grant_type`, `invalid_dpop_proof` or `use_dpop_nonce`"), (401, "`invalid_client`"), (403, "`invalid_request`: a cookie without its CSRF token"), (429, "`slow_down`")])),
         ("POST", "/t/{slug}/oauth/par", op("tokens", "pushAuthorizationRequest", "Push an authorization request (RFC 9126)", &[(201, Some("PushedRequest"), "Kept; the browser brings `request_uri`.")])
             .takes(Form("PushedAuthorizationRequest")).with(&["Cache-Control"]).refuses(&[(401, "`invalid_client`")])),
+        ("POST", "/t/{slug}/oauth/register", op("registration", "registerClient", "Register a client by itself (RFC 7591)", &[(201, Some("Registration"), "What is registered, with secrets that are not shown again.")])
+            .takes(Json("Registering")).with(&["Cache-Control"]).refuses(&[BAD_REGISTRATION, NO_REGISTRATION_TOKEN, (429, "`slow_down`: too many came from there")])),
+        ("GET", "/t/{slug}/oauth/register/{client}", op("registration", "getRegistration", "What is registered, for the client itself (RFC 7592, 2.1)", &[(200, Some("Registration"), "What is registered.")])
+            .with(&["Cache-Control"]).refuses(&[NO_REGISTRATION_TOKEN])),
+        ("PUT", "/t/{slug}/oauth/register/{client}", op("registration", "replaceRegistration", "Replace what is registered, by the client itself (RFC 7592, 2.2)", &[(200, Some("Registration"), "What is registered now.")])
+            .takes(Json("Registering")).with(&["Cache-Control"]).refuses(&[BAD_REGISTRATION, NO_REGISTRATION_TOKEN])),
+        ("DELETE", "/t/{slug}/oauth/register/{client}", op("registration", "deleteRegistration", "Remove a client, by itself (RFC 7592, 2.3)", &[(204, None, "Removed.")])
+            .with(&["Cache-Control"]).refuses(&[NO_REGISTRATION_TOKEN])),
         ("POST", "/t/{slug}/oauth/revoke", op("tokens", "revoke", "Revoke a refresh token and its session (RFC 7009)", &[(200, None, "Revoked, or it was none.")])
             .takes(Form("RevocationRequest")).with(&["Cache-Control"]).refuses(&[(400, "`unsupported_token_type`: a token of the client itself"), (401, "`invalid_client`")])),
         ("POST", "/t/{slug}/oauth/introspect", op("tokens", "introspect", "Ask whether a token is alive (RFC 7662)", &[(200, Some("Introspection"), "What is known of it.")])
@@ -276,6 +287,11 @@ pub(super) fn operations() -> Vec<(&'static str, &'static str, Operation)> {
         ("POST", "/admin/v1/tenants/{slug}/clients/{client}/secrets", op("clients", "addClientSecret", "Give a client a second secret, to change over to", &[(201, Some("NewClientSecret"), "The secret: it is not shown again.")])
             .takes(OptionalJson("ClientSecretCreation")).with(&["Cache-Control"]).refuses(&[(409, "`too_many_secrets`, `takes_no_secret`")])),
         ("DELETE", "/admin/v1/tenants/{slug}/clients/{client}/secrets/{secret}", op("clients", "deleteClientSecret", "End a client's secret at once", &[(204, None, "Ended.")])),
+
+        ("GET", "/admin/v1/tenants/{slug}/initial-access-tokens", op("registration", "listInitialAccessTokens", "Tokens with which clients may be registered, by id", &[(200, Some("InitialAccessTokenPage"), "A page.")]).asks(PAGED)),
+        ("POST", "/admin/v1/tenants/{slug}/initial-access-tokens", op("registration", "createInitialAccessToken", "Make a token with which clients may be registered", &[(201, Some("NewInitialAccessToken"), "The token: it is not shown again.")])
+            .takes(OptionalJson("InitialAccessTokenCreation")).with(&["Cache-Control"])),
+        ("DELETE", "/admin/v1/tenants/{slug}/initial-access-tokens/{token}", op("registration", "deleteInitialAccessToken", "End a token; the clients that were registered with it stay", &[(204, None, "Ended.")])),
 
         ("GET", "/admin/v1/tenants/{slug}/keys", op("keys", "getKeys", "The key ring", &[(200, Some("KeyRing"), "The ring.")])),
         ("POST", "/admin/v1/tenants/{slug}/keys/rotate", op("keys", "rotateKeys", "Publish new keys that sign later; or replace all at once", &[(202, Some("KeyRing"), "The ring as it is now.")])

@@ -4,6 +4,7 @@
 //! end-to-end tests take every member that is not named here for a mistake.
 
 use domain::client::GrantType;
+use domain::client::registration::InitialAccessToken;
 use domain::keys::ring::Alg;
 use serde_json::{Map, Value, json};
 
@@ -116,13 +117,17 @@ fn policy_members(object: impl Fn(&str, Value) -> Value) -> Value {
         "require_dpop_nonce": { "type": "boolean", "description": "Whether DPoP proofs need a nonce of ours (RFC 9449, 8)." },
         "password": object("Rules for new passwords.", json!({ "min_length": { "type": "integer", "minimum": 15, "maximum": 64 } })),
         "argon2": object("How hard a password is hashed.", json!({ "memory_kib": count(), "iterations": count(), "parallelism": count() })),
+        "registration": object("Who registers clients by themselves (RFC 7591).", json!({
+            "access": one_of(&["off", "initial_access_token", "open"]),
+            "require_pkce": { "type": "boolean", "description": "`false` lets clients do without PKCE that can prove who they are." },
+        })),
     })
 }
 
 /// A client as it is shown, and `more` of it.
 fn client_members(more: Value) -> Value {
     let texts = || json!({ "type": "array", "items": text() });
-    let mut members = json!({
+    let own = json!({
         "client_id": reference("ClientId"), "kind": one_of(&["confidential", "public", "native", "machine"]),
         "status": one_of(&["active", "disabled"]), "disabled_at": optional("Timestamp"),
         "created_at": reference("Timestamp"), "updated_at": reference("Timestamp"), "secrets": list("ClientSecret"),
@@ -134,14 +139,28 @@ fn client_members(more: Value) -> Value {
         "subject_type": text(), "id_token_signed_response_alg": reference("Alg"),
         "default_max_age": { "type": ["integer", "null"], "minimum": 0 }, "require_auth_time": flag(),
         "require_pushed_authorization_requests": flag(), "require_pkce": flag(), "dpop_bound_access_tokens": flag(),
+        "request_object_signing_alg": optional("Alg"), "require_signed_request_object": flag(),
         "require_dpop_nonce": flag(), "consent": one_of(&["first_party", "third_party"]),
+    });
+    both(both(own, published_about_itself()), more)
+}
+
+/// What clients say of their people and their keys, as it is shown.
+fn published_about_itself() -> Value {
+    json!({
         "jwks": { "type": ["object", "null"], "additionalProperties": true }, "jwks_uri": text_or_null(),
         "client_uri": text_or_null(), "logo_uri": text_or_null(), "policy_uri": text_or_null(), "tos_uri": text_or_null(),
-    });
-    if let (Some(members), Value::Object(more)) = (members.as_object_mut(), more) {
-        members.extend(more);
+        "contacts": { "type": "array", "items": text() }, "initiate_login_uri": text_or_null(),
+        "software_id": text_or_null(), "software_version": text_or_null(),
+    })
+}
+
+/// The members of both.
+fn both(mut one: Value, other: Value) -> Value {
+    if let (Some(members), Value::Object(other)) = (one.as_object_mut(), other) {
+        members.extend(other);
     }
-    members
+    one
 }
 
 fn texts_or_null() -> Value {
@@ -150,6 +169,35 @@ fn texts_or_null() -> Value {
 
 fn flag_or_null() -> Value {
     json!({ "type": ["boolean", "null"] })
+}
+
+/// What a client says about itself, and `more`.
+#[rustfmt::skip]
+fn metadata_members(more: Value) -> Value {
+    let own = json!({
+        "client_name": text_or_null(), "application_type": { "type": ["string", "null"], "description": "`web` (default) or `native`." },
+        "redirect_uris": texts_or_null(), "post_logout_redirect_uris": texts_or_null(), "grant_types": texts_or_null(), "response_types": texts_or_null(),
+        "scope": text_or_null(), "token_endpoint_auth_method": text_or_null(), "subject_type": text_or_null(),
+        "token_endpoint_auth_signing_alg": text_or_null(),
+        "frontchannel_logout_uri": text_or_null(), "frontchannel_logout_session_required": flag_or_null(),
+        "backchannel_logout_uri": text_or_null(), "backchannel_logout_session_required": flag_or_null(),
+        "id_token_signed_response_alg": text_or_null(), "default_max_age": { "type": ["integer", "null"], "minimum": 0 },
+        "require_auth_time": flag_or_null(), "require_pushed_authorization_requests": flag_or_null(),
+        "request_object_signing_alg": text_or_null(),
+        "require_signed_request_object": { "type": ["boolean", "null"], "description": "`true` takes no request that is not signed (RFC 9101, 10.5)." },
+        "dpop_bound_access_tokens": { "type": ["boolean", "null"], "description": "`true` gives no tokens without a DPoP proof (RFC 9449, 5.2)." },
+        "contacts": texts_or_null(),
+    });
+    both(both(published_about_itself(), own), more)
+}
+
+/// Members of a token with which clients may be registered, and `more`.
+fn initial_token(more: Value) -> Value {
+    let own = json!({
+        "id": reference("InitialAccessTokenId"), "name": text_or_null(), "uses_left": count(),
+        "created_at": reference("Timestamp"), "expires_at": reference("Timestamp"),
+    });
+    both(own, more)
 }
 
 fn rotation_members() -> Value {
@@ -180,7 +228,8 @@ const OAUTH_ERRORS: &[&str] = &[
     "invalid_request", "invalid_client", "invalid_token", "insufficient_scope", "invalid_grant", "invalid_scope", "invalid_dpop_proof",
     "use_dpop_nonce",
     "unauthorized_client", "unsupported_grant_type", "unsupported_response_type", "unsupported_token_type", "request_not_supported",
-    "authorization_pending", "access_denied", "expired_token",
+    "invalid_request_object", "authorization_pending", "access_denied", "expired_token",
+    "invalid_redirect_uri", "invalid_client_metadata", "unapproved_software_statement",
     "registration_not_supported", "unmet_authentication_requirements", "slow_down", "too_many_requests", "temporarily_unavailable", "server_error",
 ];
 
@@ -220,6 +269,13 @@ pub(super) fn schemas() -> Value {
         }
         answer_with("A verifier, and what it has to expect.", members, json!({ "until": reference("Timestamp"), "from": reference("Timestamp") }))
     };
+    let ours = json!({
+        "profile": { "type": ["string", "null"], "description": "`fapi2` switches together what the FAPI 2.0 Security Profile demands." },
+        "require_dpop_nonce": { "type": ["boolean", "null"], "description": "`true` takes no DPoP proof without a nonce of ours (RFC 9449, 8)." },
+        "require_issuer_audience": { "type": ["boolean", "null"], "description": "`true` takes no assertion that is meant for the token endpoint." },
+        "require_pkce": { "type": ["boolean", "null"], "description": "`false` lets a confidential client do without PKCE." },
+        "consent": { "type": ["string", "null"], "description": "`third_party` (default): its users are asked; `first_party`: the tenant has decided." },
+    });
     let millis = || json!({ "type": "number", "minimum": 0 });
     let wanted: Map<String, Value> = [
         ("Timestamp", json!({ "type": "string", "format": "date-time", "description": "A moment in UTC (RFC 3339)." })),
@@ -366,12 +422,13 @@ pub(super) fn schemas() -> Value {
                 "revocation_endpoint_auth_signing_alg_values_supported": texts(), "revocation_endpoint_auth_methods_supported": texts(),
                 "introspection_endpoint_auth_methods_supported": texts(), "code_challenge_methods_supported": texts(), "dpop_signing_alg_values_supported": texts(),
                 "prompt_values_supported": texts(), "acr_values_supported": texts(), "claim_types_supported": texts(), "claims_supported": texts(),
-                "claims_parameter_supported": flag(), "request_parameter_supported": flag(), "request_uri_parameter_supported": flag(), "require_pushed_authorization_requests": flag(),
+                "claims_parameter_supported": flag(), "request_parameter_supported": flag(), "request_uri_parameter_supported": flag(), "request_object_signing_alg_values_supported": texts(),
+                "require_signed_request_object": flag(), "require_pushed_authorization_requests": flag(),
                 "frontchannel_logout_supported": flag(), "frontchannel_logout_session_supported": flag(),
                 "backchannel_logout_supported": flag(), "backchannel_logout_session_supported": flag(),
                 "authorization_response_iss_parameter_supported": flag(),
             })
-        }, json!({ "device_authorization_endpoint": text() }))),
+        }, json!({ "device_authorization_endpoint": text(), "registration_endpoint": said("Where clients may register themselves.") }))),
         ("JwkSet", answer("RFC 7517, 5.", json!({ "keys": list("Jwk") }))),
         ("Jwk", answer_with("RFC 7517, 4; RFC 7518, 6; RFC 8037, 2.", json!({
             "kty": one_of(&["EC", "RSA", "OKP"]), "use": { "const": "sig" }, "alg": reference("Alg"), "kid": text(),
@@ -446,23 +503,26 @@ pub(super) fn schemas() -> Value {
             "id": reference("ClientSecretId"), "created_at": reference("Timestamp"), "expires_at": optional("Timestamp"), "client_secret": text(),
         }))),
         ("ClientSecretCreation", request("Left out for a secret that does not expire.", &[], json!({ "expires_at": optional("Timestamp") }))),
-        ("ClientMetadata", request("RFC 7591, 2; OpenID Connect Registration, 2. What is left out gets its default.", &[], json!({
-            "profile": { "type": ["string", "null"], "description": "`fapi2` switches together what the FAPI 2.0 Security Profile demands." },
-            "client_name": text_or_null(), "application_type": { "type": ["string", "null"], "description": "`web` (default) or `native`." },
-            "redirect_uris": texts_or_null(), "post_logout_redirect_uris": texts_or_null(), "grant_types": texts_or_null(), "response_types": texts_or_null(),
-            "scope": text_or_null(), "token_endpoint_auth_method": text_or_null(), "subject_type": text_or_null(),
-            "token_endpoint_auth_signing_alg": text_or_null(),
-            "require_issuer_audience": { "type": ["boolean", "null"], "description": "`true` takes no assertion that is meant for the token endpoint." },
-            "frontchannel_logout_uri": text_or_null(), "frontchannel_logout_session_required": flag_or_null(),
-            "backchannel_logout_uri": text_or_null(), "backchannel_logout_session_required": flag_or_null(),
-            "id_token_signed_response_alg": text_or_null(), "default_max_age": { "type": ["integer", "null"], "minimum": 0 },
-            "require_auth_time": flag_or_null(), "require_pushed_authorization_requests": flag_or_null(),
-            "require_pkce": { "type": ["boolean", "null"], "description": "`false` lets a confidential client do without PKCE." },
-            "dpop_bound_access_tokens": { "type": ["boolean", "null"], "description": "`true` gives no tokens without a DPoP proof (RFC 9449, 5.2)." },
-            "require_dpop_nonce": { "type": ["boolean", "null"], "description": "`true` takes no DPoP proof without a nonce of ours (RFC 9449, 8)." },
-            "consent": { "type": ["string", "null"], "description": "`third_party` (default): its users are asked; `first_party`: the tenant has decided." },
-            "jwks": { "type": ["object", "null"], "additionalProperties": true }, "jwks_uri": text_or_null(),
-            "client_uri": text_or_null(), "logo_uri": text_or_null(), "policy_uri": text_or_null(), "tos_uri": text_or_null(),
+        ("ClientMetadata", request("RFC 7591, 2; OpenID Connect Registration, 2. What is left out gets its default.", &[], metadata_members(ours))),
+        ("Registering", json!({
+            "type": "object", "additionalProperties": true, "properties": metadata_members(json!({
+                "client_id": said("That of the client; only where it changes itself."), "client_secret": said("That of the client; only where it changes itself."),
+            })),
+            "description": "RFC 7591, 2; OpenID Connect Registration, 2. Other members are ignored; `software_statement` is refused.",
+        })),
+        ("Registration", answer_with("A client as it is shown to itself (RFC 7591, 3.2.1). What is not set is left out.", json!({
+            "client_id": reference("ClientId"), "client_id_issued_at": count(), "registration_client_uri": text(),
+            "registration_access_token": said("With which the client looks at itself, changes itself and removes itself."),
+        }), metadata_members(json!({
+            "client_secret": said("Where it is new."), "client_secret_expires_at": { "type": "integer", "minimum": 0, "description": "Seconds since the epoch; 0 = never." },
+            "require_issuer_audience": flag(), "require_pkce": flag(), "consent": text(),
+        })))),
+        ("InitialAccessTokenId", id("iat", "Names a token with which clients may be registered.")),
+        ("InitialAccessToken", answer("A token with which clients may be registered, without itself.", initial_token(json!({})))),
+        ("NewInitialAccessToken", answer("A token that was just made.", initial_token(json!({ "token": said("Shown this once; `Authorization: Bearer …` of a registration.") })))),
+        ("InitialAccessTokenPage", page("InitialAccessToken")),
+        ("InitialAccessTokenCreation", request("For one client, within a day, where nothing is said.", &[], json!({
+            "name": text_or_null(), "uses": { "type": ["integer", "null"], "minimum": 1, "maximum": InitialAccessToken::MOST_USES }, "expires_at": optional("Timestamp"),
         }))),
 
         ("Key", answer("A signing key: its public side.", json!({

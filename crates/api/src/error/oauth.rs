@@ -1,5 +1,6 @@
 //! Errors of the OAuth endpoints (RFC 6749, 5.2).
 
+use std::borrow::Cow;
 use std::fmt;
 
 use actix_web::http::StatusCode;
@@ -8,6 +9,7 @@ use actix_web::{HttpResponse, ResponseError};
 use app::access::AccessDenied;
 use app::authorize::AuthorizeDenied;
 use app::clients::authenticate::ClientDenied;
+use app::clients::registration::RegistrationDenied;
 use app::dpop::ProofDenied;
 use app::fault::Fault;
 use app::tenants::NoTenant;
@@ -25,7 +27,7 @@ use super::Refusal;
 pub struct OAuthError {
     status: StatusCode,
     error: &'static str,
-    description: &'static str,
+    description: Cow<'static, str>,
     retry_after: Option<u32>,
     challenge: Option<&'static str>,
     dpop_nonce: Option<String>,
@@ -33,7 +35,7 @@ pub struct OAuthError {
 
 impl OAuthError {
     const fn new(status: StatusCode, error: &'static str, description: &'static str) -> Self {
-        Self { status, error, description, retry_after: None, challenge: None, dpop_nonce: None }
+        Self { status, error, description: Cow::Borrowed(description), retry_after: None, challenge: None, dpop_nonce: None }
     }
     pub(crate) const fn invalid_request(description: &'static str) -> Self {
         Self::new(StatusCode::BAD_REQUEST, "invalid_request", description)
@@ -175,6 +177,35 @@ impl OAuthError {
             AuthorizeDenied::Refused(refusal) => Self::of_refusal(refusal),
             AuthorizeDenied::Fault(fault) => fault.into(),
             AuthorizeDenied::TenantSuspended | AuthorizeDenied::NoSuchRequest | AuthorizeDenied::Forged => Self::not_found(),
+        }
+    }
+
+    /// The answer to metadata that will not do (RFC 7591, 3.2.2).
+    pub(crate) const fn bad_metadata(description: &'static str) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "invalid_client_metadata", description)
+    }
+
+    /// The answer to a client that could not register or change itself.
+    pub(crate) fn of_registration(denied: RegistrationDenied, now: Timestamp) -> Self {
+        match denied {
+            RegistrationDenied::Off => Self::new(StatusCode::NOT_FOUND, "invalid_request", "clients do not register themselves here"),
+            RegistrationDenied::NoToken => AccessDenied::NoToken.into(),
+            RegistrationDenied::InvalidToken => AccessDenied::InvalidToken.into(),
+            RegistrationDenied::TooManyAttempts { retry_at } => Self {
+                retry_after: Some(retry_at.seconds_after(now)),
+                ..Self::new(StatusCode::TOO_MANY_REQUESTS, "slow_down", "too many clients were registered from there; wait")
+            },
+            RegistrationDenied::SoftwareStatement => Self::new(
+                StatusCode::BAD_REQUEST,
+                "unapproved_software_statement",
+                "software statements are not taken here: nobody's are trusted",
+            ),
+            RegistrationDenied::Metadata(bad) => {
+                let is_redirect = bad.member == "redirect_uris";
+                let error = if is_redirect { "invalid_redirect_uri" } else { "invalid_client_metadata" };
+                Self { error, description: Cow::Owned(bad.to_string()), ..Self::bad_metadata("") }
+            }
+            RegistrationDenied::Fault(fault) => fault.into(),
         }
     }
 

@@ -9,6 +9,7 @@ use app::access::AccessDenied;
 use app::budget::{Budget, UsedUp};
 use app::clients::ClientChangeDenied;
 use app::clients::authenticate::ClientDenied;
+use app::clients::initial_tokens::InitialTokenDenied;
 use app::credentials::hash_pool::Busy;
 use app::dpop::ProofDenied;
 use app::fault::Fault;
@@ -16,6 +17,7 @@ use app::key_log::NotLogged;
 use app::ports::keys::{KeyCommandDenied, KeyCommandError};
 use app::tenants::{NoTenant, TenantDenied};
 use app::users::UserDenied;
+use domain::client::registration::InitialAccessToken;
 use domain::keys::plan::RotationDenied;
 use domain::password::PasswordDenied;
 use domain::text::BadText;
@@ -324,6 +326,17 @@ impl From<ClientChangeDenied> for Problem {
             }
             ClientChangeDenied::ExpiresTooEarly => Self::bad_request("expires_at must be in the future"),
             ClientChangeDenied::Fault(fault) => fault.into(),
+        }
+    }
+}
+
+impl From<InitialTokenDenied> for Problem {
+    fn from(denied: InitialTokenDenied) -> Self {
+        match denied {
+            InitialTokenDenied::Unknown => Self::not_found(),
+            InitialTokenDenied::Uses => Self::bad_request(format!("uses must be 1 to {}", InitialAccessToken::MOST_USES)),
+            InitialTokenDenied::Expiry => Self::bad_request("expires_at must be in the future, and within 366 days"),
+            InitialTokenDenied::Fault(fault) => fault.into(),
         }
     }
 }

@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use actix_web::dev::Payload;
 use actix_web::{FromRequest, HttpRequest};
-use domain::ids::{ClientSecretId, FamilyId, RegisteredClientId, UserId};
+use domain::ids::{ClientSecretId, FamilyId, InitialAccessTokenId, RegisteredClientId, UserId};
 use domain::keys::ring::Kid;
 
 use crate::error::problem::Problem;
@@ -27,6 +27,9 @@ impl InAddress for RegisteredClientId {
 }
 impl InAddress for ClientSecretId {
     const SEGMENT: &'static str = "secret";
+}
+impl InAddress for InitialAccessTokenId {
+    const SEGMENT: &'static str = "token";
 }
 impl InAddress for Kid {
     const SEGMENT: &'static str = "kid";

@@ -9,6 +9,7 @@ use actix_web::{Error, FromRequest, HttpRequest, web};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer};
 
+use crate::error::oauth::OAuthError;
 use crate::error::problem::Problem;
 
 /// How JSON is read everywhere.
@@ -60,6 +61,25 @@ impl<T: DeserializeOwned + 'static> FromRequest for OptionalJson<T> {
                 Some(json) => Ok(Self(Some(json.await?.into_inner()))),
                 None => Ok(Self(None)),
             }
+        })
+    }
+}
+
+/// A JSON object at an OAuth endpoint, whatever its members; errors are those of RFC 7591, 3.2.2.
+pub(crate) struct Members(pub serde_json::Map<String, serde_json::Value>);
+
+impl FromRequest for Members {
+    type Error = OAuthError;
+    type Future = Pin<Box<dyn Future<Output = Result<Self, OAuthError>>>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let json = web::Json::<serde_json::Map<String, serde_json::Value>>::from_request(request, payload);
+        Box::pin(async move {
+            json.await.map(|json| Self(json.into_inner())).map_err(|error| match error.as_response_error().status_code().as_u16() {
+                413 => OAuthError::too_large(),
+                415 => OAuthError::invalid_request("send the metadata as application/json"),
+                _ => OAuthError::bad_metadata("the body must be a JSON object"),
+            })
         })
     }
 }

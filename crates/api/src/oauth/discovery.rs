@@ -4,6 +4,7 @@ use actix_web::http::header::{self, CACHE_CONTROL};
 use actix_web::{HttpResponse, web};
 use app::tenants;
 use domain::authorize::{Prompt, ResponseMode};
+use domain::client::registration::RegistrationAccess;
 use domain::client::{AuthMethod, GrantType};
 use domain::keys::ring::Alg;
 use domain::openid;
@@ -48,7 +49,9 @@ pub(crate) async fn get(state: web::Data<ApiState>, slug: web::Path<String>) -> 
         "claim_types_supported": ["normal"],
         "claims_supported": openid::claims_supported(),
         "claims_parameter_supported": true,
-        "request_parameter_supported": false,
+        "request_parameter_supported": true,
+        "request_object_signing_alg_values_supported": Alg::ALL.map(Alg::name),
+        "require_signed_request_object": false,
         "request_uri_parameter_supported": false,
         "require_pushed_authorization_requests": false,
         "frontchannel_logout_supported": true,
@@ -59,6 +62,9 @@ pub(crate) async fn get(state: web::Data<ApiState>, slug: web::Path<String>) -> 
     });
     if tenant.policy.offers(GrantType::DeviceCode) {
         body["device_authorization_endpoint"] = at("oauth/device_authorization").into();
+    }
+    if tenant.policy.registration.access != RegistrationAccess::Off {
+        body["registration_endpoint"] = json!(at("oauth/register"));
     }
     Ok(HttpResponse::Ok()
         .insert_header((CACHE_CONTROL, "public, max-age=300"))

@@ -19,6 +19,7 @@ pub(crate) mod me;
 pub(crate) mod pages;
 pub(crate) mod par;
 pub(crate) mod recovery;
+pub(crate) mod register;
 pub(crate) mod revoke;
 pub(crate) mod token;
 pub(crate) mod userinfo;

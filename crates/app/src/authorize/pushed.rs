@@ -3,7 +3,7 @@
 //! A pushed request is a pending one that no browser has yet: the same row, under a handle of another kind. Invariant: it is used up by
 //! its answer, not by being looked at, so a page may be loaded again until then; of many answers to it one is given.
 
-use domain::authorize::rules::{self, Arrival, Asked, Parameters};
+use domain::authorize::rules::{Arrival, Parameters};
 use domain::authorize::{AuthorizationRequest, AuthorizeError, Refusal, RequestRefused};
 use domain::client::Client;
 use domain::handle::{Handle, HandleKind};
@@ -12,7 +12,7 @@ use domain::keys::thumbprint::Thumbprint;
 use domain::tenant::Tenant;
 use domain::time::Ttl;
 
-use super::{AuthorizeDenied, PATIENCE, hint};
+use super::{AuthorizeDenied, PATIENCE, read};
 use crate::ctx::Ctx;
 use crate::ports::store::{PendingRequest, TenantTx};
 
@@ -33,9 +33,11 @@ pub async fn push(
     parameters: &Parameters,
     proved: Option<Thumbprint>,
 ) -> Result<Handle, AuthorizeDenied> {
-    let hinted = hint(ctx, tenant, parameters).await?;
-    let request = rules::read(&Asked { parameters, client, arrival: Arrival::Pushed, hinted, proved });
-    let request = request.map_err(|refused| match refused {
+    if parameters.get("request_uri").is_some() {
+        let description = "request_uri has no place in a pushed request (RFC 9126, 2.1)";
+        return Err(AuthorizeDenied::Refused(Refusal { error: AuthorizeError::InvalidRequest, description }));
+    }
+    let request = read(ctx, tenant, client, parameters, Arrival::Pushed, proved).await?.map_err(|refused| match refused {
         RequestRefused::OnPage(refusal) | RequestRefused::ToClient(_, refusal) => AuthorizeDenied::Refused(refusal),
     })?;
     let handle = ctx.handle(HandleKind::PushedRequest);

@@ -3,10 +3,11 @@
 use async_trait::async_trait;
 use domain::authorize::AuthorizationRequest;
 use domain::authorize::code::CodeGrant;
+use domain::client::registration::InitialAccessToken;
 use domain::client::{Client, ClientId};
 use domain::device::DeviceGrant;
 use domain::handle::HandleHash;
-use domain::ids::{FamilyId, MailId, SsoSessionId, UserId};
+use domain::ids::{FamilyId, InitialAccessTokenId, MailId, SsoSessionId, UserId};
 use domain::interaction::Progress;
 use domain::mail::{MailLink, QueuedMail};
 use domain::scope::Scope;
@@ -28,6 +29,19 @@ pub trait ClientStore: Send {
     async fn client_delete(&mut self, id: &ClientId) -> Stored<bool>;
     /// Clients in the order of their ids, after `after`.
     async fn clients_page(&mut self, after: Option<&ClientId>, limit: u32) -> Stored<Vec<Client>>;
+}
+
+/// Tokens with which clients may be registered.
+#[async_trait]
+pub trait RegistrationStore: Send {
+    async fn initial_token_insert(&mut self, token: &InitialAccessToken) -> Stored<()>;
+    async fn initial_token_by_hash(&mut self, hash: &HandleHash) -> Stored<Option<InitialAccessToken>>;
+    /// Uses it once more. Of all who do, on whatever node, as many hear `true` as it has uses; after its end nobody.
+    async fn initial_token_use(&mut self, id: InitialAccessTokenId, now: Timestamp) -> Stored<bool>;
+    /// Answers whether it was there.
+    async fn initial_token_delete(&mut self, id: InitialAccessTokenId) -> Stored<bool>;
+    /// Tokens in the order of their ids, after `after`.
+    async fn initial_tokens_page(&mut self, after: Option<InitialAccessTokenId>, limit: u32) -> Stored<Vec<InitialAccessToken>>;
 }
 
 /// An authorization request that waits for its user, in one browser.

@@ -28,7 +28,7 @@ pub use crate::ports::custody::{
 };
 pub use crate::ports::provider::{
     AuthorizationStore, ClientStore, CodeUse, Consent, ConsentStore, DeviceStore, LogoutNotice, LogoutStore, MailStore, OnceStore,
-    PendingRequest, SsoStore,
+    PendingRequest, RegistrationStore, SsoStore,
 };
 use crate::tokens::judgement::{Judgement, RefreshAttempt};
 
@@ -100,6 +100,7 @@ pub trait TenantTx:
     + LogoutStore
     + MailStore
     + OnceStore
+    + RegistrationStore
     + Send
 {
     fn tenant_id(&self) -> TenantId;
@@ -317,10 +318,14 @@ pub enum Leftover {
     Mails,
     /// Links past their end, used or not.
     MailLinks,
+    /// Tokens with which no client can be registered any more.
+    InitialAccessTokens,
+    /// Clients that registered themselves, and that no user has allowed anything in all the time they had.
+    UnusedClients,
 }
 
 impl Leftover {
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 15] = [
         Self::Families,
         Self::GuessCounters,
         Self::KnownSources,
@@ -334,6 +339,8 @@ impl Leftover {
         Self::LogoutNotices,
         Self::Mails,
         Self::MailLinks,
+        Self::InitialAccessTokens,
+        Self::UnusedClients,
     ];
 
     /// The table it lies in.
@@ -352,6 +359,8 @@ impl Leftover {
             Self::LogoutNotices => "logout_notices",
             Self::Mails => "mails",
             Self::MailLinks => "mail_links",
+            Self::InitialAccessTokens => "initial_access_tokens",
+            Self::UnusedClients => "clients",
         }
     }
 }

@@ -66,6 +66,8 @@ pub struct Asked<'a> {
     pub parameters: &'a Parameters,
     pub client: &'a Client,
     pub arrival: Arrival,
+    /// The parameters are those of a request object, which the client has signed (RFC 9101).
+    pub is_signed: bool,
     /// Whom `id_token_hint` names: outside `None` when there was none, inside `None` when it is no ID token of this tenant.
     pub hinted: Option<Option<UserId>>,
     /// The key that was proved with the request (RFC 9449, 10.1).
@@ -81,8 +83,9 @@ impl Asked<'_> {
 type Rule = fn(&Asked<'_>, &mut AuthorizationRequest) -> Result<(), Refusal>;
 
 /// All rules, in their order: what makes the request another kind of request comes before what it says.
-pub const RULES: [Rule; 15] = [
+pub const RULES: [Rule; 16] = [
     by_value_or_reference,
+    signed_where_required,
     pushed_where_required,
     response_type,
     response_mode,
@@ -104,7 +107,7 @@ pub const RULES: [Rule; 15] = [
 /// # Errors
 /// See [`RequestRefused`].
 pub fn read(asked: &Asked<'_>) -> Result<AuthorizationRequest, RequestRefused> {
-    let return_to = return_address(asked).map_err(RequestRefused::OnPage)?;
+    let return_to = return_address(asked.client, asked.parameters).map_err(RequestRefused::OnPage)?;
     let mut request = AuthorizationRequest {
         client_id: asked.client.id.clone(),
         return_to,
@@ -128,31 +131,41 @@ pub fn read(asked: &Asked<'_>) -> Result<AuthorizationRequest, RequestRefused> {
     }
 }
 
+/// Refuses a request whose parameters are not looked at any further. The client hears it where they name a place of its own.
+pub fn refused(client: &Client, parameters: &Parameters, refusal: Refusal) -> RequestRefused {
+    match return_address(client, parameters) {
+        Ok(return_to) => RequestRefused::ToClient(return_to, refusal),
+        Err(_) => RequestRefused::OnPage(refusal),
+    }
+}
+
 /// Where the client wants its answer, if that is a registered place (RFC 6749, 3.1.2; RFC 9700, 4.1.3).
-fn return_address(asked: &Asked<'_>) -> Result<ReturnAddress, Refusal> {
-    let redirect_uri = asked.get("redirect_uri").ok_or(refusal("redirect_uri is missing"))?;
-    if !asked.client.settings.redirect_uris.iter().any(|known| known.is_meant_by(redirect_uri)) {
+fn return_address(client: &Client, parameters: &Parameters) -> Result<ReturnAddress, Refusal> {
+    let redirect_uri = parameters.get("redirect_uri").ok_or(refusal("redirect_uri is missing"))?;
+    if !client.settings.redirect_uris.iter().any(|known| known.is_meant_by(redirect_uri)) {
         return Err(refusal("redirect_uri is not registered for this client"));
     }
     // A mode that is unknown is refused by its rule, and the refusal goes by query.
-    let wanted = asked.get("response_mode");
+    let wanted = parameters.get("response_mode");
     let mode = ResponseMode::ALL.into_iter().find(|mode| Some(mode.name()) == wanted).unwrap_or(ResponseMode::Query);
-    Ok(ReturnAddress { redirect_uri: redirect_uri.to_owned(), mode, state: asked.get("state").map(str::to_owned) })
+    Ok(ReturnAddress { redirect_uri: redirect_uri.to_owned(), mode, state: parameters.get("state").map(str::to_owned) })
 }
 
-/// Request objects and registrations on the fly are off (OpenID Connect Core, 6, 7.2.1); what is pushed refers to nothing (RFC 9126, 2.1).
+/// Nothing is fetched, and nobody registered on the fly (OpenID Connect Core, 6.2, 7.2.1).
 fn by_value_or_reference(asked: &Asked<'_>, _: &mut AuthorizationRequest) -> Result<(), Refusal> {
-    if asked.arrival == Arrival::Pushed && asked.get("request_uri").is_some() {
-        return Err(refusal("request_uri has no place in a pushed request (RFC 9126, 2.1)"));
-    }
-    for (name, error) in [
-        ("request", AuthorizeError::RequestNotSupported),
-        ("request_uri", AuthorizeError::RequestUriNotSupported),
-        ("registration", AuthorizeError::RegistrationNotSupported),
-    ] {
+    for (name, error) in
+        [("request_uri", AuthorizeError::RequestUriNotSupported), ("registration", AuthorizeError::RegistrationNotSupported)]
+    {
         if asked.get(name).is_some() {
             return Err(Refusal { error, description: "this parameter is not supported here" });
         }
+    }
+    Ok(())
+}
+
+fn signed_where_required(asked: &Asked<'_>, _: &mut AuthorizationRequest) -> Result<(), Refusal> {
+    if asked.client.settings.require_signed_request_object && !asked.is_signed {
+        return Err(refusal("this client has to sign its requests (RFC 9101)"));
     }
     Ok(())
 }
@@ -323,6 +336,7 @@ mod tests {
             id: "c".to_owned().try_into().expect("a client id"),
             settings: serde_json::from_value::<ClientMetadata>(metadata).expect("known members").validated().expect("good metadata"),
             secrets: Vec::new(),
+            registration: None,
             status: ClientStatus::Active,
             created_at: Timestamp::EPOCH,
             updated_at: Timestamp::EPOCH,
@@ -339,7 +353,7 @@ mod tests {
             }
         }
         let parameters = Parameters::new(pairs.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned()))).expect("each once");
-        read(&Asked { parameters: &parameters, client, arrival: Arrival::Browser, hinted: None, proved: None })
+        read(&Asked { parameters: &parameters, client, arrival: Arrival::Browser, is_signed: false, hinted: None, proved: None })
     }
 
     #[track_caller]
@@ -448,10 +462,11 @@ mod tests {
     }
 
     #[test]
-    fn request_objects_are_off_and_pushed_requests_can_be_required() {
+    fn nothing_is_fetched_and_pushed_or_signed_requests_can_be_required() {
         let client = client(json!({}));
-        assert_eq!(to_client(&client, &[("request", Some("a.b.c"))]), AuthorizeError::RequestNotSupported);
         assert_eq!(to_client(&client, &[("request_uri", Some("https://x"))]), AuthorizeError::RequestUriNotSupported);
+        let signing = self::client(json!({ "require_signed_request_object": true, "jwks": { "keys": [] } }));
+        assert_eq!(to_client(&signing, &[]), AuthorizeError::InvalidRequest);
         let pushing = self::client(json!({ "require_pushed_authorization_requests": true }));
         assert_eq!(to_client(&pushing, &[]), AuthorizeError::InvalidRequest);
     }

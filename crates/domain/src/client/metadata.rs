@@ -53,6 +53,10 @@ pub struct ClientMetadata {
     pub require_pushed_authorization_requests: Option<bool>,
     /// Of our own: `false` lets a confidential client do without PKCE. It should send a nonce.
     pub require_pkce: Option<bool>,
+    /// Any of the server's by default.
+    pub request_object_signing_alg: Option<String>,
+    /// `true` takes no request that is not signed (RFC 9101, 10.5).
+    pub require_signed_request_object: Option<bool>,
     /// `true` gives no tokens without a DPoP proof (RFC 9449, 5.2).
     pub dpop_bound_access_tokens: Option<bool>,
     /// Of our own: `true` takes no DPoP proof without a nonce of ours (RFC 9449, 8).
@@ -65,6 +69,12 @@ pub struct ClientMetadata {
     pub logo_uri: Option<String>,
     pub policy_uri: Option<String>,
     pub tos_uri: Option<String>,
+    /// Addresses of people who are responsible for the client.
+    pub contacts: Option<Vec<String>>,
+    /// Where a login may be begun from elsewhere (OpenID Connect Core, 4).
+    pub initiate_login_uri: Option<String>,
+    pub software_id: Option<String>,
+    pub software_version: Option<String>,
 }
 
 /// What is wrong with client metadata.
@@ -76,8 +86,14 @@ pub struct BadMetadata {
     pub why: String,
 }
 
+impl BadMetadata {
+    pub fn new(member: &'static str, why: impl ToString) -> Self {
+        Self { member, why: why.to_string() }
+    }
+}
+
 pub(super) fn bad(member: &'static str, why: impl ToString) -> BadMetadata {
-    BadMetadata { member, why: why.to_string() }
+    BadMetadata::new(member, why)
 }
 
 /// One of the words of `known`; `None` when nothing was said.
@@ -124,6 +140,16 @@ fn endpoint(member: &'static str, given: Option<String>) -> Result<Option<String
     match text.parse::<RedirectUri>() {
         Ok(uri) if uri.reach() != Reach::PrivateUse => Ok(Some(text)),
         _ => Err(bad(member, "must be an https URL of at most 512 characters, without fragment; http on a loopback address alone")),
+    }
+}
+
+/// A word of the client's own: 1 to 100 characters without control characters.
+fn short(member: &'static str, given: Option<String>) -> Result<Option<String>, BadMetadata> {
+    match given {
+        Some(text) if text.is_empty() || text.chars().count() > 100 || text.chars().any(char::is_control) => {
+            Err(bad(member, "must be 1 to 100 characters, none of them a control character"))
+        }
+        given => Ok(given),
     }
 }
 
@@ -202,6 +228,10 @@ impl ClientMetadata {
         if method == AuthMethod::PrivateKeyJwt && keys.is_none() {
             return Err(bad("jwks", "private_key_jwt needs jwks or jwks_uri"));
         }
+        let require_signed_request_object = self.require_signed_request_object.unwrap_or(false);
+        if require_signed_request_object && keys.is_none() {
+            return Err(bad("jwks", "require_signed_request_object needs jwks or jwks_uri"));
+        }
         let frontchannel_logout_uri = site("frontchannel_logout_uri", self.frontchannel_logout_uri)?;
         if let Some(uri) = &frontchannel_logout_uri
             && (uri.contains('#') || !redirect_uris.iter().any(|redirect_uri| site_of(redirect_uri.as_str()) == site_of(uri)))
@@ -211,6 +241,11 @@ impl ClientMetadata {
                 "must have scheme, host and port of a redirect URI, and no fragment (OpenID Connect Front-Channel Logout, 2)",
             ));
         }
+        let contacts = self.contacts.unwrap_or_default();
+        if contacts.len() > 10 {
+            return Err(bad("contacts", "at most 10"));
+        }
+        let contacts = contacts.into_iter().filter_map(|contact| short("contacts", Some(contact)).transpose()).collect::<Result<_, _>>()?;
         Ok(ClientSettings {
             profile,
             client_name,
@@ -237,6 +272,8 @@ impl ClientMetadata {
             require_auth_time: self.require_auth_time.unwrap_or(false),
             require_pushed_authorization_requests: self.require_pushed_authorization_requests.unwrap_or(false),
             require_pkce,
+            request_object_signing_alg: word("request_object_signing_alg", self.request_object_signing_alg.as_deref(), &algs)?,
+            require_signed_request_object,
             dpop_bound_access_tokens: self.dpop_bound_access_tokens.unwrap_or(false),
             require_dpop_nonce: self.require_dpop_nonce.unwrap_or(false),
             consent: word("consent", self.consent.as_deref(), &policies)?.unwrap_or_default(),
@@ -245,6 +282,10 @@ impl ClientMetadata {
             logo_uri: site("logo_uri", self.logo_uri)?,
             policy_uri: site("policy_uri", self.policy_uri)?,
             tos_uri: site("tos_uri", self.tos_uri)?,
+            contacts,
+            initiate_login_uri: site("initiate_login_uri", self.initiate_login_uri)?,
+            software_id: short("software_id", self.software_id)?,
+            software_version: short("software_version", self.software_version)?,
         })
     }
 }
@@ -306,6 +347,8 @@ mod tests {
             ("scope", json!({ "scope": "openid admin" })),
             ("jwks_uri", json!({ "jwks": { "keys": [] }, "jwks_uri": "https://app.example/jwks" })),
             ("jwks", json!({ "jwks": [] })),
+            ("jwks", json!({ "require_signed_request_object": true })),
+            ("request_object_signing_alg", json!({ "request_object_signing_alg": "none" })),
             ("logo_uri", json!({ "logo_uri": "http://app.example/logo.png" })),
         ] {
             let mut metadata = json!({ "redirect_uris": ["https://app.example/cb"] });

@@ -34,7 +34,14 @@ fn settle(member: &'static str, said: &mut Option<String>, usual: &str, allowed:
 }
 
 impl Profile {
-    pub const ALL: [(&'static str, Self); 1] = [("fapi2", Self::Fapi2)];
+    pub const ALL: [(&'static str, Self); 1] = [(Self::Fapi2.name(), Self::Fapi2)];
+
+    /// The word of the metadata.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Fapi2 => "fapi2",
+        }
+    }
 
     /// The algorithms that anything may be signed by, from the client and to it.
     ///
@@ -55,8 +62,13 @@ impl Profile {
         let algs: Vec<_> = self.algs().iter().map(|alg| alg.name()).collect();
         settle("token_endpoint_auth_method", &mut metadata.token_endpoint_auth_method, "private_key_jwt", &["private_key_jwt"])?;
         settle("id_token_signed_response_alg", &mut metadata.id_token_signed_response_alg, "ES256", &algs)?;
-        if metadata.token_endpoint_auth_signing_alg.is_some() {
-            settle("token_endpoint_auth_signing_alg", &mut metadata.token_endpoint_auth_signing_alg, "", &algs)?;
+        for (member, said) in [
+            ("token_endpoint_auth_signing_alg", &mut metadata.token_endpoint_auth_signing_alg),
+            ("request_object_signing_alg", &mut metadata.request_object_signing_alg),
+        ] {
+            if said.is_some() {
+                settle(member, said, "", &algs)?;
+            }
         }
         for (member, said) in [
             ("require_pushed_authorization_requests", &mut metadata.require_pushed_authorization_requests),
@@ -116,6 +128,7 @@ mod tests {
             ("token_endpoint_auth_method", json!("client_secret_basic")),
             ("token_endpoint_auth_method", json!("none")),
             ("token_endpoint_auth_signing_alg", json!("RS256")),
+            ("request_object_signing_alg", json!("RS256")),
             ("id_token_signed_response_alg", json!("RS256")),
             ("id_token_signed_response_alg", json!("ES384")),
             ("redirect_uris", json!(["http://127.0.0.1/cb"])),

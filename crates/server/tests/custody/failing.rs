@@ -14,11 +14,12 @@ use async_trait::async_trait;
 use domain::audit::AuditRecord;
 use domain::authorize::code::CodeGrant;
 use domain::branding::{Appearance, Branding, Logo};
+use domain::client::registration::InitialAccessToken;
 use domain::client::{Client, ClientId};
 use domain::device::DeviceGrant;
 use domain::guess::{GuessCounter, GuessScope};
 use domain::handle::HandleHash;
-use domain::ids::{EventId, FamilyId, MailId, SsoSessionId, TenantId, UserId};
+use domain::ids::{EventId, FamilyId, InitialAccessTokenId, MailId, SsoSessionId, TenantId, UserId};
 use domain::interaction::Progress;
 use domain::keys::ring::KeyRing;
 use domain::keys::verifier::Sighting;
@@ -229,6 +230,13 @@ delegate! { TenantTx:
     }
     OnceStore {
         fn spend(name: &[u8; 32], expires_at: Timestamp) -> bool;
+    }
+    RegistrationStore {
+        fn initial_token_insert(token: &InitialAccessToken) -> ();
+        fn initial_token_by_hash(hash: &HandleHash) -> Option<InitialAccessToken>;
+        fn initial_token_use(id: InitialAccessTokenId, now: Timestamp) -> bool;
+        fn initial_token_delete(id: InitialAccessTokenId) -> bool;
+        fn initial_tokens_page(after: Option<InitialAccessTokenId>, limit: u32) -> Vec<InitialAccessToken>;
     }
     LogoutStore {
         fn logout_notice_insert(notice: &LogoutNotice) -> ();

@@ -14,6 +14,8 @@ pub struct Model {
     pub id: String,
     pub settings: String,
     pub secrets: String,
+    pub registration: Option<Vec<u8>>,
+    pub unused_until: Option<i64>,
     pub disabled_at: Option<i64>,
     pub created_at: i64,
     pub updated_at: i64,

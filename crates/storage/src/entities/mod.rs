@@ -12,6 +12,7 @@ pub(crate) mod data_keys;
 pub(crate) mod deletion_certificates;
 pub(crate) mod device_codes;
 pub(crate) mod guess_counters;
+pub(crate) mod initial_access_tokens;
 pub(crate) mod installation_secrets;
 pub(crate) mod jwks_verifiers;
 pub(crate) mod key_log_entries;

@@ -7,6 +7,9 @@ use std::sync::Arc;
 use app::ports::store::{Leftover, LogoutNotice, PendingRequest, RingMark, Store, StoreError};
 use domain::audit::AuditRecord;
 use domain::authorize::code::CodeGrant;
+use domain::client::Client;
+use domain::client::registration::{InitialAccessToken, SelfRegistration};
+use domain::device::DeviceGrant;
 use domain::guess::{GuessCounter, GuessScope};
 use domain::mail::{MailLink, QueuedMail};
 use domain::sso::SsoSession;
@@ -164,6 +167,13 @@ pub async fn what_has_ended_is_swept(store: Arc<dyn Store>) {
         tx.logout_notice_insert(&LogoutNotice { expires_at: NOW, ..notice }).await.expect("stored");
         tx.mail_insert(&QueuedMail { expires_at: NOW, ..sample::mail(&home.alice) }).await.expect("stored");
         tx.mail_link_insert(&MailLink { expires_at: NOW, ..sample::mail_link(&home.alice) }).await.expect("stored");
+        let device = DeviceGrant { expires_at: NOW, ..sample::device_grant(&client) };
+        tx.device_insert(&sample::hash(), &sample::hash().0, &device).await.expect("stored");
+        tx.initial_token_insert(&InitialAccessToken { expires_at: NOW, ..sample::initial_access_token(1) }).await.expect("stored");
+        for unused_until in [Some(NOW), None] {
+            let registration = Some(SelfRegistration { token: sample::hash(), unused_until });
+            tx.client_insert(&Client { registration, ..sample::client() }).await.expect("stored");
+        }
     }
     let kept = AuditRecord { at: later, ..sample::audit_record(home.id()) };
     tx.audit_append(&kept).await.expect("appended");
@@ -186,4 +196,5 @@ pub async fn what_has_ended_is_swept(store: Arc<dyn Store>) {
     assert!(tx.source_seen(home.alice.id, &[77; 32]).await.expect("read").is_some());
     assert_eq!(tx.audit_page(None, 10).await, Ok(vec![kept]));
     assert_eq!(tx.verifiers().await.expect("read").len(), 1);
+    assert_eq!(tx.clients_page(None, 10).await.expect("read").len(), 3, "those that somebody uses");
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use app::ports::store::{CodeUse, Consent, Leftover, Store, StoreError};
 use domain::client::ClientStatus;
+use domain::client::registration::SelfRegistration;
 use domain::device::DeviceAnswer;
 use domain::interaction::Progress;
 use domain::mail::QueuedMail;
@@ -36,6 +37,7 @@ pub async fn a_client_comes_changes_and_goes(store: Arc<dyn Store>) {
     tx.commit().await.expect("commits");
 
     let mut tx = store.begin(a.id()).await.expect("begins");
+    client.registration = Some(SelfRegistration { token: sample::hash(), unused_until: None });
     client.status = ClientStatus::Disabled { at: NOW };
     client.secrets.clear();
     tx.client_update(&client).await.expect("updated");
@@ -263,6 +265,48 @@ pub async fn of_many_who_spend_a_name_exactly_one_does(store: Arc<dyn Store>) {
     }
 }
 
+/// S122: a token registers as many clients as it has uses, however many ask at once, and none after its end; it is its tenant's.
+pub async fn an_initial_access_token_is_used_as_often_as_it_may_be(store: Arc<dyn Store>) {
+    let (home, other) = (sample::home(&*store).await.expect("stored"), sample::home(&*store).await.expect("stored"));
+    let (mut token, second) = (sample::initial_access_token(5), sample::initial_access_token(1));
+    let mut tx = store.begin(home.id()).await.expect("begins");
+    for token in [&token, &second] {
+        tx.initial_token_insert(token).await.expect("stored");
+    }
+    tx.commit().await.expect("commits");
+
+    let mut tx = store.begin(other.id()).await.expect("begins");
+    assert_eq!(tx.initial_token_by_hash(&token.hash).await, Ok(None), "of another tenant");
+    assert_eq!(tx.initial_tokens_page(None, 10).await, Ok(vec![]));
+    assert_eq!(tx.initial_token_use(token.id, NOW).await, Ok(false));
+    assert_eq!(tx.initial_token_delete(token.id).await, Ok(false));
+    tx.commit().await.expect("commits");
+
+    let spend = |_| {
+        let (store, tenant, id) = (Arc::clone(&store), home.id(), token.id);
+        tokio::spawn(async move {
+            let mut tx = store.begin(tenant).await.expect("begins");
+            let is_used = tx.initial_token_use(id, NOW).await.expect("answered");
+            tx.commit().await.expect("commits");
+            is_used
+        })
+    };
+    let outcomes = join_all((0..16).map(spend)).await;
+    assert_eq!(outcomes.into_iter().filter(|done| *done.as_ref().expect("no panic")).count(), 5);
+
+    token.uses_left = 0;
+    let mut tx = store.begin(home.id()).await.expect("begins");
+    assert_eq!(tx.initial_token_by_hash(&token.hash).await, Ok(Some(token.clone())));
+    assert_eq!(tx.initial_token_use(second.id, second.expires_at).await, Ok(false), "over");
+    let mut both = [token.clone(), second.clone()];
+    both.sort_by_key(|token| token.id);
+    assert_eq!(tx.initial_tokens_page(None, 1).await, Ok(vec![both[0].clone()]));
+    assert_eq!(tx.initial_tokens_page(Some(both[0].id), 10).await, Ok(vec![both[1].clone()]));
+    assert_eq!(tx.initial_token_delete(second.id).await, Ok(true));
+    assert_eq!(tx.initial_token_delete(second.id).await, Ok(false));
+    tx.commit().await.expect("commits");
+}
+
 /// A logout is claimed by one of many nodes, and not again before it is time; it belongs to its tenant.
 pub async fn a_logout_is_told_by_one_node_at_a_time(store: Arc<dyn Store>) {
     let (home, other) = (sample::home(&*store).await.expect("stored"), sample::home(&*store).await.expect("stored"));
@@ -375,6 +419,7 @@ pub async fn what_expires_is_swept_and_a_tenant_leaves_nothing(store: Arc<dyn St
     let notice = sample::logout_notice(&home.family);
     let (mail, link) = (sample::mail(&home.alice), sample::mail_link(&home.alice));
     let device = sample::device_grant(&client.id);
+    let token = sample::initial_access_token(1);
     let store_all = async || {
         let mut tx = store.begin(home.id()).await.expect("begins");
         tx.pending_insert(&pending).await.expect("stored");
@@ -385,6 +430,7 @@ pub async fn what_expires_is_swept_and_a_tenant_leaves_nothing(store: Arc<dyn St
         tx.logout_notice_insert(&notice).await.expect("stored");
         tx.mail_insert(&mail).await.expect("stored");
         tx.mail_link_insert(&link).await.expect("stored");
+        tx.initial_token_insert(&token).await.expect("stored");
         tx.commit().await.expect("commits");
     };
     store_all().await;
@@ -397,6 +443,7 @@ pub async fn what_expires_is_swept_and_a_tenant_leaves_nothing(store: Arc<dyn St
         (Leftover::LogoutNotices, notice.expires_at),
         (Leftover::Mails, mail.expires_at),
         (Leftover::MailLinks, link.expires_at),
+        (Leftover::InitialAccessTokens, token.expires_at),
     ] {
         for (before, swept) in [(end, 0), (end.plus(Ttl::seconds(1)), 1), (end.plus(Ttl::seconds(1)), 0)] {
             let mut tx = store.begin_platform().await.expect("begins");
@@ -420,5 +467,6 @@ pub async fn what_expires_is_swept_and_a_tenant_leaves_nothing(store: Arc<dyn St
     assert_eq!(tx.logout_notice(notice.family_id).await, Ok(None));
     assert_eq!(tx.mail(mail.id).await, Ok(None));
     assert_eq!(tx.mail_link(&link.handle).await, Ok(None));
+    assert_eq!(tx.initial_token_by_hash(&token.hash).await, Ok(None));
     assert_eq!(tx.spend(&code.0, NOW).await, Ok(true));
 }

@@ -4,14 +4,15 @@ use std::collections::BTreeMap;
 
 use app::ports::store::{
     AuthorizationStore, ClientStore, CodeUse, Consent, ConsentStore, DeviceStore, Leftover, LogoutNotice, LogoutStore, MailStore,
-    OnceStore, PendingRequest, SsoStore, StoreError, Stored,
+    OnceStore, PendingRequest, RegistrationStore, SsoStore, StoreError, Stored,
 };
 use async_trait::async_trait;
 use domain::authorize::code::CodeGrant;
+use domain::client::registration::InitialAccessToken;
 use domain::client::{Client, ClientId};
 use domain::device::DeviceGrant;
 use domain::handle::HandleHash;
-use domain::ids::{FamilyId, MailId, SsoSessionId, TenantId, UserId};
+use domain::ids::{FamilyId, InitialAccessTokenId, MailId, SsoSessionId, TenantId, UserId};
 use domain::interaction::Progress;
 use domain::mail::{MailLink, QueuedMail};
 use domain::scope::Scope;
@@ -29,6 +30,7 @@ pub(super) struct Rows {
     devices: BTreeMap<(TenantId, HandleHash), (DeviceGrant, [u8; 32])>,
     sessions: BTreeMap<(TenantId, HandleHash), SsoSession>,
     consents: BTreeMap<(TenantId, UserId, ClientId), (Scope, Timestamp)>,
+    initial_tokens: BTreeMap<(TenantId, InitialAccessTokenId), InitialAccessToken>,
     spent: BTreeMap<(TenantId, [u8; 32]), Timestamp>,
     pub(super) logouts: Waiting<FamilyId, LogoutNotice>,
     pub(super) mails: Waiting<MailId, QueuedMail>,
@@ -48,6 +50,7 @@ impl Rows {
         remove_some(&mut self.consents, left, |(owner, ..), _| *owner == tenant);
         remove_some(&mut self.clients, left, |(owner, _), _| *owner == tenant);
         remove_some(&mut self.spent, left, |(owner, _), _| *owner == tenant);
+        remove_some(&mut self.initial_tokens, left, |(owner, _), _| *owner == tenant);
         remove_some(&mut self.logouts, left, |(owner, _), _| *owner == tenant);
         remove_some(&mut self.mails, left, |(owner, _), _| *owner == tenant);
         remove_some(&mut self.links, left, |(owner, _), _| *owner == tenant);
@@ -70,6 +73,10 @@ impl Rows {
             Leftover::LogoutNotices => remove_some(&mut self.logouts, left, |_, (notice, ..)| notice.expires_at < before),
             Leftover::Mails => remove_some(&mut self.mails, left, |_, (mail, ..)| mail.expires_at < before),
             Leftover::MailLinks => remove_some(&mut self.links, left, |_, (link, _)| link.expires_at < before),
+            Leftover::InitialAccessTokens => remove_some(&mut self.initial_tokens, left, |_, token| token.expires_at < before),
+            Leftover::UnusedClients => remove_some(&mut self.clients, left, |_, client| {
+                client.registration.and_then(|registration| registration.unused_until).is_some_and(|until| until < before)
+            }),
             _ => {}
         }
     }
@@ -296,6 +303,36 @@ impl OnceStore for Tx {
         let is_new = !spent.contains_key(&key);
         spent.entry(key).or_insert(expires_at);
         Ok(is_new)
+    }
+}
+
+#[async_trait]
+impl RegistrationStore for Tx {
+    async fn initial_token_insert(&mut self, token: &InitialAccessToken) -> Stored<()> {
+        let key = (self.tenant, token.id);
+        self.writing()?.provider.initial_tokens.insert(key, token.clone());
+        Ok(())
+    }
+
+    async fn initial_token_by_hash(&mut self, hash: &HandleHash) -> Stored<Option<InitialAccessToken>> {
+        let mut own = self.state.provider.initial_tokens.iter().filter(|((tenant, _), _)| *tenant == self.tenant);
+        Ok(own.find(|(_, token)| token.hash == *hash).map(|(_, token)| token.clone()))
+    }
+
+    async fn initial_token_use(&mut self, id: InitialAccessTokenId, now: Timestamp) -> Stored<bool> {
+        let key = (self.tenant, id);
+        let token = self.writing()?.provider.initial_tokens.get_mut(&key).filter(|token| token.is_good(now));
+        Ok(token.map(|token| token.uses_left -= 1).is_some())
+    }
+
+    async fn initial_token_delete(&mut self, id: InitialAccessTokenId) -> Stored<bool> {
+        let key = (self.tenant, id);
+        Ok(self.writing()?.provider.initial_tokens.remove(&key).is_some())
+    }
+
+    async fn initial_tokens_page(&mut self, after: Option<InitialAccessTokenId>, limit: u32) -> Stored<Vec<InitialAccessToken>> {
+        let own = self.state.provider.initial_tokens.iter().filter(|((tenant, _), _)| *tenant == self.tenant).map(|(_, token)| token);
+        Ok(own.filter(|token| after.is_none_or(|after| token.id > after)).take(limit as usize).cloned().collect())
     }
 }
 
