@@ -13,7 +13,7 @@ const FORGOT: &str = "/t/acme/password/forgot";
 const NEW_PASSWORD: &str = "forty-two-mauve-tractors-hum";
 
 /// A world whose mails go to a relay of ours.
-fn with_relay(test: impl AsyncFnOnce(&World, &Relay)) {
+pub(crate) fn with_relay(test: impl AsyncFnOnce(&World, &Relay)) {
     let relay = Relay::start();
     in_world_with(|settings| relay.set(settings), async |world| test(world, &relay).await);
 }
@@ -27,7 +27,7 @@ pub(crate) async fn leave_behind(world: &World, relay: &Relay) {
     relay.tried(1).await;
 }
 
-async fn asked(world: &World, identifier: &str) -> Page {
+pub(crate) async fn asked(world: &World, identifier: &str) -> Page {
     let mut browser = Browser::new(&world.base_url);
     let page = browser.get(FORGOT).await.is(200);
     browser.submit(&page, &[("identifier", identifier)]).await
@@ -277,5 +277,156 @@ fn f34_a_relay_that_is_down_slow_or_cross_keeps_nobody_waiting_and_gets_the_mail
             assert_eq!(names.len(), taken + more, "each mail has one name");
             hurry(world).await;
         }
+    });
+}
+
+const ACCOUNT: &str = "/t/acme/account";
+
+/// Alice in her account.
+async fn at_home(world: &World) -> (Browser, Page) {
+    let mut browser = Browser::new(&world.base_url);
+    let page = browser.get(ACCOUNT).await.is(200);
+    let page = browser.submit(&page, &[("identifier", "alice"), ("password", PASSWORD)]).await;
+    let page = browser.follow(page).await.is(200);
+    (browser, page)
+}
+
+async fn address(world: &World) -> serde_json::Value {
+    let users = world.platform_admin().get("/admin/v1/tenants/acme/users").await.is(200).json();
+    let alice = users["items"].as_array().expect("users").iter().find(|user| user["username"] == "alice").expect("alice");
+    json!([alice["email"], !alice["email_verified_at"].is_null()])
+}
+
+#[test]
+fn r32_an_address_is_confirmed_by_whoever_reads_its_mail_and_by_no_form() {
+    with_relay(async |world, relay| {
+        shop(world, json!({})).await;
+        let (mut browser, page) = at_home(world).await;
+        let token = page.form().1["csrf_token"].clone();
+        for field in ["email_verified", "email_verified_at", "email"] {
+            browser.post("/t/acme/account/profile", &[("csrf_token", &token), ("display_name", "Al"), (field, "true")]).await.is(303);
+        }
+        assert_eq!(address(world).await, json!(["alice@acme.example", false]));
+        let sent = browser.submit_form(&page, "/account/email/verify", &[]).await;
+        assert!(browser.follow(sent).await.is(200).text.contains("Confirm your e-mail address"));
+        let link = path_of(world, &relay.mails(1).await[0]);
+        assert!(link.starts_with("/t/acme/account/email/verify/ev1_"), "{link}");
+
+        let mut reader = Browser::new(&world.base_url);
+        let page = reader.get(&link).await.is(200);
+        assert!(page.text.contains("alice@acme.example"), "{}", page.text);
+        assert_eq!(address(world).await, json!(["alice@acme.example", false]), "looking proves nothing");
+        let page = reader.submit(&page, &[]).await;
+        assert!(reader.follow(page).await.is(200).text.contains("E-mail address confirmed"));
+        assert_eq!(address(world).await, json!(["alice@acme.example", true]));
+        reader.post(&link, &[]).await.is(400);
+        let users = world.platform_admin().get("/admin/v1/tenants/acme/users").await.is(200).json();
+        let id = users["items"][0]["id"].as_str().expect("an id").to_owned();
+        let patch = json!({ "email": "other@acme.example" });
+        world.platform_admin().patch(&format!("/admin/v1/tenants/acme/users/{id}"), patch).await.is(200);
+        assert_eq!(address(world).await, json!(["other@acme.example", false]), "another address is another question");
+    });
+}
+
+#[test]
+fn s147_another_address_needs_the_password_a_link_and_the_session_and_the_old_one_is_told() {
+    with_relay(async |world, relay| {
+        shop(world, json!({})).await;
+        let (mut browser, _) = at_home(world).await;
+        let form = browser.get("/t/acme/account/email").await.is(200);
+        for (email, current, said) in [
+            ("alice@new.example", "not-her-password-at-all", "That isn’t your current password."),
+            ("no address", PASSWORD, "Enter another address"),
+            ("ALICE@acme.example", PASSWORD, "Enter another address"),
+        ] {
+            let page = browser.submit(&form, &[("email", email), ("current_password", current)]).await.is(200);
+            assert!(page.text.contains(said), "{said}: {}", page.text);
+        }
+        let sent = browser.submit(&form, &[("email", "alice@new.example"), ("current_password", PASSWORD)]).await;
+        assert!(browser.follow(sent).await.is(200).text.contains("Confirm your new address"));
+        let mail = relay.mails(1).await.remove(0);
+        assert_eq!((mail.to.as_str(), address(world).await), ("alice@new.example", json!(["alice@acme.example", false])));
+        let link = path_of(world, &mail);
+
+        // Whoever got the mail by mistake gets no account; alice, logged in elsewhere, comes back to the link.
+        world.user("acme", "bob", &[]).await;
+        let mut bob = Browser::new(&world.base_url);
+        let page = bob.get(&link).await.is(200);
+        assert!(page.text.contains("Sign in") && !page.text.contains("alice@new.example"), "{}", page.text);
+        let page = bob.submit(&page, &[("identifier", "bob"), ("password", PASSWORD)]).await;
+        assert_eq!(page.location(), link);
+        bob.get(&link).await.is(400);
+        let mut elsewhere = Browser::new(&world.base_url);
+        let page = elsewhere.get(&link).await.is(200);
+        let page = elsewhere.submit(&page, &[("identifier", "alice"), ("password", PASSWORD)]).await;
+        let page = elsewhere.follow(page).await.is(200);
+        assert!(page.text.contains("alice@new.example"), "{}", page.text);
+        elsewhere.post(&link, &[]).await.is(403);
+        let page = elsewhere.submit(&page, &[]).await;
+        assert!(elsewhere.follow(page).await.is(200).text.contains("E-mail address changed"));
+        assert_eq!(address(world).await, json!(["alice@new.example", true]));
+        elsewhere.get(&link).await.is(400);
+        let told = relay.mails(2).await.remove(1);
+        assert_eq!(told.to, "alice@acme.example");
+        assert!(told.text.contains("alice@new.example"), "{}", told.text);
+    });
+}
+
+#[test]
+fn r29_a_change_of_address_that_waits_dies_with_a_new_password_and_takes_no_address_that_somebody_has() {
+    with_relay(async |world, relay| {
+        shop(world, json!({})).await;
+        let form = json!({ "username": "carol", "email": "carol@acme.example", "password": PASSWORD });
+        world.platform_admin().post("/admin/v1/tenants/acme/users", form).await.is(201);
+        let (mut browser, _) = at_home(world).await;
+        let page = browser.get("/t/acme/account/email").await.is(200);
+        for (nth, address) in ["carol@acme.example", "thief@evil.example"].into_iter().enumerate() {
+            browser.submit(&page, &[("email", address), ("current_password", PASSWORD)]).await.is(303);
+            relay.mails(nth + 1).await;
+        }
+        let links: Vec<_> = relay.mails(2).await.iter().map(|mail| path_of(world, mail)).collect();
+        let page = browser.get(&links[0]).await.is(200);
+        browser.submit(&page, &[]).await.is(400);
+        assert_eq!(address(world).await, json!(["alice@acme.example", false]));
+
+        // The owner comes back.
+        asked(world, "alice").await.is(303);
+        let reset = path_of(world, &relay.mails(3).await[2]);
+        let mut owner = Browser::new(&world.base_url);
+        chosen(&mut owner, &reset, NEW_PASSWORD).await.is(303);
+        let page = owner.get(&links[1]).await.is(200);
+        let page = owner.submit(&page, &[("identifier", "alice"), ("password", NEW_PASSWORD)]).await;
+        owner.follow(page).await.is(400);
+        assert_eq!(address(world).await, json!(["alice@acme.example", true]), "the way back proved it");
+    });
+}
+
+#[test]
+fn a_login_from_a_new_place_is_told_to_the_user_and_one_from_a_known_place_is_not() {
+    let relay = Relay::start();
+    let proxied = |settings: &mut server::Settings| {
+        relay.set(settings);
+        settings.server.trusted_proxies = vec!["127.0.0.1".parse().expect("an address")];
+    };
+    in_world_with(proxied, async |world| {
+        shop(world, json!({})).await;
+        let login = async |from: &str| {
+            let form = json!({ "username": "alice", "password": PASSWORD });
+            let agent = "Mozilla/5.0 (X11; Linux x86_64; rv:145.0) Gecko/20100101 Firefox/145.0";
+            let request = world.anon().request("POST", "/t/acme/login").header("x-forwarded-for", from).header("user-agent", agent);
+            crate::world::sent(request.json(&form)).await.is(200);
+        };
+        for from in ["203.0.113.1", "203.0.113.1", "198.51.100.9", "203.0.113.1", "198.51.100.9"] {
+            login(from).await;
+        }
+        login("192.0.2.77").await;
+        let mails = relay.mails(2).await;
+        let mut places: Vec<_> = mails
+            .iter()
+            .map(|mail| ["198.51.100.9", "192.0.2.77", "203.0.113.1"].into_iter().find(|place| mail.text.contains(place)).expect("a place"))
+            .collect();
+        places.sort_unstable();
+        assert_eq!(places, ["192.0.2.77", "198.51.100.9"]);
+        assert!(mails[0].to == "alice@acme.example" && mails[0].text.contains("Firefox · Linux"), "{}", mails[0].text);
     });
 }

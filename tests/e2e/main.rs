@@ -21,6 +21,7 @@ mod junk;
 mod key_log;
 mod keys;
 mod limits;
+mod live_pages;
 mod login_limits;
 mod logouts;
 mod mail;

@@ -20,8 +20,7 @@ use domain::user::{CustomClaims, User};
 use serde_json::{Value, json};
 
 use crate::authorize::{
-    AuthorizeDenied, Browser, SignInCommand, SignInDenied, anonymous, check_anonymous, check_csrf, csrf_token, session_begin, sign_out,
-    standing,
+    AuthorizeDenied, Browser, SignInCommand, SignInDenied, check_anonymous, check_csrf, csrf_token, session_begin, sign_out, standing,
 };
 use crate::credentials::hash_pool::Busy;
 use crate::ctx::{Ctx, Origin};
@@ -31,14 +30,13 @@ use crate::ports::store::{StoreError, TenantTx};
 use crate::sessions;
 use crate::users::{self, UserDenied};
 
+pub mod email;
+
 /// What the account's address shows.
 #[derive(Debug)]
 pub enum Entered {
-    /// Nobody is logged in. The form brings `csrf_token` back, and the browser keeps its name.
-    LogIn {
-        browser: Handle,
-        csrf_token: String,
-    },
+    /// Nobody is logged in.
+    LogIn,
     Account(Box<Account>),
 }
 
@@ -145,7 +143,7 @@ async fn member(ctx: &Ctx, tenant: &Tenant, browser: &Browser, intent: Intent<'_
     Ok(Member { tx, user, session, csrf_token })
 }
 
-/// Shows the account of whoever is logged in; else what a login needs.
+/// Shows the account of whoever is logged in.
 ///
 /// # Errors
 /// See [`AuthorizeDenied`].
@@ -154,10 +152,7 @@ pub async fn enter(ctx: &Ctx, tenant: &Tenant, browser: &Browser) -> Result<Ente
     let Member { mut tx, user, session, csrf_token } = match member(ctx, tenant, browser, Intent::Look).await {
         Ok(member) => member,
         Err(AccountDenied::Request(denied)) => return Err(denied),
-        Err(AccountDenied::SignedOut) => {
-            let (browser, csrf_token) = anonymous(ctx, tenant, browser).await?;
-            return Ok(Entered::LogIn { browser, csrf_token });
-        }
+        Err(AccountDenied::SignedOut) => return Ok(Entered::LogIn),
     };
     let now = ctx.now();
     let account = read(tx.as_mut(), user, &session, csrf_token, now).await?;

@@ -736,6 +736,10 @@ impl GuessStore for Tx {
         Ok(self.state.sources.get(&(self.tenant, user, *source)).copied())
     }
 
+    async fn source_is_any(&mut self, user: UserId) -> Stored<bool> {
+        Ok(self.state.sources.keys().any(|(tenant, whose, _)| *tenant == self.tenant && *whose == user))
+    }
+
     async fn source_remember(&mut self, user: UserId, source: &GuessSubject, now: Timestamp) -> Stored<()> {
         let key = (self.tenant, user, *source);
         self.writing()?.sources.insert(key, now);

@@ -383,9 +383,12 @@ pub(super) fn schemas() -> Value {
         ("AccountForm", json!({
             "type": "object", "description": "What a form of the account page posts.", "required": ["csrf_token"], "additionalProperties": true,
             "properties": {
-                "csrf_token": text(), "display_name": text(), "session": text(), "application": text(),
+                "csrf_token": text(), "display_name": text(), "email": text(), "session": text(), "application": text(),
                 "current_password": text(), "new_password": text(), "repeat_password": text(),
             },
+        })),
+        ("LinkForm", json!({
+            "type": "object", "description": "What a page that a link opens posts.", "additionalProperties": true, "properties": { "csrf_token": text() },
         })),
         ("ForgottenPassword", json!({
             "type": "object", "description": "What the page for forgotten passwords posts.", "required": ["csrf_token", "identifier"], "additionalProperties": true,
@@ -478,7 +481,7 @@ pub(super) fn schemas() -> Value {
         ("User", answer("A user of a tenant.", json!({
             "id": reference("UserId"), "username": text_or_null(), "email": text_or_null(), "status": one_of(&["active", "disabled"]),
             "disabled_at": optional("Timestamp"), "roles": reference("Roles"), "claims": reference("Claims"),
-            "created_at": reference("Timestamp"), "updated_at": reference("Timestamp"), "password_changed_at": optional("Timestamp"),
+            "created_at": reference("Timestamp"), "updated_at": reference("Timestamp"), "password_changed_at": optional("Timestamp"), "email_verified_at": optional("Timestamp"),
         }))),
         ("UserPage", page("User")),
         ("UserCreation", request("A new user: a username, an e-mail address or both; a password, a hash or neither.", &[], json!({
@@ -515,7 +518,7 @@ pub(super) fn schemas() -> Value {
             "registration_access_token": said("With which the client looks at itself, changes itself and removes itself."),
         }), metadata_members(json!({
             "client_secret": said("Where it is new."), "client_secret_expires_at": { "type": "integer", "minimum": 0, "description": "Seconds since the epoch; 0 = never." },
-            "require_issuer_audience": flag(), "require_pkce": flag(), "consent": text(),
+            "require_issuer_audience": flag(), "require_pkce": flag(), "require_dpop_nonce": flag(), "consent": text(),
         })))),
         ("InitialAccessTokenId", id("iat", "Names a token with which clients may be registered.")),
         ("InitialAccessToken", answer("A token with which clients may be registered, without itself.", initial_token(json!({})))),

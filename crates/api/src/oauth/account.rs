@@ -7,9 +7,10 @@ use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{CACHE_CONTROL, CONTENT_DISPOSITION};
 use app::account::{self, Account, AccountDenied, ChangePassword, Entered, PasswordChangeDenied};
-use app::authorize::{SignInCommand, SignInDenied};
+use app::authorize::{self, SignInCommand, SignInDenied};
 use app::login::LoginDenied;
 use domain::client::ClientId;
+use domain::handle::{Handle, HandleKind};
 use domain::password::{Password, PasswordDenied};
 use domain::user_agent::Device;
 use pages::{
@@ -25,7 +26,7 @@ use crate::oauth::visit::{Posted, Visit};
 use crate::state::ApiState;
 
 /// What follows a form: the account again, with `done` said on it; or the login.
-async fn after(visit: &Visit, outcome: Result<(), AccountDenied>, done: &str) -> Result<HttpResponse, Problem> {
+pub(super) async fn after(visit: &Visit, outcome: Result<(), AccountDenied>, done: &str) -> Result<HttpResponse, Problem> {
     match outcome {
         Ok(()) => Ok(visit.onward(&format!("/account{done}"))),
         Err(AccountDenied::SignedOut) => Ok(visit.onward("/account")),
@@ -35,41 +36,30 @@ async fn after(visit: &Visit, outcome: Result<(), AccountDenied>, done: &str) ->
 
 /// `GET {issuer}/account`: the account, or the login to it.
 pub(crate) async fn get(visit: Visit) -> Result<HttpResponse, Problem> {
-    shown(&visit, Said::default()).await
+    shown(&visit, None).await
 }
 
-/// What the page says besides the account itself.
-#[derive(Default)]
-struct Said {
-    typed: Option<Typed>,
-    refused_name: Option<String>,
-}
-
-async fn shown(visit: &Visit, said: Said) -> Result<HttpResponse, Problem> {
+/// The account, with the name that was typed where that cannot be one.
+async fn shown(visit: &Visit, refused_name: Option<String>) -> Result<HttpResponse, Problem> {
     let account = match account::enter(&visit.state.ctx, &visit.tenant, &visit.browser).await {
         Ok(Entered::Account(account)) => *account,
-        Ok(Entered::LogIn { browser, csrf_token }) => {
-            let page = LoginPage {
-                form: pages::Form { action: visit.at("/account/login"), csrf_token, hidden: Vec::new() },
-                step: LoginStep::Both,
-                identifier: said.typed.as_ref().map(|typed| typed.identifier.clone()).unwrap_or_default(),
-                client: None,
-                notice: None,
-                trouble: said.typed.as_ref().map(|typed| typed.trouble),
-                remember: None,
-                forgot: visit.state.ctx.mail.is_on().then(|| visit.at("/password/forgot")),
-                other_account: None,
-                may_cancel: false,
-            };
-            let mut answer = login_form::shown(&visit.state, &visit.request, &visit.tenant, &[], &page, said.typed).await;
-            let _ = answer.add_cookie(&browser::named(&visit.tenant, &visit.state.ctx.base_url, &browser));
-            return Ok(answer);
-        }
+        Ok(Entered::LogIn) => return login_page(visit, Vec::new(), None).await,
         Err(denied) => return visit.denied(denied).await,
     };
-    let notice = (visit.request.query_string() == "done=password").then_some(Message::PasswordChanged);
-    let page = account_page(visit, account, notice, said.refused_name);
+    let notice = done(visit.request.query_string());
+    let page = account_page(visit, account, notice, refused_name);
     Ok(visit.page(StatusCode::OK, &page).await)
+}
+
+/// What is said on the account page after a form.
+fn done(query: &str) -> Option<Message> {
+    Some(match query.strip_prefix("done=")? {
+        "password" => Message::PasswordChanged,
+        "proof-sent" => Message::VerificationSent { email: String::new() },
+        "change-sent" => Message::EmailChangeSent { email: String::new() },
+        "email" => Message::EmailChanged,
+        _ => return None,
+    })
 }
 
 fn account_page(visit: &Visit, account: Account, notice: Option<Message>, refused_name: Option<String>) -> AccountPage {
@@ -89,6 +79,7 @@ fn account_page(visit: &Visit, account: Account, notice: Option<Message>, refuse
         allowed_at: app.allowed_at,
         scopes: app.scope.iter().map(|scope| ScopeLine { scope: scope.to_owned(), description: None }).collect(),
     });
+    let has_mail = visit.state.ctx.mail.is_on();
     AccountPage {
         csrf_token,
         notice,
@@ -101,7 +92,9 @@ fn account_page(visit: &Visit, account: Account, notice: Option<Message>, refuse
         sessions: sessions.collect(),
         applications: applications.collect(),
         profile_action: visit.at("/account/profile"),
-        email_change: None,
+        email_change: has_mail.then(|| visit.at("/account/email")),
+        verify_action: (has_mail && user.email_verified_at.is_none() && user.names.email().is_some())
+            .then(|| visit.at("/account/email/verify")),
         password_change: visit.at("/account/password"),
         end_session_action: visit.at("/account/sessions/end"),
         end_other_sessions_action: visit.at("/account/sessions/end-others"),
@@ -116,23 +109,46 @@ pub(crate) async fn login(posted: Posted) -> Result<HttpResponse, Problem> {
     let visit = &posted.visit;
     let started = std::time::Instant::now();
     let identifier = posted.field("identifier");
+    // A link that somebody was to log in for.
+    let link = posted.form.optional("link").filter(|link| Handle::parse(HandleKind::EmailChange, link).is_some());
+    let hidden = || link.map(|link| ("link".to_owned(), link.to_owned())).into_iter().collect();
     let Ok(password) = Password::parse(posted.field("password")) else {
-        return shown(visit, Said { typed: Some(Typed::wrong(identifier)), ..Said::default() }).await;
+        return login_page(visit, hidden(), Some(Typed::wrong(identifier))).await;
     };
     let command = SignInCommand { name: identifier.to_owned(), password, csrf_token: posted.csrf_token().to_owned() };
     match account::sign_in(&visit.state.ctx, &visit.tenant, &visit.browser, command, &visit.from.0).await {
         Ok(session) => {
             login_form::count(&visit.state, "succeeded", started);
-            let mut answer = visit.onward("/account");
+            let mut answer = visit.onward(&link.map_or_else(|| "/account".to_owned(), |link| format!("/account/email/change/{link}")));
             let _ = answer.add_cookie(&browser::session(&visit.tenant, &visit.state.ctx.base_url, &session));
             Ok(answer)
         }
         Err(SignInDenied::Request(denied)) => visit.denied(denied).await,
         Err(SignInDenied::Login(denied)) => {
             let typed = Typed::denied(&visit.state, identifier, denied, started)?;
-            shown(visit, Said { typed: Some(typed), ..Said::default() }).await
+            login_page(visit, hidden(), Some(typed)).await
         }
     }
+}
+
+/// The login to the account; `hidden` is what its form brings along besides.
+pub(super) async fn login_page(visit: &Visit, hidden: Vec<(String, String)>, typed: Option<Typed>) -> Result<HttpResponse, Problem> {
+    let (named, csrf_token) = authorize::anonymous(&visit.state.ctx, &visit.tenant, &visit.browser).await?;
+    let page = LoginPage {
+        form: pages::Form { action: visit.at("/account/login"), csrf_token, hidden },
+        step: LoginStep::Both,
+        identifier: typed.as_ref().map(|typed| typed.identifier.clone()).unwrap_or_default(),
+        client: None,
+        notice: None,
+        trouble: typed.as_ref().map(|typed| typed.trouble),
+        remember: None,
+        forgot: visit.state.ctx.mail.is_on().then(|| visit.at("/password/forgot")),
+        other_account: None,
+        may_cancel: false,
+    };
+    let mut answer = login_form::shown(&visit.state, &visit.request, &visit.tenant, &[], &page, typed).await;
+    let _ = answer.add_cookie(&browser::named(&visit.tenant, &visit.state.ctx.base_url, &named));
+    Ok(answer)
 }
 
 /// `POST {issuer}/account/profile`: `display_name`.
@@ -140,7 +156,7 @@ pub(crate) async fn profile(posted: Posted) -> Result<HttpResponse, Problem> {
     let visit = &posted.visit;
     let name = posted.field("display_name");
     match account::rename(&visit.state.ctx, &visit.tenant, &visit.browser, name, posted.csrf_token(), &visit.from.0).await {
-        Ok(Err(_)) => shown(visit, Said { refused_name: Some(name.to_owned()), ..Said::default() }).await,
+        Ok(Err(_)) => shown(visit, Some(name.to_owned())).await,
         outcome => after(visit, outcome.map(|_| ()), "").await,
     }
 }
@@ -163,7 +179,7 @@ async fn new_password(visit: &Visit, status: StatusCode, trouble: Option<Passwor
             };
             Ok(visit.page(status, &page).await)
         }
-        Ok(Entered::LogIn { .. }) => Ok(visit.onward("/account")),
+        Ok(Entered::LogIn) => Ok(visit.onward("/account")),
         Err(denied) => visit.denied(denied).await,
     }
 }
@@ -210,7 +226,7 @@ pub(super) const fn unfit(denied: &PasswordDenied) -> PasswordTrouble {
 }
 
 /// Why the current password was not taken.
-fn not_proved(state: &ApiState, denied: LoginDenied) -> Result<(StatusCode, PasswordTrouble), Problem> {
+pub(super) fn not_proved(state: &ApiState, denied: LoginDenied) -> Result<(StatusCode, PasswordTrouble), Problem> {
     match denied {
         LoginDenied::BadCredentials => Ok((StatusCode::OK, PasswordTrouble::WrongCurrent)),
         LoginDenied::TooManyAttempts { retry_at } => {

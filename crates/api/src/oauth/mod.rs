@@ -8,6 +8,7 @@ pub(crate) mod cookie;
 pub(crate) mod device;
 pub(crate) mod discovery;
 pub(crate) mod dpop;
+pub(crate) mod email;
 pub(crate) mod end_session;
 pub(crate) mod introspect;
 pub(crate) mod jwks;

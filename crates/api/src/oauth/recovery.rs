@@ -7,24 +7,18 @@ use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use actix_web::web;
 use app::authorize;
-use app::branding;
 use app::recovery::{self, AskDenied, ResetDenied};
 use pages::{ForgotPasswordPage, Message, MessagePage, NewPasswordPage, PasswordReason, PasswordTrouble};
 
 use crate::error::page::PageRefused;
 use crate::error::problem::Problem;
 use crate::oauth::account::{typed_twice, unfit};
+use crate::oauth::browser;
 use crate::oauth::visit::{Posted, Visit};
-use crate::oauth::{browser, pages as answers};
-
-/// Whether there is a way back into an account.
-fn offered(visit: &Visit) -> Result<(), Problem> {
-    if visit.state.ctx.mail.is_on() { Ok(()) } else { Err(Problem::not_found()) }
-}
 
 /// `GET {issuer}/password/forgot`: the form that asks for a link.
 pub(crate) async fn forgot_page(visit: Visit) -> Result<HttpResponse, Problem> {
-    offered(&visit)?;
+    visit.needs_mail()?;
     asking(&visit, false).await
 }
 
@@ -44,14 +38,13 @@ async fn asking(visit: &Visit, is_empty: bool) -> Result<HttpResponse, Problem> 
 /// `POST {issuer}/password/forgot`: `identifier`.
 pub(crate) async fn forgot(posted: Posted) -> Result<HttpResponse, Problem> {
     let visit = &posted.visit;
-    offered(visit)?;
+    visit.needs_mail()?;
     let identifier = posted.field("identifier").trim();
     if identifier.is_empty() {
         return asking(visit, true).await;
     }
     let ctx = &visit.state.ctx;
-    let default = branding::appearance(ctx, visit.tenant.id).await?.branding.default_language;
-    let language = answers::language(&visit.request, &[], default);
+    let language = visit.language().await?;
     match recovery::ask(ctx, &visit.tenant, &visit.browser, identifier, language, posted.csrf_token(), &visit.from.0).await {
         Ok(()) => Ok(visit.onward("/password/sent")),
         Err(AskDenied::TooManyAttempts { retry_at }) => {
@@ -63,13 +56,13 @@ pub(crate) async fn forgot(posted: Posted) -> Result<HttpResponse, Problem> {
 
 /// `GET {issuer}/password/sent`: that a mail is on its way, if it is.
 pub(crate) async fn sent(visit: Visit) -> Result<HttpResponse, Problem> {
-    offered(&visit)?;
+    visit.needs_mail()?;
     Ok(visit.page(StatusCode::OK, &MessagePage { message: Message::ResetSent, next: None }).await)
 }
 
 /// `GET {issuer}/password/reset/{link}`: the form for a new password. Nothing is used up by looking, for some mail programs look.
 pub(crate) async fn reset_page(visit: Visit, path: web::Path<(String, String)>) -> Result<HttpResponse, Problem> {
-    offered(&visit)?;
+    visit.needs_mail()?;
     choosing(&visit, &path.1, None).await
 }
 
@@ -92,7 +85,7 @@ async fn choosing(visit: &Visit, link: &str, trouble: Option<PasswordTrouble>) -
 /// `POST {issuer}/password/reset/{link}`: `new_password` and `repeat_password`.
 pub(crate) async fn reset(posted: Posted, path: web::Path<(String, String)>) -> Result<HttpResponse, Problem> {
     let (visit, link) = (&posted.visit, &path.1);
-    offered(visit)?;
+    visit.needs_mail()?;
     let new = match typed_twice(&posted.form) {
         Ok(new) => new,
         Err(trouble) => return choosing(visit, link, Some(trouble)).await,
@@ -108,7 +101,7 @@ pub(crate) async fn reset(posted: Posted, path: web::Path<(String, String)>) -> 
 
 /// `GET {issuer}/password/changed`: that it is done.
 pub(crate) async fn changed(visit: Visit) -> Result<HttpResponse, Problem> {
-    offered(&visit)?;
+    visit.needs_mail()?;
     let page = MessagePage { message: Message::PasswordChanged, next: Some(visit.at("/account")) };
     Ok(visit.page(StatusCode::OK, &page).await)
 }

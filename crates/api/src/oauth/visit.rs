@@ -8,7 +8,8 @@ use actix_web::error::InternalError;
 use actix_web::http::StatusCode;
 use actix_web::{FromRequest, HttpRequest, HttpResponse, web};
 use app::authorize::{AuthorizeDenied, Browser};
-use app::tenants;
+use app::{branding, tenants};
+use domain::language::Language;
 use domain::tenant::Tenant;
 
 use crate::error::page::PageRefused;
@@ -89,6 +90,17 @@ impl Visit {
 
     pub(super) fn onward(&self, rest: &str) -> HttpResponse {
         answers::onward(self.at(rest))
+    }
+
+    /// Whether there is what needs mails.
+    pub(super) fn needs_mail(&self) -> Result<(), Problem> {
+        if self.state.ctx.mail.is_on() { Ok(()) } else { Err(Problem::not_found()) }
+    }
+
+    /// The language to write to this reader in.
+    pub(super) async fn language(&self) -> Result<Language, Problem> {
+        let appearance = branding::appearance(&self.state.ctx, self.tenant.id).await?;
+        Ok(answers::language(&self.request, &[], appearance.branding.default_language))
     }
 
     pub(super) async fn refused(&self, page: PageRefused) -> HttpResponse {

@@ -272,6 +272,8 @@ pub trait GuessStore: Send {
     async fn guess_forgive(&mut self, scope: GuessScope, subject: &GuessSubject) -> Stored<()>;
     /// When the user last logged in from there, as far as that was remembered.
     async fn source_seen(&mut self, user: UserId, source: &GuessSubject) -> Stored<Option<Timestamp>>;
+    /// Whether any place of this user was remembered.
+    async fn source_is_any(&mut self, user: UserId) -> Stored<bool>;
     async fn source_remember(&mut self, user: UserId, source: &GuessSubject, now: Timestamp) -> Stored<()>;
 }
 

@@ -176,6 +176,7 @@ delegate! { TenantTx:
         fn guess_counters_set(counters: &[(GuessScope, GuessSubject, GuessCounter)], now: Timestamp) -> ();
         fn guess_counter_clear(scope: GuessScope, subject: &GuessSubject) -> ();
         fn guess_forgive(scope: GuessScope, subject: &GuessSubject) -> ();
+        fn source_is_any(user: UserId) -> bool;
         fn source_seen(user: UserId, source: &GuessSubject) -> Option<Timestamp>;
         fn source_remember(user: UserId, source: &GuessSubject, now: Timestamp) -> ();
     }
