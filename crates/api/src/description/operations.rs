@@ -199,7 +199,8 @@ pub(super) fn operations() -> Vec<(&'static str, &'static str, Operation)> {
         ("POST", "/t/{slug}/account/sessions/end", account_form("endAccountSession", "End one of one's sessions")),
         ("POST", "/t/{slug}/account/sessions/end-others", account_form("endOtherSessions", "End all of one's sessions but this one")),
         ("POST", "/t/{slug}/account/applications/revoke", account_form("revokeApplication", "Take back what one has allowed an application")),
-        ("GET", "/t/{slug}/account/export", op("account", "exportAccount", "All that is stored about oneself, but the audit log", &[(200, Some("AccountExport"), "The data."), (303, None, "To the login.")]).with(&["Cache-Control"])),
+        ("GET", "/t/{slug}/account/export", Operation { or_as: &["text/html; charset=utf-8"],
+            ..op("account", "exportAccount", "All that is stored about oneself, but the audit log", &[(200, Some("AccountExport"), "The data, or the login.")]).with(&["Cache-Control"]) }),
         ("POST", "/t/{slug}/account/sign-out", account_form("signOutOfAccount", "Log out in this browser")),
         ("GET", "/t/{slug}/account/email", page(op("account", "getEmailForm", "The form for another address", &[(200, Some("Page"), "The form."), (303, None, "To the login.")])).with(&["Cache-Control"])),
         ("POST", "/t/{slug}/account/email", page(op("account", "askForEmailChange", "Ask for another address, which gets a link", &[

@@ -262,14 +262,15 @@ pub(crate) async fn revoke(posted: Posted) -> Result<HttpResponse, Problem> {
     after(visit, outcome, "").await
 }
 
-/// `GET {issuer}/account/export`: all that is stored about the user, as a file.
+/// `GET {issuer}/account/export`: all that is stored about the user, as a file; or the login.
 pub(crate) async fn export(visit: Visit) -> Result<HttpResponse, Problem> {
     match account::export(&visit.state.ctx, &visit.tenant, &visit.browser, &visit.from.0).await {
         Ok(data) => Ok(HttpResponse::Ok()
             .insert_header((CACHE_CONTROL, "no-store"))
             .insert_header((CONTENT_DISPOSITION, "attachment; filename=\"account.json\""))
             .json(data)),
-        Err(denied) => after(&visit, Err(denied), "").await,
+        Err(AccountDenied::SignedOut) => login_page(&visit, Vec::new(), None).await,
+        Err(AccountDenied::Request(denied)) => visit.denied(denied).await,
     }
 }
 
