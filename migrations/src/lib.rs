@@ -17,6 +17,7 @@ mod m20261124_000060_branding;
 mod m20261124_000070_once_and_logouts;
 mod m20261124_000120_registration;
 mod m20261124_000130_session_devices;
+mod m20261124_000131_mail;
 mod m20261124_000140_device_codes;
 
 mod step;
@@ -39,6 +40,7 @@ pub fn steps() -> Vec<Step> {
         Step::baseline(m20261124_000070_once_and_logouts::Migration),
         Step::baseline(m20261124_000120_registration::Migration),
         Step::baseline(m20261124_000130_session_devices::Migration),
+        Step::baseline(m20261124_000131_mail::Migration),
         Step::baseline(m20261124_000140_device_codes::Migration),
     ]
 }

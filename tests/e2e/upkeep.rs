@@ -6,10 +6,11 @@ use std::path::Path;
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{AssertSqlSafe, SqlitePool};
 
+use crate::relay::Relay;
 use crate::world::{World, in_world_with};
 
 /// Tables whose rows are removed when they are over.
-const SWEPT: [&str; 12] = [
+const SWEPT: [&str; 14] = [
     "audit_events",
     "authorization_codes",
     "authorization_requests",
@@ -19,6 +20,8 @@ const SWEPT: [&str; 12] = [
     "jwks_verifiers",
     "known_sources",
     "logout_notices",
+    "mail_links",
+    "mails",
     "refresh_families",
     "spent_names",
     "sso_sessions",
@@ -63,7 +66,7 @@ async fn rows(database: &Path) -> BTreeMap<String, i64> {
 }
 
 /// Users come, fail, refresh; a tenant goes.
-async fn use_it(world: &World) {
+async fn use_it(world: &World, relay: &Relay) {
     for slug in ["acme", "globex"] {
         world.tenant(slug).await;
         let alice = world.alice(slug).await;
@@ -76,6 +79,7 @@ async fn use_it(world: &World) {
     crate::client_keys::leave_behind(world).await;
     crate::device::leave_behind(world).await;
     crate::logouts::leave_behind(world).await;
+    crate::mail::leave_behind(world, relay).await;
     crate::registration::leave_behind(world).await;
     world.note_verifiers().await;
     world.platform_admin().delete("/admin/v1/tenants/globex?confirm=globex").await.is(204);
@@ -83,11 +87,15 @@ async fn use_it(world: &World) {
 
 #[test]
 fn every_table_is_swept_or_does_not_grow_with_use() {
+    let relay = Relay::start();
     // The rotation clock stands still, so that only the sweep is seen.
     in_world_with(
-        |settings| settings.keys.sweep_interval_seconds = 3_600,
+        |settings| {
+            settings.keys.sweep_interval_seconds = 3_600;
+            relay.set(settings);
+        },
         async |world| {
-            use_it(world).await;
+            use_it(world, &relay).await;
             let before = rows(&world.database).await;
             let mut known: Vec<_> = SWEPT.iter().chain(&KEPT).copied().collect();
             known.sort_unstable();
@@ -110,6 +118,8 @@ fn every_table_is_swept_or_does_not_grow_with_use() {
                 "sso_sessions",
                 "spent_names",
                 "logout_notices",
+                "mails",
+                "mail_links",
             ] {
                 assert_eq!(after[soon], 0, "{soon}");
             }
@@ -134,10 +144,14 @@ fn every_table_is_swept_or_does_not_grow_with_use() {
 
 #[test]
 fn an_audit_log_that_is_kept_for_ever_is_kept_for_ever() {
+    let relay = Relay::start();
     in_world_with(
-        |settings| (settings.keys.sweep_interval_seconds, settings.audit.retention_days) = (3_600, 0),
+        |settings| {
+            (settings.keys.sweep_interval_seconds, settings.audit.retention_days) = (3_600, 0);
+            relay.set(settings);
+        },
         async |world| {
-            use_it(world).await;
+            use_it(world, &relay).await;
             let before = rows(&world.database).await["audit_events"];
             world.clock.forward(4_000 * DAY);
             world.sweep().await;

@@ -17,8 +17,8 @@ use crate::extract::json;
 use crate::health;
 use crate::limits::limited;
 use crate::oauth::{
-    account, authorize, device, discovery, end_session, introspect, jwks, key_log, login, logout, me, par, register, revoke, token,
-    userinfo,
+    account, authorize, device, discovery, email, end_session, introspect, jwks, key_log, login, logout, me, par, recovery, register,
+    revoke, token, userinfo,
 };
 use crate::observe::observe;
 use crate::state::ApiState;
@@ -94,6 +94,30 @@ fn routes() -> Vec<Entry> {
         ("/t/{slug}/account/sessions/end-others", vec![("POST", ByCredential, web::to(account::end_other_sessions))]),
         ("/t/{slug}/account/applications/revoke", vec![("POST", ByCredential, web::to(account::revoke))]),
         ("/t/{slug}/account/export", vec![("GET", ByCredential, web::to(account::export))]),
+        ("/t/{slug}/account/email", vec![
+            ("GET", ByCredential, web::to(email::page)),
+            ("POST", ByCredential, web::to(email::ask)),
+        ]),
+        ("/t/{slug}/account/email/verify", vec![("POST", ByCredential, web::to(email::ask_proof))]),
+        ("/t/{slug}/account/email/verify/{link}", vec![
+            ("GET", ByCredential, web::to(email::proof_page)),
+            ("POST", ByCredential, web::to(email::prove)),
+        ]),
+        ("/t/{slug}/account/email/verified", vec![("GET", Public, web::to(email::proved))]),
+        ("/t/{slug}/account/email/change/{link}", vec![
+            ("GET", ByCredential, web::to(email::change_page)),
+            ("POST", ByCredential, web::to(email::change)),
+        ]),
+        ("/t/{slug}/password/forgot", vec![
+            ("GET", Public, web::to(recovery::forgot_page)),
+            ("POST", Public, web::to(recovery::forgot)),
+        ]),
+        ("/t/{slug}/password/sent", vec![("GET", Public, web::to(recovery::sent))]),
+        ("/t/{slug}/password/reset/{link}", vec![
+            ("GET", ByCredential, web::to(recovery::reset_page)),
+            ("POST", ByCredential, web::to(recovery::reset)),
+        ]),
+        ("/t/{slug}/password/changed", vec![("GET", Public, web::to(recovery::changed))]),
         ("/t/{slug}/account/sign-out", vec![("POST", ByCredential, web::to(account::sign_out))]),
         ("/t/{slug}/oauth/end_session", vec![
             ("GET", ByCredential, web::to(end_session::get)),

@@ -19,7 +19,9 @@ use domain::token::family::{RefreshFamily, RevocationCause};
 use domain::user::{CustomClaims, User};
 use serde_json::{Value, json};
 
-use crate::authorize::{AuthorizeDenied, Browser, SignInCommand, SignInDenied, check_csrf, csrf_token, session_begin, sign_out, standing};
+use crate::authorize::{
+    AuthorizeDenied, Browser, SignInCommand, SignInDenied, check_anonymous, check_csrf, csrf_token, session_begin, sign_out, standing,
+};
 use crate::credentials::hash_pool::Busy;
 use crate::ctx::{Ctx, Origin};
 use crate::fault::Fault;
@@ -28,14 +30,13 @@ use crate::ports::store::{StoreError, TenantTx};
 use crate::sessions;
 use crate::users::{self, UserDenied};
 
+pub mod email;
+
 /// What the account's address shows.
 #[derive(Debug)]
 pub enum Entered {
-    /// Nobody is logged in. The form brings `csrf_token` back, and the browser keeps its name.
-    LogIn {
-        browser: Handle,
-        csrf_token: String,
-    },
+    /// Nobody is logged in.
+    LogIn,
     Account(Box<Account>),
 }
 
@@ -142,7 +143,7 @@ async fn member(ctx: &Ctx, tenant: &Tenant, browser: &Browser, intent: Intent<'_
     Ok(Member { tx, user, session, csrf_token })
 }
 
-/// Shows the account of whoever is logged in; else what a login needs.
+/// Shows the account of whoever is logged in.
 ///
 /// # Errors
 /// See [`AuthorizeDenied`].
@@ -151,11 +152,7 @@ pub async fn enter(ctx: &Ctx, tenant: &Tenant, browser: &Browser) -> Result<Ente
     let Member { mut tx, user, session, csrf_token } = match member(ctx, tenant, browser, Intent::Look).await {
         Ok(member) => member,
         Err(AccountDenied::Request(denied)) => return Err(denied),
-        Err(AccountDenied::SignedOut) => {
-            let named = browser.browser.clone().unwrap_or_else(|| ctx.handle(HandleKind::Browser));
-            let csrf_token = self::csrf_token(ctx, tenant, &named.hash(), &named.hash()).await?;
-            return Ok(Entered::LogIn { browser: named, csrf_token });
-        }
+        Err(AccountDenied::SignedOut) => return Ok(Entered::LogIn),
     };
     let now = ctx.now();
     let account = read(tx.as_mut(), user, &session, csrf_token, now).await?;
@@ -250,12 +247,6 @@ pub async fn sign_in(
         Ok(begun)
     };
     stored.await.map_err(|error: StoreError| AuthorizeDenied::from(error).into())
-}
-
-/// Whether a form was shown to this browser while nobody was logged in.
-async fn check_anonymous(ctx: &Ctx, tenant: &Tenant, browser: &Browser, given: &str) -> Result<(), AuthorizeDenied> {
-    let named = browser.browser.as_ref().ok_or(AuthorizeDenied::Forged)?.hash();
-    check_csrf(&csrf_token(ctx, tenant, &named, &named).await?, given)
 }
 
 /// Changes the name that the user goes by, their claim `name`. Answers whether it can be one.

@@ -66,12 +66,12 @@ pub enum Look {
         shown: Shown,
     },
     AskConsent {
-        user: User,
+        user: Box<User>,
         shown: Shown,
     },
     /// Whether a device may be signed in.
     ConfirmDevice {
-        user: User,
+        user: Box<User>,
         device: ShownDevice,
         shown: Shown,
     },
@@ -181,12 +181,15 @@ pub async fn look(ctx: &Ctx, tenant: &Tenant, handle: &Handle, browser: &Browser
             Ok(Look::Answered(answer))
         }
         (Next::LogIn(step), _) => Ok(Look::LogIn { step, shown: flow.shown(csrf_token) }),
-        (Next::AskConsent, Some((user, _))) if let Some(device) = flow.request.device => {
-            let signer = ctx.keys.signer(tenant.id, 0).await?;
-            let device = device::shown(&mut flow, &device, signer.as_ref()).await?;
-            Ok(Look::ConfirmDevice { user, device, shown: flow.shown(csrf_token) })
+        (Next::AskConsent, Some((user, _))) => {
+            let user = Box::new(user);
+            if let Some(device) = flow.request.device {
+                let signer = ctx.keys.signer(tenant.id, 0).await?;
+                let device = device::shown(&mut flow, &device, signer.as_ref()).await?;
+                return Ok(Look::ConfirmDevice { user, device, shown: flow.shown(csrf_token) });
+            }
+            Ok(Look::AskConsent { user, shown: flow.shown(csrf_token) })
         }
-        (Next::AskConsent, Some((user, _))) => Ok(Look::AskConsent { user, shown: flow.shown(csrf_token) }),
         (Next::AskConsent, None) => Err(AuthorizeDenied::NoSuchRequest),
     }
 }
@@ -454,6 +457,19 @@ pub(crate) async fn csrf_token(ctx: &Ctx, tenant: &Tenant, about: &HandleHash, b
 
 pub(crate) fn check_csrf(wanted: &str, given: &str) -> Result<(), AuthorizeDenied> {
     if wanted.as_bytes().ct_eq(given.as_bytes()).into() { Ok(()) } else { Err(AuthorizeDenied::Forged) }
+}
+
+/// What a form brings along that is shown while nobody is logged in, and the browser that it is shown in.
+pub async fn anonymous(ctx: &Ctx, tenant: &Tenant, browser: &Browser) -> Result<(Handle, String), Fault> {
+    let named = browser.browser.clone().unwrap_or_else(|| ctx.handle(HandleKind::Browser));
+    let csrf_token = csrf_token(ctx, tenant, &named.hash(), &named.hash()).await?;
+    Ok((named, csrf_token))
+}
+
+/// Whether a form was shown so to this very browser.
+pub(crate) async fn check_anonymous(ctx: &Ctx, tenant: &Tenant, browser: &Browser, given: &str) -> Result<(), AuthorizeDenied> {
+    let named = browser.browser.as_ref().ok_or(AuthorizeDenied::Forged)?.hash();
+    check_csrf(&csrf_token(ctx, tenant, &named, &named).await?, given)
 }
 
 /// Reads a request of `client`, out of its request object when it has one. No transaction is held.

@@ -11,6 +11,7 @@ use domain::time::Timestamp;
 use crate::clients::key_sets::KeySets;
 use crate::credentials::hash_pool::HashPool;
 use crate::ports::keys::Keys;
+use crate::ports::mail::Mailer;
 use crate::ports::outbound::Outbound;
 use crate::ports::store::Store;
 use crate::ports::world::{Clock, Entropy};
@@ -24,6 +25,7 @@ pub struct Ctx {
     pub clock: Arc<dyn Clock>,
     pub entropy: Arc<dyn Entropy>,
     pub outbound: Arc<dyn Outbound>,
+    pub mail: Arc<dyn Mailer>,
     pub hashing: HashPool,
     pub tenants: TenantCache,
     pub verifiers: VerifierTally,

@@ -9,6 +9,7 @@ use domain::audit::{Actor, AuditEvent, LoginFailure};
 use domain::client::{Client, ClientId};
 use domain::guess::GuessScope;
 use domain::ids::{FamilyId, UserId};
+use domain::mail::Letter;
 use domain::password::Password;
 use domain::scope::Scope;
 use domain::secret::Secret;
@@ -24,6 +25,7 @@ use crate::credentials::hash_pool::Busy;
 use crate::credentials::password::{self, Checked};
 use crate::ctx::{Ctx, Origin};
 use crate::fault::Fault;
+use crate::mail::queue;
 use crate::ports::keys::TokenSigner;
 use crate::ports::store::{Account, GuessSubject, StoreError, TenantTx};
 use crate::tokens::issue::{IssuedTokens, issue};
@@ -205,7 +207,7 @@ async fn counters(
         let both = [who.as_bytes(), &place].concat();
         (GuessScope::AccountFromKnownSource, signer.blind("account-from-known-source", &both))
     } else {
-        (GuessScope::AccountFromElsewhere, signer.blind("account", who.as_bytes()))
+        (GuessScope::AccountFromElsewhere, self::account(signer, &who))
     };
     Ok(Counters { account, source: (GuessScope::Source, place), place, seen_at })
 }
@@ -254,6 +256,16 @@ async fn proved(
     tx.guess_counter_clear(counters.account.0, &counters.account.1).await?;
     // Only this attempt is forgiven: a place that guesses at many accounts is not cleared by owning one of them.
     tx.guess_forgive(counters.source.0, &counters.source.1).await?;
+    if counters.seen_at.is_none()
+        && ctx.mail.is_on()
+        && let Some(address) = user.names.email().cloned()
+        // The first place of all is no new one.
+        && tx.source_is_any(user.id).await?
+    {
+        let (user_agent, place) = (origin.user_agent_cut(), origin.source.map(|address| address.to_string()));
+        let letter = Letter::NewSignIn { address, user_agent, place, at: now };
+        queue(ctx, tx.as_mut(), Some(user.id), letter, None).await?;
+    }
     if counters.seen_at.is_none_or(|seen_at| seen_at < now.minus(REMEMBER_AGAIN)) {
         tx.source_remember(user.id, &counters.place, now).await?;
     }
@@ -263,6 +275,16 @@ async fn proved(
         tx.audit_append(&ctx.record(tenant.id, Actor::System, origin, event)).await?;
     }
     Ok(Proved { tx, tenant, user, signer, now })
+}
+
+/// Forgets what others guessed at this account from elsewhere: its owner has proved to be there.
+pub(crate) async fn forgive(tx: &mut dyn TenantTx, signer: &dyn TokenSigner, user: UserId) -> Result<(), StoreError> {
+    tx.guess_counter_clear(GuessScope::AccountFromElsewhere, &account(signer, &user.to_string())).await
+}
+
+/// The subject of the counter of guesses at an account, from wherever it was never logged in to.
+fn account(signer: &dyn TokenSigner, who: &str) -> GuessSubject {
+    signer.blind("account", who.as_bytes())
 }
 
 /// What the first-party client gets of what it asked for: `account`, and `admin` for an administrator.

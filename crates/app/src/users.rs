@@ -94,6 +94,7 @@ pub(crate) fn begin(ctx: &Ctx, names: UserNames, roles: Roles, claims: CustomCla
         created_at: now,
         updated_at: now,
         password_changed_at: now,
+        email_verified_at: None,
     }
 }
 
@@ -163,6 +164,9 @@ pub async fn change(
         command.email.unwrap_or_else(|| before.names.email().cloned()),
     )
     .map_err(UserDenied::Bad)?;
+    if user.names.email() != before.names.email() {
+        user.email_verified_at = None;
+    }
     if let Some(roles) = command.roles {
         user.roles = roles;
     }

@@ -78,6 +78,22 @@ pub enum AuditEvent {
     PasswordSet {
         user_id: UserId,
     },
+    /// The user got a new password by a link from a mail.
+    PasswordReset {
+        user_id: UserId,
+    },
+    /// A mail to the user is on its way; `what` is the kind of letter.
+    MailQueued {
+        user_id: UserId,
+        what: String,
+    },
+    EmailVerified {
+        user_id: UserId,
+    },
+    /// The user took another address, which is known to be theirs.
+    EmailReplaced {
+        user_id: UserId,
+    },
     /// The stored hash was replaced by a stronger one of the same password.
     PasswordRehashed {
         user_id: UserId,

@@ -19,6 +19,10 @@ pub enum GuessScope {
     Source,
     /// Wrong secrets of one client from one place. The right one is never counted, so nobody makes its owner wait.
     ClientSecret,
+    /// Mails that were asked for from one place.
+    MailFrom,
+    /// Mails that were asked for by, or for, one user.
+    MailTo,
     /// Codes of devices typed from one place.
     DeviceCodeFromSource,
     /// Codes of devices typed anywhere in the tenant.
@@ -35,6 +39,8 @@ impl GuessScope {
             Self::AccountFromKnownSource => "known",
             Self::Source => "source",
             Self::ClientSecret => "client",
+            Self::MailFrom => "mail_from",
+            Self::MailTo => "mail_to",
             Self::DeviceCodeFromSource => "device_source",
             Self::DeviceCode => "device",
             Self::Registration => "register",
@@ -44,9 +50,10 @@ impl GuessScope {
     /// Attempts in a row that cost nothing but the attempt.
     const fn free(self) -> u32 {
         match self {
+            Self::MailTo => 5,
             Self::AccountFromElsewhere | Self::AccountFromKnownSource | Self::ClientSecret => 10,
             // An address can be an office or a mobile carrier.
-            Self::Source | Self::DeviceCodeFromSource => 50,
+            Self::Source | Self::MailFrom | Self::DeviceCodeFromSource => 50,
             // So many guesses at as many living codes find one with a chance of 1 in 25,600.
             Self::DeviceCode => 1_000,
             // Nobody registers many clients by hand; whoever does it by a program has an initial access token.
@@ -58,7 +65,13 @@ impl GuessScope {
     const fn last(self) -> Option<u32> {
         match self {
             Self::AccountFromElsewhere | Self::AccountFromKnownSource => Some(100),
-            Self::Source | Self::ClientSecret | Self::Registration | Self::DeviceCodeFromSource | Self::DeviceCode => None,
+            Self::Source
+            | Self::ClientSecret
+            | Self::MailFrom
+            | Self::MailTo
+            | Self::DeviceCodeFromSource
+            | Self::DeviceCode
+            | Self::Registration => None,
         }
     }
 

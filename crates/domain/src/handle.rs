@@ -28,6 +28,12 @@ pub enum HandleKind {
     /// A browser, by which pages that belong together know each other.
     Browser,
     ClientSecret,
+    /// A link by which a user gets a new password.
+    PasswordReset,
+    /// A link by which a user shows that an address is theirs.
+    EmailVerification,
+    /// A link by which a user takes another address.
+    EmailChange,
     /// What an administrator gives to those who may register clients (RFC 7591, 1.2).
     InitialAccessToken,
     /// With which a client that registered itself changes itself (RFC 7592).
@@ -45,6 +51,9 @@ impl HandleKind {
             Self::SsoSession => "ss1_",
             Self::Browser => "br1_",
             Self::ClientSecret => "cs1_",
+            Self::PasswordReset => "pr1_",
+            Self::EmailVerification => "ev1_",
+            Self::EmailChange => "ec1_",
             Self::InitialAccessToken => "ia1_",
             Self::RegistrationAccessToken => "ra1_",
         }

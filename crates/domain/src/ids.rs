@@ -168,6 +168,12 @@ id!(
     "evt"
 );
 
+id!(
+    /// Names a mail, also to whom it comes: `mail_…`.
+    MailId,
+    "mail"
+);
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -21,6 +21,7 @@ pub mod interaction;
 pub mod jwt;
 pub mod keys;
 pub mod language;
+pub mod mail;
 pub mod openid;
 pub mod password;
 pub mod pseudonym;

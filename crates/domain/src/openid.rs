@@ -169,8 +169,7 @@ fn claim(user: &User, name: &str) -> Option<Value> {
     match name {
         "preferred_username" => user.names.username().map(|name| json!(name)),
         "email" => user.names.email().map(|mail| json!(mail)),
-        // Nobody has proved it yet.
-        "email_verified" => user.names.email().map(|_| json!(false)),
+        "email_verified" => user.names.email().map(|_| json!(user.email_verified_at.is_some())),
         "updated_at" => Some(json!(user.updated_at.as_seconds())),
         other => user.claims.as_map().get(other).cloned(),
     }

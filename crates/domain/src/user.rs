@@ -20,6 +20,8 @@ pub struct User {
     pub created_at: Timestamp,
     pub updated_at: Timestamp,
     pub password_changed_at: Timestamp,
+    /// Since when the address is known to be the user's; none when it is not, or there is none.
+    pub email_verified_at: Option<Timestamp>,
 }
 
 /// The names a user logs in by: at least one.

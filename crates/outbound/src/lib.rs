@@ -1,9 +1,10 @@
-//! Talks to addresses that clients have given ([`GuardedHttp`]).
+//! Talks to addresses that clients have given ([`GuardedHttp`]), and hands mails over ([`mail`]).
 //!
 //! Invariant: nothing inside the house is reached by a stranger's word. The host of the URL is judged when it is an address, and else
 //! every address that its name resolves to; the connection goes to the addresses that were judged, and there is no redirect to others.
 
 mod address;
+pub mod mail;
 
 use std::error::Error;
 use std::net::SocketAddr;
@@ -30,7 +31,7 @@ const LARGEST: usize = 64 * 1024;
 /// Characters of a URL.
 const LONGEST_URL: usize = 2_048;
 
-/// Why there is no guarded client: a file of authorities that cannot be read.
+/// Why nothing can be sent: a file of authorities that cannot be read, an address that is none.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub struct Unusable(String);

@@ -197,6 +197,7 @@ account-revoke = Zugriff entziehen
 account-data = Ihre Daten
 account-data-text = Alles, was hier über Sie gespeichert ist, als JSON-Datei.
 account-export = Daten herunterladen
+confirm-email-text = Ist { $email } Ihre Adresse? Dann bestätigen Sie sie mit der Schaltfläche.
 email-change-title = E-Mail-Adresse ändern
 email-change-text = Ihre Adresse ist { $email }. Sie wird geändert, sobald Sie den Link öffnen, den wir an die neue senden.
 email-change-first = Wir senden einen Link an die Adresse, um sicher zu sein, dass sie Ihnen gehört.

@@ -198,6 +198,7 @@ account-revoke = Remove access
 account-data = Your data
 account-data-text = Everything that is stored about you here, as a JSON file.
 account-export = Download your data
+confirm-email-text = Is { $email } your address? Then confirm it with the button.
 email-change-title = Change your e-mail address
 email-change-text = Your address is { $email }. It changes when you open the link that we send to the new one.
 email-change-first = We’ll send a link to the address to make sure that it is yours.

@@ -197,6 +197,7 @@ account-revoke = Retirar el acceso
 account-data = Tus datos
 account-data-text = Todo lo que se guarda aquí sobre ti, en un archivo JSON.
 account-export = Descargar tus datos
+confirm-email-text = ¿Es { $email } tu dirección? Confírmala con el botón.
 email-change-title = Cambiar tu correo electrónico
 email-change-text = Tu dirección es { $email }. Cambiará cuando abras el enlace que enviaremos a la nueva.
 email-change-first = Enviaremos un enlace a la dirección para asegurarnos de que es tuya.

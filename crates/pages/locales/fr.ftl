@@ -197,6 +197,7 @@ account-revoke = Retirer l’accès
 account-data = Vos données
 account-data-text = Tout ce qui est enregistré ici à votre sujet, dans un fichier JSON.
 account-export = Télécharger vos données
+confirm-email-text = { $email } est-elle votre adresse ? Confirmez-la avec le bouton.
 email-change-title = Modifier votre adresse e-mail
 email-change-text = Votre adresse est { $email }. Elle changera quand vous ouvrirez le lien que nous enverrons à la nouvelle.
 email-change-first = Nous enverrons un lien à cette adresse pour vérifier qu’elle est bien la vôtre.

@@ -193,6 +193,7 @@ account-revoke = 撤销访问权限
 account-data = 您的数据
 account-data-text = 这里保存的有关您的所有信息，以 JSON 文件提供。
 account-export = 下载您的数据
+confirm-email-text = { $email } 是您的地址吗？请点击按钮确认。
 email-change-title = 更改电子邮箱地址
 email-change-text = 您的地址是 { $email }。打开我们发送到新地址的链接之后，地址就会更改。
 email-change-first = 我们会向该地址发送一个链接，以确认它属于您。

@@ -28,6 +28,8 @@ pub struct AccountPage {
     pub profile_action: String,
     /// Absent where no mail is sent.
     pub email_change: Option<String>,
+    /// Where a link for the address is asked for; absent where it is known, or no mail is sent.
+    pub verify_action: Option<String>,
     pub password_change: String,
     pub end_session_action: String,
     pub end_other_sessions_action: String,
@@ -102,6 +104,15 @@ impl EmailChangePage {
 }
 
 page!(EmailChangePage, "email_change.html");
+
+/// What a link from a mail opens: "is this your address?" The button says yes.
+#[derive(Debug, Clone)]
+pub struct ConfirmEmailPage {
+    pub form: Form,
+    pub email: String,
+}
+
+page!(ConfirmEmailPage, "confirm_email.html");
 
 impl EmailTrouble {
     pub(crate) fn say(&self, t: &Words) -> String {

@@ -22,7 +22,7 @@ mod page;
 mod redirect;
 mod words;
 
-pub use account::{AccountPage, ConnectedApp, EmailChangePage, EmailTrouble, SessionRow};
+pub use account::{AccountPage, ConfirmEmailPage, ConnectedApp, EmailChangePage, EmailTrouble, SessionRow};
 pub use assets::{Asset, assets};
 pub use consent::{ConsentPage, ScopeLine};
 pub use credentials::{ForgotPasswordPage, NewPasswordPage, PasswordReason, PasswordTrouble};

@@ -119,6 +119,7 @@ async fn start_on(
     base_url: String,
 ) -> Result<Running, StartError> {
     let outbound = wire::outbound(&settings)?;
+    let mail = wire::mail(&settings, &base_url)?;
     let custody = Arc::new(custody::open_or_new(&settings, &store).await.map_err(WireError::from)?);
     custody::check_primary(&custody, &store).await.map_err(WireError::from)?;
     let shared: Arc<dyn app::ports::store::Store> = Arc::new(store.clone());
@@ -142,6 +143,7 @@ async fn start_on(
         clock,
         entropy: Arc::new(SystemEntropy),
         outbound,
+        mail,
         hashing: HashPool::start(wire::hashing_threads(&settings), settings.hashing.queue),
         tenants: TenantCache::new(settings.keys.most_awake),
         verifiers,
@@ -182,7 +184,8 @@ async fn start_on(
     let background = vec![
         actix_web::rt::spawn(Arc::clone(&sweep).forever()),
         actix_web::rt::spawn(reload::on_hangup(custody)),
-        actix_web::rt::spawn(tell_logouts(Arc::clone(&ctx))),
+        actix_web::rt::spawn(tell(Arc::clone(&ctx), "logouts", async |ctx| app::logouts::deliver(ctx).await)),
+        actix_web::rt::spawn(tell(Arc::clone(&ctx), "mails", async |ctx| app::mail::deliver(ctx).await)),
         actix_web::rt::spawn(make_ahead(Arc::clone(&directory))),
     ];
     let (end_notes, notes_end) = oneshot::channel();
@@ -286,20 +289,21 @@ async fn note_verifiers(ctx: &Ctx) {
     }
 }
 
-/// How often a node looks whether clients are to be told of logouts.
+/// How often a node looks whether anything is to be told to somebody outside.
 const TELL_EVERY: Duration = Duration::from_secs(1);
 
-async fn tell_logouts(ctx: Arc<Ctx>) {
+/// Has told what waits, as long as there is something.
+async fn tell(ctx: Arc<Ctx>, what: &'static str, deliver: impl AsyncFn(&Ctx) -> Result<usize, Fault>) {
     let mut turns = tokio::time::interval(TELL_EVERY);
     turns.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         turns.tick().await;
         loop {
-            match app::logouts::deliver(&ctx).await {
+            match deliver(&ctx).await {
                 Ok(0) => break,
                 Ok(_) => {}
                 Err(error) => {
-                    tracing::warn!(%error, "clients could not be told of logouts; it goes on in a second");
+                    tracing::warn!(what, %error, "what waits could not be told; it goes on in a second");
                     break;
                 }
             }

@@ -91,6 +91,8 @@ impl Sweep {
             | Leftover::SsoSessions
             | Leftover::SpentNames
             | Leftover::LogoutNotices
+            | Leftover::Mails
+            | Leftover::MailLinks
             | Leftover::InitialAccessTokens
             | Leftover::UnusedClients => Some(Ttl::ZERO),
         }

@@ -11,17 +11,20 @@ use app::clients::key_sets::KeySets;
 use app::credentials::hash_pool::HashPool;
 use app::ctx::Ctx;
 use app::ports::keys::{KeyFault, Keys};
+use app::ports::mail::{Mailer, NoMail};
 use app::ports::outbound::Outbound;
 use app::ports::store::{Store, StoreError};
 use app::ports::world::{Clock, Entropy};
 use app::tenants::TenantCache;
 use app::verifiers::VerifierTally;
+use domain::branding::Link;
 use domain::time::Timestamp;
 use keys::Custody;
+use outbound::mail::{Encryption, Mails, Relay};
 use storage::{Database, Fit, PoolSize, Road, SqlStore};
 
 use crate::custody::CustodyError;
-use crate::settings::{DatabaseSettings, Pooler, Settings};
+use crate::settings::{DatabaseSettings, MailTransport, Pooler, Settings, SmtpTls};
 use crate::sweep::Sweep;
 
 /// The machine's clock.
@@ -80,6 +83,13 @@ pub enum WireError {
     Folder(String, std::io::Error),
     #[error("outbound.ca_file (CLAVIGER__OUTBOUND__CA_FILE) cannot be used: {0}")]
     Outbound(outbound::Unusable),
+    #[error("mail.from (CLAVIGER__MAIL__FROM) or mail.ca_file (CLAVIGER__MAIL__CA_FILE) cannot be used: {0}")]
+    Mail(outbound::Unusable),
+    #[error(
+        "mails are on, but links in them cannot begin with {0}: set server.base_url (CLAVIGER__SERVER__BASE_URL) to an https:// address, or to \
+         http://localhost for trying out"
+    )]
+    Unlinked(String),
     #[error(transparent)]
     Custody(#[from] CustodyError),
 }
@@ -250,6 +260,7 @@ pub(crate) async fn visiting(settings: &Settings, store: &SqlStore, directory: &
         clock: Arc::new(SystemClock),
         entropy: Arc::new(SystemEntropy),
         outbound: Arc::new(outbound::Nobody),
+        mail: Arc::new(NoMail),
         hashing: HashPool::start(1, 1),
         tenants: TenantCache::new(0),
         verifiers: VerifierTally::new(&**directory).await?,
@@ -275,6 +286,41 @@ pub(crate) fn outbound(settings: &Settings) -> Result<Arc<dyn Outbound>, WireErr
     let guarded =
         outbound::GuardedHttp::new(settings.allow_private.clone(), Some(settings.ca_file.as_path()).filter(|file| *file != Path::new("")));
     Ok(Arc::new(guarded.map_err(WireError::Outbound)?))
+}
+
+/// Who sends mails, as the settings say. `base_url` is what links in them begin with.
+///
+/// # Errors
+/// When the file of authorities cannot be read, or no link can begin like that.
+pub(crate) fn mail(settings: &Settings, base_url: &str) -> Result<Arc<dyn Mailer>, WireError> {
+    let mail = &settings.mail;
+    if mail.transport == MailTransport::Off {
+        return Ok(Arc::new(NoMail));
+    }
+    if base_url.parse::<Link>().is_err() {
+        return Err(WireError::Unlinked(base_url.to_owned()));
+    }
+    let authority = base_url.split_once("://").map_or(base_url, |(_, authority)| authority);
+    let host = authority.rsplit_once(':').map_or(authority, |(host, _)| host);
+    let mails = if mail.transport == MailTransport::File {
+        tracing::warn!(folder = %mail.folder.display(), "mail.transport is \"file\": mails are written into a folder, and nobody gets them");
+        Mails::into_folder(&mail.from, host, &mail.folder)
+    } else {
+        let encryption = match mail.smtp_tls {
+            SmtpTls::StartTls => Encryption::StartTls,
+            SmtpTls::Tls => Encryption::Tls,
+            SmtpTls::None => {
+                tracing::warn!(
+                    "mail.smtp_tls is \"none\": links to accounts cross the network in clear. Right on one machine and in closed networks only"
+                );
+                Encryption::None
+            }
+        };
+        let login = (!mail.smtp_username.is_empty()).then(|| (mail.smtp_username.clone(), mail.smtp_password.clone()));
+        let ca_file = Some(mail.ca_file.clone()).filter(|file| file != Path::new(""));
+        Mails::by_relay(&mail.from, host, Relay { host: mail.smtp_host.clone(), port: mail.smtp_port, encryption, login, ca_file })
+    };
+    Ok(Arc::new(mails.map_err(WireError::Mail)?))
 }
 
 /// What the parts count, for the metrics.

@@ -8,7 +8,7 @@ use domain::guess::{GuessCounter, GuessScope};
 use domain::ids::UserId;
 use domain::time::Timestamp;
 use sea_orm::sea_query::OnConflict;
-use sea_orm::{ConnectionTrait, EntityTrait, IntoActiveModel};
+use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, IntoActiveModel, QueryFilter};
 
 use crate::dialect::{self, statement};
 use crate::entities::{guess_counters, known_sources};
@@ -75,6 +75,12 @@ impl GuessStore for SqlTenantTx {
         let find = known_sources::Entity::find_by_id((self.owner(), user.as_uuid(), source.to_vec()));
         let seen = find.one(&self.tx).await.map_err(error::of("known_sources"))?;
         Ok(seen.map(|row| Timestamp::from_micros(row.seen_at)))
+    }
+
+    async fn source_is_any(&mut self, user: UserId) -> Stored<bool> {
+        use known_sources::{Column, Entity};
+        let find = Entity::find().filter(Column::TenantId.eq(self.owner())).filter(Column::UserId.eq(user.as_uuid()));
+        Ok(find.one(&self.tx).await.map_err(error::of("known_sources"))?.is_some())
     }
 
     async fn source_remember(&mut self, user: UserId, source: &GuessSubject, now: Timestamp) -> Stored<()> {

@@ -3,14 +3,14 @@
 use app::ports::store::{LogoutNotice, LogoutStore, Stored};
 use async_trait::async_trait;
 use domain::client::ClientId;
-use domain::ids::{FamilyId, TenantId, UserId};
+use domain::ids::{FamilyId, UserId};
 use domain::time::{Timestamp, Ttl};
 use sea_orm::{ConnectionTrait, EntityTrait};
 
-use crate::dialect::{self, statement};
+use crate::dialect::statement;
 use crate::entities::logout_notices::{Entity, Model};
 use crate::error::{self, Cell};
-use crate::tx::{BoundedTx, SqlTenantTx};
+use crate::tx::SqlTenantTx;
 
 const TABLE: &str = "logout_notices";
 
@@ -49,26 +49,4 @@ impl LogoutStore for SqlTenantTx {
         let deleted = Entity::delete_by_id((self.owner(), family.as_uuid())).exec(&self.tx).await.map_err(error::of(TABLE))?;
         Ok(deleted.rows_affected > 0)
     }
-}
-
-/// Takes what is due, by the database's clock. Whoever takes one has it until it would be due again: to take it is to plan the next attempt.
-pub(crate) async fn claim(tx: &BoundedTx, limit: u32) -> Stored<Vec<(TenantId, FamilyId)>> {
-    let (time, lock) = (dialect::database_time(tx), dialect::skip_locked(tx));
-    let sql = format!(
-        "UPDATE logout_notices SET due_at = {time} + retry_after, retry_after = retry_after * 4 WHERE (tenant_id, family_id) IN \
-         (SELECT tenant_id, family_id FROM logout_notices WHERE due_at <= {time} ORDER BY due_at LIMIT $1{lock}) \
-         RETURNING tenant_id, family_id"
-    );
-    let rows = tx.query_all_raw(statement(tx, sql, [i64::from(limit).into()])).await.map_err(error::of(TABLE))?;
-    let taken = rows.iter().map(|row| {
-        let (tenant, family) = (row.try_get_by_index(0)?, row.try_get_by_index(1)?);
-        Ok((TenantId::from_uuid(tenant), FamilyId::from_uuid(family)))
-    });
-    taken.collect::<Result<_, _>>().map_err(error::of(TABLE))
-}
-
-/// Whether anything is due, without disturbing a writer.
-pub(crate) async fn is_any_due(tx: &BoundedTx) -> Stored<bool> {
-    let sql = format!("SELECT 1 FROM logout_notices WHERE due_at <= {} LIMIT 1", dialect::database_time(tx));
-    Ok(tx.query_one_raw(statement(tx, sql, [])).await.map_err(error::of(TABLE))?.is_some())
 }

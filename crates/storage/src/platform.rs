@@ -7,7 +7,7 @@
 
 use app::ports::store::{Leftover, PlatformTx, RingMark, Stored};
 use async_trait::async_trait;
-use domain::ids::{FamilyId, TenantId};
+use domain::ids::{FamilyId, MailId, TenantId};
 use domain::keys::verifier::{Sighting, VerifierName};
 use domain::tenant::Tenant;
 use domain::text::Slug;
@@ -20,10 +20,11 @@ use crate::connect::Database;
 use crate::dialect::{self, Purpose, Scope, statement};
 use crate::entities::{key_rings, tenants};
 use crate::error::{self, Cell};
+use crate::families;
+use crate::outbox::{LOGOUT_NOTICES, MAILS, Outbox};
 use crate::tenants::{self as tenants_rows, from_row};
 use crate::tx::BoundedTx;
 use crate::verifiers;
-use crate::{families, logouts};
 
 /// Values in one `IN (…)`: well below what either backend takes.
 const CHUNK: usize = 500;
@@ -49,6 +50,13 @@ impl SqlPlatformTx {
             self.is_writing = true;
         }
         Ok(&self.tx)
+    }
+
+    async fn claimed(&mut self, what: Outbox, limit: u32) -> Stored<Vec<(TenantId, Uuid)>> {
+        if !what.is_any_due(&self.tx).await? {
+            return Ok(Vec::new());
+        }
+        what.claim(self.writing().await?, limit).await
     }
 }
 
@@ -192,6 +200,8 @@ impl PlatformTx for SqlPlatformTx {
             Leftover::SsoSessions => ("tenant_id, handle", "ends_at < $1"),
             Leftover::SpentNames => ("tenant_id, name", "expires_at < $1"),
             Leftover::LogoutNotices => ("tenant_id, family_id", "expires_at < $1"),
+            Leftover::Mails => ("tenant_id, id", "expires_at < $1"),
+            Leftover::MailLinks => ("tenant_id, handle", "expires_at < $1"),
             Leftover::InitialAccessTokens => ("tenant_id, id", "expires_at < $1"),
             Leftover::UnusedClients => ("tenant_id, id", "unused_until < $1"),
         };
@@ -206,10 +216,13 @@ impl PlatformTx for SqlPlatformTx {
     }
 
     async fn logout_notices_claim(&mut self, limit: u32) -> Stored<Vec<(TenantId, FamilyId)>> {
-        if !logouts::is_any_due(&self.tx).await? {
-            return Ok(Vec::new());
-        }
-        logouts::claim(self.writing().await?, limit).await
+        let claimed = self.claimed(LOGOUT_NOTICES, limit).await?;
+        Ok(claimed.into_iter().map(|(tenant, id)| (tenant, FamilyId::from_uuid(id))).collect())
+    }
+
+    async fn mails_claim(&mut self, limit: u32) -> Stored<Vec<(TenantId, MailId)>> {
+        let claimed = self.claimed(MAILS, limit).await?;
+        Ok(claimed.into_iter().map(|(tenant, id)| (tenant, MailId::from_uuid(id))).collect())
     }
 
     async fn verifiers_merge(&mut self, seen: &[(TenantId, Sighting)], most: u32) -> Stored<()> {

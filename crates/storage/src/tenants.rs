@@ -24,10 +24,12 @@ use crate::tx::SqlTenantTx;
 const TABLE: &str = "tenants";
 
 /// What a tenant owns in any number, with its primary key.
-const OWNED: [(&str, &str); 18] = [
+const OWNED: [(&str, &str); 20] = [
     ("initial_access_tokens", "tenant_id, id"),
     ("spent_names", "tenant_id, name"),
     ("logout_notices", "tenant_id, family_id"),
+    ("mails", "tenant_id, id"),
+    ("mail_links", "tenant_id, handle"),
     ("authorization_requests", "tenant_id, handle"),
     ("authorization_codes", "tenant_id, code"),
     ("device_codes", "tenant_id, code"),

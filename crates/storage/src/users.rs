@@ -43,6 +43,7 @@ fn to_row(tenant_id: Uuid, user: &User) -> Stored<users::Model> {
         created_at: user.created_at.as_micros(),
         updated_at: user.updated_at.as_micros(),
         password_changed_at: user.password_changed_at.as_micros(),
+        email_verified_at: user.email_verified_at.map(Timestamp::as_micros),
     })
 }
 
@@ -65,6 +66,7 @@ pub(crate) fn from_row(row: users::Model) -> Stored<User> {
         created_at: Timestamp::from_micros(row.created_at),
         updated_at: Timestamp::from_micros(row.updated_at),
         password_changed_at: Timestamp::from_micros(row.password_changed_at),
+        email_verified_at: row.email_verified_at.map(Timestamp::from_micros),
     })
 }
 
@@ -152,6 +154,12 @@ impl UserStore for SqlTenantTx {
             .exec(&self.tx)
             .await
             .map_err(error::of("consents"))?;
+        for sql in
+            ["DELETE FROM mails WHERE tenant_id = $1 AND user_id = $2", "DELETE FROM mail_links WHERE tenant_id = $1 AND user_id = $2"]
+        {
+            let values = [self.owner().into(), id.as_uuid().into()];
+            self.tx.execute_raw(statement(&self.tx, sql, values)).await.map_err(error::of("mails"))?;
+        }
         self.sso_delete_of(id).await?;
         let deleted = users::Entity::delete_by_id((self.owner(), id.as_uuid())).exec(&self.tx).await.map_err(error::of(TABLE))?;
         Ok(deleted.rows_affected > 0)

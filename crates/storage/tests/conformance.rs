@@ -114,6 +114,8 @@ on_every_backend! {
     provider::of_many_who_spend_a_name_exactly_one_does,
     provider::an_initial_access_token_is_used_as_often_as_it_may_be,
     provider::a_logout_is_told_by_one_node_at_a_time,
+    provider::a_mail_is_sent_by_one_node_at_a_time,
+    provider::a_link_is_used_once,
     provider::what_expires_is_swept_and_a_tenant_leaves_nothing,
     rings::a_ring_is_replaced_by_its_successor,
     rings::a_kid_is_never_used_again,
@@ -150,6 +152,8 @@ async fn row_level_security_hides_rows_from_raw_queries() {
     tx.consent_set(a.alice.id, &client.id, &domain::scope::Scope::default_grant(), sample::NOW).await.expect("set");
     tx.spend(&[1; 32], sample::NOW).await.expect("spent");
     tx.logout_notice_insert(&sample::logout_notice(&a.family)).await.expect("stored");
+    tx.mail_insert(&sample::mail(&a.alice)).await.expect("stored");
+    tx.mail_link_insert(&sample::mail_link(&a.alice)).await.expect("stored");
     tx.device_insert(&sample::hash(), &[1; 32], &sample::device_grant(&client.id)).await.expect("stored");
     tx.initial_token_insert(&sample::initial_access_token(1)).await.expect("stored");
     let registration = domain::client::registration::SelfRegistration::new(sample::hash(), sample::NOW);
@@ -183,17 +187,19 @@ async fn row_level_security_hides_rows_from_raw_queries() {
         "consents",
         "spent_names",
         "logout_notices",
+        "mails",
+        "mail_links",
         "device_codes",
         "initial_access_tokens",
     ];
     let setting = |name: &str, value: &str| sqlx::AssertSqlSafe(format!("SELECT set_config('{name}', '{value}', true)"));
     let tenant = a.id().as_uuid().to_string();
     for (name, value, is_seen) in [
-        ("claviger.tenant", "", [0; 22]),
-        ("claviger.tenant", &tenant, [1, 1, 1, 1, 3, 1, 1, 1, 1, 1, 2, 2, 1, 2, 1, 1, 1, 1, 1, 1, 1, 1]),
-        ("claviger.tenant", "", [0; 22]),
-        ("claviger.scope", "platform", [2, 0, 2, 2, 0, 1, 1, 0, 2, 0, 0, 0, 1, 1, 1, 1, 1, 0, 1, 1, 1, 1]),
-        ("claviger.scope", "audit-sweep", [0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]),
+        ("claviger.tenant", "", [0; 24]),
+        ("claviger.tenant", &tenant, [1, 1, 1, 1, 3, 1, 1, 1, 1, 1, 2, 2, 1, 2, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1]),
+        ("claviger.tenant", "", [0; 24]),
+        ("claviger.scope", "platform", [2, 0, 2, 2, 0, 1, 1, 0, 2, 0, 0, 0, 1, 1, 1, 1, 1, 0, 1, 1, 1, 1, 1, 1]),
+        ("claviger.scope", "audit-sweep", [0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]),
     ] {
         sqlx::query(setting(name, value)).execute(&mut *tx).await.expect("set");
         for (table, expected) in tables.iter().zip(is_seen) {

@@ -21,7 +21,7 @@ use async_trait::async_trait;
 use domain::audit::AuditRecord;
 use domain::branding::{Appearance, Branding, Logo};
 use domain::guess::{GuessCounter, GuessScope};
-use domain::ids::{EventId, FamilyId, TenantId, UserId};
+use domain::ids::{EventId, FamilyId, MailId, TenantId, UserId};
 use domain::keys::ring::{KeyRing, Kid};
 use domain::keys::verifier::{Sighting, VerifierName};
 use domain::secret::Secret;
@@ -736,6 +736,10 @@ impl GuessStore for Tx {
         Ok(self.state.sources.get(&(self.tenant, user, *source)).copied())
     }
 
+    async fn source_is_any(&mut self, user: UserId) -> Stored<bool> {
+        Ok(self.state.sources.keys().any(|(tenant, whose, _)| *tenant == self.tenant && *whose == user))
+    }
+
     async fn source_remember(&mut self, user: UserId, source: &GuessSubject, now: Timestamp) -> Stored<()> {
         let key = (self.tenant, user, *source);
         self.writing()?.sources.insert(key, now);
@@ -819,7 +823,12 @@ impl PlatformTx for Tx {
 
     async fn logout_notices_claim(&mut self, limit: u32) -> Stored<Vec<(TenantId, FamilyId)>> {
         let now = crate::sample::NOW;
-        Ok(self.platform_writing().await?.provider.logouts_claim(now, limit as usize))
+        Ok(provider::claim(&mut self.platform_writing().await?.provider.logouts, now, limit as usize))
+    }
+
+    async fn mails_claim(&mut self, limit: u32) -> Stored<Vec<(TenantId, MailId)>> {
+        let now = crate::sample::NOW;
+        Ok(provider::claim(&mut self.platform_writing().await?.provider.mails, now, limit as usize))
     }
 
     async fn ring_generations(&mut self, tenants: &[TenantId]) -> Stored<Vec<RingMark>> {
@@ -841,6 +850,8 @@ impl PlatformTx for Tx {
             | Leftover::SsoSessions
             | Leftover::SpentNames
             | Leftover::LogoutNotices
+            | Leftover::Mails
+            | Leftover::MailLinks
             | Leftover::InitialAccessTokens
             | Leftover::UnusedClients => state.provider.sweep(what, before, &mut left),
             Leftover::AuditEvents => state.audit.retain(|record| {

@@ -19,17 +19,21 @@ use domain::client::{Client, ClientId, ClientSecret, ClientStatus};
 use domain::device::DeviceGrant;
 use domain::guess::{GuessCounter, GuessScope};
 use domain::handle::HandleHash;
-use domain::ids::{ClientSecretId, DataKeyId, EventId, FamilyId, InitialAccessTokenId, RegisteredClientId, SsoSessionId, TenantId, UserId};
+use domain::ids::{
+    ClientSecretId, DataKeyId, EventId, FamilyId, InitialAccessTokenId, MailId, RegisteredClientId, SsoSessionId, TenantId, UserId,
+};
 use domain::interaction::Progress;
 use domain::keys::policy::RotationNumbers;
 use domain::keys::ring::{Alg, KeyRing, Kid, PublicJwk, RingKey, TokenSecretVersion};
 use domain::keys::thumbprint::Thumbprint;
 use domain::keys::verifier::{Fetch, Sighting, VerifierName};
+use domain::language::Language;
+use domain::mail::{Content, Letter, MailLink, QueuedMail};
 use domain::scope::Scope;
 use domain::secret::Secret;
 use domain::sso::{Authentication, Method, SignOn, SsoSession};
 use domain::tenant::{Tenant, TenantPolicy, TenantStatus};
-use domain::text::LoginName;
+use domain::text::{Email, LoginName};
 use domain::time::{Timestamp, Ttl};
 use domain::token::family::{Binding, Generation, Head, RefreshFamily};
 use domain::user::{CustomClaims, Roles, User, UserNames, UserStatus};
@@ -77,6 +81,7 @@ pub fn user(username: &str) -> User {
         created_at: NOW,
         updated_at: NOW,
         password_changed_at: NOW,
+        email_verified_at: Some(NOW),
     }
 }
 
@@ -205,6 +210,22 @@ pub fn sso_session(user_id: UserId) -> SsoSession {
 pub fn logout_notice(family: &RefreshFamily) -> LogoutNotice {
     let (family_id, client_id, user_id) = (family.id, family.client_id.clone(), family.user_id);
     LogoutNotice { family_id, client_id, user_id, expires_at: NOW.plus(Ttl::days(1)) }
+}
+
+/// What is to be told to this user.
+pub fn mail(user: &User) -> QueuedMail {
+    let letter = Letter::NewSignIn { address: address(user), user_agent: Some("Mozilla/5.0".to_owned()), place: None, at: NOW };
+    let content = Content { letter, language: Some(Language::German) };
+    QueuedMail { id: MailId::new(NOW, chance()), user_id: Some(user.id), content, asked_at: NOW, expires_at: NOW.plus(Ttl::days(1)) }
+}
+
+/// A link that this user got.
+pub fn mail_link(user: &User) -> MailLink {
+    MailLink { handle: hash(), user_id: user.id, address: address(user), asked_at: NOW, expires_at: NOW.plus(Ttl::minutes(30)) }
+}
+
+fn address(user: &User) -> Email {
+    user.names.email().cloned().expect("sample users have addresses")
 }
 
 /// An attempt with the family's token of this generation, at `now`.

@@ -31,7 +31,7 @@ fn view(user: &User) -> Value {
     json!({
         "id": user.id, "username": user.names.username(), "email": user.names.email(), "status": status, "disabled_at": disabled_at,
         "roles": user.roles, "claims": user.claims, "created_at": user.created_at, "updated_at": user.updated_at,
-        "password_changed_at": user.password_changed_at,
+        "password_changed_at": user.password_changed_at, "email_verified_at": user.email_verified_at,
     })
 }
 

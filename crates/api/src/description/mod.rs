@@ -242,6 +242,8 @@ fn parameters() -> Value {
         "tenant": in_path("tenant", schemas::reference("TenantId"), "The id of a tenant that was deleted."),
         "session": in_path("session", schemas::reference("SessionId"), "The session's id."),
         "request": in_path("request", text(), "The name of a pending authorization request."),
+        "link": in_path("link", text(), "The secret in a link that came by mail."),
+        "user_code": in_query("user_code", text(), "The code that the device shows, filled in already."),
         "file": in_path("file", text(), "The name of a file."),
         "client": in_path("client", schemas::reference("ClientId"), "The client's id."),
         "secret": in_path("secret", schemas::reference("ClientSecretId"), "The secret's id."),

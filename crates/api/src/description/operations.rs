@@ -109,6 +109,12 @@ pub(super) fn tags() -> Value {
     ])
 }
 
+const LINKED: Answers = &[
+    (200, Some("Page"), "The question, or the login."),
+    (303, None, "Done, or on."),
+    (400, Some("Page"), "The link opens nothing (any more), or this is no form of ours."),
+    (403, Some("Page"), "The form is not one of ours."),
+];
 const PAGED: &[&str] = &["limit", "after"];
 const PASSWORD_REFUSED: (u16, &str) = (422, "`password_refused`");
 const BAD_METADATA: (u16, &str) = (422, "`invalid_redirect_uri` or `invalid_client_metadata`: `member` says which one");
@@ -193,8 +199,34 @@ pub(super) fn operations() -> Vec<(&'static str, &'static str, Operation)> {
         ("POST", "/t/{slug}/account/sessions/end", account_form("endAccountSession", "End one of one's sessions")),
         ("POST", "/t/{slug}/account/sessions/end-others", account_form("endOtherSessions", "End all of one's sessions but this one")),
         ("POST", "/t/{slug}/account/applications/revoke", account_form("revokeApplication", "Take back what one has allowed an application")),
-        ("GET", "/t/{slug}/account/export", op("account", "exportAccount", "All that is stored about oneself, but the audit log", &[(200, Some("AccountExport"), "The data."), (303, None, "To the login.")]).with(&["Cache-Control"])),
+        ("GET", "/t/{slug}/account/export", Operation { or_as: &["text/html; charset=utf-8"],
+            ..op("account", "exportAccount", "All that is stored about oneself, but the audit log", &[(200, Some("AccountExport"), "The data, or the login.")]).with(&["Cache-Control"]) }),
         ("POST", "/t/{slug}/account/sign-out", account_form("signOutOfAccount", "Log out in this browser")),
+        ("GET", "/t/{slug}/account/email", page(op("account", "getEmailForm", "The form for another address", &[(200, Some("Page"), "The form."), (303, None, "To the login.")])).with(&["Cache-Control"])),
+        ("POST", "/t/{slug}/account/email", page(op("account", "askForEmailChange", "Ask for another address, which gets a link", &[
+            (200, Some("Page"), "The form once more, and what is wrong."), (303, None, "A mail is on its way, or nobody is logged in."), (400, Some("Page"), "This is no form of ours."),
+            (403, Some("Page"), "The form is not one of ours."), (429, Some("Page"), "Too many attempts."),
+        ])).takes(Form("AccountForm")).with(&["Cache-Control"])),
+        ("POST", "/t/{slug}/account/email/verify", account_form("askForEmailProof", "Have a link sent to one's address")),
+        ("GET", "/t/{slug}/account/email/verify/{link}", page(op("account", "getEmailProof", "The question whether an address is the reader's", LINKED)).with(&["Cache-Control"])),
+        ("POST", "/t/{slug}/account/email/verify/{link}", page(op("account", "proveEmail", "Say that an address is one's own", LINKED)).takes(Form("LinkForm")).with(&["Cache-Control"])),
+        ("GET", "/t/{slug}/account/email/verified", page(op("account", "getEmailProved", "That an address is known to be the user's", &[(200, Some("Page"), "That.")])).with(&["Cache-Control"])),
+        ("GET", "/t/{slug}/account/email/change/{link}", page(op("account", "getEmailChange", "The question whether an address shall replace the other one", LINKED)).with(&["Cache-Control"])),
+        ("POST", "/t/{slug}/account/email/change/{link}", page(op("account", "changeEmail", "Put another address in the place of one's own", LINKED)).takes(Form("LinkForm")).with(&["Cache-Control"])),
+        ("GET", "/t/{slug}/password/forgot", page(op("account", "getForgottenPassword", "The form that asks for a link to choose a new password", &[(200, Some("Page"), "The form.")])).with(&["Cache-Control"])),
+        ("POST", "/t/{slug}/password/forgot", page(op("account", "forgetPassword", "Ask for a link to choose a new password", &[
+            (200, Some("Page"), "The form once more: nothing was typed."), (303, None, "On, whether there is such an account or not."), (400, Some("Page"), "This is no form of ours."),
+            (403, Some("Page"), "The form is not one of ours."), (429, Some("Page"), "Too many attempts."),
+        ])).takes(Form("ForgottenPassword")).with(&["Cache-Control"])),
+        ("GET", "/t/{slug}/password/sent", page(op("account", "getResetSent", "That a mail is on its way, if there is such an account", &[(200, Some("Page"), "That.")])).with(&["Cache-Control"])),
+        ("GET", "/t/{slug}/password/reset/{link}", page(op("account", "getPasswordReset", "The form for a new password, by a link from a mail", &[
+            (200, Some("Page"), "The form."), (400, Some("Page"), "The link opens nothing (any more)."),
+        ])).with(&["Cache-Control"])),
+        ("POST", "/t/{slug}/password/reset/{link}", page(op("account", "resetPassword", "Choose a new password, by a link from a mail", &[
+            (200, Some("Page"), "The form once more, and what is wrong."), (303, None, "Changed."), (400, Some("Page"), "The link opens nothing (any more), or this is no form of ours."),
+            (403, Some("Page"), "The form is not one of ours."),
+        ])).takes(Form("ChosenPassword")).with(&["Cache-Control"])),
+        ("GET", "/t/{slug}/password/changed", page(op("account", "getPasswordChanged", "That the password was changed", &[(200, Some("Page"), "That.")])).with(&["Cache-Control"])),
         ("GET", "/t/{slug}/oauth/end_session", page(op("login pages", "endSsoSession", "Log out for an application (OpenID Connect RP-Initiated Logout 1.0)", &[
             (200, Some("Page"), "The question, or that it is done."), (303, None, "Back to the application."), (400, Some("Page"), "What is wrong; nobody is sent anywhere."), (403, Some("Page"), "The form is not one of ours."),
         ])).with(&["Cache-Control"])),

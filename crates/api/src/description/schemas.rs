@@ -136,7 +136,7 @@ fn client_members(more: Value) -> Value {
         "token_endpoint_auth_method": text(), "token_endpoint_auth_signing_alg": text_or_null(), "require_issuer_audience": flag(),
         "frontchannel_logout_uri": text_or_null(), "frontchannel_logout_session_required": flag(),
         "backchannel_logout_uri": text_or_null(), "backchannel_logout_session_required": flag(),
-        "subject_type": text(), "id_token_signed_response_alg": reference("Alg"),
+        "subject_type": text(), "sector_identifier_uri": text_or_null(), "id_token_signed_response_alg": reference("Alg"), "userinfo_signed_response_alg": optional("Alg"),
         "default_max_age": { "type": ["integer", "null"], "minimum": 0 }, "require_auth_time": flag(),
         "require_pushed_authorization_requests": flag(), "require_pkce": flag(), "dpop_bound_access_tokens": flag(),
         "request_object_signing_alg": optional("Alg"), "require_signed_request_object": flag(),
@@ -177,11 +177,11 @@ fn metadata_members(more: Value) -> Value {
     let own = json!({
         "client_name": text_or_null(), "application_type": { "type": ["string", "null"], "description": "`web` (default) or `native`." },
         "redirect_uris": texts_or_null(), "post_logout_redirect_uris": texts_or_null(), "grant_types": texts_or_null(), "response_types": texts_or_null(),
-        "scope": text_or_null(), "token_endpoint_auth_method": text_or_null(), "subject_type": text_or_null(),
+        "scope": text_or_null(), "token_endpoint_auth_method": text_or_null(), "subject_type": text_or_null(), "sector_identifier_uri": text_or_null(),
         "token_endpoint_auth_signing_alg": text_or_null(),
         "frontchannel_logout_uri": text_or_null(), "frontchannel_logout_session_required": flag_or_null(),
         "backchannel_logout_uri": text_or_null(), "backchannel_logout_session_required": flag_or_null(),
-        "id_token_signed_response_alg": text_or_null(), "default_max_age": { "type": ["integer", "null"], "minimum": 0 },
+        "id_token_signed_response_alg": text_or_null(), "userinfo_signed_response_alg": text_or_null(), "default_max_age": { "type": ["integer", "null"], "minimum": 0 },
         "require_auth_time": flag_or_null(), "require_pushed_authorization_requests": flag_or_null(),
         "request_object_signing_alg": text_or_null(),
         "require_signed_request_object": { "type": ["boolean", "null"], "description": "`true` takes no request that is not signed (RFC 9101, 10.5)." },
@@ -383,9 +383,20 @@ pub(super) fn schemas() -> Value {
         ("AccountForm", json!({
             "type": "object", "description": "What a form of the account page posts.", "required": ["csrf_token"], "additionalProperties": true,
             "properties": {
-                "csrf_token": text(), "display_name": text(), "session": text(), "application": text(),
+                "csrf_token": text(), "display_name": text(), "email": text(), "session": text(), "application": text(),
                 "current_password": text(), "new_password": text(), "repeat_password": text(),
             },
+        })),
+        ("LinkForm", json!({
+            "type": "object", "description": "What a page that a link opens posts.", "additionalProperties": true, "properties": { "csrf_token": text() },
+        })),
+        ("ForgottenPassword", json!({
+            "type": "object", "description": "What the page for forgotten passwords posts.", "required": ["csrf_token", "identifier"], "additionalProperties": true,
+            "properties": { "csrf_token": text(), "identifier": text() },
+        })),
+        ("ChosenPassword", json!({
+            "type": "object", "description": "What the page that a link opens posts.", "required": ["new_password", "repeat_password"], "additionalProperties": true,
+            "properties": { "new_password": text(), "repeat_password": text() },
         })),
         ("AccountExport", json!({
             "type": "object", "description": "What is stored about a user.", "required": ["sub", "sessions", "applications"], "additionalProperties": true,
@@ -401,7 +412,7 @@ pub(super) fn schemas() -> Value {
         })),
         ("Userinfo", json!({
             "type": "object", "description": "OpenID Connect Core, 5.1.", "required": ["sub"], "additionalProperties": true,
-            "properties": { "sub": reference("UserId"), "preferred_username": text(), "email": text(), "email_verified": flag(), "updated_at": count() },
+            "properties": { "sub": said("The user's id, or a name that the client's sector alone knows them by."), "preferred_username": text(), "email": text(), "email_verified": flag(), "updated_at": count() },
         })),
         ("Metadata", answer_with("RFC 8414, 2; OpenID Connect Discovery 1.0, 3. What is off is absent.", {
             let texts = || json!({ "type": "array", "items": text() });
@@ -409,7 +420,7 @@ pub(super) fn schemas() -> Value {
                 "issuer": text(), "authorization_endpoint": text(), "pushed_authorization_request_endpoint": text(), "token_endpoint": text(), "userinfo_endpoint": text(), "end_session_endpoint": text(),
                 "revocation_endpoint": text(), "introspection_endpoint": text(), "jwks_uri": text(),
                 "grant_types_supported": texts(), "response_types_supported": texts(), "response_modes_supported": texts(),
-                "scopes_supported": texts(), "subject_types_supported": texts(), "id_token_signing_alg_values_supported": texts(),
+                "scopes_supported": texts(), "subject_types_supported": texts(), "id_token_signing_alg_values_supported": texts(), "userinfo_signing_alg_values_supported": texts(),
                 "token_endpoint_auth_methods_supported": texts(), "token_endpoint_auth_signing_alg_values_supported": texts(),
                 "revocation_endpoint_auth_signing_alg_values_supported": texts(), "revocation_endpoint_auth_methods_supported": texts(),
                 "introspection_endpoint_auth_methods_supported": texts(), "code_challenge_methods_supported": texts(), "dpop_signing_alg_values_supported": texts(),
@@ -470,7 +481,7 @@ pub(super) fn schemas() -> Value {
         ("User", answer("A user of a tenant.", json!({
             "id": reference("UserId"), "username": text_or_null(), "email": text_or_null(), "status": one_of(&["active", "disabled"]),
             "disabled_at": optional("Timestamp"), "roles": reference("Roles"), "claims": reference("Claims"),
-            "created_at": reference("Timestamp"), "updated_at": reference("Timestamp"), "password_changed_at": optional("Timestamp"),
+            "created_at": reference("Timestamp"), "updated_at": reference("Timestamp"), "password_changed_at": optional("Timestamp"), "email_verified_at": optional("Timestamp"),
         }))),
         ("UserPage", page("User")),
         ("UserCreation", request("A new user: a username, an e-mail address or both; a password, a hash or neither.", &[], json!({

@@ -27,6 +27,16 @@ impl PageRefused {
         Self { status: StatusCode::BAD_REQUEST, kind: ErrorKind::BadRequest, code: "invalid_request", detail: Some(detail) }
     }
 
+    /// A link from a mail that opens nothing (any more).
+    pub(crate) const fn link_expired() -> Self {
+        Self { status: StatusCode::BAD_REQUEST, kind: ErrorKind::LinkExpired, code: "no_such_link", detail: None }
+    }
+
+    pub(crate) const fn too_many_attempts(seconds: u32) -> Self {
+        let kind = ErrorKind::TooManyRequests { minutes: seconds.div_ceil(60) };
+        Self { status: StatusCode::TOO_MANY_REQUESTS, kind, code: "too_many_attempts", detail: None }
+    }
+
     /// A form that another site, or nobody we know, has sent.
     pub(crate) const fn forged() -> Self {
         Self { status: StatusCode::FORBIDDEN, kind: ErrorKind::CookiesMissing, code: "csrf", detail: None }

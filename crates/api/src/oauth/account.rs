@@ -3,21 +3,15 @@
 //! What may be done is decided by `app::account`; each form ends with a redirect to a page (303), so that reloading does nothing
 //! twice. Invariant: nothing changes by a GET, and no answer here has a CORS header or may be stored.
 
-use std::pin::Pin;
-use std::sync::Arc;
-
-use actix_web::dev::Payload;
-use actix_web::error::InternalError;
+use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{CACHE_CONTROL, CONTENT_DISPOSITION};
-use actix_web::{FromRequest, HttpRequest, HttpResponse, web};
 use app::account::{self, Account, AccountDenied, ChangePassword, Entered, PasswordChangeDenied};
-use app::authorize::{AuthorizeDenied, Browser, SignInCommand, SignInDenied};
+use app::authorize::{self, SignInCommand, SignInDenied};
 use app::login::LoginDenied;
-use app::tenants;
 use domain::client::ClientId;
+use domain::handle::{Handle, HandleKind};
 use domain::password::{Password, PasswordDenied};
-use domain::tenant::Tenant;
 use domain::user_agent::Device;
 use pages::{
     AccountPage, ConnectedApp, LoggedOutPage, LoginPage, LoginStep, Message, NewPasswordPage, PasswordReason, PasswordTrouble, ScopeLine,
@@ -26,139 +20,46 @@ use pages::{
 
 use crate::error::problem::Problem;
 use crate::extract::form::Form;
-use crate::extract::origin::From;
-use crate::oauth::authorize::{of_ours, refused};
+use crate::oauth::browser;
 use crate::oauth::login_form::{self, Typed};
-use crate::oauth::{browser, pages as answers};
+use crate::oauth::visit::{Posted, Visit};
 use crate::state::ApiState;
 
-/// A request about the account.
-pub(crate) struct Visit {
-    state: web::Data<ApiState>,
-    request: HttpRequest,
-    tenant: Arc<Tenant>,
-    browser: Browser,
-    from: From,
-}
-
-impl FromRequest for Visit {
-    type Error = Problem;
-    type Future = Pin<Box<dyn Future<Output = Result<Self, Problem>>>>;
-
-    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        let request = request.clone();
-        Box::pin(async move {
-            let state = request.app_data::<web::Data<ApiState>>().cloned().ok_or_else(Problem::not_found)?;
-            let tenant = tenants::resolve(&state.ctx, request.match_info().get("slug").unwrap_or_default()).await?;
-            let browser = browser::of(&request, &tenant, &state.ctx.base_url);
-            let from = From::of(&request);
-            Ok(Self { state, request, tenant, browser, from })
-        })
-    }
-}
-
-/// A form of one of the account's pages.
-pub(crate) struct Posted {
-    visit: Visit,
-    form: Form,
-}
-
-impl FromRequest for Posted {
-    type Error = actix_web::Error;
-    type Future = Pin<Box<dyn Future<Output = Result<Self, actix_web::Error>>>>;
-
-    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
-        let visit = Visit::from_request(request, payload);
-        let form = Form::from_request(request, payload);
-        Box::pin(async move {
-            let visit = visit.await?;
-            match of_ours(&visit.request, &visit.state.ctx.base_url, form.await) {
-                Ok(form) => Ok(Self { visit, form }),
-                Err(page) => {
-                    let answer = answers::refused(&visit.state, &visit.request, &visit.tenant, page?).await;
-                    Err(InternalError::from_response("a form that is none of ours", answer).into())
-                }
-            }
-        })
-    }
-}
-
-impl Posted {
-    /// What was sent as `name`; empty where nothing was.
-    fn field(&self, name: &str) -> &str {
-        self.form.optional(name).unwrap_or_default()
-    }
-
-    fn csrf_token(&self) -> &str {
-        self.field("csrf_token")
-    }
-}
-
-impl Visit {
-    /// An address under the account's own, which `rest` begins with a slash.
-    fn at(&self, rest: &str) -> String {
-        format!("{}/account{rest}", answers::issuer_path(&self.tenant))
-    }
-
-    fn onward(&self, rest: &str) -> HttpResponse {
-        answers::onward(self.at(rest))
-    }
-
-    async fn denied(&self, denied: AuthorizeDenied) -> Result<HttpResponse, Problem> {
-        refused(&self.state, &self.request, &self.tenant, denied).await
-    }
-
-    /// What follows a form: the account again, with `done` said on it; or the login.
-    async fn after(&self, outcome: Result<(), AccountDenied>, done: &str) -> Result<HttpResponse, Problem> {
-        match outcome {
-            Ok(()) => Ok(self.onward(done)),
-            Err(AccountDenied::SignedOut) => Ok(self.onward("")),
-            Err(AccountDenied::Request(denied)) => self.denied(denied).await,
-        }
-    }
-
-    async fn page(&self, status: StatusCode, page: &impl pages::Page) -> HttpResponse {
-        answers::shown(&self.state, &self.request, &self.tenant, status, &[], page).await
+/// What follows a form: the account again, with `done` said on it; or the login.
+pub(super) async fn after(visit: &Visit, outcome: Result<(), AccountDenied>, done: &str) -> Result<HttpResponse, Problem> {
+    match outcome {
+        Ok(()) => Ok(visit.onward(&format!("/account{done}"))),
+        Err(AccountDenied::SignedOut) => Ok(visit.onward("/account")),
+        Err(AccountDenied::Request(denied)) => visit.denied(denied).await,
     }
 }
 
 /// `GET {issuer}/account`: the account, or the login to it.
 pub(crate) async fn get(visit: Visit) -> Result<HttpResponse, Problem> {
-    shown(&visit, Said::default()).await
+    shown(&visit, None).await
 }
 
-/// What the page says besides the account itself.
-#[derive(Default)]
-struct Said {
-    typed: Option<Typed>,
-    refused_name: Option<String>,
-}
-
-async fn shown(visit: &Visit, said: Said) -> Result<HttpResponse, Problem> {
+/// The account, with the name that was typed where that cannot be one.
+async fn shown(visit: &Visit, refused_name: Option<String>) -> Result<HttpResponse, Problem> {
     let account = match account::enter(&visit.state.ctx, &visit.tenant, &visit.browser).await {
         Ok(Entered::Account(account)) => *account,
-        Ok(Entered::LogIn { browser, csrf_token }) => {
-            let page = LoginPage {
-                form: pages::Form { action: visit.at("/login"), csrf_token, hidden: Vec::new() },
-                step: LoginStep::Both,
-                identifier: said.typed.as_ref().map(|typed| typed.identifier.clone()).unwrap_or_default(),
-                client: None,
-                notice: None,
-                trouble: said.typed.as_ref().map(|typed| typed.trouble),
-                remember: None,
-                forgot: None,
-                other_account: None,
-                may_cancel: false,
-            };
-            let mut answer = login_form::shown(&visit.state, &visit.request, &visit.tenant, &[], &page, said.typed).await;
-            let _ = answer.add_cookie(&browser::named(&visit.tenant, &visit.state.ctx.base_url, &browser));
-            return Ok(answer);
-        }
+        Ok(Entered::LogIn) => return login_page(visit, Vec::new(), None).await,
         Err(denied) => return visit.denied(denied).await,
     };
-    let notice = (visit.request.query_string() == "done=password").then_some(Message::PasswordChanged);
-    let page = account_page(visit, account, notice, said.refused_name);
+    let notice = done(visit.request.query_string());
+    let page = account_page(visit, account, notice, refused_name);
     Ok(visit.page(StatusCode::OK, &page).await)
+}
+
+/// What is said on the account page after a form.
+fn done(query: &str) -> Option<Message> {
+    Some(match query.strip_prefix("done=")? {
+        "password" => Message::PasswordChanged,
+        "proof-sent" => Message::VerificationSent { email: String::new() },
+        "change-sent" => Message::EmailChangeSent { email: String::new() },
+        "email" => Message::EmailChanged,
+        _ => return None,
+    })
 }
 
 fn account_page(visit: &Visit, account: Account, notice: Option<Message>, refused_name: Option<String>) -> AccountPage {
@@ -178,6 +79,7 @@ fn account_page(visit: &Visit, account: Account, notice: Option<Message>, refuse
         allowed_at: app.allowed_at,
         scopes: app.scope.iter().map(|scope| ScopeLine { scope: scope.to_owned(), description: None }).collect(),
     });
+    let has_mail = visit.state.ctx.mail.is_on();
     AccountPage {
         csrf_token,
         notice,
@@ -185,18 +87,20 @@ fn account_page(visit: &Visit, account: Account, notice: Option<Message>, refuse
         is_name_refused: refused_name.is_some(),
         display_name: refused_name.unwrap_or(name),
         email: user.names.email().map(ToString::to_string),
-        is_email_verified: false,
+        is_email_verified: user.email_verified_at.is_some(),
         password_changed_at: Some(user.password_changed_at),
         sessions: sessions.collect(),
         applications: applications.collect(),
-        profile_action: visit.at("/profile"),
-        email_change: None,
-        password_change: visit.at("/password"),
-        end_session_action: visit.at("/sessions/end"),
-        end_other_sessions_action: visit.at("/sessions/end-others"),
-        revoke_action: visit.at("/applications/revoke"),
-        export: visit.at("/export"),
-        sign_out: visit.at("/sign-out"),
+        profile_action: visit.at("/account/profile"),
+        email_change: has_mail.then(|| visit.at("/account/email")),
+        verify_action: (has_mail && user.email_verified_at.is_none() && user.names.email().is_some())
+            .then(|| visit.at("/account/email/verify")),
+        password_change: visit.at("/account/password"),
+        end_session_action: visit.at("/account/sessions/end"),
+        end_other_sessions_action: visit.at("/account/sessions/end-others"),
+        revoke_action: visit.at("/account/applications/revoke"),
+        export: visit.at("/account/export"),
+        sign_out: visit.at("/account/sign-out"),
     }
 }
 
@@ -205,23 +109,46 @@ pub(crate) async fn login(posted: Posted) -> Result<HttpResponse, Problem> {
     let visit = &posted.visit;
     let started = std::time::Instant::now();
     let identifier = posted.field("identifier");
+    // A link that somebody was to log in for.
+    let link = posted.form.optional("link").filter(|link| Handle::parse(HandleKind::EmailChange, link).is_some());
+    let hidden = || link.map(|link| ("link".to_owned(), link.to_owned())).into_iter().collect();
     let Ok(password) = Password::parse(posted.field("password")) else {
-        return shown(visit, Said { typed: Some(Typed::wrong(identifier)), ..Said::default() }).await;
+        return login_page(visit, hidden(), Some(Typed::wrong(identifier))).await;
     };
     let command = SignInCommand { name: identifier.to_owned(), password, csrf_token: posted.csrf_token().to_owned() };
     match account::sign_in(&visit.state.ctx, &visit.tenant, &visit.browser, command, &visit.from.0).await {
         Ok(session) => {
             login_form::count(&visit.state, "succeeded", started);
-            let mut answer = visit.onward("");
+            let mut answer = visit.onward(&link.map_or_else(|| "/account".to_owned(), |link| format!("/account/email/change/{link}")));
             let _ = answer.add_cookie(&browser::session(&visit.tenant, &visit.state.ctx.base_url, &session));
             Ok(answer)
         }
         Err(SignInDenied::Request(denied)) => visit.denied(denied).await,
         Err(SignInDenied::Login(denied)) => {
             let typed = Typed::denied(&visit.state, identifier, denied, started)?;
-            shown(visit, Said { typed: Some(typed), ..Said::default() }).await
+            login_page(visit, hidden(), Some(typed)).await
         }
     }
+}
+
+/// The login to the account; `hidden` is what its form brings along besides.
+pub(super) async fn login_page(visit: &Visit, hidden: Vec<(String, String)>, typed: Option<Typed>) -> Result<HttpResponse, Problem> {
+    let (named, csrf_token) = authorize::anonymous(&visit.state.ctx, &visit.tenant, &visit.browser).await?;
+    let page = LoginPage {
+        form: pages::Form { action: visit.at("/account/login"), csrf_token, hidden },
+        step: LoginStep::Both,
+        identifier: typed.as_ref().map(|typed| typed.identifier.clone()).unwrap_or_default(),
+        client: None,
+        notice: None,
+        trouble: typed.as_ref().map(|typed| typed.trouble),
+        remember: None,
+        forgot: visit.state.ctx.mail.is_on().then(|| visit.at("/password/forgot")),
+        other_account: None,
+        may_cancel: false,
+    };
+    let mut answer = login_form::shown(&visit.state, &visit.request, &visit.tenant, &[], &page, typed).await;
+    let _ = answer.add_cookie(&browser::named(&visit.tenant, &visit.state.ctx.base_url, &named));
+    Ok(answer)
 }
 
 /// `POST {issuer}/account/profile`: `display_name`.
@@ -229,8 +156,8 @@ pub(crate) async fn profile(posted: Posted) -> Result<HttpResponse, Problem> {
     let visit = &posted.visit;
     let name = posted.field("display_name");
     match account::rename(&visit.state.ctx, &visit.tenant, &visit.browser, name, posted.csrf_token(), &visit.from.0).await {
-        Ok(Err(_)) => shown(visit, Said { refused_name: Some(name.to_owned()), ..Said::default() }).await,
-        outcome => visit.after(outcome.map(|_| ()), "").await,
+        Ok(Err(_)) => shown(visit, Some(name.to_owned())).await,
+        outcome => after(visit, outcome.map(|_| ()), "").await,
     }
 }
 
@@ -243,16 +170,16 @@ async fn new_password(visit: &Visit, status: StatusCode, trouble: Option<Passwor
     match account::enter(&visit.state.ctx, &visit.tenant, &visit.browser).await {
         Ok(Entered::Account(account)) => {
             let page = NewPasswordPage {
-                form: pages::Form { action: visit.at("/password"), csrf_token: account.csrf_token, hidden: Vec::new() },
+                form: pages::Form { action: visit.at("/account/password"), csrf_token: account.csrf_token, hidden: Vec::new() },
                 reason: PasswordReason::Change,
                 identifier: account.user.login_name(),
                 min_length: u32::from(visit.tenant.policy.password.min_length),
                 trouble,
-                back: Some(visit.at("")),
+                back: Some(visit.at("/account")),
             };
             Ok(visit.page(status, &page).await)
         }
-        Ok(Entered::LogIn { .. }) => Ok(visit.onward("")),
+        Ok(Entered::LogIn) => Ok(visit.onward("/account")),
         Err(denied) => visit.denied(denied).await,
     }
 }
@@ -260,19 +187,21 @@ async fn new_password(visit: &Visit, status: StatusCode, trouble: Option<Passwor
 /// `POST {issuer}/account/password`: `current_password`, `new_password` and `repeat_password`.
 pub(crate) async fn password(posted: Posted) -> Result<HttpResponse, Problem> {
     let visit = &posted.visit;
-    let (new, trouble) = typed_twice(&posted.form);
-    let current = Password::parse(posted.field("current_password"));
-    let (Some(new), Ok(current)) = (new, current) else {
-        return new_password(visit, StatusCode::OK, Some(trouble.unwrap_or(PasswordTrouble::WrongCurrent))).await;
+    let new = match typed_twice(&posted.form) {
+        Ok(new) => new,
+        Err(trouble) => return new_password(visit, StatusCode::OK, Some(trouble)).await,
+    };
+    let Ok(current) = Password::parse(posted.field("current_password")) else {
+        return new_password(visit, StatusCode::OK, Some(PasswordTrouble::WrongCurrent)).await;
     };
     let command = ChangePassword { current, new, csrf_token: posted.csrf_token().to_owned() };
     let (status, trouble) = match account::change_password(&visit.state.ctx, &visit.tenant, &visit.browser, command, &visit.from.0).await {
         Ok(session) => {
-            let mut answer = visit.onward("?done=password");
+            let mut answer = visit.onward("/account?done=password");
             let _ = answer.add_cookie(&browser::session(&visit.tenant, &visit.state.ctx.base_url, &session));
             return Ok(answer);
         }
-        Err(PasswordChangeDenied::Account(denied)) => return visit.after(Err(denied), "").await,
+        Err(PasswordChangeDenied::Account(denied)) => return after(visit, Err(denied), "").await,
         Err(PasswordChangeDenied::Busy(busy)) => return Err(busy.into()),
         Err(PasswordChangeDenied::Current(denied)) => not_proved(&visit.state, denied)?,
         Err(PasswordChangeDenied::Same) => (StatusCode::OK, PasswordTrouble::TooSimilar),
@@ -282,14 +211,10 @@ pub(crate) async fn password(posted: Posted) -> Result<HttpResponse, Problem> {
 }
 
 /// The new password, typed twice alike; else what is wrong with it.
-pub(super) fn typed_twice(form: &Form) -> (Option<Password>, Option<PasswordTrouble>) {
+pub(super) fn typed_twice(form: &Form) -> Result<Password, PasswordTrouble> {
     let (new, repeat) = (form.optional("new_password"), form.optional("repeat_password"));
-    match (new.map(Password::parse), new == repeat) {
-        (Some(Ok(new)), true) => (Some(new), None),
-        (Some(Ok(_)), false) => (None, Some(PasswordTrouble::NotTheSame)),
-        (Some(Err(_)), _) => (None, Some(PasswordTrouble::TooLong)),
-        (None, _) => (None, Some(PasswordTrouble::TooShort)),
-    }
+    let password = new.map(Password::parse).ok_or(PasswordTrouble::TooShort)?.map_err(|_| PasswordTrouble::TooLong)?;
+    if new == repeat { Ok(password) } else { Err(PasswordTrouble::NotTheSame) }
 }
 
 /// Why a new password was not taken.
@@ -301,7 +226,7 @@ pub(super) const fn unfit(denied: &PasswordDenied) -> PasswordTrouble {
 }
 
 /// Why the current password was not taken.
-fn not_proved(state: &ApiState, denied: LoginDenied) -> Result<(StatusCode, PasswordTrouble), Problem> {
+pub(super) fn not_proved(state: &ApiState, denied: LoginDenied) -> Result<(StatusCode, PasswordTrouble), Problem> {
     match denied {
         LoginDenied::BadCredentials => Ok((StatusCode::OK, PasswordTrouble::WrongCurrent)),
         LoginDenied::TooManyAttempts { retry_at } => {
@@ -317,34 +242,35 @@ fn not_proved(state: &ApiState, denied: LoginDenied) -> Result<(StatusCode, Pass
 /// `POST {issuer}/account/sessions/end`: `session`.
 pub(crate) async fn end_session(posted: Posted) -> Result<HttpResponse, Problem> {
     let visit = &posted.visit;
-    let Ok(name) = posted.field("session").parse() else { return Ok(visit.onward("")) };
+    let Ok(name) = posted.field("session").parse() else { return Ok(visit.onward("/account")) };
     let outcome = account::end_session(&visit.state.ctx, &visit.tenant, &visit.browser, name, posted.csrf_token(), &visit.from.0).await;
-    visit.after(outcome, "").await
+    after(visit, outcome, "").await
 }
 
 /// `POST {issuer}/account/sessions/end-others`.
 pub(crate) async fn end_other_sessions(posted: Posted) -> Result<HttpResponse, Problem> {
     let visit = &posted.visit;
     let outcome = account::end_other_sessions(&visit.state.ctx, &visit.tenant, &visit.browser, posted.csrf_token(), &visit.from.0).await;
-    visit.after(outcome, "").await
+    after(visit, outcome, "").await
 }
 
 /// `POST {issuer}/account/applications/revoke`: `application`, a client's id.
 pub(crate) async fn revoke(posted: Posted) -> Result<HttpResponse, Problem> {
     let visit = &posted.visit;
-    let Ok(client) = ClientId::try_from(posted.field("application").to_owned()) else { return Ok(visit.onward("")) };
+    let Ok(client) = ClientId::try_from(posted.field("application").to_owned()) else { return Ok(visit.onward("/account")) };
     let outcome = account::revoke(&visit.state.ctx, &visit.tenant, &visit.browser, &client, posted.csrf_token(), &visit.from.0).await;
-    visit.after(outcome, "").await
+    after(visit, outcome, "").await
 }
 
-/// `GET {issuer}/account/export`: all that is stored about the user, as a file.
+/// `GET {issuer}/account/export`: all that is stored about the user, as a file; or the login.
 pub(crate) async fn export(visit: Visit) -> Result<HttpResponse, Problem> {
     match account::export(&visit.state.ctx, &visit.tenant, &visit.browser, &visit.from.0).await {
         Ok(data) => Ok(HttpResponse::Ok()
             .insert_header((CACHE_CONTROL, "no-store"))
             .insert_header((CONTENT_DISPOSITION, "attachment; filename=\"account.json\""))
             .json(data)),
-        Err(denied) => visit.after(Err(denied), "").await,
+        Err(AccountDenied::SignedOut) => login_page(&visit, Vec::new(), None).await,
+        Err(AccountDenied::Request(denied)) => visit.denied(denied).await,
     }
 }
 
@@ -357,10 +283,10 @@ pub(crate) async fn sign_out(posted: Posted) -> Result<HttpResponse, Problem> {
     };
     let mut answer = if frames.is_empty() {
         // It says that nobody is logged in.
-        answers::onward(format!("{}/oauth/end_session", answers::issuer_path(&visit.tenant)))
+        visit.onward("/oauth/end_session")
     } else {
         let frames = frames.iter().filter_map(|uri| uri.parse().ok()).collect();
-        let page = LoggedOutPage { frames, next: None, client: None, login: Some(visit.at("")) };
+        let page = LoggedOutPage { frames, next: None, client: None, login: Some(visit.at("/account")) };
         visit.page(StatusCode::OK, &page).await
     };
     let _ = answer.add_cookie(&browser::session_gone(&visit.tenant, &visit.state.ctx.base_url));

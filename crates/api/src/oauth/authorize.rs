@@ -124,7 +124,7 @@ async fn shown(
                 notice: (is_again && brought.session.is_some()).then_some(LoginNotice::ConfirmItsYou),
                 trouble: typed.as_ref().map(|typed| typed.trouble),
                 remember: None,
-                forgot: None,
+                forgot: state.ctx.mail.is_on().then(|| format!("{}/password/forgot", answers::issuer_path(tenant))),
                 other_account: None,
                 may_cancel: true,
             };

@@ -32,9 +32,7 @@ pub(super) async fn shown(
     page: &impl Page,
 ) -> HttpResponse {
     let Appearance { branding, logo_name } = branding::appearance(&state.ctx, tenant.id).await.unwrap_or_default();
-    let wanted = ui_locales.join(" ");
-    let accepted = request.headers().get(ACCEPT_LANGUAGE).and_then(|value| value.to_str().ok());
-    let language = Language::negotiate(Some(wanted.as_str()).filter(|wanted| !wanted.is_empty()), accepted, branding.default_language);
+    let language = language(request, ui_locales, branding.default_language);
     let issuer_path = issuer_path(tenant);
     let look = Look { name: tenant.name.as_str(), branding: &branding, logo: logo_name.as_deref(), language, issuer_path: &issuer_path };
     HttpResponse::build(status)
@@ -43,6 +41,13 @@ pub(super) async fn shown(
         .insert_header((X_FRAME_OPTIONS, "DENY"))
         .content_type("text/html; charset=utf-8")
         .body(page.html(&look))
+}
+
+/// The language of whoever reads the answer.
+pub(super) fn language(request: &HttpRequest, ui_locales: &[String], default: Language) -> Language {
+    let wanted = ui_locales.join(" ");
+    let accepted = request.headers().get(ACCEPT_LANGUAGE).and_then(|value| value.to_str().ok());
+    Language::negotiate(Some(wanted.as_str()).filter(|wanted| !wanted.is_empty()), accepted, default)
 }
 
 /// A refusal that the user reads.

@@ -7,8 +7,9 @@ use domain::client::registration::InitialAccessToken;
 use domain::client::{Client, ClientId};
 use domain::device::DeviceGrant;
 use domain::handle::HandleHash;
-use domain::ids::{FamilyId, InitialAccessTokenId, SsoSessionId, UserId};
+use domain::ids::{FamilyId, InitialAccessTokenId, MailId, SsoSessionId, UserId};
 use domain::interaction::Progress;
+use domain::mail::{MailLink, QueuedMail};
 use domain::scope::Scope;
 use domain::sso::SsoSession;
 use domain::time::Timestamp;
@@ -148,6 +149,22 @@ pub struct LogoutNotice {
     pub user_id: UserId,
     /// Nobody is told any more after this.
     pub expires_at: Timestamp,
+}
+
+/// Mails that wait, and links that were sent. Claimed by [`crate::ports::store::PlatformTx::mails_claim`].
+#[async_trait]
+pub trait MailStore: Send {
+    /// Due at once.
+    async fn mail_insert(&mut self, mail: &QueuedMail) -> Stored<()>;
+    async fn mail(&mut self, id: MailId) -> Stored<Option<QueuedMail>>;
+    /// Answers whether it was there.
+    async fn mail_delete(&mut self, id: MailId) -> Stored<bool>;
+    /// Answers whether it is new. One that is there already, used or not, stays as it is.
+    async fn mail_link_insert(&mut self, link: &MailLink) -> Stored<bool>;
+    /// One that was not used yet.
+    async fn mail_link(&mut self, handle: &HandleHash) -> Stored<Option<MailLink>>;
+    /// Uses it up. Of many that use the same one, exactly one is told that it did.
+    async fn mail_link_use(&mut self, handle: &HandleHash, now: Timestamp) -> Stored<bool>;
 }
 
 /// Written where the session ends; claimed by [`crate::ports::store::PlatformTx::logout_notices_claim`].

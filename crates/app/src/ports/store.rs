@@ -12,7 +12,7 @@ use async_trait::async_trait;
 use domain::audit::AuditRecord;
 use domain::branding::{Appearance, Branding, Logo};
 use domain::guess::{GuessCounter, GuessScope};
-use domain::ids::{EventId, FamilyId, TenantId, UserId};
+use domain::ids::{EventId, FamilyId, MailId, TenantId, UserId};
 use domain::keys::ring::KeyRing;
 use domain::keys::verifier::Sighting;
 use domain::secret::Secret;
@@ -27,8 +27,8 @@ pub use crate::ports::custody::{
     CustodyStore, Destroyed, FirstFormatSecret, KekUse, KeyOwner, OwnedDataKey, Retirement, SealedDataKey, SealedSecret, SecretStore,
 };
 pub use crate::ports::provider::{
-    AuthorizationStore, ClientStore, CodeUse, Consent, ConsentStore, DeviceStore, LogoutNotice, LogoutStore, OnceStore, PendingRequest,
-    RegistrationStore, SsoStore,
+    AuthorizationStore, ClientStore, CodeUse, Consent, ConsentStore, DeviceStore, LogoutNotice, LogoutStore, MailStore, OnceStore,
+    PendingRequest, RegistrationStore, SsoStore,
 };
 use crate::tokens::judgement::{Judgement, RefreshAttempt};
 
@@ -98,6 +98,7 @@ pub trait TenantTx:
     + SsoStore
     + ConsentStore
     + LogoutStore
+    + MailStore
     + OnceStore
     + RegistrationStore
     + Send
@@ -271,6 +272,8 @@ pub trait GuessStore: Send {
     async fn guess_forgive(&mut self, scope: GuessScope, subject: &GuessSubject) -> Stored<()>;
     /// When the user last logged in from there, as far as that was remembered.
     async fn source_seen(&mut self, user: UserId, source: &GuessSubject) -> Stored<Option<Timestamp>>;
+    /// Whether any place of this user was remembered.
+    async fn source_is_any(&mut self, user: UserId) -> Stored<bool>;
     async fn source_remember(&mut self, user: UserId, source: &GuessSubject, now: Timestamp) -> Stored<()>;
 }
 
@@ -313,6 +316,10 @@ pub enum Leftover {
     SpentNames,
     /// Logouts that a client did not take note of in all the time it had.
     LogoutNotices,
+    /// Mails that could not be sent in all the time they had.
+    Mails,
+    /// Links past their end, used or not.
+    MailLinks,
     /// Tokens with which no client can be registered any more.
     InitialAccessTokens,
     /// Clients that registered themselves, and that no user has allowed anything in all the time they had.
@@ -320,7 +327,7 @@ pub enum Leftover {
 }
 
 impl Leftover {
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 15] = [
         Self::Families,
         Self::GuessCounters,
         Self::KnownSources,
@@ -332,6 +339,8 @@ impl Leftover {
         Self::SsoSessions,
         Self::SpentNames,
         Self::LogoutNotices,
+        Self::Mails,
+        Self::MailLinks,
         Self::InitialAccessTokens,
         Self::UnusedClients,
     ];
@@ -350,6 +359,8 @@ impl Leftover {
             Self::SsoSessions => "sso_sessions",
             Self::SpentNames => "spent_names",
             Self::LogoutNotices => "logout_notices",
+            Self::Mails => "mails",
+            Self::MailLinks => "mail_links",
             Self::InitialAccessTokens => "initial_access_tokens",
             Self::UnusedClients => "clients",
         }
@@ -379,6 +390,8 @@ pub trait PlatformTx: CustodyStore + Send {
     /// Up to `limit` logouts that a client is to be told of now, whoever waits longest first. By the database's clock nobody else gets them
     /// until it is time for the next attempt: four seconds later, then four times as long each time.
     async fn logout_notices_claim(&mut self, limit: u32) -> Stored<Vec<(TenantId, FamilyId)>>;
+    /// The same for mails; the first attempt may take half a minute.
+    async fn mails_claim(&mut self, limit: u32) -> Stored<Vec<(TenantId, MailId)>>;
     /// Removes up to `limit` of these that were over before `before`, whosever they are; answers how many.
     async fn sweep(&mut self, what: Leftover, before: Timestamp, limit: u32) -> Stored<u64>;
     /// Adds sightings of verifiers, ordered by tenant and verifier, to what is known of them. A tenant that is not there (any more)

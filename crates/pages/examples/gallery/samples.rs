@@ -242,6 +242,10 @@ pub(crate) fn pages(say: Say<'_>) -> Vec<(String, Box<dyn Page>)> {
         trouble,
         back: Some(say("/t/acme/account")),
     };
+    add(
+        "confirm-email",
+        Box::new(ConfirmEmailPage { form: form(say, "/t/acme/account/email/verify/ev1_x"), email: say("alice@example.com") }),
+    );
     add("email-change", Box::new(email_change(None)));
     add("email-change-first", Box::new(EmailChangePage { current: None, back: None, ..email_change(None) }));
     for (name, trouble) in [
@@ -281,6 +285,7 @@ pub(crate) fn pages(say: Say<'_>) -> Vec<(String, Box<dyn Page>)> {
         ],
         profile_action: say("/t/acme/account/profile"),
         email_change: Some(say("/t/acme/account/email")),
+        verify_action: None,
         password_change: say("/t/acme/account/password"),
         end_session_action: say("/t/acme/account/sessions/end"),
         end_other_sessions_action: say("/t/acme/account/sessions/end-others"),
@@ -298,7 +303,7 @@ pub(crate) fn pages(say: Say<'_>) -> Vec<(String, Box<dyn Page>)> {
         applications: Vec::new(),
         ..account.clone()
     };
-    let unverified = AccountPage { is_email_verified: false, ..account.clone() };
+    let unverified = AccountPage { is_email_verified: false, verify_action: Some(say("/t/acme/account/email/verify")), ..account.clone() };
     add("account", Box::new(account));
     add("account-bare", Box::new(bare));
     add("account-unverified", Box::new(unverified));

@@ -3,7 +3,7 @@
 //! Invariant: only looks at the settings; nothing is opened, bound or resolved here.
 
 use super::load::BadSettings;
-use super::{KekSettings, Pooler, Settings};
+use super::{KekSettings, MailTransport, Pooler, Settings, SmtpTls};
 
 impl Settings {
     /// Checks bounds and forms.
@@ -76,6 +76,19 @@ impl Settings {
         bounded("keys.most_awake", self.keys.most_awake, 16, 10_000_000)?;
         bounded("hashing.threads", self.hashing.threads, 0, 1_024)?;
         bounded("hashing.queue", self.hashing.queue, 2, 1_000_000)?;
+        let mail = &self.mail;
+        if mail.transport != MailTransport::Off && !mail.from.contains('@') {
+            return bad("mail.from", "must be the address that mails come from, such as no-reply@id.example.com");
+        }
+        if mail.transport == MailTransport::Smtp && mail.smtp_host.is_empty() {
+            return bad("mail.smtp_host", "must be the name of the relay, as its certificate has it");
+        }
+        if mail.smtp_username.is_empty() != mail.smtp_password.expose().is_empty() {
+            return bad("mail.smtp_password", "and mail.smtp_username go together");
+        }
+        if mail.smtp_tls == SmtpTls::None && !mail.smtp_username.is_empty() {
+            return bad("mail.smtp_tls", "must not be \"none\" where a password is sent");
+        }
         if self.log.level.parse::<tracing_subscriber::filter::Targets>().is_err() {
             return bad("log.level", "must be like \"info\" or \"info,storage=debug\"");
         }

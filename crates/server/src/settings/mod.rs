@@ -27,6 +27,7 @@ pub struct Settings {
     pub keys: KeySettings,
     pub hashing: HashingSettings,
     pub outbound: OutboundSettings,
+    pub mail: MailSettings,
     pub audit: AuditSettings,
     pub log: LogSettings,
     pub telemetry: TelemetrySettings,
@@ -64,6 +65,39 @@ pub struct OutboundSettings {
     pub allow_private: Vec<outbound::IpNet>,
     /// Empty = the machine's own authorities alone.
     pub ca_file: PathBuf,
+}
+
+/// How users are written to.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MailSettings {
+    pub transport: MailTransport,
+    pub from: String,
+    pub folder: PathBuf,
+    pub smtp_host: String,
+    pub smtp_port: u16,
+    pub smtp_tls: SmtpTls,
+    /// Empty = the relay does not ask who we are.
+    pub smtp_username: String,
+    pub smtp_password: Secret<String>,
+    /// Empty = the machine's own authorities alone.
+    pub ca_file: PathBuf,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum MailTransport {
+    Off,
+    Smtp,
+    File,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SmtpTls {
+    StartTls,
+    Tls,
+    None,
 }
 
 /// What each tenant may ask of this node; 0 = no limit.

@@ -19,10 +19,11 @@ use domain::client::{Client, ClientId};
 use domain::device::DeviceGrant;
 use domain::guess::{GuessCounter, GuessScope};
 use domain::handle::HandleHash;
-use domain::ids::{EventId, FamilyId, InitialAccessTokenId, SsoSessionId, TenantId, UserId};
+use domain::ids::{EventId, FamilyId, InitialAccessTokenId, MailId, SsoSessionId, TenantId, UserId};
 use domain::interaction::Progress;
 use domain::keys::ring::KeyRing;
 use domain::keys::verifier::Sighting;
+use domain::mail::{MailLink, QueuedMail};
 use domain::scope::Scope;
 use domain::secret::Secret;
 use domain::sso::SsoSession;
@@ -175,6 +176,7 @@ delegate! { TenantTx:
         fn guess_counters_set(counters: &[(GuessScope, GuessSubject, GuessCounter)], now: Timestamp) -> ();
         fn guess_counter_clear(scope: GuessScope, subject: &GuessSubject) -> ();
         fn guess_forgive(scope: GuessScope, subject: &GuessSubject) -> ();
+        fn source_is_any(user: UserId) -> bool;
         fn source_seen(user: UserId, source: &GuessSubject) -> Option<Timestamp>;
         fn source_remember(user: UserId, source: &GuessSubject, now: Timestamp) -> ();
     }
@@ -242,6 +244,14 @@ delegate! { TenantTx:
         fn logout_notice(family: FamilyId) -> Option<LogoutNotice>;
         fn logout_notice_delete(family: FamilyId) -> bool;
     }
+    MailStore {
+        fn mail_insert(mail: &QueuedMail) -> ();
+        fn mail(id: MailId) -> Option<QueuedMail>;
+        fn mail_delete(id: MailId) -> bool;
+        fn mail_link_insert(link: &MailLink) -> bool;
+        fn mail_link(handle: &HandleHash) -> Option<MailLink>;
+        fn mail_link_use(handle: &HandleHash, now: Timestamp) -> bool;
+    }
 }
 
 delegate! { PlatformTx:
@@ -302,6 +312,9 @@ impl PlatformTx for Failing<Box<dyn PlatformTx>> {
     }
     async fn logout_notices_claim(&mut self, limit: u32) -> Stored<Vec<(TenantId, FamilyId)>> {
         self.inner.logout_notices_claim(limit).await
+    }
+    async fn mails_claim(&mut self, limit: u32) -> Stored<Vec<(TenantId, MailId)>> {
+        self.inner.mails_claim(limit).await
     }
     async fn verifiers_merge(&mut self, seen: &[(TenantId, Sighting)], most: u32) -> Stored<()> {
         self.inner.verifiers_merge(seen, most).await

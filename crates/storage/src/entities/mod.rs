@@ -21,6 +21,8 @@ pub(crate) mod key_logs;
 pub(crate) mod key_rings;
 pub(crate) mod known_sources;
 pub(crate) mod logout_notices;
+pub(crate) mod mail_links;
+pub(crate) mod mails;
 pub(crate) mod refresh_families;
 pub(crate) mod sealed_secrets;
 pub(crate) mod sso_sessions;

@@ -23,6 +23,7 @@ pub struct Model {
     pub created_at: i64,
     pub updated_at: i64,
     pub password_changed_at: i64,
+    pub email_verified_at: Option<i64>,
 }
 
 impl ActiveModelBehavior for ActiveModel {}

@@ -78,6 +78,7 @@ pub async fn no_tenant_reaches_another(store: Arc<dyn Store>) {
     tx.guess_forgive(GuessScope::Source, &subject).await.expect("forgiven");
     tx.guess_counter_clear(GuessScope::Source, &subject).await.expect("cleared");
     assert_eq!(tx.source_seen(a.alice.id, &subject).await, Ok(None));
+    assert_eq!(tx.source_is_any(a.alice.id).await, Ok(false));
     assert_eq!(tx.audit_page(None, 10).await, Ok(vec![]));
     assert_eq!(tx.verifiers().await, Ok(vec![]));
     assert_eq!(tx.audit_append(&record).await, Err(StoreError::Conflict), "a record of A is not B's to write");
@@ -109,6 +110,7 @@ pub async fn no_tenant_reaches_another(store: Arc<dyn Store>) {
     assert_eq!(tx.sealed_secrets().await.expect("read").len(), 3);
     assert_eq!(sample::counter(&mut *tx, GuessScope::Source, subject).await, Ok(counter));
     assert!(tx.source_seen(a.alice.id, &subject).await.expect("read").is_some());
+    assert_eq!(tx.source_is_any(a.alice.id).await, Ok(true));
     assert_eq!(tx.key_log_tip().await, Ok(Some(growth.tip)));
     assert_eq!(tx.key_log_entries(0..9).await, Ok(growth.entries));
     assert_eq!(tx.key_log_hashes(0, 0..9).await.map(|hashes| hashes.len()), Ok(3));

@@ -11,6 +11,7 @@ use domain::client::Client;
 use domain::client::registration::{InitialAccessToken, SelfRegistration};
 use domain::device::DeviceGrant;
 use domain::guess::{GuessCounter, GuessScope};
+use domain::mail::{MailLink, QueuedMail};
 use domain::sso::SsoSession;
 use domain::time::Ttl;
 
@@ -164,6 +165,10 @@ pub async fn what_has_ended_is_swept(store: Arc<dyn Store>) {
         tx.spend(&[n; 32], NOW).await.expect("spent");
         let notice = sample::logout_notice(&sample::family(home.alice.id));
         tx.logout_notice_insert(&LogoutNotice { expires_at: NOW, ..notice }).await.expect("stored");
+        tx.mail_insert(&QueuedMail { expires_at: NOW, ..sample::mail(&home.alice) }).await.expect("stored");
+        tx.mail_link_insert(&MailLink { expires_at: NOW, ..sample::mail_link(&home.alice) }).await.expect("stored");
+        let device = DeviceGrant { expires_at: NOW, ..sample::device_grant(&client) };
+        tx.device_insert(&sample::hash(), &sample::hash().0, &device).await.expect("stored");
         tx.initial_token_insert(&InitialAccessToken { expires_at: NOW, ..sample::initial_access_token(1) }).await.expect("stored");
         let device = DeviceGrant { expires_at: NOW, ..sample::device_grant(&client) };
         tx.device_insert(&sample::hash(), &sample::hash().0, &device).await.expect("stored");

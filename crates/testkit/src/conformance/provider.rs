@@ -9,6 +9,7 @@ use domain::client::ClientStatus;
 use domain::client::registration::SelfRegistration;
 use domain::device::DeviceAnswer;
 use domain::interaction::Progress;
+use domain::mail::QueuedMail;
 use domain::scope::Scope;
 use domain::sso::SsoSession;
 use domain::time::Ttl;
@@ -337,6 +338,78 @@ pub async fn a_logout_is_told_by_one_node_at_a_time(store: Arc<dyn Store>) {
     tx.commit().await.expect("commits");
 }
 
+/// A mail is claimed by one of many nodes, and not again before it is time; it belongs to its tenant and goes with its user.
+pub async fn a_mail_is_sent_by_one_node_at_a_time(store: Arc<dyn Store>) {
+    let (home, other) = (sample::home(&*store).await.expect("stored"), sample::home(&*store).await.expect("stored"));
+    let (mail, of_nobody) = (sample::mail(&home.alice), QueuedMail { user_id: None, ..sample::mail(&home.alice) });
+    let mut tx = store.begin(home.id()).await.expect("begins");
+    for mail in [&mail, &of_nobody] {
+        tx.mail_insert(mail).await.expect("stored");
+    }
+    tx.commit().await.expect("commits");
+    let claim = |_| {
+        let store = Arc::clone(&store);
+        tokio::spawn(async move {
+            let mut tx = store.begin_platform().await.expect("begins");
+            let claimed = tx.mails_claim(10).await.expect("answered");
+            tx.commit().await.expect("commits");
+            claimed
+        })
+    };
+    let mut claimed: Vec<_> = join_all((0..8).map(claim)).await.into_iter().flat_map(|done| done.expect("no panic")).collect();
+    claimed.sort();
+    let mut all = [(home.id(), mail.id), (home.id(), of_nobody.id)];
+    all.sort();
+    assert_eq!(claimed, all);
+
+    let mut tx = store.begin(other.id()).await.expect("begins");
+    assert_eq!(tx.mail(mail.id).await, Ok(None), "of another tenant");
+    assert_eq!(tx.mail_delete(mail.id).await, Ok(false));
+    tx.commit().await.expect("commits");
+    let mut tx = store.begin(home.id()).await.expect("begins");
+    assert_eq!(tx.mail(mail.id).await, Ok(Some(mail.clone())));
+    assert_eq!(tx.user_delete(home.alice.id).await, Ok(true));
+    assert_eq!(tx.mail(mail.id).await, Ok(None), "it goes with its user");
+    assert_eq!(tx.mail_delete(mail.id).await, Ok(false));
+    assert_eq!(tx.mail_delete(of_nobody.id).await, Ok(true));
+    tx.commit().await.expect("commits");
+}
+
+/// S144: of 64 who use the same link at once exactly one does; a used one is not made anew; it belongs to its tenant and goes with its user.
+pub async fn a_link_is_used_once(store: Arc<dyn Store>) {
+    let (home, other) = (sample::home(&*store).await.expect("stored"), sample::home(&*store).await.expect("stored"));
+    let link = sample::mail_link(&home.alice);
+    let mut tx = store.begin(home.id()).await.expect("begins");
+    assert_eq!(tx.mail_link_insert(&link).await, Ok(true));
+    assert_eq!(tx.mail_link_insert(&link).await, Ok(false));
+    tx.commit().await.expect("commits");
+    let mut tx = store.begin(other.id()).await.expect("begins");
+    assert_eq!(tx.mail_link(&link.handle).await, Ok(None), "of another tenant");
+    assert_eq!(tx.mail_link_use(&link.handle, NOW).await, Ok(false));
+    tx.commit().await.expect("commits");
+    assert_eq!(store.begin_read(home.id()).await.expect("begins").mail_link(&link.handle).await, Ok(Some(link.clone())));
+    let take = |_| {
+        let store = Arc::clone(&store);
+        let (tenant, handle) = (home.id(), link.handle);
+        tokio::spawn(async move {
+            let mut tx = store.begin(tenant).await.expect("begins");
+            let is_first = tx.mail_link_use(&handle, NOW).await.expect("answered");
+            tx.commit().await.expect("commits");
+            is_first
+        })
+    };
+    let used = join_all((0..64).map(take)).await;
+    assert_eq!(used.into_iter().filter(|done| *done.as_ref().expect("no panic")).count(), 1);
+    let mut tx = store.begin(home.id()).await.expect("begins");
+    assert_eq!(tx.mail_link_insert(&link).await, Ok(false));
+    assert_eq!(tx.mail_link(&link.handle).await, Ok(None));
+    let fresh = sample::mail_link(&home.alice);
+    assert_eq!(tx.mail_link_insert(&fresh).await, Ok(true));
+    assert_eq!(tx.user_delete(home.alice.id).await, Ok(true));
+    assert_eq!(tx.mail_link(&fresh.handle).await, Ok(None));
+    tx.commit().await.expect("commits");
+}
+
 /// What expires is swept when it has, not before; a deleted tenant leaves nothing.
 pub async fn what_expires_is_swept_and_a_tenant_leaves_nothing(store: Arc<dyn Store>) {
     let home = sample::home(&*store).await.expect("stored");
@@ -344,6 +417,7 @@ pub async fn what_expires_is_swept_and_a_tenant_leaves_nothing(store: Arc<dyn St
     let (pending, session) = (sample::pending(&client.id), sample::sso_session(home.alice.id));
     let (code, grant) = (sample::hash(), sample::code_grant(&client.id, home.alice.id));
     let notice = sample::logout_notice(&home.family);
+    let (mail, link) = (sample::mail(&home.alice), sample::mail_link(&home.alice));
     let device = sample::device_grant(&client.id);
     let token = sample::initial_access_token(1);
     let store_all = async || {
@@ -354,6 +428,8 @@ pub async fn what_expires_is_swept_and_a_tenant_leaves_nothing(store: Arc<dyn St
         tx.device_insert(&code, &code.0, &device).await.expect("stored");
         tx.spend(&code.0, NOW).await.expect("spent");
         tx.logout_notice_insert(&notice).await.expect("stored");
+        tx.mail_insert(&mail).await.expect("stored");
+        tx.mail_link_insert(&link).await.expect("stored");
         tx.initial_token_insert(&token).await.expect("stored");
         tx.commit().await.expect("commits");
     };
@@ -365,6 +441,8 @@ pub async fn what_expires_is_swept_and_a_tenant_leaves_nothing(store: Arc<dyn St
         (Leftover::SsoSessions, session.ends_at()),
         (Leftover::SpentNames, NOW),
         (Leftover::LogoutNotices, notice.expires_at),
+        (Leftover::Mails, mail.expires_at),
+        (Leftover::MailLinks, link.expires_at),
         (Leftover::InitialAccessTokens, token.expires_at),
     ] {
         for (before, swept) in [(end, 0), (end.plus(Ttl::seconds(1)), 1), (end.plus(Ttl::seconds(1)), 0)] {
@@ -387,6 +465,8 @@ pub async fn what_expires_is_swept_and_a_tenant_leaves_nothing(store: Arc<dyn St
     assert_eq!(tx.code_use(&code, home.family.id, NOW).await, Ok(CodeUse::Unknown));
     assert_eq!(tx.consent(home.alice.id, &client.id).await, Ok(None));
     assert_eq!(tx.logout_notice(notice.family_id).await, Ok(None));
+    assert_eq!(tx.mail(mail.id).await, Ok(None));
+    assert_eq!(tx.mail_link(&link.handle).await, Ok(None));
     assert_eq!(tx.initial_token_by_hash(&token.hash).await, Ok(None));
     assert_eq!(tx.spend(&code.0, NOW).await, Ok(true));
 }

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use app::ports::store::{
-    AuthorizationStore, ClientStore, CodeUse, Consent, ConsentStore, DeviceStore, Leftover, LogoutNotice, LogoutStore, OnceStore,
-    PendingRequest, RegistrationStore, SsoStore, StoreError, Stored,
+    AuthorizationStore, ClientStore, CodeUse, Consent, ConsentStore, DeviceStore, Leftover, LogoutNotice, LogoutStore, MailStore,
+    OnceStore, PendingRequest, RegistrationStore, SsoStore, StoreError, Stored,
 };
 use async_trait::async_trait;
 use domain::authorize::code::CodeGrant;
@@ -12,8 +12,9 @@ use domain::client::registration::InitialAccessToken;
 use domain::client::{Client, ClientId};
 use domain::device::DeviceGrant;
 use domain::handle::HandleHash;
-use domain::ids::{FamilyId, InitialAccessTokenId, SsoSessionId, TenantId, UserId};
+use domain::ids::{FamilyId, InitialAccessTokenId, MailId, SsoSessionId, TenantId, UserId};
 use domain::interaction::Progress;
+use domain::mail::{MailLink, QueuedMail};
 use domain::scope::Scope;
 use domain::sso::SsoSession;
 use domain::time::{Timestamp, Ttl};
@@ -31,9 +32,14 @@ pub(super) struct Rows {
     consents: BTreeMap<(TenantId, UserId, ClientId), (Scope, Timestamp)>,
     initial_tokens: BTreeMap<(TenantId, InitialAccessTokenId), InitialAccessToken>,
     spent: BTreeMap<(TenantId, [u8; 32]), Timestamp>,
-    /// With what the claims need: the moment it is due, and how long until the attempt after that.
-    logouts: BTreeMap<(TenantId, FamilyId), (LogoutNotice, Timestamp, Ttl)>,
+    pub(super) logouts: Waiting<FamilyId, LogoutNotice>,
+    pub(super) mails: Waiting<MailId, QueuedMail>,
+    /// With whether it was used.
+    links: BTreeMap<(TenantId, HandleHash), (MailLink, bool)>,
 }
+
+/// What waits, with what the claims need: the moment it is due, and how long until the attempt after that.
+pub(super) type Waiting<K, T> = BTreeMap<(TenantId, K), (T, Timestamp, Ttl)>;
 
 impl Rows {
     pub(super) fn erase(&mut self, tenant: TenantId, left: &mut usize) {
@@ -46,11 +52,15 @@ impl Rows {
         remove_some(&mut self.spent, left, |(owner, _), _| *owner == tenant);
         remove_some(&mut self.initial_tokens, left, |(owner, _), _| *owner == tenant);
         remove_some(&mut self.logouts, left, |(owner, _), _| *owner == tenant);
+        remove_some(&mut self.mails, left, |(owner, _), _| *owner == tenant);
+        remove_some(&mut self.links, left, |(owner, _), _| *owner == tenant);
     }
 
     pub(super) fn forget_user(&mut self, tenant: TenantId, user: UserId) {
         self.consents.retain(|(owner, whose, _), _| *owner != tenant || *whose != user);
         self.sessions.retain(|(owner, _), session| *owner != tenant || session.user_id != user);
+        self.mails.retain(|(owner, _), (mail, ..)| *owner != tenant || mail.user_id != Some(user));
+        self.links.retain(|(owner, _), (link, _)| *owner != tenant || link.user_id != user);
     }
 
     pub(super) fn sweep(&mut self, what: Leftover, before: Timestamp, left: &mut usize) {
@@ -61,6 +71,8 @@ impl Rows {
             Leftover::SsoSessions => remove_some(&mut self.sessions, left, |_, session| session.ends_at() < before),
             Leftover::SpentNames => remove_some(&mut self.spent, left, |_, expires_at| *expires_at < before),
             Leftover::LogoutNotices => remove_some(&mut self.logouts, left, |_, (notice, ..)| notice.expires_at < before),
+            Leftover::Mails => remove_some(&mut self.mails, left, |_, (mail, ..)| mail.expires_at < before),
+            Leftover::MailLinks => remove_some(&mut self.links, left, |_, (link, _)| link.expires_at < before),
             Leftover::InitialAccessTokens => remove_some(&mut self.initial_tokens, left, |_, token| token.expires_at < before),
             Leftover::UnusedClients => remove_some(&mut self.clients, left, |_, client| {
                 client.registration.and_then(|registration| registration.unused_until).is_some_and(|until| until < before)
@@ -68,16 +80,17 @@ impl Rows {
             _ => {}
         }
     }
+}
 
-    pub(super) fn logouts_claim(&mut self, now: Timestamp, limit: usize) -> Vec<(TenantId, FamilyId)> {
-        let mut due: Vec<_> = self.logouts.iter_mut().filter(|(_, (_, due_at, _))| *due_at <= now).collect();
-        due.sort_by_key(|(_, (_, due_at, _))| *due_at);
-        let taken = due.into_iter().take(limit).map(|(key, (_, due_at, wait))| {
-            (*due_at, *wait) = (now.plus(*wait), Ttl::seconds(wait.as_seconds() * 4));
-            *key
-        });
-        taken.collect()
-    }
+/// Takes what is due, as the claims of the databases do.
+pub(super) fn claim<K: Copy + Ord, T>(rows: &mut Waiting<K, T>, now: Timestamp, limit: usize) -> Vec<(TenantId, K)> {
+    let mut due: Vec<_> = rows.iter_mut().filter(|(_, (_, due_at, _))| *due_at <= now).collect();
+    due.sort_by_key(|(_, (_, due_at, _))| *due_at);
+    let taken = due.into_iter().take(limit).map(|(key, (_, due_at, wait))| {
+        (*due_at, *wait) = (now.plus(*wait), Ttl::seconds(wait.as_seconds() * 4));
+        *key
+    });
+    taken.collect()
 }
 
 #[async_trait]
@@ -338,5 +351,41 @@ impl LogoutStore for Tx {
     async fn logout_notice_delete(&mut self, family: FamilyId) -> Stored<bool> {
         let key = (self.tenant, family);
         Ok(self.writing()?.provider.logouts.remove(&key).is_some())
+    }
+}
+
+#[async_trait]
+impl MailStore for Tx {
+    async fn mail_insert(&mut self, mail: &QueuedMail) -> Stored<()> {
+        let key = (self.tenant, mail.id);
+        self.writing()?.provider.mails.insert(key, (mail.clone(), Timestamp::EPOCH, Ttl::seconds(30)));
+        Ok(())
+    }
+
+    async fn mail(&mut self, id: MailId) -> Stored<Option<QueuedMail>> {
+        Ok(self.state.provider.mails.get(&(self.tenant, id)).map(|(mail, ..)| mail.clone()))
+    }
+
+    async fn mail_delete(&mut self, id: MailId) -> Stored<bool> {
+        let key = (self.tenant, id);
+        Ok(self.writing()?.provider.mails.remove(&key).is_some())
+    }
+
+    async fn mail_link_insert(&mut self, link: &MailLink) -> Stored<bool> {
+        let key = (self.tenant, link.handle);
+        let links = &mut self.writing()?.provider.links;
+        let is_new = !links.contains_key(&key);
+        links.entry(key).or_insert((link.clone(), false));
+        Ok(is_new)
+    }
+
+    async fn mail_link(&mut self, handle: &HandleHash) -> Stored<Option<MailLink>> {
+        Ok(self.state.provider.links.get(&(self.tenant, *handle)).filter(|(_, is_used)| !is_used).map(|(link, _)| link.clone()))
+    }
+
+    async fn mail_link_use(&mut self, handle: &HandleHash, _: Timestamp) -> Stored<bool> {
+        let key = (self.tenant, *handle);
+        let link = self.writing()?.provider.links.get_mut(&key).filter(|(_, is_used)| !is_used);
+        Ok(link.map(|(_, is_used)| *is_used = true).is_some())
     }
 }

@@ -1,0 +1,51 @@
+//! The account and the way back into it, in a real browser: with JavaScript and without, by day and by night, wide and narrow.
+//!
+//! Needs Chromium (or its path in `CHROMIUM`) and Node.js. Pictures are left in cargo's folder for test files.
+
+use std::path::{Path, PathBuf};
+
+use serde_json::json;
+
+use crate::foreign_verifiers::node_with;
+use crate::mail::{asked, with_relay};
+use crate::oidc::shop;
+use crate::world::PASSWORD;
+
+fn chromium() -> PathBuf {
+    let name = std::env::var_os("CHROMIUM").unwrap_or_else(|| "chromium".into());
+    let folders = std::env::var_os("PATH").unwrap_or_default();
+    let found = std::env::split_paths(&folders).map(|folder| folder.join(&name)).find(|file| file.is_file());
+    found.unwrap_or_else(|| name.into())
+}
+
+/// `script` is `with` or `without`.
+fn goes_through(script: &str) {
+    with_relay(async |world, relay| {
+        shop(world, json!({})).await;
+        world.sign_in("acme", "alice").await;
+        let branding = json!({
+            "display_name": "Northwind Health", "accent": "#0f766e", "background": "#e7f2ef", "support_email": "help@northwind.example",
+        });
+        world.platform_admin().put("/admin/v1/tenants/acme/branding", branding).await.is(200);
+        asked(world, "alice").await.is(303);
+        let issuer = format!("{}/t/acme", world.base_url);
+        let link = relay.mails(1).await[0].link(&format!("{issuer}/password/reset/"));
+        let pictures = Path::new(env!("CARGO_TARGET_TMPDIR")).join("live-pages");
+        std::fs::create_dir_all(&pictures).expect("a writable folder");
+        let party = node_with("axe-4.14.1", &["puppeteer-core@24.43.1", "axe-core@4.14.1"], "live_pages.mjs").await;
+        let (pictures, chromium) = (pictures.display().to_string(), chromium().display().to_string());
+        let output = party.command(&[&issuer, PASSWORD, &link, &pictures, script, &chromium]).output().await.expect("Node.js runs");
+        let said = String::from_utf8_lossy(&output.stdout);
+        assert!(output.status.success() && said.contains("nothing wrong"), "{said}{}", String::from_utf8_lossy(&output.stderr));
+    });
+}
+
+#[test]
+fn in_chromium_a_user_looks_after_the_account_and_gets_back_into_it() {
+    goes_through("with");
+}
+
+#[test]
+fn in_chromium_without_javascript_all_of_it_works_too() {
+    goes_through("without");
+}
