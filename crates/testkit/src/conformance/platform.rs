@@ -170,8 +170,6 @@ pub async fn what_has_ended_is_swept(store: Arc<dyn Store>) {
         let device = DeviceGrant { expires_at: NOW, ..sample::device_grant(&client) };
         tx.device_insert(&sample::hash(), &sample::hash().0, &device).await.expect("stored");
         tx.initial_token_insert(&InitialAccessToken { expires_at: NOW, ..sample::initial_access_token(1) }).await.expect("stored");
-        let device = DeviceGrant { expires_at: NOW, ..sample::device_grant(&client) };
-        tx.device_insert(&sample::hash(), &sample::hash().0, &device).await.expect("stored");
         for unused_until in [Some(NOW), None] {
             let registration = Some(SelfRegistration { token: sample::hash(), unused_until });
             tx.client_insert(&Client { registration, ..sample::client() }).await.expect("stored");
