@@ -248,7 +248,16 @@ fn nothing_but_a_living_token_opens_a_guarded_route() {
         let session = session_of(world, "acme", &admin).await;
         let kid = signing_kid(world, "acme").await;
         let (client, secret, token, resource) = things(world, "acme").await;
-        let at = Targets { slug: "acme", user: &admin.user, session: &session, kid: &kid, client: &client, secret: &secret, token: &token, resource: &resource };
+        let at = Targets {
+            slug: "acme",
+            user: &admin.user,
+            session: &session,
+            kid: &kid,
+            client: &client,
+            secret: &secret,
+            token: &token,
+            resource: &resource,
+        };
         let old_platform = world.platform_token(Ttl::minutes(5)).await;
         let unsigned = admin.access_token.rsplit_once('.').expect("a JWT").0.to_owned() + ".";
         world.clock.forward(1_000);
@@ -269,7 +278,16 @@ fn a_body_larger_than_any_is_refused_for_lack_of_rights_first() {
     in_world(async |world| {
         world.tenant("acme").await;
         let alice = world.alice("acme").await;
-        let at = Targets { slug: "acme", user: &alice.user, session: NO_ID, kid: NO_KID, client: NO_ID, secret: NO_ID, token: NO_ID, resource: NO_ID };
+        let at = Targets {
+            slug: "acme",
+            user: &alice.user,
+            session: NO_ID,
+            kid: NO_KID,
+            client: NO_ID,
+            secret: NO_ID,
+            token: NO_ID,
+            resource: NO_ID,
+        };
         let big = "a".repeat(70_000);
         for row in KNOWN.iter().filter(|row| row.needs_a_token()) {
             let send = |token| sent(row.request(world, token, &at).header("content-type", "application/json").body(big.clone()));
@@ -294,7 +312,16 @@ fn a_user_without_a_role_administers_and_introspects_nothing() {
         let (client, secret, token, resource) = things(world, "acme").await;
         // Not even about herself.
         for user in [&admin.user, &alice.user] {
-            let at = Targets { slug: "acme", user, session: &session, kid: &kid, client: &client, secret: &secret, token: &token, resource: &resource };
+            let at = Targets {
+                slug: "acme",
+                user,
+                session: &session,
+                kid: &kid,
+                client: &client,
+                secret: &secret,
+                token: &token,
+                resource: &resource,
+            };
             for row in KNOWN {
                 match row.guard {
                     TenantAdmin => {
@@ -326,8 +353,16 @@ fn a_tenants_administrator_cannot_tell_another_tenant_from_a_missing_one() {
         let session = session_of(world, "acme", &alice).await;
         let kid = signing_kid(world, "acme").await;
         let (client, secret, token, resource) = things(world, "acme").await;
-        let there =
-            Targets { slug: "acme", user: &alice.user, session: &session, kid: &kid, client: &client, secret: &secret, token: &token, resource: &resource };
+        let there = Targets {
+            slug: "acme",
+            user: &alice.user,
+            session: &session,
+            kid: &kid,
+            client: &client,
+            secret: &secret,
+            token: &token,
+            resource: &resource,
+        };
         let nowhere = Targets { slug: "nowhere", ..there };
         for row in KNOWN.iter().filter(|row| row.guard == TenantAdmin) {
             let foreign = row.tried_with_any_body(world, Some(&intruder.access_token), &there).await.refused(404, "not_found");
@@ -346,7 +381,16 @@ fn a_tenants_administrator_is_nobody_to_the_platform() {
     in_world(async |world| {
         world.tenant("acme").await;
         let admin = world.tenant_admin("acme").await;
-        let at = Targets { slug: "acme", user: &admin.user, session: NO_ID, kid: NO_KID, client: NO_ID, secret: NO_ID, token: NO_ID, resource: NO_ID };
+        let at = Targets {
+            slug: "acme",
+            user: &admin.user,
+            session: NO_ID,
+            kid: NO_KID,
+            client: NO_ID,
+            secret: NO_ID,
+            token: NO_ID,
+            resource: NO_ID,
+        };
         for row in KNOWN.iter().filter(|row| row.guard == PlatformAdmin) {
             row.tried_with_any_body(world, Some(&admin.access_token), &at).await.refused(401, "invalid_token");
         }
@@ -366,11 +410,21 @@ fn ids_of_another_tenant_name_nothing_under_ones_own() {
         let session = session_of(world, "globex", &foreigner).await;
         let kid = signing_kid(world, "globex").await;
         let (client, secret, token, resource) = things(world, "globex").await;
-        let foreign =
-            Targets { slug: "acme", user: &foreigner.user, session: &session, kid: &kid, client: &client, secret: &secret, token: &token, resource: &resource };
-        let missing = Targets { slug: "acme", user: NO_ID, session: NO_ID, kid: NO_KID, client: NO_ID, secret: NO_ID, token: NO_ID, resource: NO_ID };
-        let names_something =
-            |row: &&Row| ["{user}", "{session}", "{kid}", "{client}", "{secret}", "{token}", "{resource}"].iter().any(|part| row.path.contains(part));
+        let foreign = Targets {
+            slug: "acme",
+            user: &foreigner.user,
+            session: &session,
+            kid: &kid,
+            client: &client,
+            secret: &secret,
+            token: &token,
+            resource: &resource,
+        };
+        let missing =
+            Targets { slug: "acme", user: NO_ID, session: NO_ID, kid: NO_KID, client: NO_ID, secret: NO_ID, token: NO_ID, resource: NO_ID };
+        let names_something = |row: &&Row| {
+            ["{user}", "{session}", "{kid}", "{client}", "{secret}", "{token}", "{resource}"].iter().any(|part| row.path.contains(part))
+        };
         // What is opened by a credential of its own, its own tests know.
         for row in KNOWN.iter().filter(|row| row.needs_a_token()).filter(names_something) {
             let one = row.tried(world, Some(&admin.access_token), &foreign).await.refused(404, "not_found");

@@ -147,7 +147,9 @@ impl ResourceSettings {
         let all: BTreeSet<_> = self.permissions.values().flatten().collect();
         let length: usize = all.iter().map(|permission| permission.0.len() + 3).sum();
         if self.permissions.len() > 100 || length > Self::LONGEST_PERMISSIONS {
-            return Err(BadText("permissions: at most 100 roles, and all permissions together at most 3072 bytes, for they go into tokens"));
+            return Err(BadText(
+                "permissions: at most 100 roles, and all permissions together at most 3072 bytes, for they go into tokens",
+            ));
         }
         Ok(self)
     }

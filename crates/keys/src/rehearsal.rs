@@ -92,6 +92,7 @@ fn claims(node: &Node, now: Timestamp) -> AccessClaims {
         acr: None,
         amr: None,
         roles: None,
+        permissions: None,
         username: None,
         email: None,
         cnf: None,

@@ -20,7 +20,8 @@ use domain::device::DeviceGrant;
 use domain::guess::{GuessCounter, GuessScope};
 use domain::handle::HandleHash;
 use domain::ids::{
-    ClientSecretId, DataKeyId, EventId, FamilyId, InitialAccessTokenId, MailId, RegisteredClientId, ResourceId, SsoSessionId, TenantId, UserId,
+    ClientSecretId, DataKeyId, EventId, FamilyId, InitialAccessTokenId, MailId, RegisteredClientId, ResourceId, SsoSessionId, TenantId,
+    UserId,
 };
 use domain::interaction::Progress;
 use domain::keys::policy::RotationNumbers;

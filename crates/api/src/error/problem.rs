@@ -360,9 +360,10 @@ impl From<ResourceDenied> for Problem {
             ResourceDenied::Ours => {
                 refused("identifier", "The identifier is an address of this server. Tokens for the issuer itself need no API.".to_owned())
             }
-            ResourceDenied::ScopeTaken { word } => {
-                refused("scope", format!("'{word}' is a scope of another API. A word that says where it counts, such as orders:read, is not."))
-            }
+            ResourceDenied::ScopeTaken { word } => refused(
+                "scope",
+                format!("'{word}' is a scope of another API. A word that says where it counts, such as orders:read, is not."),
+            ),
             ResourceDenied::AlgNotKept { kept } => {
                 let names: Vec<_> = kept.iter().map(|alg| alg.name()).collect();
                 refused("signing_alg", format!("must be one of {}: of others the tenant keeps no keys", names.join(", ")))

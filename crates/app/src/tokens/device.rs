@@ -51,7 +51,14 @@ impl<E: Into<Fault>> From<E> for AskDenied {
 ///
 /// Source: RFC 8628, 3.1, 3.2.
 #[tracing::instrument(name = "app.ask_device", skip_all)]
-pub async fn ask(ctx: &Ctx, tenant: &Tenant, client: &Client, scope: Option<Scope>, named: ResourceSet, origin: &Origin) -> Result<AskedDevice, AskDenied> {
+pub async fn ask(
+    ctx: &Ctx,
+    tenant: &Tenant,
+    client: &Client,
+    scope: Option<Scope>,
+    named: ResourceSet,
+    origin: &Origin,
+) -> Result<AskedDevice, AskDenied> {
     let own = &client.settings.scope;
     let scope = scope.map_or_else(|| own.clone(), |scope| scope.retain(|token| own.contains(token)));
     let apis = apis_of(ctx.store.begin_read(tenant.id).await?.as_mut(), client).await?;

@@ -377,7 +377,16 @@ mod tests {
         }
         let parameters = Parameters::new(pairs.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned()))).expect("each once");
         let issuer = "https://id.example/t/acme";
-        read(&Asked { parameters: &parameters, client, issuer, apis: &[], arrival: Arrival::Browser, is_signed: false, hinted: None, proved: None })
+        read(&Asked {
+            parameters: &parameters,
+            client,
+            issuer,
+            apis: &[],
+            arrival: Arrival::Browser,
+            is_signed: false,
+            hinted: None,
+            proved: None,
+        })
     }
 
     #[track_caller]
