@@ -18,7 +18,7 @@ const PRIVATE: &str = "https://private.example";
 fn orders() -> Value {
     json!({
         "identifier": ORDERS, "name": "Orders", "scope": "orders:read orders:write", "access_ttl_seconds": 120, "signing_alg": null,
-        "must_be_named": true, "permissions": { "clerk": ["orders:list"], "boss": ["orders:list", "orders:cancel"] },
+        "must_be_named": true, "permissions": { "clerk": ["orders:list"], "boss": ["orders:cancel", "orders:list"] },
     })
 }
 
