@@ -59,11 +59,11 @@ async fn checked(ctx: &Ctx, tenant: &Tenant, settings: ResourceSettings) -> Resu
 /// Whether the other APIs leave room for this one. Whoever asks holds the tenant's row.
 async fn fits(tx: &mut dyn TenantTx, id: ResourceId, settings: &ResourceSettings) -> Result<(), ResourceDenied> {
     let all = tx.resources_page(None, Resource::MOST + 1).await?;
-    let mut others = all.iter().filter(|other| other.id != id);
+    let others = all.iter().filter(|other| other.id != id);
     if others.clone().count() >= Resource::MOST as usize {
         return Err(ResourceDenied::TooMany);
     }
-    let taken = |word: &&str| others.any(|other| other.settings.scope.contains(word));
+    let taken = |word: &&str| others.clone().any(|other| other.settings.scope.contains(word));
     match settings.scope.iter().find(taken) {
         Some(word) => Err(ResourceDenied::ScopeTaken { word: word.to_owned() }),
         None => Ok(()),
