@@ -10,6 +10,7 @@ mod budgets;
 mod client_keys;
 mod clients;
 mod cookie;
+mod cors;
 mod description;
 mod device;
 mod dpop;
