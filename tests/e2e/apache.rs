@@ -45,7 +45,7 @@ struct Apache {
 }
 
 /// A folder that whoever Apache runs as may read.
-fn home(url: &str) -> TempDir {
+fn home() -> TempDir {
     let home = tempfile::tempdir().expect("a temporary folder");
     let open = std::fs::Permissions::from_mode(0o755);
     for folder in ["", "www", "www/protected"] {
@@ -57,7 +57,6 @@ fn home(url: &str) -> TempDir {
         ("www/protected/index.shtml", "<!doctype html><title>Protected</title><p>Hello, <!--#echo var=\"REMOTE_USER\" -->!</p>".to_owned()),
         ("www/bye.html", "<!doctype html><title>Bye</title><p>Good bye.</p>".to_owned()),
         ("types", "text/html html shtml\n".to_owned()),
-        ("url", url.to_owned()),
     ];
     for (name, text) in pages {
         std::fs::write(home.path().join(name), text).expect("a writable folder");
@@ -119,7 +118,7 @@ fn home_is_roots() -> bool {
 impl Apache {
     async fn start(address: &str, issuer: &str, shop: &Shop) -> Self {
         let url = format!("http://{address}");
-        let home = home(&url);
+        let home = home();
         let file = home.path().join("httpd.conf");
         std::fs::write(&file, config(home.path(), address, issuer, shop)).expect("a writable folder");
         let mut command = Command::new(program());
@@ -130,7 +129,8 @@ impl Apache {
         let ready = async {
             let mut said = Vec::new();
             while let Some(line) = log.next_line().await.expect("a line") {
-                if line.contains("AH00094") || line.contains("resuming normal operations") {
+                // By then it listens.
+                if line.contains("mod_auth_openidc") && line.contains("init") {
                     return;
                 }
                 said.push(line);

@@ -3,9 +3,9 @@
 
 use std::collections::BTreeMap;
 
-use openidconnect::core::{CoreAuthenticationFlow, CoreClient, CoreProviderMetadata, CoreUserInfoClaims};
+use openidconnect::core::{CoreAuthenticationFlow, CoreClient, CoreJsonWebKeySet, CoreProviderMetadata, CoreUserInfoClaims};
 use openidconnect::{
-    AccessTokenHash, AuthorizationCode, ClientId, ClientSecret, CsrfToken, HttpRequest, HttpResponse, IssuerUrl, Nonce,
+    AccessTokenHash, AuthorizationCode, ClientId, ClientSecret, CsrfToken, HttpRequest, HttpResponse, IdTokenVerifier, IssuerUrl, Nonce,
     OAuth2TokenResponse, PkceCodeChallenge, PkceCodeVerifier, RedirectUrl, Scope, TokenResponse,
 };
 use serde_json::json;
@@ -35,9 +35,12 @@ fn logs_alice_in(alg: &'static str) {
 
         let issuer = IssuerUrl::new(format!("{}/t/acme", world.base_url)).expect("a URL");
         let metadata = CoreProviderMetadata::discover_async(issuer, &http).await.expect("discovered, with the keys");
-        let client =
-            CoreClient::from_provider_metadata(metadata, ClientId::new(shop.id.clone()), Some(ClientSecret::new(shop.secret.clone())))
-                .set_redirect_uri(RedirectUrl::new(CALLBACK.to_owned()).expect("a URL"));
+        let client = CoreClient::from_provider_metadata(
+            metadata.clone(),
+            ClientId::new(shop.id.clone()),
+            Some(ClientSecret::new(shop.secret.clone())),
+        )
+        .set_redirect_uri(RedirectUrl::new(CALLBACK.to_owned()).expect("a URL"));
         let (challenge, verifier) = PkceCodeChallenge::new_random_sha256();
         let verifier: PkceCodeVerifier = verifier;
         let flow = CoreAuthenticationFlow::AuthorizationCode;
@@ -57,7 +60,10 @@ fn logs_alice_in(alg: &'static str) {
         let tokens = client.exchange_code(code).expect("an endpoint").set_pkce_verifier(verifier).request_async(&http).await;
         let tokens = tokens.expect("redeemed");
         let id_token = tokens.id_token().expect("an ID token");
-        let verifier = client.id_token_verifier();
+        // With the keys as they are now: the first one of an algorithm may be made when it signs.
+        let keys = CoreJsonWebKeySet::fetch_async(metadata.jwks_uri(), &http).await.expect("the keys");
+        let verifier = IdTokenVerifier::new_public_client(ClientId::new(shop.id.clone()), metadata.issuer().clone(), keys)
+            .set_allowed_algs(metadata.id_token_signing_alg_values_supported().clone());
         let claims = id_token.claims(&verifier, &nonce).expect("verified");
         assert!(id_token.claims(&verifier, &Nonce::new("another".to_owned())).is_err());
         if let Some(expected) = claims.access_token_hash() {

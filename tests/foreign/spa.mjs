@@ -47,7 +47,13 @@ const tab = await (await browser.createBrowserContext()).newPage();
 const complaints = [];
 tab.on("pageerror", (error) => complaints.push(String(error)));
 const navigated = (act) => Promise.all([tab.waitForNavigation(), act]);
-const arrived = (address) => tab.waitForFunction((address) => location.href.startsWith(address), {}, address);
+const arrived = async (address) => {
+  try {
+    await tab.waitForFunction((address) => location.href.startsWith(address), {}, address);
+  } catch (error) {
+    throw new Error(`did not arrive at ${address} but at ${tab.url()}: ${await tab.evaluate(() => document.body?.innerText)}`, { cause: error });
+  }
+};
 
 // In.
 await tab.goto(origin);
@@ -57,6 +63,8 @@ const asked = new URL(tab.url());
 await tab.type('[name="identifier"]', "alice");
 await tab.type('[name="password"]', password);
 await tab.click("button.primary");
+// An app on loopback may be anybody's: she is asked each time.
+await (await tab.waitForSelector('[name="decision"][value="allow"]')).click();
 await arrived(`${origin}/callback`);
 const first = await tab.evaluate(async () => {
   const { access_token, refresh_token, id_token, token_type, profile } = await back;
@@ -108,7 +116,8 @@ const read = await foreign.evaluate(
 );
 await foreign.close();
 
-// Out.
+// Out. The library then forgets its key, which the old refresh token is bound to.
+await tab.evaluate(async (id) => settings.dpop && settings.dpop.store.set("kept", await settings.dpop.store.get(id)), client_id);
 await navigated(tab.evaluate(() => void manager.signoutRedirect()));
 await arrived(`${origin}/bye`);
 const after = await tab.evaluate(
@@ -116,10 +125,9 @@ const after = await tab.evaluate(
     const body = new URLSearchParams({ grant_type: "refresh_token", client_id, refresh_token });
     const headers = {};
     if (settings.dpop) {
-      const keys = await settings.dpop.store.get(client_id);
-      // Signed out, the library forgets its user and keeps its key.
-      const manager2 = new oidc.OidcClient(settings);
-      headers.dpop = await manager2.getDpopProof(settings.dpop.store, keys.nonce);
+      const kept = await settings.dpop.store.get("kept");
+      await settings.dpop.store.set(client_id, kept);
+      headers.dpop = await new oidc.OidcClient(settings).getDpopProof(settings.dpop.store, kept.nonce);
     }
     const answer = await fetch(await manager.metadataService.getTokenEndpoint(), { method: "POST", body, headers });
     return { status: answer.status, error: (await answer.json()).error };
