@@ -20,7 +20,7 @@ use app::verifiers::VerifierTally;
 use domain::branding::Link;
 use domain::time::Timestamp;
 use keys::Custody;
-use outbound::mail::{Encryption, Mails, Relay};
+use outbound::mail::{Encryption, Mails, MailsUnusable, Relay};
 use storage::{Database, Fit, PoolSize, Road, SqlStore};
 
 use crate::custody::CustodyError;
@@ -83,8 +83,11 @@ pub enum WireError {
     Folder(String, std::io::Error),
     #[error("outbound.ca_file (CLAVIGER__OUTBOUND__CA_FILE) cannot be used: {0}")]
     Outbound(outbound::Unusable),
-    #[error("mail.from (CLAVIGER__MAIL__FROM) or mail.ca_file (CLAVIGER__MAIL__CA_FILE) cannot be used: {0}")]
-    Mail(outbound::Unusable),
+    #[error("{} cannot be used: {0}", match .0 {
+        MailsUnusable::From(_) => "mail.from (CLAVIGER__MAIL__FROM)",
+        MailsUnusable::Authorities(_) => "mail.ca_file (CLAVIGER__MAIL__CA_FILE)",
+    })]
+    Mail(MailsUnusable),
     #[error(
         "mails are on, but links in them cannot begin with {0}: set server.base_url (CLAVIGER__SERVER__BASE_URL) to an https:// address, or to \
          http://localhost for trying out"
