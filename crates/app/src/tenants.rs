@@ -48,6 +48,11 @@ impl TenantCache {
         Some(found.value.clone())
     }
 
+    /// Who had this slug when it was looked up last.
+    pub(crate) fn known(&self, slug: &str, now: Timestamp) -> Option<TenantId> {
+        self.get(&slug.parse().ok()?, now).map(|cached| cached.tenant.id)
+    }
+
     fn put(&self, tenant: Arc<Tenant>, read_at: Timestamp) {
         self.by_slug.put(tenant.slug.as_str().to_owned(), read_at, Cached { tenant, read_at });
     }

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use api::metrics::{KeyReadings, PoolReading, Readings};
 use app::clients::key_sets::KeySets;
+use app::clients::origins::ClientOrigins;
 use app::credentials::hash_pool::HashPool;
 use app::ctx::Ctx;
 use app::ports::keys::{KeyFault, Keys};
@@ -273,6 +274,7 @@ pub(crate) async fn visiting(settings: &Settings, store: &SqlStore, directory: &
         tenants: TenantCache::new(0),
         verifiers: VerifierTally::new(&**directory).await?,
         key_sets: KeySets::new(0),
+        origins: ClientOrigins::new(0),
         base_url: base_url(settings),
     })
 }
