@@ -489,6 +489,7 @@ pub(super) fn schemas() -> Value {
         ("TenantPolicy", answer("What a tenant decides for itself.", policy_members(answer))),
         ("TenantCreation", request("A new tenant.", &["slug", "name"], json!({
             "slug": reference("Slug"), "name": said("1 to 100 characters."), "policy": reference("TenantPolicyChange"),
+            "key_policy": { "anyOf": [reference("RotationPolicyChange"), { "type": "null" }], "description": "By what its keys rotate; left out: by the default policy." },
         }))),
         ("TenantChange", request("What is left out stays as it is.", &[], json!({
             "name": text_or_null(), "policy": { "anyOf": [reference("TenantPolicyChange"), { "type": "null" }] },
