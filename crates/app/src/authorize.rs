@@ -323,7 +323,9 @@ pub async fn decide(
         // The session ended meanwhile: the page of the request asks for a login.
         (Decision::Allow, None) => Ok(Decided::GoOn),
         (Decision::Allow, Some(user_id)) => {
-            let before = flow.tx.consent(user_id, &client_id).await?.unwrap_or_default();
+            let mut before = flow.tx.consent(user_id, &client_id).await?.unwrap_or_default();
+            // What the client is no longer registered for is forgotten, so that a consent does not grow for ever.
+            before.scope = before.scope.retain(|word| flow.client.settings.scope.contains(word));
             flow.tx.consent_set(user_id, &client_id, &before.with(flow.request.wanted()), ctx.now()).await?;
             kept(flow.tx.as_mut(), &flow.client).await?;
             flow.tx.pending_progress(&handle.hash(), Progress { consented: Some(user_id), ..flow.progress }).await?;

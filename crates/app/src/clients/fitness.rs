@@ -8,8 +8,10 @@ use domain::resource::ResourceUri;
 
 use crate::ctx::Ctx;
 use crate::fault::Fault;
+use crate::keys::signer_of;
 
-/// What is wrong with these settings in this tenant, if anything is. May ask the address that `sector_identifier_uri` names: no
+/// What is wrong with these settings in this tenant, if anything is. When nothing is, the keys that the client will ask for are there
+/// afterwards: one that the rotation clock has not come to is made, so that a client may read the JWKS once, right away. May ask the address that `sector_identifier_uri` names: no
 /// transaction is held meanwhile.
 ///
 /// # Errors
@@ -31,10 +33,15 @@ pub(crate) async fn check(ctx: &Ctx, tenant: TenantId, settings: &ClientSettings
         let names: Vec<_> = algs.iter().map(|alg| alg.name()).collect();
         return Ok(Err(BadMetadata::new(member, format!("must be one of {}", names.join(", ")))));
     }
-    Ok(match &settings.sector_identifier_uri {
-        Some(uri) => sector(ctx, uri, settings).await.map_err(|why| BadMetadata::new("sector_identifier_uri", why)),
-        None => Ok(()),
-    })
+    if let Some(uri) = &settings.sector_identifier_uri
+        && let Err(why) = sector(ctx, uri, settings).await
+    {
+        return Ok(Err(BadMetadata::new("sector_identifier_uri", why)));
+    }
+    for alg in wanted.into_iter().filter_map(|(_, alg)| alg) {
+        signer_of(ctx, tenant, alg, 0).await?;
+    }
+    Ok(Ok(()))
 }
 
 /// An API that the client is to have tokens for and that the tenant has not.
