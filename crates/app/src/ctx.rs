@@ -10,6 +10,7 @@ use domain::time::Timestamp;
 
 use crate::clients::key_sets::KeySets;
 use crate::credentials::hash_pool::HashPool;
+use crate::mtls::MutualTls;
 use crate::ports::keys::Keys;
 use crate::ports::mail::Mailer;
 use crate::ports::outbound::Outbound;
@@ -30,6 +31,7 @@ pub struct Ctx {
     pub tenants: TenantCache,
     pub verifiers: VerifierTally,
     pub key_sets: KeySets,
+    pub mutual_tls: MutualTls,
     /// Scheme and authority of every issuer, without a slash at the end.
     pub base_url: String,
 }

@@ -1,5 +1,5 @@
-//! What of a client's metadata can only be judged beside the rest of the world: whether the tenant has keys of its algorithms, and
-//! whether its sector knows it.
+//! What of a client's metadata can only be judged beside the rest of the world: whether certificates of clients can come, whether
+//! the tenant has keys of its algorithms, and whether its sector knows it.
 
 use domain::client::metadata::BadMetadata;
 use domain::client::{ClientSettings, GrantType};
@@ -14,6 +14,9 @@ use crate::fault::Fault;
 /// # Errors
 /// When the tenant's keys cannot be looked at.
 pub(crate) async fn check(ctx: &Ctx, tenant: TenantId, settings: &ClientSettings) -> Result<Result<(), BadMetadata>, Fault> {
+    if let Err(bad) = ctx.mutual_tls.fits(settings) {
+        return Ok(Err(bad));
+    }
     if !settings.may_use(GrantType::AuthorizationCode) && !settings.may_use(GrantType::DeviceCode) {
         return Ok(Ok(()));
     }

@@ -1,7 +1,6 @@
 //! The client credentials grant (RFC 6749, 4.4): a token for the client itself. No session, no refresh token, nothing stored.
 
 use domain::client::Client;
-use domain::keys::thumbprint::Thumbprint;
 use domain::scope::Scope;
 use domain::tenant::Tenant;
 use domain::token::claims::Confirmation;
@@ -17,7 +16,7 @@ pub enum ClientGrantDenied {
     Fault(Fault),
 }
 
-/// A token with `scope`, or with all that the client has, for whoever proves the key `proved`.
+/// A token with `scope`, or with all that the client has, bound to what was proved.
 ///
 /// # Errors
 /// See [`ClientGrantDenied`].
@@ -27,7 +26,7 @@ pub async fn client_credentials(
     tenant: &Tenant,
     client: &Client,
     scope: Option<Scope>,
-    proved: Option<Thumbprint>,
+    proved: Option<Confirmation>,
 ) -> Result<IssuedTokens, ClientGrantDenied> {
     // What speaks of a user is nothing a client has of itself.
     let own = client.settings.scope.clone().retain(|token| !Scope::OF_OPENID.contains(&token));
@@ -37,6 +36,5 @@ pub async fn client_credentials(
     }
     let fault = |error: crate::ports::keys::KeyFault| ClientGrantDenied::Fault(error.into());
     let signer = ctx.keys.signer(tenant.id, 0).await.map_err(fault)?;
-    issue_to_client(ctx, tenant, &client.id, scope, proved.map(Confirmation::Dpop), signer.as_ref(), ctx.now())
-        .map_err(ClientGrantDenied::Fault)
+    issue_to_client(ctx, tenant, &client.id, scope, proved, signer.as_ref(), ctx.now()).map_err(ClientGrantDenied::Fault)
 }

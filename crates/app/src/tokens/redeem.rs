@@ -8,9 +8,9 @@ use domain::authorize::code::CodeRefused;
 use domain::client::Client;
 use domain::handle::{Handle, HandleKind};
 use domain::ids::FamilyId;
-use domain::keys::thumbprint::Thumbprint;
 use domain::secret::Secret;
 use domain::tenant::Tenant;
+use domain::token::claims::Confirmation;
 use domain::token::family::{Revocation, RevocationCause};
 
 use crate::ctx::{Ctx, Origin};
@@ -26,8 +26,8 @@ pub struct RedeemCommand {
     pub code: Secret<String>,
     pub redirect_uri: Option<String>,
     pub code_verifier: Option<Secret<String>>,
-    /// The key that was proved with it.
-    pub proved: Option<Thumbprint>,
+    /// What was proved with it.
+    pub proved: Option<Confirmation>,
 }
 
 #[derive(Debug)]
@@ -76,7 +76,7 @@ pub async fn redeem(ctx: &Ctx, tenant: &Tenant, command: RedeemCommand, origin: 
     };
     let verifier = code_verifier.as_ref().map(|verifier| verifier.expose().as_str());
     let user = standing(tx.as_mut(), grant.user_id, &grant.sign_on).await?;
-    let redeemable = grant.redeemable(&client.id, redirect_uri.as_deref(), verifier, proved, now);
+    let redeemable = grant.redeemable(&client.id, redirect_uri.as_deref(), verifier, proved.and_then(Confirmation::dpop_key), now);
     let redeemable = redeemable.and_then(|()| user.ok_or(CodeRefused::Ended));
     let user = match redeemable {
         Ok(user) => user,
