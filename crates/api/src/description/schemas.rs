@@ -370,7 +370,7 @@ pub(super) fn schemas() -> Value {
             "required": ["active"], "additionalProperties": true,
             "properties": {
                 "active": flag(), "iss": text(), "sub": said("A user, or the client itself."), "sid": reference("SessionId"), "client_id": text(), "scope": text(),
-                "exp": { "type": "integer" }, "iat": { "type": "integer" }, "cnf": { "type": "object", "description": "The key that a token is bound to (RFC 9449, 6.1).", "properties": { "jkt": text() } }, "token_type": one_of(&["Bearer", "DPoP"]),
+                "exp": { "type": "integer" }, "iat": { "type": "integer" }, "cnf": { "type": "object", "description": "The key or the certificate that a token is bound to (RFC 9449, 6.1; RFC 8705, 3.1).", "properties": { "jkt": text(), "x5t#S256": text() } }, "token_type": one_of(&["Bearer", "DPoP"]),
             },
         })),
         ("Me", answer("Who is signed in.", json!({
