@@ -429,7 +429,57 @@ fn host(url: &str) -> Option<&str> {
 
 #[cfg(test)]
 mod tests {
+    use domain::time::Ttl;
+
     use super::*;
+
+    #[test]
+    fn doctor_says_what_is_wrong_with_a_pair_before_clients_do() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = |name: &str| folder.path().join(name);
+        let mut settings = Settings::defaults().expect("good");
+        assert!(examine(&settings, Timestamp::EPOCH).expect("nothing to look at").contains("none here"));
+        settings.server.base_url = "https://id.example".to_owned();
+        (settings.tls.certificate, settings.tls.private_key) = (file("tls.pem"), file("tls.key"));
+        let mut params = rcgen::CertificateParams::new(vec!["id.example".to_owned()]).expect("a name");
+        (params.not_before, params.not_after) = (rcgen::date_time_ymd(2026, 1, 1), rcgen::date_time_ymd(2026, 4, 1));
+        let key = rcgen::KeyPair::generate().expect("a key");
+        let write = |name: &str, text: String, mode: u32| {
+            std::fs::write(file(name), text).expect("written");
+            #[cfg(unix)]
+            std::fs::set_permissions(file(name), std::os::unix::fs::PermissionsExt::from_mode(mode)).expect("set");
+        };
+        write("tls.pem", params.self_signed(&key).expect("signed").pem(), 0o644);
+        write("tls.key", key.serialize_pem(), 0o640);
+        let leaf = Pair::read(&settings.tls).expect("a pair").leaf;
+        let said = |settings: &Settings, now: Timestamp| examine(settings, now).unwrap_or_else(|wrong| format!("FAIL {wrong}"));
+        assert!(said(&settings, leaf.not_before).ends_with("in 90 days"));
+        assert!(said(&settings, leaf.not_after.minus(Ttl::days(7))).ends_with("in 7 days"));
+        for (now, wrong) in [
+            (leaf.not_before.minus(Ttl::seconds(1)), "and not yet"),
+            (leaf.not_after.minus(Ttl::days(6)), "in 6 days: renew it"),
+            (leaf.not_after.plus(Ttl::seconds(1)), "get a new certificate"),
+        ] {
+            let said = said(&settings, now);
+            assert!(said.starts_with("FAIL ") && said.contains(wrong), "{said}");
+        }
+        let other = Settings {
+            server: crate::settings::ServerSettings { base_url: "https://other.example".to_owned(), ..settings.server.clone() },
+            ..settings.clone()
+        };
+        assert!(said(&other, leaf.not_before).contains("is not for other.example"));
+        let of_clients = Settings { tls: TlsSettings { mtls_base_url: "https://id.example".to_owned(), ..settings.tls.clone() }, ..other };
+        assert!(said(&of_clients, leaf.not_before).starts_with("the pair fits"), "a node for clients with certificates");
+        #[cfg(unix)]
+        {
+            write("tls.key", key.serialize_pem(), 0o644);
+            assert!(said(&settings, leaf.not_before).contains("mode 0644"));
+        }
+        write("tls.key", rcgen::KeyPair::generate().expect("a key").serialize_pem(), 0o600);
+        assert!(said(&settings, leaf.not_before).contains("is not the certificate of tls.private_key"));
+        std::fs::remove_file(file("tls.pem")).expect("removed");
+        assert!(said(&settings, leaf.not_before).contains("tls.certificate"));
+    }
 
     #[test]
     fn a_host_is_what_a_certificate_is_for() {
