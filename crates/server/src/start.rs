@@ -15,6 +15,7 @@ use actix_web::{App, HttpServer};
 use api::{ApiSettings, ApiState, PeerCertificate};
 use app::access::PlatformToken;
 use app::clients::key_sets::KeySets;
+use app::clients::origins::ClientOrigins;
 use app::credentials::hash_pool::HashPool;
 use app::ctx::Ctx;
 use app::fault::Fault;
@@ -157,6 +158,7 @@ async fn start_on(
         verifiers,
         key_sets: KeySets::new(KEY_SETS),
         mutual_tls: wire::mutual_tls(&settings, &tls),
+        origins: ClientOrigins::new(settings.keys.most_awake),
         base_url: base_url.clone(),
     });
     directory.start_clock();

@@ -13,6 +13,7 @@ use domain::client::{AuthMethod, Client};
 use domain::secret::Secret;
 use domain::tenant::Tenant;
 
+use crate::cors;
 use crate::error::oauth::OAuthError;
 use crate::extract::form::Form;
 use crate::oauth::mtls;
@@ -23,7 +24,9 @@ use crate::oauth::mtls;
 /// When it is none, or does not prove it.
 pub(crate) async fn client(ctx: &Ctx, tenant: &Tenant, request: &HttpRequest, form: &Form, origin: &Origin) -> Result<Client, OAuthError> {
     let presented = Presented { certificate: mtls::shown(request), ..presented(request, form)? };
-    authenticate(ctx, tenant, presented, origin).await.map_err(|denied| OAuthError::of_client(denied, ctx.now()))
+    let client = authenticate(ctx, tenant, presented, origin).await.map_err(|denied| OAuthError::of_client(denied, ctx.now()))?;
+    cors::is_for(request, &client);
+    Ok(client)
 }
 
 fn presented(request: &HttpRequest, form: &Form) -> Result<Presented, OAuthError> {

@@ -1,6 +1,6 @@
 //! Metadata of an issuer (RFC 8414; OpenID Connect Discovery 1.0): only what is true.
 
-use actix_web::http::header::{self, CACHE_CONTROL};
+use actix_web::http::header::CACHE_CONTROL;
 use actix_web::{HttpResponse, web};
 use app::fault::Fault;
 use app::tenants;
@@ -78,10 +78,7 @@ pub(crate) async fn get(state: web::Data<ApiState>, slug: web::Path<String>) -> 
     if let Some(other) = &mutual_tls.base_url {
         body["mtls_endpoint_aliases"] = aliases(&body, &state.ctx.base_url, other);
     }
-    Ok(HttpResponse::Ok()
-        .insert_header((CACHE_CONTROL, "public, max-age=300"))
-        .insert_header((header::ACCESS_CONTROL_ALLOW_ORIGIN, "*"))
-        .json(body))
+    Ok(HttpResponse::Ok().insert_header((CACHE_CONTROL, "public, max-age=300")).json(body))
 }
 
 /// Endpoints that clients ask themselves, where they are asked with a certificate (RFC 8705, 5).
