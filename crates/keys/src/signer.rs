@@ -132,7 +132,7 @@ impl TenantSigner {
         Ok(Some(Self { tenant, ring: ring.clone(), signers, newest, oldest, secrets }))
     }
 
-    /// Who signs what a client asked to have signed by this algorithm.
+    /// Who signs what a client or an API is to have signed by this algorithm.
     fn id_signer(&self, alg: Alg, now: Timestamp) -> Result<(&RingKey, &KeySigner), KeyFault> {
         let key = self.ring.newest_signer_of(alg, now).or_else(|| self.ring.first_of(alg)).ok_or(KeyFault::NoSigner)?;
         Ok((key, self.signers.get(&key.kid).ok_or(KeyFault::NoSigner)?))
@@ -170,9 +170,14 @@ impl TokenSigner for TenantSigner {
         self.ring.generation
     }
 
-    fn sign(&self, claims: &mut AccessClaims, now: Timestamp) -> Result<String, KeyFault> {
-        let key = self.ring.signer_at(now).or_else(|| self.ring.first_signer()).ok_or(KeyFault::NoSigner)?;
-        let signer = self.signers.get(&key.kid).ok_or(KeyFault::NoSigner)?;
+    fn sign(&self, claims: &mut AccessClaims, alg: Option<Alg>, now: Timestamp) -> Result<String, KeyFault> {
+        let (key, signer) = match alg {
+            Some(alg) => self.id_signer(alg, now)?,
+            None => {
+                let key = self.ring.signer_at(now).or_else(|| self.ring.first_signer()).ok_or(KeyFault::NoSigner)?;
+                (key, self.signers.get(&key.kid).ok_or(KeyFault::NoSigner)?)
+            }
+        };
         claims.cap_life(key.token_ttl_cap_seconds);
         signer.sign(&signer.access_header, claims)
     }
@@ -248,7 +253,7 @@ mod tests {
         for alg in Alg::ALL {
             let (ring, signer) = ring_of(tenant(1), &[alg]);
             let mut claims = claims();
-            let token = signer.sign(&mut claims, NOW).unwrap();
+            let token = signer.sign(&mut claims, None, NOW).unwrap();
             let verifier = RingVerifier::new(&ring, Ttl::seconds(30)).unwrap();
             assert_eq!(verifier.verify(&token, ISSUER, NOW), Ok(claims.clone()), "{alg}");
 
@@ -271,14 +276,14 @@ mod tests {
         let (ring, signer) = ring_of(tenant(1), &[Alg::ES256]);
         let mut claims = claims();
         claims.exp = claims.iat + 1_000_000;
-        signer.sign(&mut claims, NOW).unwrap();
+        signer.sign(&mut claims, None, NOW).unwrap();
         assert_eq!(claims.exp - claims.iat, i64::from(ring.keys[0].token_ttl_cap_seconds.as_seconds()));
     }
 
     #[test]
     fn by_a_clock_that_is_behind_the_rings_the_key_signs_that_will_be_first() {
         let (ring, signer) = ring_of(tenant(1), &[Alg::ES256]);
-        let token = signer.sign(&mut claims(), NOW.minus(Ttl::days(1))).unwrap();
+        let token = signer.sign(&mut claims(), None, NOW.minus(Ttl::days(1))).unwrap();
         assert_eq!(jsonwebtoken::decode_header(&token).unwrap().kid, Some(ring.keys[0].kid.to_string()));
     }
 
@@ -288,7 +293,7 @@ mod tests {
         for key in &mut signer.ring.keys {
             key.end = Some(KeyEnd::Revoked { at: NOW, reason: "for a test".to_owned() });
         }
-        assert_eq!(signer.sign(&mut claims(), NOW), Err(KeyFault::NoSigner));
+        assert_eq!(signer.sign(&mut claims(), None, NOW), Err(KeyFault::NoSigner));
     }
 
     #[test]

@@ -45,12 +45,13 @@ impl RingVerifier {
         let claims: AccessClaims = self.open(token, is_access_token_type, |validation| {
             validation.set_required_spec_claims(&["exp", "nbf", "iss", "aud"]);
             validation.set_issuer(&[issuer]);
-            validation.set_audience(&[issuer]);
+            // Whom it may be for says the method that asks.
+            validation.validate_aud = false;
         })?;
         let at = Timestamp::from_seconds;
         let is_alive = now < at(claims.exp).plus(self.leeway);
         let has_begun = at(claims.nbf.max(claims.iat)) <= now.plus(self.leeway);
-        (claims.iss == issuer && claims.aud.contains(issuer) && is_alive && has_begun).then_some(claims)
+        (claims.iss == issuer && is_alive && has_begun).then_some(claims)
     }
 
     /// The claims of a token that one of the keys has signed, if its header is one of this type. Times are left to the caller.
@@ -80,6 +81,10 @@ impl RingVerifier {
 
 impl TokenVerifier for RingVerifier {
     fn verify(&self, token: &str, issuer: &str, now: Timestamp) -> Result<AccessClaims, TokenRefused> {
+        self.check(token, issuer, now).filter(|claims| claims.aud.contains(issuer)).ok_or(TokenRefused)
+    }
+
+    fn verify_for_whomever(&self, token: &str, issuer: &str, now: Timestamp) -> Result<AccessClaims, TokenRefused> {
         self.check(token, issuer, now).ok_or(TokenRefused)
     }
 
@@ -178,7 +183,7 @@ mod tests {
     fn alg_none_and_the_public_key_as_a_secret_are_refused() {
         for alg in Alg::ALL {
             let (ring, signer, verifier) = setup(alg);
-            let token = signer.sign(&mut claims(), NOW).unwrap();
+            let token = signer.sign(&mut claims(), None, NOW).unwrap();
             let payload = token.split('.').nth(1).unwrap();
             let kid = ring.keys[0].kid.as_str();
             let jwks = crate::jwks::JwkSet::of(&ring).unwrap().bytes;
@@ -205,7 +210,7 @@ mod tests {
     #[test]
     fn rs256_and_ps256_are_not_taken_for_each_other() {
         let (mut ring, signer, _) = setup(Alg::RS256);
-        let token = signer.sign(&mut claims(), NOW).unwrap();
+        let token = signer.sign(&mut claims(), None, NOW).unwrap();
         ring.keys[0].alg = Alg::PS256;
         assert_eq!(RingVerifier::new(&ring, SKEW).unwrap().verify(&token, ISSUER, NOW), Err(TokenRefused));
     }
@@ -214,19 +219,19 @@ mod tests {
     fn another_tenants_token_is_refused() {
         let (ring, signer, _) = setup(Alg::ES256);
         let (other_ring, other_signer) = ring_of(tenant(2), &[Alg::ES256]);
-        let token = other_signer.sign(&mut claims(), NOW).unwrap();
+        let token = other_signer.sign(&mut claims(), None, NOW).unwrap();
         assert_eq!(RingVerifier::new(&ring, SKEW).unwrap().verify(&token, ISSUER, NOW), Err(TokenRefused), "unknown kid");
         // Their key under our kid: the signature gives it away.
         let mut forged = other_ring;
         forged.keys[0].kid = ring.keys[0].kid.clone();
-        let token = signer.sign(&mut claims(), NOW).unwrap();
+        let token = signer.sign(&mut claims(), None, NOW).unwrap();
         assert_eq!(RingVerifier::new(&forged, SKEW).unwrap().verify(&token, ISSUER, NOW), Err(TokenRefused));
     }
 
     #[test]
     fn a_revoked_keys_token_is_refused() {
         let (mut ring, signer, verifier) = setup(Alg::ES256);
-        let token = signer.sign(&mut claims(), NOW).unwrap();
+        let token = signer.sign(&mut claims(), None, NOW).unwrap();
         assert!(verifier.verify(&token, ISSUER, NOW).is_ok());
         ring.keys[0].end = Some(domain::keys::ring::KeyEnd::Revoked { at: NOW, reason: "lost".to_owned() });
         assert_eq!(RingVerifier::new(&ring, SKEW).unwrap().verify(&token, ISSUER, NOW), Err(TokenRefused));
@@ -236,7 +241,7 @@ mod tests {
     fn times_are_judged_by_the_given_moment_with_its_leeway() {
         let (_, signer, verifier) = setup(Alg::EdDSA);
         let mut claims = claims();
-        let token = signer.sign(&mut claims, NOW).unwrap();
+        let token = signer.sign(&mut claims, None, NOW).unwrap();
         let end = Timestamp::from_seconds(claims.exp);
         let one = Ttl::seconds(1);
         assert!(verifier.verify(&token, ISSUER, end.plus(SKEW).minus(one)).is_ok());
@@ -248,13 +253,15 @@ mod tests {
     #[test]
     fn issuer_and_audience_must_fit() {
         let (_, signer, verifier) = setup(Alg::EdDSA);
-        let token = signer.sign(&mut claims(), NOW).unwrap();
+        let token = signer.sign(&mut claims(), None, NOW).unwrap();
         assert_eq!(verifier.verify(&token, "https://id.example/t/other", NOW), Err(TokenRefused));
         assert_eq!(verifier.verify(&token, &ISSUER.to_uppercase(), NOW), Err(TokenRefused));
         let mut elsewhere = claims();
         elsewhere.aud = domain::token::claims::Audience::One("https://api.example".to_owned());
-        let token = signer.sign(&mut elsewhere, NOW).unwrap();
+        let token = signer.sign(&mut elsewhere, None, NOW).unwrap();
         assert_eq!(verifier.verify(&token, ISSUER, NOW), Err(TokenRefused));
+        assert_eq!(verifier.verify_for_whomever(&token, ISSUER, NOW), Ok(elsewhere));
+        assert_eq!(verifier.verify_for_whomever(&token, "https://id.example/t/other", NOW), Err(TokenRefused));
     }
 
     #[test]
@@ -279,7 +286,7 @@ mod tests {
     #[test]
     fn cut_changed_and_endless_tokens_are_refused() {
         let (_, signer, verifier) = setup(Alg::ES256);
-        let token = signer.sign(&mut claims(), NOW).unwrap();
+        let token = signer.sign(&mut claims(), None, NOW).unwrap();
         for cut in 0..token.len() {
             assert_eq!(verifier.verify(&token[..cut], ISSUER, NOW), Err(TokenRefused), "cut at {cut}");
         }

@@ -1,9 +1,10 @@
 //! What of a client's metadata can only be judged beside the rest of the world: whether certificates of clients can come, whether
-//! the tenant has keys of its algorithms, and whether its sector knows it.
+//! the tenant has keys of its algorithms, whether its sector knows it, and whether there are the APIs that it is to have tokens for.
 
 use domain::client::metadata::BadMetadata;
 use domain::client::{ClientSettings, GrantType};
 use domain::ids::TenantId;
+use domain::resource::ResourceUri;
 
 use crate::ctx::Ctx;
 use crate::fault::Fault;
@@ -16,6 +17,9 @@ use crate::fault::Fault;
 pub(crate) async fn check(ctx: &Ctx, tenant: TenantId, settings: &ClientSettings) -> Result<Result<(), BadMetadata>, Fault> {
     if let Err(bad) = ctx.mutual_tls.fits(settings) {
         return Ok(Err(bad));
+    }
+    if let Some(unknown) = unknown_api(ctx, tenant, settings).await? {
+        return Ok(Err(BadMetadata::new("resources", format!("there is no API {unknown}"))));
     }
     if !settings.may_use(GrantType::AuthorizationCode) && !settings.may_use(GrantType::DeviceCode) {
         return Ok(Ok(()));
@@ -34,6 +38,15 @@ pub(crate) async fn check(ctx: &Ctx, tenant: TenantId, settings: &ClientSettings
         Some(uri) => sector(ctx, uri, settings).await.map_err(|why| BadMetadata::new("sector_identifier_uri", why)),
         None => Ok(()),
     })
+}
+
+/// An API that the client is to have tokens for and that the tenant has not.
+async fn unknown_api(ctx: &Ctx, tenant: TenantId, settings: &ClientSettings) -> Result<Option<ResourceUri>, Fault> {
+    if settings.resources.is_empty() {
+        return Ok(None);
+    }
+    let known = ctx.store.begin_read(tenant).await?.resources_named(&settings.resources).await?;
+    Ok(settings.resources.iter().find(|uri| known.iter().all(|api| api.identifier != **uri)).cloned())
 }
 
 /// The document lists every redirect URI (OpenID Connect Registration, 5).

@@ -84,6 +84,11 @@ pub trait TokenVerifier: Send + Sync {
     /// # Errors
     /// Whenever anything is not as it must be.
     fn verify(&self, token: &str, issuer: &str, now: Timestamp) -> Result<AccessClaims, TokenRefused>;
+    /// The same of a token that may be for any of the tenant's APIs: `aud` is not looked at. It opens nothing here.
+    ///
+    /// # Errors
+    /// Whenever anything else is not as it must be.
+    fn verify_for_whomever(&self, token: &str, issuer: &str, now: Timestamp) -> Result<AccessClaims, TokenRefused>;
     /// Checks an ID token that comes back as a hint: signature, `typ`, `iss`; not its times, for a hint may be old.
     ///
     /// # Errors
@@ -94,11 +99,12 @@ pub trait TokenVerifier: Send + Sync {
 /// The private side of a tenant's keys at one generation.
 pub trait TokenSigner: Send + Sync {
     fn generation(&self) -> u64;
-    /// Signs an access token with the ring's signer at `now`, or with its first one by a clock that is behind the ring's. Shortens its life if the key must not sign for longer.
+    /// Signs an access token with the ring's signer at `now`, or with its first one by a clock that is behind the ring's; where `alg` is
+    /// given, with the key that ID tokens of this algorithm are signed with. Shortens its life if the key must not sign for longer.
     ///
     /// # Errors
-    /// [`KeyFault::NoSigner`] when no key lives.
-    fn sign(&self, claims: &mut AccessClaims, now: Timestamp) -> Result<String, KeyFault>;
+    /// [`KeyFault::NoSigner`] when no such key lives.
+    fn sign(&self, claims: &mut AccessClaims, alg: Option<Alg>, now: Timestamp) -> Result<String, KeyFault>;
     /// Whether the ring has a living key of this algorithm.
     fn has(&self, alg: Alg) -> bool;
     /// Signs an ID token with the ring's key of this algorithm, and binds it to `access_token`. The first key of an algorithm signs

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use domain::audit::AuditRecord;
 use domain::client::{AuthMethod, Client};
 use domain::ids::{FamilyId, UserId};
+use domain::resource::{ResourceSet, Target};
 use domain::scope::Scope;
 use domain::sso::SignOn;
 use domain::tenant::Tenant;
@@ -17,13 +18,16 @@ use crate::fault::Fault;
 use crate::login::begin_family;
 use crate::ports::keys::TokenSigner;
 use crate::ports::store::{StoreError, TenantTx};
-use crate::tokens::issue::{IssuedTokens, issue};
+use crate::tokens::issue::{Issue, IssuedTokens, issue};
 
 /// What was granted.
 pub(crate) struct Granted {
     pub user: User,
     pub family_id: FamilyId,
     pub scope: Scope,
+    pub resources: ResourceSet,
+    /// What of them the first tokens are for.
+    pub target: Target,
     pub nonce: Option<String>,
     pub sign_on: SignOn,
     /// What was proved with it.
@@ -51,17 +55,18 @@ pub(crate) async fn open(
     record: &AuditRecord,
     origin: &Origin,
 ) -> Result<IssuedTokens, Fault> {
-    let Granted { user, family_id, scope, nonce, sign_on, proved } = granted;
+    let Granted { user, family_id, scope, resources, target, nonce, sign_on, proved } = granted;
     let ring = tx.ring().await?.ok_or_else(|| Fault::Broken("the tenant has no key ring".to_owned()))?;
     // A client that proves itself is bound by that, and may change its key or certificate (RFC 9449, 5; RFC 8705, 7.1).
     let is_public = client.settings.token_endpoint_auth_method == AuthMethod::None;
     let binding = proved.filter(|_| is_public).map_or(Binding::Bearer, Binding::from);
     let begun = begin_family(ctx, tenant, user.id, client.id.clone(), scope.clone(), binding, Some(sign_on), origin);
-    let family = RefreshFamily { id: family_id, ..begun };
+    let family = RefreshFamily { id: family_id, resources, ..begun };
     tx.family_insert(&family).await?;
     tx.audit_append(record).await?;
     tx.commit().await?;
     // The ring may have moved on since the snapshot was made: sign with what the row says.
     let signer = if signer.generation() >= ring.generation { signer } else { ctx.keys.signer(tenant.id, ring.generation).await? };
-    issue(ctx, tenant, client, &user, &family, scope, nonce, proved, signer.as_ref(), family.created_at).await
+    let (cnf, now) = (proved, family.created_at);
+    issue(ctx, Issue { tenant, client, user: &user, family: &family, scope, target, nonce, cnf, signer, now }).await
 }
