@@ -26,6 +26,7 @@ mod login_limits;
 mod logouts;
 mod mail;
 mod main_job;
+mod message_signing;
 mod metrics;
 mod oidc;
 mod pairwise;

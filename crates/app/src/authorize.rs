@@ -6,13 +6,14 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use domain::answer::{self, SignedAnswer};
 use domain::audit::{Actor, AuditEvent};
 use domain::authorize::code::CodeGrant;
 use domain::authorize::rules::{self, Arrival, Asked, Parameters};
 use domain::authorize::{AuthorizationRequest, AuthorizationResponse, AuthorizeError, Refusal, RequestRefused};
 use domain::client::{Client, ClientId};
 use domain::handle::{Handle, HandleHash, HandleKind};
-use domain::ids::{SsoSessionId, UserId};
+use domain::ids::{SsoSessionId, TenantId, UserId};
 use domain::interaction::{LoginStep, Next, Progress, next};
 use domain::keys::thumbprint::Thumbprint;
 use domain::password::Password;
@@ -26,6 +27,7 @@ use subtle::ConstantTimeEq;
 
 use crate::ctx::{Ctx, Origin};
 use crate::fault::Fault;
+use crate::keys::{answerer, sign_answer};
 use crate::login::{LoginDenied, Proved, prove};
 use crate::ports::store::{PendingRequest, StoreError, TenantTx};
 use crate::subjects::user;
@@ -128,11 +130,16 @@ pub async fn begin(ctx: &Ctx, tenant: &Tenant, parameters: &Parameters, browser:
         Ok(request) => request,
         Err(RequestRefused::OnPage(refusal)) => return Err(AuthorizeDenied::Refused(refusal)),
         Err(RequestRefused::ToClient(return_to, refusal)) => {
-            return Ok(Begun::Answered(AuthorizationResponse::refused(return_to, refusal, issuer)));
+            let answer = AuthorizationResponse::refused(return_to, refusal, issuer);
+            return Ok(Begun::Answered(signed(ctx, tenant.id, &client, answer).await?));
         }
     };
+    if request.return_to.mode.is_signed() {
+        // Nobody logs in for an answer that cannot be given.
+        answerer(ctx, tenant.id, &client, SignedAnswer::Authorization).await?;
+    }
     let tx = ctx.store.begin(tenant.id).await?;
-    let mut flow = Flow { ctx, tx, client, request, progress: Progress::default(), issuer };
+    let mut flow = Flow { ctx, tenant: tenant.id, tx, client, request, progress: Progress::default(), issuer };
     let session = flow.session(browser).await?;
     match flow.next(session.as_ref()).await? {
         Next::Grant => {
@@ -141,9 +148,7 @@ pub async fn begin(ctx: &Ctx, tenant: &Tenant, parameters: &Parameters, browser:
         }
         Next::Refuse(refusal) => {
             flow.close(None).await?;
-            let answer = flow.refuse(refusal);
-            flow.tx.commit().await?;
-            Ok(Begun::Answered(answer))
+            flow.refuse(refusal).await.map(Begun::Answered)
         }
         Next::LogIn(_) | Next::AskConsent => {
             let handle = ctx.handle(HandleKind::PendingRequest);
@@ -175,11 +180,7 @@ pub async fn look(ctx: &Ctx, tenant: &Tenant, handle: &Handle, browser: &Browser
     }
     match (next, session) {
         (Next::Grant, session) => flow.grant(session).await.map(Look::Answered),
-        (Next::Refuse(refusal), _) => {
-            let answer = flow.refuse(refusal);
-            flow.tx.commit().await?;
-            Ok(Look::Answered(answer))
-        }
+        (Next::Refuse(refusal), _) => flow.refuse(refusal).await.map(Look::Answered),
         (Next::LogIn(step), _) => Ok(Look::LogIn { step, shown: flow.shown(csrf_token) }),
         (Next::AskConsent, Some((user, _))) => {
             let user = Box::new(user);
@@ -334,9 +335,7 @@ pub async fn decide(
                 flow.tx.audit_append(&record(user_id, AuditEvent::ConsentDenied { user_id, client_id })).await?;
             }
             let refusal = Refusal { error: AuthorizeError::AccessDenied, description: "the user said no" };
-            let answer = flow.refuse(refusal);
-            flow.tx.commit().await?;
-            Ok(Decided::Answered(answer))
+            flow.refuse(refusal).await.map(Decided::Answered)
         }
     }
 }
@@ -369,12 +368,14 @@ async fn resume<'a>(ctx: &'a Ctx, tenant: &Tenant, handle: &Handle, browser: &Br
         pending.filter(|pending| ctx.now() < pending.expires_at && pending.browser == named).ok_or(AuthorizeDenied::NoSuchRequest)?;
     let client = tx.client_by_id(&pending.request.client_id).await?.filter(Client::is_active).ok_or(AuthorizeDenied::NoSuchRequest)?;
     let issuer = tenant.issuer(&ctx.base_url);
-    Ok((Flow { ctx, tx, client, request: pending.request, progress: pending.progress, issuer }, csrf_token))
+    let tenant = tenant.id;
+    Ok((Flow { ctx, tenant, tx, client, request: pending.request, progress: pending.progress, issuer }, csrf_token))
 }
 
 /// A request on its way, in its transaction.
 struct Flow<'a> {
     ctx: &'a Ctx,
+    tenant: TenantId,
     tx: Box<dyn TenantTx>,
     client: Client,
     request: AuthorizationRequest,
@@ -417,7 +418,7 @@ impl Flow<'_> {
         }
         let code = self.ctx.handle(HandleKind::AuthorizationCode);
         let grant = CodeGrant {
-            client_id: self.client.id,
+            client_id: self.client.id.clone(),
             redirect_uri: self.request.return_to.redirect_uri.clone(),
             code_challenge: self.request.code_challenge,
             user_id: user.id,
@@ -429,16 +430,30 @@ impl Flow<'_> {
         };
         self.tx.code_insert(&code.hash(), &grant).await?;
         self.tx.commit().await?;
-        Ok(AuthorizationResponse::granted(self.request.return_to, code.text().expose().clone(), self.issuer))
+        let answer = AuthorizationResponse::granted(self.request.return_to, code.text().expose().clone(), self.issuer);
+        Ok(signed(self.ctx, self.tenant, &self.client, answer).await?)
     }
 
-    fn refuse(&self, refusal: Refusal) -> AuthorizationResponse {
-        AuthorizationResponse::refused(self.request.return_to.clone(), refusal, self.issuer.clone())
+    /// Answers that there will be no code, for good.
+    async fn refuse(self, refusal: Refusal) -> Result<AuthorizationResponse, AuthorizeDenied> {
+        self.tx.commit().await?;
+        let answer = AuthorizationResponse::refused(self.request.return_to, refusal, self.issuer);
+        Ok(signed(self.ctx, self.tenant, &self.client, answer).await?)
     }
 
     fn shown(self, csrf_token: String) -> Shown {
         Shown { request: self.request, client: self.client, csrf_token }
     }
+}
+
+/// The answer as the request wants it: signed as a whole, where it asked for that (JARM). Without a key to sign it by there is none.
+async fn signed(ctx: &Ctx, tenant: TenantId, client: &Client, answer: AuthorizationResponse) -> Result<AuthorizationResponse, Fault> {
+    if !answer.return_to.mode.is_signed() {
+        return Ok(answer);
+    }
+    let claims = answer::authorization(&answer, &client.id, ctx.now());
+    let token = sign_answer(ctx, tenant, client, SignedAnswer::Authorization, claims).await?;
+    Ok(answer.sealed(token))
 }
 
 /// The user whom the session of a browser stands for, if it does.

@@ -55,7 +55,7 @@ pub(crate) async fn rehearse(node: &Arc<Node>, tenant: TenantId) -> Result<Rehea
         let mut claims = claims(&node, now);
         let (token, signed) = timed(|| {
             let signer = TenantSigner::open(tenant, &change.ring, &data_key, &secrets)?;
-            signer.ok_or_else(|| KeyFault::Unavailable("the ring was changed during the drill".to_owned()))?.sign(&mut claims, now)
+            signer.ok_or_else(|| KeyFault::Unavailable("the ring was changed during the drill".to_owned()))?.sign(&mut claims, &Alg::ALL, now)
         })?;
         let ((), verified) = timed(|| {
             let verifier = RingVerifier::new(&change.ring, node.timing.clock_skew)?;

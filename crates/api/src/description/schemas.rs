@@ -137,10 +137,11 @@ fn client_members(more: Value) -> Value {
         "frontchannel_logout_uri": text_or_null(), "frontchannel_logout_session_required": flag(),
         "backchannel_logout_uri": text_or_null(), "backchannel_logout_session_required": flag(),
         "subject_type": text(), "sector_identifier_uri": text_or_null(), "id_token_signed_response_alg": reference("Alg"), "userinfo_signed_response_alg": optional("Alg"),
+        "authorization_signed_response_alg": optional("Alg"), "introspection_signed_response_alg": optional("Alg"),
         "default_max_age": { "type": ["integer", "null"], "minimum": 0 }, "require_auth_time": flag(),
         "require_pushed_authorization_requests": flag(), "require_pkce": flag(), "dpop_bound_access_tokens": flag(),
         "request_object_signing_alg": optional("Alg"), "require_signed_request_object": flag(),
-        "require_dpop_nonce": flag(), "consent": one_of(&["first_party", "third_party"]),
+        "require_signed_authorization_response": flag(), "require_dpop_nonce": flag(), "consent": one_of(&["first_party", "third_party"]),
     });
     both(both(own, published_about_itself()), more)
 }
@@ -184,6 +185,8 @@ fn metadata_members(more: Value) -> Value {
         "id_token_signed_response_alg": text_or_null(), "userinfo_signed_response_alg": text_or_null(), "default_max_age": { "type": ["integer", "null"], "minimum": 0 },
         "require_auth_time": flag_or_null(), "require_pushed_authorization_requests": flag_or_null(),
         "request_object_signing_alg": text_or_null(),
+        "authorization_signed_response_alg": { "type": ["string", "null"], "description": "Of answers in a signed response mode (JARM); one that the tenant has, where nothing is said." },
+        "introspection_signed_response_alg": { "type": ["string", "null"], "description": "Of signed introspection (RFC 9701); one that the tenant has, where nothing is said." },
         "require_signed_request_object": { "type": ["boolean", "null"], "description": "`true` takes no request that is not signed (RFC 9101, 10.5)." },
         "dpop_bound_access_tokens": { "type": ["boolean", "null"], "description": "`true` gives no tokens without a DPoP proof (RFC 9449, 5.2)." },
         "contacts": texts_or_null(),
@@ -270,7 +273,8 @@ pub(super) fn schemas() -> Value {
         answer_with("A verifier, and what it has to expect.", members, json!({ "until": reference("Timestamp"), "from": reference("Timestamp") }))
     };
     let ours = json!({
-        "profile": { "type": ["string", "null"], "description": "`fapi2` switches together what the FAPI 2.0 Security Profile demands." },
+        "profile": { "type": ["string", "null"], "description": "`fapi2` switches together what the FAPI 2.0 Security Profile demands; `fapi2_message_signing` has requests and their answers signed as well." },
+        "require_signed_authorization_response": { "type": ["boolean", "null"], "description": "`true` answers authorization requests by signed answers alone (JARM)." },
         "require_dpop_nonce": { "type": ["boolean", "null"], "description": "`true` takes no DPoP proof without a nonce of ours (RFC 9449, 8)." },
         "require_issuer_audience": { "type": ["boolean", "null"], "description": "`true` takes no assertion that is meant for the token endpoint." },
         "require_pkce": { "type": ["boolean", "null"], "description": "`false` lets a confidential client do without PKCE." },
@@ -341,11 +345,17 @@ pub(super) fn schemas() -> Value {
         ("PushedRequest", answer("RFC 9126, 2.2.", json!({ "request_uri": text(), "expires_in": count() }))),
         ("RevocationRequest", json!({
             "type": "object", "description": "RFC 7009, 2.1.", "required": ["token"], "additionalProperties": true,
-            "properties": { "token": text(), "client_id": text(), "client_secret": text(), "token_type_hint": text() },
+            "properties": {
+                "token": text(), "token_type_hint": text(),
+                "client_id": text(), "client_secret": text(), "client_assertion_type": text(), "client_assertion": text(),
+            },
         })),
         ("IntrospectionRequest", json!({
             "type": "object", "description": "RFC 7662, 2.1.", "required": ["token"], "additionalProperties": true,
-            "properties": { "token": text(), "token_type_hint": text() },
+            "properties": {
+                "token": text(), "token_type_hint": text(),
+                "client_id": text(), "client_secret": text(), "client_assertion_type": text(), "client_assertion": text(),
+            },
         })),
         ("Tokens", answer_with("RFC 6749, 5.1.", json!({
             "access_token": text(), "token_type": one_of(&["Bearer", "DPoP"]), "expires_in": count(), "scope": text(),
@@ -421,9 +431,10 @@ pub(super) fn schemas() -> Value {
                 "revocation_endpoint": text(), "introspection_endpoint": text(), "jwks_uri": text(),
                 "grant_types_supported": texts(), "response_types_supported": texts(), "response_modes_supported": texts(),
                 "scopes_supported": texts(), "subject_types_supported": texts(), "id_token_signing_alg_values_supported": texts(), "userinfo_signing_alg_values_supported": texts(),
+                "authorization_signing_alg_values_supported": texts(), "introspection_signing_alg_values_supported": texts(),
                 "token_endpoint_auth_methods_supported": texts(), "token_endpoint_auth_signing_alg_values_supported": texts(),
                 "revocation_endpoint_auth_signing_alg_values_supported": texts(), "revocation_endpoint_auth_methods_supported": texts(),
-                "introspection_endpoint_auth_methods_supported": texts(), "code_challenge_methods_supported": texts(), "dpop_signing_alg_values_supported": texts(),
+                "introspection_endpoint_auth_methods_supported": texts(), "introspection_endpoint_auth_signing_alg_values_supported": texts(), "code_challenge_methods_supported": texts(), "dpop_signing_alg_values_supported": texts(),
                 "prompt_values_supported": texts(), "acr_values_supported": texts(), "claim_types_supported": texts(), "claims_supported": texts(),
                 "claims_parameter_supported": flag(), "request_parameter_supported": flag(), "request_uri_parameter_supported": flag(), "request_object_signing_alg_values_supported": texts(),
                 "require_signed_request_object": flag(), "require_pushed_authorization_requests": flag(),
@@ -518,7 +529,7 @@ pub(super) fn schemas() -> Value {
             "registration_access_token": said("With which the client looks at itself, changes itself and removes itself."),
         }), metadata_members(json!({
             "client_secret": said("Where it is new."), "client_secret_expires_at": { "type": "integer", "minimum": 0, "description": "Seconds since the epoch; 0 = never." },
-            "require_issuer_audience": flag(), "require_pkce": flag(), "consent": text(), "require_dpop_nonce": flag(), "profile": text(),
+            "require_issuer_audience": flag(), "require_pkce": flag(), "consent": text(), "require_dpop_nonce": flag(), "require_signed_authorization_response": flag(), "profile": text(),
         })))),
         ("InitialAccessTokenId", id("iat", "Names a token with which clients may be registered.")),
         ("InitialAccessToken", answer("A token with which clients may be registered, without itself.", initial_token(json!({})))),

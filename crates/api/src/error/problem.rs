@@ -23,7 +23,7 @@ use domain::password::PasswordDenied;
 use domain::text::BadText;
 use serde_json::{Map, Value, json};
 
-use super::Refusal;
+use super::{Outlook, Refusal};
 
 /// One refusal, ready to be sent.
 #[derive(Debug)]
@@ -129,7 +129,7 @@ impl ResponseError for Problem {
 
 impl From<Fault> for Problem {
     fn from(fault: Fault) -> Self {
-        if super::log_fault(&fault) {
+        if matches!(super::logged(&fault), Outlook::TryAgain) {
             let problem = Self::new(
                 StatusCode::SERVICE_UNAVAILABLE,
                 "unavailable",

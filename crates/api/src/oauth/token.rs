@@ -38,7 +38,7 @@ pub(crate) async fn post(
     usable(&tenant, &client, grant)?;
     let proved = dpop::proved(&state.ctx, &tenant, &client, &request).await?;
     if proved.is_none() && client.settings.dpop_bound_access_tokens {
-        return Err(OAuthError::invalid_request("this client proves a key: send a DPoP header (RFC 9449)"));
+        return Err(OAuthError::no_proof());
     }
     let scope = form.optional("scope").map(|text| text.parse::<Scope>().map_err(|_| OAuthError::invalid_scope())).transpose()?;
     let asked = Asked { request: &request, form: &form, origin: &from.0, metrics: &state.metrics, proved };

@@ -2,8 +2,9 @@
 //! whether its sector knows it.
 
 use domain::client::metadata::BadMetadata;
-use domain::client::{ClientSettings, GrantType};
+use domain::client::ClientSettings;
 use domain::ids::TenantId;
+use domain::keys::ring::Alg;
 
 use crate::ctx::Ctx;
 use crate::fault::Fault;
@@ -14,23 +15,33 @@ use crate::fault::Fault;
 /// # Errors
 /// When the tenant's keys cannot be looked at.
 pub(crate) async fn check(ctx: &Ctx, tenant: TenantId, settings: &ClientSettings) -> Result<Result<(), BadMetadata>, Fault> {
-    if !settings.may_use(GrantType::AuthorizationCode) && !settings.may_use(GrantType::DeviceCode) {
-        return Ok(Ok(()));
-    }
     let keys = ctx.keys.published(tenant).await?;
     let algs = &keys.ring.numbers.algs;
+    let may = settings.signing_algs();
+    if !may.iter().any(|alg| algs.contains(alg)) {
+        return Ok(Err(BadMetadata::new("profile", format!("its tokens are signed by {}, and the tenant has no such keys", names(may)))));
+    }
+    let has_users = settings.grant_types.iter().any(|grant| grant.has_users());
     let wanted = [
-        ("id_token_signed_response_alg", Some(settings.id_token_signed_response_alg)),
+        ("id_token_signed_response_alg", Some(settings.id_token_signed_response_alg).filter(|_| has_users)),
         ("userinfo_signed_response_alg", settings.userinfo_signed_response_alg),
+        ("authorization_signed_response_alg", settings.authorization_signed_response_alg),
+        ("introspection_signed_response_alg", settings.introspection_signed_response_alg),
     ];
     if let Some((member, _)) = wanted.into_iter().find(|(_, alg)| alg.is_some_and(|alg| !algs.contains(&alg))) {
-        let names: Vec<_> = algs.iter().map(|alg| alg.name()).collect();
-        return Ok(Err(BadMetadata::new(member, format!("must be one of {}", names.join(", ")))));
+        return Ok(Err(BadMetadata::new(member, format!("must be one of {}", names(algs)))));
+    }
+    if !has_users {
+        return Ok(Ok(()));
     }
     Ok(match &settings.sector_identifier_uri {
         Some(uri) => sector(ctx, uri, settings).await.map_err(|why| BadMetadata::new("sector_identifier_uri", why)),
         None => Ok(()),
     })
+}
+
+fn names(algs: &[Alg]) -> String {
+    algs.iter().map(|alg| alg.name()).collect::<Vec<_>>().join(", ")
 }
 
 /// The document lists every redirect URI (OpenID Connect Registration, 5).

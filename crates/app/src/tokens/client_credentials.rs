@@ -8,6 +8,7 @@ use domain::token::claims::Confirmation;
 
 use crate::ctx::Ctx;
 use crate::fault::Fault;
+use crate::keys::signer_for;
 use crate::tokens::issue::{IssuedTokens, issue_to_client};
 
 #[derive(Debug)]
@@ -35,8 +36,7 @@ pub async fn client_credentials(
     if !scope.is_within(&own) {
         return Err(ClientGrantDenied::InvalidScope);
     }
-    let fault = |error: crate::ports::keys::KeyFault| ClientGrantDenied::Fault(error.into());
-    let signer = ctx.keys.signer(tenant.id, 0).await.map_err(fault)?;
-    issue_to_client(ctx, tenant, &client.id, scope, proved.map(Confirmation::Dpop), signer.as_ref(), ctx.now())
+    let signer = signer_for(ctx, tenant.id, client, 0).await.map_err(ClientGrantDenied::Fault)?;
+    issue_to_client(ctx, tenant, client, scope, proved.map(Confirmation::Dpop), signer.as_ref(), ctx.now())
         .map_err(ClientGrantDenied::Fault)
 }

@@ -1,6 +1,6 @@
 //! Issuing: an access token, and what goes with it: a refresh token, an ID token.
 
-use domain::client::{Client, ClientId, GrantType};
+use domain::client::{Client, GrantType};
 use domain::ids::TokenId;
 use domain::openid::{self, IdClaims};
 use domain::scope::Scope;
@@ -67,7 +67,7 @@ pub(crate) async fn issue(
     };
     let claims = AccessClaims::new(tenant, &issuer, user, grant, jti, family.absolute_expires_at, now);
     let mut claims = AccessClaims { cnf, ..claims };
-    let access_token = Secret::new(signer.sign(&mut claims, now)?);
+    let access_token = Secret::new(signer.sign(&mut claims, client.settings.signing_algs(), now)?);
     let id_token = match &family.sign_on {
         Some(sign_on) if scope.contains(Scope::OPENID) => {
             let mut id_claims = IdClaims {
@@ -110,16 +110,16 @@ pub(crate) async fn issue(
 pub(crate) fn issue_to_client(
     ctx: &Ctx,
     tenant: &Tenant,
-    client: &ClientId,
+    client: &Client,
     scope: Scope,
     cnf: Option<Confirmation>,
     signer: &dyn TokenSigner,
     now: Timestamp,
 ) -> Result<IssuedTokens, Fault> {
     let jti = TokenId::new(now, ctx.id_entropy());
-    let claims = AccessClaims::of_client(tenant, &tenant.issuer(&ctx.base_url), client, scope.clone(), jti, now);
+    let claims = AccessClaims::of_client(tenant, &tenant.issuer(&ctx.base_url), &client.id, scope.clone(), jti, now);
     let mut claims = AccessClaims { cnf, ..claims };
-    let access_token = Secret::new(signer.sign(&mut claims, now)?);
+    let access_token = Secret::new(signer.sign(&mut claims, client.settings.signing_algs(), now)?);
     Ok(IssuedTokens {
         access_token,
         cnf,
