@@ -141,7 +141,10 @@ fn s066_algorithms_of_answers_are_registered_by_administrators_and_by_clients_an
             "authorization_signed_response_alg": "ES256", "introspection_signed_response_alg": "RS256",
         });
         let made = world.bearing(&token).post("/t/acme/oauth/register", form).await.is(201).json();
-        assert_eq!((&made["authorization_signed_response_alg"], &made["introspection_signed_response_alg"]), (&json!("ES256"), &json!("RS256")));
+        assert_eq!(
+            (&made["authorization_signed_response_alg"], &made["introspection_signed_response_alg"]),
+            (&json!("ES256"), &json!("RS256"))
+        );
         let id = made["client_id"].as_str().expect("an id").to_owned();
         let stall = Shop { id, secret: String::new() };
         let page = Browser::new(&world.base_url).get(&stall.request(&[("response_mode", "jwt"), ("prompt", "none")])).await;
@@ -242,8 +245,12 @@ fn s102_s103_clients_introspect_their_own_tokens_proving_themselves_as_they_are_
 fn s052_s103_s104_s105_a_client_with_a_key_introspects_and_revokes() {
     in_world(async |world| {
         let bank = bank(world, json!({})).await;
-        let other = Bank { shop: client(world, json!({ "profile": "fapi2", "jwks": { "keys": [bank.key.jwk()] }, "token_endpoint_auth_method": null })).await,
-            key: Key::new("1"), holder: Key::new("1") };
+        let other = Bank {
+            shop: client(world, json!({ "profile": "fapi2", "jwks": { "keys": [bank.key.jwk()] }, "token_endpoint_auth_method": null }))
+                .await,
+            key: Key::new("1"),
+            holder: Key::new("1"),
+        };
         let tokens = bank.tokens(world).await;
         let (access, refresh) = (tokens.word("access_token"), tokens.word("refresh_token"));
         for token in [&access, &refresh] {
@@ -376,7 +383,10 @@ fn s066_where_an_algorithm_went_away_a_client_hears_so_and_loses_nothing() {
         opened(world, told(&page), &shop.id, "RS256").await;
         world.clock.forward(61);
         turned_away(browser.get(&shop.request(&[("response_mode", "jwt"), ("prompt", "none")])).await, "unauthorized_client");
-        turned_away(Browser::new(&world.base_url).get(&shop.request(&[("response_mode", "jwt"), ("prompt", "none")])).await, "unauthorized_client");
+        turned_away(
+            Browser::new(&world.base_url).get(&shop.request(&[("response_mode", "jwt"), ("prompt", "none")])).await,
+            "unauthorized_client",
+        );
         world.bearing(&access).get(USERINFO).await.refused_oauth(400, "unauthorized_client");
         let secrets = [("client_id", shop.id.as_str()), ("client_secret", shop.secret.as_str())];
         asked(world, &access, &secrets, Some(SIGNED)).await.refused_oauth(400, "unauthorized_client");
@@ -396,10 +406,13 @@ fn s054_a_fapi_clients_access_token_is_never_signed_by_rs256_whatever_the_tenant
     in_world(async |world| {
         let bank = bank(world, json!({})).await;
         let shop = client(world, json!({})).await;
-        let machine = client(world, json!({
-            "profile": "fapi2", "grant_types": ["client_credentials"], "response_types": [], "redirect_uris": [], "scope": "reports",
-            "post_logout_redirect_uris": [], "jwks": { "keys": [bank.key.jwk()] }, "token_endpoint_auth_method": null,
-        }))
+        let machine = client(
+            world,
+            json!({
+                "profile": "fapi2", "grant_types": ["client_credentials"], "response_types": [], "redirect_uris": [], "scope": "reports",
+                "post_logout_redirect_uris": [], "jwks": { "keys": [bank.key.jwk()] }, "token_endpoint_auth_method": null,
+            }),
+        )
         .await;
         let machine = Bank { shop: machine, key: Key::new("1"), holder: Key::new("1") };
         let jwks = json!({ "keys": [machine.key.jwk()] });
@@ -411,7 +424,8 @@ fn s054_a_fapi_clients_access_token_is_never_signed_by_rs256_whatever_the_tenant
         let code = code_of(world, &shop).await;
         let usual = shop.redeem(world, &code).await.is(200);
         assert_eq!(header(&usual.word("access_token"))["alg"], "RS256");
-        let of_machine = async || machine.send(world, TOKEN, &[("grant_type", "client_credentials")], &json!({}), Some(&machine.holder)).await;
+        let of_machine =
+            async || machine.send(world, TOKEN, &[("grant_type", "client_credentials")], &json!({}), Some(&machine.holder)).await;
         let token = of_machine().await.is(200).word("access_token");
         assert_eq!(header(&token)["alg"], "PS256");
         verified(world, &token, &format!("{}/t/acme", world.base_url), "PS256").await;

@@ -75,7 +75,12 @@ pub(crate) async fn sign_answer(
 ///
 /// # Errors
 /// See [`sign_answer`].
-pub(crate) async fn answerer(ctx: &Ctx, tenant: TenantId, client: &Client, answer: SignedAnswer) -> Result<(Alg, Arc<dyn TokenSigner>), Fault> {
+pub(crate) async fn answerer(
+    ctx: &Ctx,
+    tenant: TenantId,
+    client: &Client,
+    answer: SignedAnswer,
+) -> Result<(Alg, Arc<dyn TokenSigner>), Fault> {
     let keys = ctx.keys.published(tenant).await?;
     let may = client.settings.signing_algs();
     let alg = answer.alg(&client.settings, &keys.ring.numbers).ok_or_else(|| KeyFault::NoAlgorithm(may.to_vec()))?;

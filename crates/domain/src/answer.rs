@@ -113,7 +113,8 @@ mod tests {
 
     #[test]
     fn an_authorization_answer_is_signed_whole_for_its_client_and_for_ten_minutes_at_most() {
-        let return_to = ReturnAddress { redirect_uri: "https://a.example/cb".to_owned(), mode: ResponseMode::QueryJwt, state: Some("s".to_owned()) };
+        let return_to =
+            ReturnAddress { redirect_uri: "https://a.example/cb".to_owned(), mode: ResponseMode::QueryJwt, state: Some("s".to_owned()) };
         let refusal = Refusal { error: AuthorizeError::AccessDenied, description: "the user said no" };
         let response = AuthorizationResponse::refused(return_to, refusal, "https://id.example/t/a".to_owned());
         let claims = authorization(&response, &ClientId::first_party(), Timestamp::from_seconds(1_000));

@@ -315,9 +315,12 @@ mod tests {
     fn a_key_that_has_stopped_signs_nothing_more_also_when_it_is_the_last_of_its_algorithm() {
         let (_, mut signer) = ring_of(tenant(1), &[Alg::ES256, Alg::RS256]);
         let dropped = signer.ring.keys.iter_mut().find(|key| key.alg == Alg::RS256).unwrap();
-        dropped.superseded = Some(SupersededKey { sign_until: NOW, published_until: NOW.plus(Ttl::hours(2)) });
-        assert!(!signer.has(&[Alg::RS256], NOW) && signer.has(&[Alg::RS256], NOW.minus(Ttl::seconds(1))));
-        assert_eq!(signer.sign_answer(SignedAnswer::Userinfo, Map::new(), Alg::RS256, NOW), Err(KeyFault::NoAlgorithm(vec![Alg::RS256])));
+        let stops = NOW.plus(Ttl::minutes(1));
+        dropped.superseded = Some(SupersededKey { sign_until: stops, published_until: stops.plus(Ttl::hours(2)) });
+        let signed = |at| signer.sign_answer(SignedAnswer::Userinfo, Map::new(), Alg::RS256, at);
+        assert!(signer.has(&[Alg::RS256], NOW) && signed(NOW).is_ok());
+        assert!(!signer.has(&[Alg::RS256], stops));
+        assert_eq!(signed(stops), Err(KeyFault::NoAlgorithm(vec![Alg::RS256])));
     }
 
     #[test]

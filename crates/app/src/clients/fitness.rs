@@ -1,8 +1,8 @@
 //! What of a client's metadata can only be judged beside the rest of the world: whether the tenant has keys of its algorithms, and
 //! whether its sector knows it.
 
-use domain::client::metadata::BadMetadata;
 use domain::client::ClientSettings;
+use domain::client::metadata::BadMetadata;
 use domain::ids::TenantId;
 use domain::keys::ring::Alg;
 

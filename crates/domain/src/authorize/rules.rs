@@ -191,7 +191,9 @@ fn response_mode(asked: &Asked<'_>, request: &mut AuthorizationRequest) -> Resul
     let Some(wanted) = asked.get("response_mode") else { return Ok(()) };
     match ResponseMode::from_name(wanted) {
         None => Err(refusal("response_mode must be query, form_post, query.jwt, form_post.jwt or jwt")),
-        Some(mode) if mode != request.return_to.mode => Err(refusal("this client is answered by signed answers alone: response_mode must be jwt")),
+        Some(mode) if mode != request.return_to.mode => {
+            Err(refusal("this client is answered by signed answers alone: response_mode must be jwt"))
+        }
         Some(_) => Ok(()),
     }
 }
