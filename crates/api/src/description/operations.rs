@@ -119,6 +119,7 @@ const PAGED: &[&str] = &["limit", "after"];
 const PASSWORD_REFUSED: (u16, &str) = (422, "`password_refused`");
 const BAD_METADATA: (u16, &str) = (422, "`invalid_redirect_uri` or `invalid_client_metadata`: `member` says which one");
 const USERINFO: &[(u16, &str)] = &[
+    (400, "`unauthorized_client`: what the client has registered for cannot be signed any more; or `invalid_request`"),
     (401, "`invalid_token`, `invalid_dpop_proof`, `use_dpop_nonce`, or there is no token"),
     (403, "`insufficient_scope`: `openid` was not granted"),
 ];

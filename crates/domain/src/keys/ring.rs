@@ -255,7 +255,7 @@ impl KeyRing {
     /// The key that signs, at `now`, what has to be signed by this algorithm: the newest that may; or the first that will, so that an
     /// algorithm signs as soon as it has a key at all. Never one that has stopped: what it signed now could outlive it.
     pub fn signer_of(&self, alg: Alg, now: Timestamp) -> Option<&RingKey> {
-        self.newest_signer_of(alg, now).or_else(|| self.first_of(alg).filter(|key| key.state_at(now) == KeyState::Staged))
+        self.newest_signer_of(alg, now).or_else(|| self.next_signer_of(alg, now))
     }
 
     /// The newest key of this algorithm that may sign at `now`, whatever access tokens are signed with.
@@ -263,10 +263,10 @@ impl KeyRing {
         self.keys.iter().filter(|key| key.alg == alg && key.may_sign(now)).max_by_key(|key| (key.sign_from, &key.kid))
     }
 
-    /// The living key of this algorithm that signs first, of those whose end is not known.
-    fn first_of(&self, alg: Alg) -> Option<&RingKey> {
-        let candidates = self.keys.iter().filter(|key| key.alg == alg && key.is_live() && key.superseded.is_none());
-        candidates.min_by_key(|key| (key.sign_from, &key.kid))
+    /// The key of this algorithm that will sign first.
+    fn next_signer_of(&self, alg: Alg, now: Timestamp) -> Option<&RingKey> {
+        let staged = self.keys.iter().filter(|key| key.alg == alg && key.state_at(now) == KeyState::Staged);
+        staged.min_by_key(|key| (key.sign_from, &key.kid))
     }
 
     /// The key that will sign first, for a clock that is behind the one by which the ring was changed: when all keys were replaced
