@@ -16,14 +16,14 @@ use crate::world::{World, in_world};
 const CALLBACK: &str = "https://shop.example/callback";
 
 /// A party that is running: it says a line, and is told one.
-struct Talk {
+pub(crate) struct Talk {
     child: Child,
     said: Lines<BufReader<ChildStdout>>,
     told: ChildStdin,
 }
 
 impl Talk {
-    fn with(party: &Verifier, arguments: &[&str]) -> Self {
+    pub(crate) fn with(party: &Verifier, arguments: &[&str]) -> Self {
         let mut command = party.command(arguments);
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).kill_on_drop(true).spawn().expect("the party starts");
         let said = BufReader::new(child.stdout.take().expect("a pipe")).lines();
@@ -35,12 +35,17 @@ impl Talk {
         self.said.next_line().await.expect("a line").expect("what it has to say; its complaint is above")
     }
 
-    async fn hear_json(&mut self) -> Value {
+    pub(crate) async fn hear_json(&mut self) -> Value {
         serde_json::from_str(&self.hear().await).expect("JSON")
     }
 
-    async fn tell(&mut self, line: &str) {
+    pub(crate) async fn tell(&mut self, line: &str) {
         self.told.write_all(format!("{line}\n").as_bytes()).await.expect("told");
+    }
+
+    /// Whether it has done all it wanted to.
+    pub(crate) async fn ends_well(&mut self) -> bool {
+        self.child.wait().await.expect("an end").success()
     }
 
     /// Hears where the browser is to go, logs alice in there, tells where it came back to, and hears what the party learned.
@@ -56,7 +61,7 @@ impl Talk {
         self.tell(&page.location()).await;
         let learned = self.hear_json().await;
         assert_eq!((learned["email"].as_str(), &learned["renewed"]), (Some("alice@acme.example"), &learned["sub"]), "{learned}");
-        assert!(self.child.wait().await.expect("an end").success());
+        assert!(self.ends_well().await);
         learned
     }
 }
@@ -116,6 +121,22 @@ fn openid_client_is_a_fapi_2_client_with_pushed_requests_a_key_of_its_own_and_bo
 #[test]
 fn openid_client_is_a_client_of_fapi_2_message_signing_and_verifies_what_it_is_told() {
     openid_client_is_a_fapi_client("fapi2_message_signing", &["signed"], &["response"]);
+}
+
+#[test]
+fn oauth4webapi_is_a_public_client_with_pushed_requests_and_bound_tokens() {
+    in_world(async |world| {
+        let party = node_with("oauth4webapi-3.8.8", &["oauth4webapi@3.8.8"], "oauth4webapi.mjs").await;
+        let form = json!({
+            "token_endpoint_auth_method": "none", "redirect_uris": [CALLBACK], "require_pushed_authorization_requests": true,
+            "dpop_bound_access_tokens": true, "require_dpop_nonce": true,
+        });
+        let shop = shop(world, form).await;
+        let issuer = format!("{}/t/acme", world.base_url);
+        let learned = Talk::with(&party, &[&issuer, &shop.id, CALLBACK]).logs_alice_in(world).await;
+        assert_eq!((&learned["jkt"], &learned["token_type"]), (&learned["thumbprint"], &json!("dpop")), "{learned}");
+        assert_eq!((&learned["after_revocation"], &learned["nonces"]), (&json!("invalid_grant"), &json!(1)), "{learned}");
+    });
 }
 
 #[test]

@@ -11,11 +11,13 @@ use crate::mail::{asked, with_relay};
 use crate::oidc::shop;
 use crate::world::PASSWORD;
 
-fn chromium() -> PathBuf {
+/// The browser to drive.
+pub(crate) fn chromium() -> PathBuf {
     let name = std::env::var_os("CHROMIUM").unwrap_or_else(|| "chromium".into());
     let folders = std::env::var_os("PATH").unwrap_or_default();
     let found = std::env::split_paths(&folders).map(|folder| folder.join(&name)).find(|file| file.is_file());
-    found.unwrap_or_else(|| name.into())
+    let given = Some(PathBuf::from(&name)).filter(|path| path.is_file());
+    found.or(given).expect("Chromium is needed. Debian and Ubuntu: apt-get install chromium; or put its path into CHROMIUM")
 }
 
 /// `script` is `with` or `without`.

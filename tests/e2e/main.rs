@@ -3,6 +3,7 @@
 //! Invariant: every test has a server, a database and a clock of its own; nothing of ours is replaced by a stand-in but the clock.
 
 mod account;
+mod apache;
 mod bad_input;
 mod branding;
 mod browser;
@@ -10,6 +11,7 @@ mod budgets;
 mod client_keys;
 mod clients;
 mod cookie;
+mod cors;
 mod description;
 mod device;
 mod dpop;
@@ -29,6 +31,7 @@ mod main_job;
 mod message_signing;
 mod metrics;
 mod oidc;
+mod openidconnect;
 mod pairwise;
 mod par;
 mod registration;
@@ -38,6 +41,7 @@ mod request_objects;
 mod rights;
 mod search;
 mod signed_answers;
+mod spa;
 mod tenant_life;
 mod token_secret;
 mod two_nodes;

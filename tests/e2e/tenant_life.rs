@@ -35,6 +35,26 @@ fn changes_of_one_policy_at_once_are_all_kept() {
 }
 
 #[test]
+fn a_new_tenant_gets_its_keys_by_the_policy_that_came_with_it() {
+    in_world(async |world| {
+        let admin = world.platform_admin();
+        let new = |key_policy| json!({ "slug": "acme", "name": "Acme", "key_policy": key_policy });
+        let hasty = admin.post("/admin/v1/tenants", new(json!({ "lead_seconds": 1 }))).await.refused(422, "unsafe_policy");
+        assert!(hasty.word("detail").contains("use at least"), "{}", hasty.text);
+        admin.post("/admin/v1/tenants", new(json!({ "algs": ["ES256"], "colour": "red" }))).await.refused(400, "bad_request");
+        admin.get("/admin/v1/tenants/acme").await.refused(404, "not_found");
+
+        admin.post("/admin/v1/tenants", new(json!({ "algs": ["ES256"], "rotate_every_seconds": null }))).await.is(201);
+        let policy = admin.get("/admin/v1/tenants/acme/keys/policy").await.is(200).json();
+        assert_eq!((&policy["algs"], &policy["rotate_every_seconds"]), (&json!(["ES256"]), &json!(null)));
+        assert_eq!(policy["lead_seconds"], 86_400, "what is left out gets its default");
+        let jwks = world.jwks("acme").await;
+        let algs: Vec<_> = jwks["keys"].as_array().expect("keys").iter().map(|key| key["alg"].clone()).collect();
+        assert_eq!(algs, [json!("ES256")]);
+    });
+}
+
+#[test]
 fn a_large_tenant_is_gone_at_once_and_its_slug_is_free_when_its_rows_are() {
     in_world(async |world| {
         let id: TenantId = world.tenant("acme").await["id"].as_str().expect("an id").parse().expect("a tenant's id");

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, RwLock};
 use std::time::Duration;
 
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::caller::Caller;
@@ -47,6 +48,8 @@ pub(crate) struct Score {
     done: AtomicU64,
     /// Of those, how many needed the second try.
     retried: AtomicU64,
+    /// Second tries that are under way.
+    retrying: watch::Sender<usize>,
     /// Neither try was answered.
     failed: AtomicU64,
 }
@@ -58,6 +61,11 @@ impl Score {
 
     pub(crate) fn retried(&self) -> u64 {
         self.retried.load(Ordering::Relaxed)
+    }
+
+    /// Waits for a moment at which nobody is at a second try.
+    pub(crate) async fn nobody_retries(&self) {
+        self.retrying.subscribe().wait_for(|retrying| *retrying == 0).await.expect("its sender is here");
     }
 
     pub(crate) fn failed(&self) -> u64 {
@@ -169,9 +177,11 @@ impl Client {
             self.score.done.fetch_add(1, Ordering::Relaxed);
             if self.does(deed, first).await.is_none() {
                 self.score.retried.fetch_add(1, Ordering::Relaxed);
+                self.score.retrying.send_modify(|retrying| *retrying += 1);
                 if self.does(deed, first + 1).await.is_none() {
                     self.score.failed.fetch_add(1, Ordering::Relaxed);
                 }
+                self.score.retrying.send_modify(|retrying| *retrying -= 1);
             }
             tokio::time::sleep(PACE).await; // The load is steady, not as much as there can be.
         }

@@ -1,5 +1,6 @@
 //! A tenant as its verifiers see it: tokens that two nodes issue, keys that both publish, and rotations in between.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -19,6 +20,8 @@ pub(crate) struct Issuer {
     refresh_token: String,
     /// Whose key signed last, at each node.
     kids: [String; 2],
+    /// Every key that the ring was seen to have. On a slow machine the oldest leave it while others are made.
+    known: HashSet<String>,
 }
 
 impl Issuer {
@@ -29,12 +32,17 @@ impl Issuer {
         let login = admins[0].login("alice").await.expect("an answer").is(200);
         let caches = Arc::new(Caches::default());
         let kid = caches.note(&login.word("access_token"), TOKEN_TTL);
-        Self { admins, caches, refresh_token: login.word("refresh_token"), kids: [kid.clone(), kid] }
+        Self { admins, caches, refresh_token: login.word("refresh_token"), kids: [kid.clone(), kid], known: HashSet::new() }
     }
 
     /// The key that signed last.
     pub(crate) fn kid(&self) -> &str {
         &self.kids[1]
+    }
+
+    /// Keys that were served although the ring never had them.
+    pub(crate) fn unknown_keys(&self) -> Vec<String> {
+        self.caches.kids().difference(&self.known).cloned().collect()
     }
 
     pub(crate) fn verifiers_fetch(&self) -> Vec<JoinHandle<()>> {
@@ -88,7 +96,9 @@ impl Issuer {
         assert_eq!(self.kid(), new[0], "the key that was ordered is the one that signs");
         let (at_one, at_other) = (self.keys(0).await, self.keys(1).await);
         assert_eq!(at_one, at_other, "the nodes agree");
-        assert_eq!(at_one.len(), before.len() + 1, "{before:?}, {at_one:?}");
+        let made: Vec<&String> = at_one.iter().filter(|kid| !before.contains(kid)).collect();
+        assert_eq!(made, new, "{before:?}, {at_one:?}");
+        self.known.extend(before.into_iter().chain(at_one));
     }
 }
 

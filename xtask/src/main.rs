@@ -8,6 +8,7 @@
 
 use std::process::ExitCode;
 
+mod apache;
 mod bench;
 mod faketime;
 mod faults;

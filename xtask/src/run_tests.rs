@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process::{Command, ExitCode};
 use std::time::Instant;
 
-use crate::{cargo, faketime, pgbouncer, postgres, softhsm, verifiers};
+use crate::{apache, cargo, faketime, pgbouncer, postgres, softhsm, verifiers};
 
 /// Runs `cargo test --workspace --locked` with `cargo_args` behind it.
 pub(crate) fn run(cargo_args: &[String]) -> ExitCode {
@@ -28,6 +28,10 @@ pub(crate) fn run(cargo_args: &[String]) -> ExitCode {
         return ExitCode::FAILURE;
     }
     if let Err(missing) = faketime::ensure() {
+        eprintln!("error: {missing}");
+        return ExitCode::FAILURE;
+    }
+    if let Err(missing) = apache::ensure() {
         eprintln!("error: {missing}");
         return ExitCode::FAILURE;
     }

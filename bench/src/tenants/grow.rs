@@ -35,7 +35,11 @@ pub(super) fn grow(place: &Place, from: usize, to: usize) -> Outcome<f64> {
             for number in from + 1..=to {
                 let user = json!({ "username": USER, "password_hash": phc });
                 let name = format!("Tenant {number:07}");
-                writeln!(lines, "{}", json!({ "slug": slug(number), "name": name, "policy": { "argon2": LIGHT }, "users": [user] }))?;
+                writeln!(
+                    lines,
+                    "{}",
+                    json!({ "slug": slug(number), "name": name, "policy": { "argon2": LIGHT }, "key_policy": { "algs": ["ES256"] }, "users": [user] })
+                )?;
             }
             lines.flush()
         };

@@ -62,15 +62,18 @@ pub(crate) enum Introspector {
 pub(crate) async fn admit(guard: Guard, request: ServiceRequest, next: Next<BoxBody>) -> Result<ServiceResponse<BoxBody>, Error> {
     match admitted(guard, &request).await {
         Ok(()) => next.call(request).await,
-        Err(refusal) => {
-            if let (Refusal::UsedUp(used_up), Some(state)) = (&refusal, request.app_data::<web::Data<ApiState>>()) {
-                state.metrics.used_up.with_label_values(&[used_up.budget.name()]).inc();
-                state.budgets.hold().await;
-            }
-            let answer = refusal.answer(request.match_pattern().as_deref());
-            Ok(request.into_response(answer))
-        }
+        Err(refusal) => refused(request, refusal).await,
     }
+}
+
+/// The answer to a request that is not let through.
+pub(crate) async fn refused(request: ServiceRequest, refusal: Refusal) -> Result<ServiceResponse<BoxBody>, Error> {
+    if let (Refusal::UsedUp(used_up), Some(state)) = (&refusal, request.app_data::<web::Data<ApiState>>()) {
+        state.metrics.used_up.with_label_values(&[used_up.budget.name()]).inc();
+        state.budgets.hold().await;
+    }
+    let answer = refusal.answer(request.match_pattern().as_deref());
+    Ok(request.into_response(answer))
 }
 
 async fn admitted(guard: Guard, request: &ServiceRequest) -> Result<(), Refusal> {

@@ -8,6 +8,7 @@ mod admission;
 mod assets;
 mod busy;
 mod connection;
+mod cors;
 mod description;
 pub mod error;
 mod extract;

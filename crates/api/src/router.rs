@@ -1,6 +1,7 @@
 //! Every route, on one page. Each says who may use it, and that is what is enforced; the rights test walks this very table.
 
 use std::future::ready;
+use std::rc::Rc;
 use std::sync::Arc;
 
 use actix_web::{HttpResponse, ResponseError, Route, guard, middleware, web};
@@ -10,6 +11,7 @@ use crate::admission::admit;
 use crate::assets;
 use crate::busy;
 use crate::connection::moving;
+use crate::cors::{self, Readers};
 use crate::description;
 use crate::error::Refusal;
 use crate::error::problem::Problem;
@@ -234,8 +236,11 @@ pub fn public(state: ApiState) -> impl FnOnce(&mut web::ServiceConfig) {
             for (method, guard, route) in methods {
                 resource = resource.route(guarded(method, guard, route));
             }
+            let (readers, methods) = (Readers::of(path), Rc::from(allowed.as_str()));
             let not_allowed = move || ready(Refusal::MethodNotAllowed { allowed: allowed.clone() }.answer(Some(path)));
-            scope = scope.service(resource.default_service(web::to(not_allowed)));
+            let resource = resource.default_service(web::to(not_allowed));
+            let shared = middleware::from_fn(move |request, next| cors::share(readers, Rc::clone(&methods), request, next));
+            scope = scope.service(resource.wrap(middleware::Condition::new(readers != Readers::SameOrigin, shared)));
         }
         config.service(
             scope

@@ -20,6 +20,7 @@ pub mod authenticate;
 mod fitness;
 pub mod initial_tokens;
 pub mod key_sets;
+pub mod origins;
 pub mod registration;
 
 #[derive(Debug)]
@@ -91,6 +92,7 @@ pub async fn create(
     tx.client_insert(&client).await?;
     tx.audit_append(&ctx.record(tenant.id, actor, origin, AuditEvent::ClientCreated { client_id: client.id.clone() })).await?;
     tx.commit().await?;
+    ctx.origins.forget(tenant.id);
     Ok((client, shown))
 }
 
@@ -124,6 +126,7 @@ async fn changed<T: Send>(
     tx.client_update(&client).await?;
     tx.audit_append(&ctx.record(tenant.id, actor, origin, event)).await?;
     tx.commit().await?;
+    ctx.origins.forget(tenant.id);
     Ok((client, made))
 }
 
@@ -188,7 +191,9 @@ pub async fn delete(ctx: &Ctx, tenant: &Tenant, id: &ClientId, actor: Actor, ori
         return Err(ClientChangeDenied::Unknown);
     }
     tx.audit_append(&ctx.record(tenant.id, actor, origin, AuditEvent::ClientDeleted { client_id: id.clone() })).await?;
-    Ok(tx.commit().await?)
+    tx.commit().await?;
+    ctx.origins.forget(tenant.id);
+    Ok(())
 }
 
 /// Gives the client a second secret, beside the one in use.

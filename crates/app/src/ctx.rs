@@ -9,6 +9,7 @@ use domain::ids::{EventId, TenantId};
 use domain::time::Timestamp;
 
 use crate::clients::key_sets::KeySets;
+use crate::clients::origins::ClientOrigins;
 use crate::credentials::hash_pool::HashPool;
 use crate::ports::keys::Keys;
 use crate::ports::mail::Mailer;
@@ -30,6 +31,7 @@ pub struct Ctx {
     pub tenants: TenantCache,
     pub verifiers: VerifierTally,
     pub key_sets: KeySets,
+    pub origins: ClientOrigins,
     /// Scheme and authority of every issuer, without a slash at the end.
     pub base_url: String,
 }

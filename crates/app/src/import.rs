@@ -3,6 +3,7 @@
 //! Invariant: a tenant that is there already is left as it is, so an import that was broken off is run again from its beginning.
 
 use domain::audit::{Actor, AuditEvent};
+use domain::keys::policy::RotationNumbers;
 use domain::secret::Secret;
 use domain::tenant::TenantPolicy;
 use domain::text::{DisplayName, Slug};
@@ -23,6 +24,7 @@ pub struct ImportTenant {
     pub slug: Slug,
     pub name: DisplayName,
     pub policy: TenantPolicy,
+    pub key_policy: Option<RotationNumbers>,
     pub users: Vec<ImportUser>,
 }
 
@@ -79,11 +81,11 @@ pub async fn tenants(ctx: &Ctx, batch: Vec<ImportTenant>, actor: &Actor, origin:
 }
 
 async fn begin(ctx: &Ctx, tenant: ImportTenant, actor: &Actor, origin: &Origin) -> Result<NewTenant, ImportDenied> {
-    let ImportTenant { slug, name, policy, users } = tenant;
+    let ImportTenant { slug, name, policy, key_policy, users } = tenant;
     if users.len() > MOST_USERS {
         return Err(ImportDenied::TooManyUsers { slug });
     }
-    let command = CreateTenant { slug: slug.clone(), name, policy };
+    let command = CreateTenant { slug: slug.clone(), name, policy, key_policy };
     let mut new = tenants::begin(ctx, command, actor.clone(), origin).await.map_err(|denied| ImportDenied::Tenant { slug, denied })?;
     for ImportUser { names, phc, roles, claims } in users {
         let user = users::begin(ctx, names, roles, claims);

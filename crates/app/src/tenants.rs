@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use domain::audit::{Actor, AuditEvent, AuditRecord};
 use domain::ids::TenantId;
+use domain::keys::policy::RotationNumbers;
 use domain::tenant::{Tenant, TenantPolicy, TenantStatus};
 use domain::text::{BadText, DisplayName, Slug};
 use domain::time::{Timestamp, Ttl};
@@ -12,7 +13,7 @@ use serde_json::{Map, Value, json};
 
 use crate::ctx::{Ctx, Origin};
 use crate::fault::Fault;
-use crate::ports::keys::{KeyFault, NewRing, PublishedKeys};
+use crate::ports::keys::{KeyCommandError, KeyFault, NewRing, PublishedKeys};
 use crate::ports::store::{Destroyed, NewTenant, StoreError};
 use crate::warm::WarmMap;
 
@@ -45,6 +46,11 @@ impl TenantCache {
         let found = self.by_slug.find(slug.as_str())?;
         found.touch(now);
         Some(found.value.clone())
+    }
+
+    /// Who had this slug when it was looked up last.
+    pub(crate) fn known(&self, slug: &str, now: Timestamp) -> Option<TenantId> {
+        self.get(&slug.parse().ok()?, now).map(|cached| cached.tenant.id)
     }
 
     fn put(&self, tenant: Arc<Tenant>, read_at: Timestamp) {
@@ -150,6 +156,8 @@ pub struct CreateTenant {
     pub slug: Slug,
     pub name: DisplayName,
     pub policy: TenantPolicy,
+    /// By what its keys rotate; `None` = by the default numbers.
+    pub key_policy: Option<RotationNumbers>,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -160,6 +168,8 @@ pub enum TenantDenied {
     Unknown,
     #[error(transparent)]
     Policy(#[from] BadText),
+    #[error(transparent)]
+    Keys(#[from] KeyCommandError),
     /// The patch does not lead to a policy; says why.
     #[error("policy: {0}")]
     Patch(String),
@@ -179,7 +189,7 @@ impl From<StoreError> for TenantDenied {
 /// Creates a tenant with its first key ring, in one transaction.
 ///
 /// # Errors
-/// When the slug is taken or the policy out of bounds.
+/// When the slug is taken, the policy out of bounds or the policy for keys unsafe.
 pub async fn create(ctx: &Ctx, command: CreateTenant, actor: Actor, origin: &Origin) -> Result<Tenant, TenantDenied> {
     let new = begin(ctx, command, actor, origin).await?;
     ctx.store.tenants_insert(std::slice::from_ref(&new)).await.map_err(|error| match error {
@@ -202,7 +212,7 @@ pub(crate) async fn begin(ctx: &Ctx, command: CreateTenant, actor: Actor, origin
         created_at: now,
         updated_at: now,
     };
-    let NewRing { data_key, change } = ctx.keys.prepare(&tenant, &actor).await.map_err(Fault::from)?;
+    let NewRing { data_key, change } = ctx.keys.prepare(&tenant, command.key_policy, &actor).await?;
     let event = AuditEvent::TenantCreated { slug: tenant.slug.to_string() };
     let audit = vec![ctx.record(tenant.id, actor, origin, event)];
     Ok(NewTenant { tenant, data_key, ring: change, users: Vec::new(), audit })

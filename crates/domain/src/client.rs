@@ -17,10 +17,12 @@ use crate::time::{Timestamp, Ttl};
 pub mod assertion;
 pub mod jwks;
 pub mod metadata;
+pub mod origin;
 pub mod profile;
 pub mod redirect_uri;
 pub mod registration;
 
+use origin::WebOrigin;
 use profile::Profile;
 use redirect_uri::{Reach, RedirectUri};
 use registration::SelfRegistration;
@@ -76,6 +78,7 @@ impl Client {
             application_type: ApplicationType::Web,
             redirect_uris: Vec::new(),
             post_logout_redirect_uris: Vec::new(),
+            allowed_origins: Vec::new(),
             grant_types: BTreeSet::from([GrantType::RefreshToken]),
             response_types: BTreeSet::new(),
             scope: Scope::default(),
@@ -118,6 +121,11 @@ impl Client {
 
     pub const fn is_active(&self) -> bool {
         matches!(self.status, ClientStatus::Active)
+    }
+
+    /// Whose pages may read what it is answered, for as long as it is active.
+    pub fn origins(&self) -> BTreeSet<WebOrigin> {
+        if self.is_active() { self.settings.origins() } else { BTreeSet::new() }
     }
 
     /// Adds a secret; expired ones make room.
@@ -280,6 +288,9 @@ pub struct ClientSettings {
     pub application_type: ApplicationType,
     pub redirect_uris: Vec<RedirectUri>,
     pub post_logout_redirect_uris: Vec<RedirectUri>,
+    /// Where its pages are, besides those of its redirect URIs.
+    #[serde(default)]
+    pub allowed_origins: Vec<WebOrigin>,
     pub grant_types: BTreeSet<GrantType>,
     pub response_types: BTreeSet<ResponseType>,
     pub scope: Scope,
@@ -358,6 +369,14 @@ impl ClientSettings {
             _ if !self.grant_types.iter().any(|grant| grant.has_users()) => ClientKind::Machine,
             _ => ClientKind::Confidential,
         }
+    }
+
+    /// Where it runs in browsers: at the redirect URIs of one that keeps no secret, and where an administrator says so. One that
+    /// keeps a secret does not run there by itself.
+    pub fn origins(&self) -> BTreeSet<WebOrigin> {
+        let is_public = self.token_endpoint_auth_method == AuthMethod::None;
+        let uris = self.redirect_uris.iter().filter(|_| is_public);
+        uris.filter_map(|uri| WebOrigin::of(uri.as_str())).chain(self.allowed_origins.iter().cloned()).collect()
     }
 
     /// The sector by whose name for a user the client knows them: a host (OpenID Connect Core, 8.1). `None` for public subjects.

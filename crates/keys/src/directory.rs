@@ -512,10 +512,13 @@ impl Keys for KeyDirectory {
         rehearse(&self.directory.node, tenant).await
     }
 
-    async fn prepare(&self, tenant: &Tenant, by: &audit::Actor) -> Result<NewRing, KeyFault> {
+    async fn prepare(&self, tenant: &Tenant, numbers: Option<RotationNumbers>, by: &audit::Actor) -> Result<NewRing, KeyCommandError> {
         let now = tenant.created_at;
         let Node { custody, timing, entropy, pool, base_url, .. } = &*self.directory.node;
-        let policy = RotationPolicy::raised(RotationNumbers::default(), *timing);
+        let policy = match numbers {
+            Some(numbers) => RotationPolicy::new(numbers, *timing)?,
+            None => RotationPolicy::raised(RotationNumbers::default(), *timing),
+        };
         let mut algs = Vec::new();
         let mut made = Vec::new();
         for &alg in policy.algs() {

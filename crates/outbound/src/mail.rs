@@ -20,8 +20,6 @@ use lettre::{Address, AsyncSmtpTransport, AsyncTransport, Message, Tokio1Executo
 use pages::{EmailChangedMail, Look, MailBody, NewSignInMail, PasswordResetMail, VerificationMail};
 use tokio::io::AsyncWriteExt;
 
-use crate::Unusable;
-
 /// For one mail, from the connection to the relay's word that it has it.
 const WHOLE_TIMEOUT: Duration = Duration::from_secs(25);
 /// For one command; some relays make callers wait before they greet them.
@@ -77,7 +75,7 @@ impl Mails {
     ///
     /// # Errors
     /// When `from` is no address, or the file of authorities cannot be read.
-    pub fn by_relay(from: &str, host: &str, relay: Relay) -> Result<Self, Unusable> {
+    pub fn by_relay(from: &str, host: &str, relay: Relay) -> Result<Self, MailsUnusable> {
         let mut smtp = AsyncSmtpTransport::<Tokio1Executor>::builder_dangerous(&relay.host)
             .port(relay.port)
             .hello_name(ClientId::Domain(host.to_owned()))
@@ -98,7 +96,7 @@ impl Mails {
     ///
     /// # Errors
     /// When `from` is no address.
-    pub fn into_folder(from: &str, host: &str, folder: &Path) -> Result<Self, Unusable> {
+    pub fn into_folder(from: &str, host: &str, folder: &Path) -> Result<Self, MailsUnusable> {
         Ok(Self { from: address(from)?, host: host.to_owned(), road: Road::Folder(folder.to_owned()) })
     }
 
@@ -123,18 +121,29 @@ impl Mails {
     }
 }
 
-fn address(text: &str) -> Result<Address, Unusable> {
-    text.parse().map_err(|error| Unusable(format!("{text} is no address: {error}")))
+/// Why no mails can be sent as they are configured.
+#[derive(Debug, thiserror::Error)]
+pub enum MailsUnusable {
+    /// This is no address.
+    #[error("{0} is not an address such as no-reply@example.com; the name before it is the tenant's")]
+    From(String),
+    /// The file of authorities, and why.
+    #[error("{0}")]
+    Authorities(String),
 }
 
-fn tls(relay: &Relay) -> Result<TlsParameters, Unusable> {
+fn address(text: &str) -> Result<Address, MailsUnusable> {
+    text.parse().map_err(|_| MailsUnusable::From(text.to_owned()))
+}
+
+fn tls(relay: &Relay) -> Result<TlsParameters, MailsUnusable> {
     let mut tls = TlsParameters::builder(relay.host.clone());
     if let Some(file) = &relay.ca_file {
-        let unread = |error: &dyn std::fmt::Display| Unusable(format!("{}: {error}", file.display()));
+        let unread = |error: &dyn std::fmt::Display| MailsUnusable::Authorities(format!("{}: {error}", file.display()));
         let pem = std::fs::read(file).map_err(|error| unread(&error))?;
         tls = tls.add_root_certificate(Certificate::from_pem(&pem).map_err(|error| unread(&error))?);
     }
-    tls.build().map_err(|error| Unusable(error.to_string()))
+    tls.build().map_err(|error| MailsUnusable::Authorities(error.to_string()))
 }
 
 /// No machine is to answer (RFC 3834, 5).

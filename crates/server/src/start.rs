@@ -13,6 +13,7 @@ use actix_web::{App, HttpServer};
 use api::{ApiSettings, ApiState};
 use app::access::PlatformToken;
 use app::clients::key_sets::KeySets;
+use app::clients::origins::ClientOrigins;
 use app::credentials::hash_pool::HashPool;
 use app::ctx::Ctx;
 use app::fault::Fault;
@@ -148,6 +149,7 @@ async fn start_on(
         tenants: TenantCache::new(settings.keys.most_awake),
         verifiers,
         key_sets: KeySets::new(KEY_SETS),
+        origins: ClientOrigins::new(settings.keys.most_awake),
         base_url: base_url.clone(),
     });
     directory.start_clock();

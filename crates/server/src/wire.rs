@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use api::metrics::{KeyReadings, PoolReading, Readings};
 use app::clients::key_sets::KeySets;
+use app::clients::origins::ClientOrigins;
 use app::credentials::hash_pool::HashPool;
 use app::ctx::Ctx;
 use app::ports::keys::{KeyFault, Keys};
@@ -20,7 +21,7 @@ use app::verifiers::VerifierTally;
 use domain::branding::Link;
 use domain::time::Timestamp;
 use keys::Custody;
-use outbound::mail::{Encryption, Mails, Relay};
+use outbound::mail::{Encryption, Mails, MailsUnusable, Relay};
 use storage::{Database, Fit, PoolSize, Road, SqlStore};
 
 use crate::custody::CustodyError;
@@ -83,8 +84,8 @@ pub enum WireError {
     Folder(String, std::io::Error),
     #[error("outbound.ca_file (CLAVIGER__OUTBOUND__CA_FILE) cannot be used: {0}")]
     Outbound(outbound::Unusable),
-    #[error("mail.from (CLAVIGER__MAIL__FROM) or mail.ca_file (CLAVIGER__MAIL__CA_FILE) cannot be used: {0}")]
-    Mail(outbound::Unusable),
+    #[error("{setting} cannot be used: {0}", setting = of_mails(.0))]
+    Mail(MailsUnusable),
     #[error(
         "mails are on, but links in them cannot begin with {0}: set server.base_url (CLAVIGER__SERVER__BASE_URL) to an https:// address, or to \
          http://localhost for trying out"
@@ -92,6 +93,14 @@ pub enum WireError {
     Unlinked(String),
     #[error(transparent)]
     Custody(#[from] CustodyError),
+}
+
+/// The setting that is meant.
+fn of_mails(unusable: &MailsUnusable) -> &'static str {
+    match unusable {
+        MailsUnusable::From(_) => "mail.from (CLAVIGER__MAIL__FROM)",
+        MailsUnusable::Authorities(_) => "mail.ca_file (CLAVIGER__MAIL__CA_FILE)",
+    }
 }
 
 /// Makes the folder and the file of a SQLite database, for nobody else to look into. SQLite gives the files beside it
@@ -265,6 +274,7 @@ pub(crate) async fn visiting(settings: &Settings, store: &SqlStore, directory: &
         tenants: TenantCache::new(0),
         verifiers: VerifierTally::new(&**directory).await?,
         key_sets: KeySets::new(0),
+        origins: ClientOrigins::new(0),
         base_url: base_url(settings),
     })
 }

@@ -1,22 +1,25 @@
 //! Registered clients as rows.
 //!
-//! Invariant: settings and secrets are JSON that the domain has checked before it was written.
+//! Invariant: settings and secrets are JSON that the domain has checked before it was written; a client's origins are written with it.
 
 use app::ports::store::{ClientStore, StoreError, Stored};
 use async_trait::async_trait;
+use domain::client::origin::WebOrigin;
 use domain::client::registration::SelfRegistration;
 use domain::client::{Client, ClientId, ClientStatus};
 use domain::time::Timestamp;
+use sea_orm::sea_query::OnConflict;
 use sea_orm::{ActiveModelTrait, ActiveValue, ColumnTrait, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder, QuerySelect};
 use uuid::Uuid;
 
 use crate::authorizations::hash;
 use crate::entities::clients::{Column, Entity, Model};
-use crate::entities::consents;
+use crate::entities::{client_origins, consents};
 use crate::error::{self, Cell};
 use crate::tx::SqlTenantTx;
 
 const TABLE: &str = "clients";
+const ORIGINS: &str = "client_origins";
 
 fn to_row(tenant_id: Uuid, client: &Client) -> Stored<Model> {
     Ok(Model {
@@ -54,12 +57,36 @@ fn from_row(row: Model) -> Stored<Client> {
     })
 }
 
+impl SqlTenantTx {
+    /// Writes down where the client runs in browsers, in place of what was known of it.
+    async fn client_origins_set(&self, client: &Client) -> Stored<()> {
+        let now: Vec<String> = client.origins().iter().map(ToString::to_string).collect();
+        client_origins::Entity::delete_many()
+            .filter(client_origins::Column::TenantId.eq(self.owner()))
+            .filter(client_origins::Column::ClientId.eq(client.id.as_str()))
+            .filter(client_origins::Column::Origin.is_not_in(now.clone()))
+            .exec(&self.tx)
+            .await
+            .map_err(error::of(ORIGINS))?;
+        if now.is_empty() {
+            return Ok(());
+        }
+        let row = |origin| client_origins::Model { tenant_id: self.owner(), origin, client_id: client.id.as_str().to_owned() };
+        let key = [client_origins::Column::TenantId, client_origins::Column::Origin, client_origins::Column::ClientId];
+        // Those that are there already become what they are.
+        let same = OnConflict::columns(key).update_column(client_origins::Column::Origin).to_owned();
+        let insert = client_origins::Entity::insert_many(now.into_iter().map(|origin| row(origin).into_active_model())).on_conflict(same);
+        insert.exec_without_returning(&self.tx).await.map_err(error::of(ORIGINS))?;
+        Ok(())
+    }
+}
+
 #[async_trait]
 impl ClientStore for SqlTenantTx {
     async fn client_insert(&mut self, client: &Client) -> Stored<()> {
         let row = to_row(self.owner(), client)?.into_active_model();
         Entity::insert(row).exec_without_returning(&self.tx).await.map_err(error::of(TABLE))?;
-        Ok(())
+        self.client_origins_set(client).await
     }
 
     async fn client_by_id(&mut self, id: &ClientId) -> Stored<Option<Client>> {
@@ -83,7 +110,7 @@ impl ClientStore for SqlTenantTx {
             .exec(&self.tx)
             .await
             .map_err(error::of(TABLE))?;
-        if updated.rows_affected == 1 { Ok(()) } else { Err(StoreError::Conflict) }
+        if updated.rows_affected == 1 { self.client_origins_set(client).await } else { Err(StoreError::Conflict) }
     }
 
     async fn client_delete(&mut self, id: &ClientId) -> Stored<bool> {
@@ -104,5 +131,19 @@ impl ClientStore for SqlTenantTx {
         }
         let rows = page.order_by_asc(Column::Id).limit(u64::from(limit)).all(&self.tx).await.map_err(error::of(TABLE))?;
         rows.into_iter().map(from_row).collect()
+    }
+
+    async fn client_origins(&mut self, limit: u32) -> Stored<Vec<WebOrigin>> {
+        let find = client_origins::Entity::find().select_only().column(client_origins::Column::Origin).distinct();
+        let find = find.filter(client_origins::Column::TenantId.eq(self.owner())).order_by_asc(client_origins::Column::Origin);
+        let origins: Vec<String> = find.limit(u64::from(limit)).into_tuple().all(&self.tx).await.map_err(error::of(ORIGINS))?;
+        let cell = Cell { table: ORIGINS, row: self.owner() };
+        origins.iter().map(|origin| cell.parsed("origin", origin)).collect()
+    }
+
+    async fn client_origin_is_there(&mut self, origin: &WebOrigin) -> Stored<bool> {
+        let find = client_origins::Entity::find().filter(client_origins::Column::TenantId.eq(self.owner()));
+        let find = find.filter(client_origins::Column::Origin.eq(origin.as_str())).limit(1);
+        Ok(find.one(&self.tx).await.map_err(error::of(ORIGINS))?.is_some())
     }
 }

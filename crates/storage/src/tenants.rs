@@ -24,7 +24,7 @@ use crate::tx::SqlTenantTx;
 const TABLE: &str = "tenants";
 
 /// What a tenant owns in any number, with its primary key.
-const OWNED: [(&str, &str); 20] = [
+const OWNED: [(&str, &str); 21] = [
     ("initial_access_tokens", "tenant_id, id"),
     ("spent_names", "tenant_id, name"),
     ("logout_notices", "tenant_id, family_id"),
@@ -35,6 +35,7 @@ const OWNED: [(&str, &str); 20] = [
     ("device_codes", "tenant_id, code"),
     ("sso_sessions", "tenant_id, handle"),
     ("consents", "tenant_id, user_id, client_id"),
+    ("client_origins", "tenant_id, origin, client_id"),
     ("clients", "tenant_id, id"),
     ("tenant_branding", "tenant_id"),
     ("jwks_verifiers", "tenant_id, verifier"),

@@ -106,6 +106,7 @@ on_every_backend! {
     platform::a_due_ring_is_claimed_once,
     platform::what_has_ended_is_swept,
     provider::a_client_comes_changes_and_goes,
+    provider::where_clients_run_is_known_of_each_tenant,
     provider::of_many_redemptions_exactly_one_is_first,
     provider::a_device_is_found_by_either_code_and_taken_away_once,
     provider::a_pending_request_is_finished_once,
@@ -144,7 +145,8 @@ async fn row_level_security_hides_rows_from_raw_queries() {
     let mut change = sample::ring_with(&a.ring, sample::kid());
     change.log = Some(sample::growth(&mut transparency::tree::Frontier::default(), 2));
     tx.ring_replace(&change).await.expect("replaced");
-    let client = sample::client();
+    let mut client = sample::client();
+    client.settings.allowed_origins = vec!["https://app.example".parse().expect("an origin")];
     tx.client_insert(&client).await.expect("stored");
     tx.pending_insert(&sample::pending(&client.id)).await.expect("stored");
     tx.code_insert(&sample::hash(), &sample::code_grant(&client.id, a.alice.id)).await.expect("stored");
@@ -181,6 +183,7 @@ async fn row_level_security_hides_rows_from_raw_queries() {
         "key_log_hashes",
         "jwks_verifiers",
         "clients",
+        "client_origins",
         "authorization_requests",
         "authorization_codes",
         "sso_sessions",
@@ -195,11 +198,11 @@ async fn row_level_security_hides_rows_from_raw_queries() {
     let setting = |name: &str, value: &str| sqlx::AssertSqlSafe(format!("SELECT set_config('{name}', '{value}', true)"));
     let tenant = a.id().as_uuid().to_string();
     for (name, value, is_seen) in [
-        ("claviger.tenant", "", [0; 24]),
-        ("claviger.tenant", &tenant, [1, 1, 1, 1, 3, 1, 1, 1, 1, 1, 2, 2, 1, 2, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1]),
-        ("claviger.tenant", "", [0; 24]),
-        ("claviger.scope", "platform", [2, 0, 2, 2, 0, 1, 1, 0, 2, 0, 0, 0, 1, 1, 1, 1, 1, 0, 1, 1, 1, 1, 1, 1]),
-        ("claviger.scope", "audit-sweep", [0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]),
+        ("claviger.tenant", "", [0; 25]),
+        ("claviger.tenant", &tenant, [1, 1, 1, 1, 3, 1, 1, 1, 1, 1, 2, 2, 1, 2, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1]),
+        ("claviger.tenant", "", [0; 25]),
+        ("claviger.scope", "platform", [2, 0, 2, 2, 0, 1, 1, 0, 2, 0, 0, 0, 1, 1, 0, 1, 1, 1, 0, 1, 1, 1, 1, 1, 1]),
+        ("claviger.scope", "audit-sweep", [0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]),
     ] {
         sqlx::query(setting(name, value)).execute(&mut *tx).await.expect("set");
         for (table, expected) in tables.iter().zip(is_seen) {

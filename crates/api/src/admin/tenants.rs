@@ -4,6 +4,7 @@ use actix_web::http::header::LOCATION;
 use actix_web::{HttpResponse, web};
 use app::search;
 use app::tenants::{self, ChangeTenant, CreateTenant, Deletion, PolicyPatch};
+use domain::keys::policy::RotationNumbers;
 use domain::tenant::{Tenant, TenantPolicy, TenantStatus};
 use domain::text::{DisplayName, Slug};
 use serde::Deserialize;
@@ -11,6 +12,7 @@ use serde_json::{Map, Value, json};
 
 use crate::admission::{AdminOf, PlatformAdmin};
 use crate::error::problem::Problem;
+use crate::extract::json::Object;
 use crate::extract::origin::From;
 use crate::extract::page::{Page, PageQuery};
 use crate::state::ApiState;
@@ -33,6 +35,8 @@ pub(crate) struct CreateForm {
     name: DisplayName,
     #[serde(default)]
     policy: TenantPolicy,
+    /// Like the body of `PUT …/keys/policy`.
+    key_policy: Option<Object<RotationNumbers>>,
 }
 
 pub(crate) async fn create(
@@ -41,8 +45,9 @@ pub(crate) async fn create(
     from: From,
     form: web::Json<CreateForm>,
 ) -> Result<HttpResponse, Problem> {
-    let CreateForm { slug, name, policy } = form.into_inner();
-    let tenant = tenants::create(&state.ctx, CreateTenant { slug, name, policy }, admin.actor(), &from.0).await?;
+    let CreateForm { slug, name, policy, key_policy } = form.into_inner();
+    let key_policy = key_policy.map(|Object(numbers)| numbers);
+    let tenant = tenants::create(&state.ctx, CreateTenant { slug, name, policy, key_policy }, admin.actor(), &from.0).await?;
     Ok(HttpResponse::Created()
         .insert_header((LOCATION, format!("/admin/v1/tenants/{}", tenant.slug)))
         .json(view(&tenant, &state.ctx.base_url)))

@@ -262,7 +262,7 @@ pub(super) fn operations() -> Vec<(&'static str, &'static str, Operation)> {
 
         ("GET", "/admin/v1/tenants", op("tenants", "listTenants", "All tenants, by slug; or those whose slug or name begins with something", &[(200, Some("TenantPage"), "A page.")]).asks(&["limit", "after", "search"])),
         ("POST", "/admin/v1/tenants", op("tenants", "createTenant", "Create a tenant with its keys", &[(201, Some("Tenant"), "The tenant.")])
-            .takes(Json("TenantCreation")).refuses(&[(409, "`slug_taken`"), (422, "`policy_refused`")])),
+            .takes(Json("TenantCreation")).refuses(&[(409, "`slug_taken`"), (422, "`policy_refused` or `unsafe_policy`")])),
         ("GET", "/admin/v1/tenants/{slug}", op("tenants", "getTenant", "A tenant", &[(200, Some("Tenant"), "The tenant.")])),
         ("GET", "/admin/v1/tenants/{slug}/branding", op("tenants", "getBranding", "How the tenant's pages look", &[(200, Some("Appearance"), "The branding, and where the logo is.")])),
         ("PUT", "/admin/v1/tenants/{slug}/branding", op("tenants", "setBranding", "Replace how the tenant's pages look, but not the logo", &[(200, Some("Appearance"), "The branding as it is now.")])

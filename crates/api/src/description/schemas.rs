@@ -132,7 +132,7 @@ fn client_members(more: Value) -> Value {
         "status": one_of(&["active", "disabled"]), "disabled_at": optional("Timestamp"),
         "created_at": reference("Timestamp"), "updated_at": reference("Timestamp"), "secrets": list("ClientSecret"),
         "profile": text_or_null(), "client_name": text_or_null(), "application_type": one_of(&["web", "native"]), "redirect_uris": texts(),
-        "post_logout_redirect_uris": texts(), "grant_types": texts(), "response_types": texts(), "scope": text(),
+        "post_logout_redirect_uris": texts(), "allowed_origins": texts(), "grant_types": texts(), "response_types": texts(), "scope": text(),
         "token_endpoint_auth_method": text(), "token_endpoint_auth_signing_alg": text_or_null(), "require_issuer_audience": flag(),
         "frontchannel_logout_uri": text_or_null(), "frontchannel_logout_session_required": flag(),
         "backchannel_logout_uri": text_or_null(), "backchannel_logout_session_required": flag(),
@@ -273,6 +273,7 @@ pub(super) fn schemas() -> Value {
         answer_with("A verifier, and what it has to expect.", members, json!({ "until": reference("Timestamp"), "from": reference("Timestamp") }))
     };
     let ours = json!({
+        "allowed_origins": { "type": ["array", "null"], "items": text(), "description": "Origins of its pages besides those of its redirect URIs: their scripts may read answers." },
         "profile": { "type": ["string", "null"], "description": "`fapi2` switches together what the FAPI 2.0 Security Profile demands; `fapi2_message_signing` has requests and their answers signed as well." },
         "require_signed_authorization_response": { "type": ["boolean", "null"], "description": "`true` answers authorization requests by signed answers alone (JARM)." },
         "require_dpop_nonce": { "type": ["boolean", "null"], "description": "`true` takes no DPoP proof without a nonce of ours (RFC 9449, 8)." },
@@ -482,6 +483,7 @@ pub(super) fn schemas() -> Value {
         ("TenantPolicy", answer("What a tenant decides for itself.", policy_members(answer))),
         ("TenantCreation", request("A new tenant.", &["slug", "name"], json!({
             "slug": reference("Slug"), "name": said("1 to 100 characters."), "policy": reference("TenantPolicyChange"),
+            "key_policy": { "anyOf": [reference("RotationPolicyChange"), { "type": "null" }], "description": "By what its keys rotate; left out: by the default policy." },
         }))),
         ("TenantChange", request("What is left out stays as it is.", &[], json!({
             "name": text_or_null(), "policy": { "anyOf": [reference("TenantPolicyChange"), { "type": "null" }] },
@@ -530,6 +532,7 @@ pub(super) fn schemas() -> Value {
         }), metadata_members(json!({
             "client_secret": said("Where it is new."), "client_secret_expires_at": { "type": "integer", "minimum": 0, "description": "Seconds since the epoch; 0 = never." },
             "require_issuer_audience": flag(), "require_pkce": flag(), "consent": text(), "require_dpop_nonce": flag(), "require_signed_authorization_response": flag(), "profile": text(),
+            "allowed_origins": { "type": "array", "items": text() },
         })))),
         ("InitialAccessTokenId", id("iat", "Names a token with which clients may be registered.")),
         ("InitialAccessToken", answer("A token with which clients may be registered, without itself.", initial_token(json!({})))),

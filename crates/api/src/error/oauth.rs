@@ -78,6 +78,13 @@ impl OAuthError {
     pub(crate) const fn not_found() -> Self {
         Self::new(StatusCode::NOT_FOUND, "invalid_request", "there is no such issuer")
     }
+    pub(crate) const fn foreign_origin() -> Self {
+        Self::new(
+            StatusCode::FORBIDDEN,
+            "invalid_request",
+            "no client of this issuer runs at that origin: it is neither that of a public client's redirect URI nor in allowed_origins",
+        )
+    }
     pub(crate) const fn csrf() -> Self {
         Self::new(
             StatusCode::FORBIDDEN,

@@ -279,6 +279,7 @@ impl From<TenantDenied> for Problem {
             TenantDenied::SlugTaken => Self::new(StatusCode::CONFLICT, "slug_taken", "A tenant with this slug exists. Choose another one."),
             TenantDenied::Unknown => Self::not_found(),
             TenantDenied::Policy(bad) => Self::new(StatusCode::UNPROCESSABLE_ENTITY, "policy_refused", bad.0),
+            TenantDenied::Keys(error) => error.into(),
             TenantDenied::Patch(why) => Self::bad_request(format!("policy: {why}")),
             TenantDenied::NotConfirmed => {
                 Self::new(StatusCode::CONFLICT, "not_confirmed", "Deleting a tenant cannot be undone: repeat its slug as ?confirm=<slug>.")

@@ -13,6 +13,7 @@ use domain::client::{AuthMethod, Client};
 use domain::secret::Secret;
 use domain::tenant::Tenant;
 
+use crate::cors;
 use crate::error::oauth::OAuthError;
 use crate::extract::form::Form;
 
@@ -22,7 +23,9 @@ use crate::extract::form::Form;
 /// When it is none, or does not prove it.
 pub(crate) async fn client(ctx: &Ctx, tenant: &Tenant, request: &HttpRequest, form: &Form, origin: &Origin) -> Result<Client, OAuthError> {
     let presented = presented(request, form)?;
-    authenticate(ctx, tenant, presented, origin).await.map_err(|denied| OAuthError::of_client(denied, ctx.now()))
+    let client = authenticate(ctx, tenant, presented, origin).await.map_err(|denied| OAuthError::of_client(denied, ctx.now()))?;
+    cors::is_for(request, &client);
+    Ok(client)
 }
 
 /// Whether a form holds a proof of who sends it.

@@ -1,6 +1,6 @@
 //! Metadata of an issuer (RFC 8414; OpenID Connect Discovery 1.0): only what is true.
 
-use actix_web::http::header::{self, CACHE_CONTROL};
+use actix_web::http::header::CACHE_CONTROL;
 use actix_web::{HttpResponse, web};
 use app::fault::Fault;
 use app::tenants;
@@ -74,8 +74,5 @@ pub(crate) async fn get(state: web::Data<ApiState>, slug: web::Path<String>) -> 
     if tenant.policy.registration.access != RegistrationAccess::Off {
         body["registration_endpoint"] = json!(at("oauth/register"));
     }
-    Ok(HttpResponse::Ok()
-        .insert_header((CACHE_CONTROL, "public, max-age=300"))
-        .insert_header((header::ACCESS_CONTROL_ALLOW_ORIGIN, "*"))
-        .json(body))
+    Ok(HttpResponse::Ok().insert_header((CACHE_CONTROL, "public, max-age=300")).json(body))
 }

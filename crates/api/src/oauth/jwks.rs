@@ -46,8 +46,6 @@ pub(crate) async fn get(state: web::Data<ApiState>, slug: web::Path<String>, req
         .is_some_and(|value| value.split(',').map(|tag| tag.trim().trim_start_matches("W/")).any(|tag| tag == keys.etag || tag == "*"));
     let mut response = if is_known { HttpResponse::NotModified() } else { HttpResponse::Ok() };
     response.insert_header((CACHE_CONTROL, cache)).insert_header((ETAG, keys.etag.clone()));
-    // Verifiers in browsers may read it from anywhere: it is public and carries no credentials.
-    response.insert_header((header::ACCESS_CONTROL_ALLOW_ORIGIN, "*"));
     if is_known {
         return Ok(response.finish());
     }
@@ -59,7 +57,6 @@ pub(crate) async fn installation(state: web::Data<ApiState>) -> Result<HttpRespo
     let notary = state.ctx.keys.notary().await.map_err(app::fault::Fault::from)?;
     Ok(HttpResponse::Ok()
         .insert_header((CACHE_CONTROL, "public, max-age=3600"))
-        .insert_header((header::ACCESS_CONTROL_ALLOW_ORIGIN, "*"))
         .content_type("application/jwk-set+json")
         .body(web::Bytes::copy_from_slice(&notary.jwks())))
 }

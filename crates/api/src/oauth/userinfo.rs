@@ -8,12 +8,13 @@ use app::tenants;
 use app::userinfo::{Userinfo, userinfo};
 
 use crate::admission::shown_token;
+use crate::cors;
 use crate::error::oauth::OAuthError;
 use crate::extract::form::Form;
 use crate::state::ApiState;
 
 pub(crate) async fn get(state: web::Data<ApiState>, slug: web::Path<String>, request: HttpRequest) -> Result<HttpResponse, OAuthError> {
-    told(&state, &slug, shown_token(&state.ctx, &request).as_ref()).await
+    told(&state, &slug, &request, shown_token(&state.ctx, &request).as_ref()).await
 }
 
 pub(crate) async fn post(
@@ -27,13 +28,14 @@ pub(crate) async fn post(
     let in_body = form.as_ref().and_then(|form| form.optional("access_token")).map(|text| ShownToken { text, proof: None });
     match (shown_token(&state.ctx, &request), in_body) {
         (Some(_), Some(_)) => Err(OAuthError::invalid_request("send the access token in one place, not in two")),
-        (in_header, in_body) => told(&state, &slug, in_header.or(in_body).as_ref()).await,
+        (in_header, in_body) => told(&state, &slug, &request, in_header.or(in_body).as_ref()).await,
     }
 }
 
-async fn told(state: &ApiState, slug: &str, token: Option<&ShownToken<'_>>) -> Result<HttpResponse, OAuthError> {
+async fn told(state: &ApiState, slug: &str, request: &HttpRequest, token: Option<&ShownToken<'_>>) -> Result<HttpResponse, OAuthError> {
     let tenant = tenants::resolve(&state.ctx, slug).await?;
-    let told = userinfo(&state.ctx, &tenant, token).await?;
+    let (client, told) = userinfo(&state.ctx, &tenant, token).await?;
+    cors::is_for(request, &client);
     let mut response = HttpResponse::Ok();
     response.insert_header((CACHE_CONTROL, "no-store"));
     Ok(match told {

@@ -103,6 +103,7 @@ pub async fn register(
     let event = AuditEvent::ClientRegistered { client_id: client.id.clone(), initial_access_token_id: initial.map(|token| token.id) };
     tx.audit_append(&ctx.record(tenant.id, Actor::Anonymous, origin, event)).await?;
     tx.commit().await?;
+    ctx.origins.forget(tenant.id);
     Ok(Registered { client, secret, token: handle.text() })
 }
 
@@ -219,6 +220,7 @@ pub async fn replace(
     let event = AuditEvent::ClientChanged { client_id: client.id.clone() };
     tx.audit_append(&ctx.record(tenant.id, Actor::Client { client_id: client.id.clone() }, origin, event)).await?;
     tx.commit().await?;
+    ctx.origins.forget(tenant.id);
     Ok(Registered { client, secret, token: presented(token) })
 }
 
@@ -234,5 +236,7 @@ pub async fn remove(ctx: &Ctx, tenant: &Tenant, id: &str, token: Option<&str>, o
     tx.client_delete(&client.id).await?;
     let event = AuditEvent::ClientDeleted { client_id: client.id.clone() };
     tx.audit_append(&ctx.record(tenant.id, Actor::Client { client_id: client.id }, origin, event)).await?;
-    Ok(tx.commit().await?)
+    tx.commit().await?;
+    ctx.origins.forget(tenant.id);
+    Ok(())
 }

@@ -265,9 +265,12 @@ pub trait Keys: Send + Sync {
     /// Does the work of an emergency replacement without its result: new keys, sealed with the tenant's data key, a token signed
     /// and verified with them. Nothing is stored or published. An error is one that the real thing would meet.
     async fn rehearse(&self, tenant: TenantId) -> Result<Rehearsal, KeyFault>;
-    /// Makes the first ring of a tenant by the default policy, as of the tenant's `created_at`, and begins its key log.
-    /// Algorithms whose keys take long and are not in the pool are left to the rotation clock.
-    async fn prepare(&self, tenant: &Tenant, by: &Actor) -> Result<NewRing, KeyFault>;
+    /// Makes the first ring of a tenant by these numbers, or the default ones, as of the tenant's `created_at`, and begins its key
+    /// log. Algorithms whose keys take long and are not in the pool are left to the rotation clock.
+    ///
+    /// # Errors
+    /// When the numbers are unsafe.
+    async fn prepare(&self, tenant: &Tenant, numbers: Option<RotationNumbers>, by: &Actor) -> Result<NewRing, KeyCommandError>;
     /// Forgets a tenant that was deleted.
     fn forget(&self, tenant: TenantId);
     /// What this sector of the tenant's clients knows the user by: the same for ever, and nothing that another sector or tenant knows

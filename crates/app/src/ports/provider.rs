@@ -3,6 +3,7 @@
 use async_trait::async_trait;
 use domain::authorize::AuthorizationRequest;
 use domain::authorize::code::CodeGrant;
+use domain::client::origin::WebOrigin;
 use domain::client::registration::InitialAccessToken;
 use domain::client::{Client, ClientId};
 use domain::device::DeviceGrant;
@@ -29,6 +30,10 @@ pub trait ClientStore: Send {
     async fn client_delete(&mut self, id: &ClientId) -> Stored<bool>;
     /// Clients in the order of their ids, after `after`.
     async fn clients_page(&mut self, after: Option<&ClientId>, limit: u32) -> Stored<Vec<Client>>;
+    /// Where clients of the tenant run in browsers ([`Client::origins`]), each once, in their order.
+    async fn client_origins(&mut self, limit: u32) -> Stored<Vec<WebOrigin>>;
+    /// Whether any client of the tenant runs there.
+    async fn client_origin_is_there(&mut self, origin: &WebOrigin) -> Stored<bool>;
 }
 
 /// Tokens with which clients may be registered.

@@ -3,12 +3,14 @@
 //! The one way to [`ClientSettings`], for the admin API as for dynamic registration. Invariant: an error names the member.
 
 use std::collections::BTreeSet;
+use std::str::FromStr;
 
 use serde::Deserialize;
 use serde_json::Value;
 use url::Url;
 
 use super::jwks;
+use super::origin::WebOrigin;
 use super::profile::Profile;
 use super::redirect_uri::{Reach, RedirectUri};
 use super::{ApplicationType, AuthMethod, ClientKeys, ClientSettings, ConsentPolicy, GrantType, ResponseType, SubjectType};
@@ -16,6 +18,7 @@ use crate::answer::usual_alg;
 use crate::keys::policy::RotationNumbers;
 use crate::keys::ring::Alg;
 use crate::scope::Scope;
+use crate::text::BadText;
 use crate::time::Ttl;
 
 /// Metadata that nobody has looked at. What is left out gets the default of its standard.
@@ -29,6 +32,8 @@ pub struct ClientMetadata {
     pub application_type: Option<String>,
     pub redirect_uris: Option<Vec<String>>,
     pub post_logout_redirect_uris: Option<Vec<String>>,
+    /// Of our own: where its pages are, besides those of its redirect URIs.
+    pub allowed_origins: Option<Vec<String>>,
     /// `["authorization_code"]` by default.
     pub grant_types: Option<Vec<String>>,
     /// `["code"]` for clients with the authorization code grant.
@@ -121,19 +126,20 @@ fn words<T: Copy + Ord>(member: &'static str, given: &[String], known: &[(&'stat
     given.iter().filter_map(|name| word(member, Some(name), known).transpose()).collect()
 }
 
-fn uris(member: &'static str, given: Option<Vec<String>>) -> Result<Vec<RedirectUri>, BadMetadata> {
+/// At most 50 of a kind, each of them once.
+fn each<T: FromStr<Err = BadText> + PartialEq>(member: &'static str, given: Option<Vec<String>>) -> Result<Vec<T>, BadMetadata> {
     let given = given.unwrap_or_default();
     if given.len() > 50 {
         return Err(bad(member, "at most 50"));
     }
-    let mut uris: Vec<RedirectUri> = Vec::with_capacity(given.len());
+    let mut read: Vec<T> = Vec::with_capacity(given.len());
     for text in &given {
-        let uri = text.parse().map_err(|why| bad(member, why))?;
-        if !uris.contains(&uri) {
-            uris.push(uri);
+        let one = text.parse().map_err(|why| bad(member, why))?;
+        if !read.contains(&one) {
+            read.push(one);
         }
     }
-    Ok(uris)
+    Ok(read)
 }
 
 /// An address for people or machines: `https`, at most 512 characters.
@@ -226,7 +232,7 @@ impl ClientMetadata {
             return Err(bad("response_types", "code and the grant authorization_code go together"));
         }
 
-        let redirect_uris = uris("redirect_uris", self.redirect_uris)?;
+        let redirect_uris: Vec<RedirectUri> = each("redirect_uris", self.redirect_uris)?;
         if has_code && redirect_uris.is_empty() {
             return Err(bad("redirect_uris", "at least one, for answers to authorization requests"));
         }
@@ -297,7 +303,8 @@ impl ClientMetadata {
             client_name,
             application_type,
             redirect_uris,
-            post_logout_redirect_uris: uris("post_logout_redirect_uris", self.post_logout_redirect_uris)?,
+            post_logout_redirect_uris: each("post_logout_redirect_uris", self.post_logout_redirect_uris)?,
+            allowed_origins: each::<WebOrigin>("allowed_origins", self.allowed_origins)?,
             grant_types,
             response_types,
             scope,
@@ -387,6 +394,21 @@ mod tests {
     }
 
     #[test]
+    fn a_client_runs_where_its_redirect_uris_are_or_where_an_administrator_says() {
+        let uris = json!(["https://app.example/cb", "https://app.example/silent", "http://127.0.0.1:5173/cb"]);
+        for (method, extra, origins) in [
+            ("none", json!([]), vec!["http://127.0.0.1:5173", "https://app.example"]),
+            ("none", json!(["https://www.app.example"]), vec!["http://127.0.0.1:5173", "https://app.example", "https://www.app.example"]),
+            ("client_secret_basic", json!([]), vec![]),
+            ("client_secret_basic", json!(["https://www.app.example"]), vec!["https://www.app.example"]),
+        ] {
+            let metadata = json!({ "redirect_uris": uris, "token_endpoint_auth_method": method, "allowed_origins": extra });
+            let settings = read(metadata).expect("good");
+            assert_eq!(settings.origins().iter().map(WebOrigin::as_str).collect::<Vec<_>>(), origins, "{method}");
+        }
+    }
+
+    #[test]
     fn an_error_names_the_member() {
         for (member, change) in [
             ("redirect_uris", json!({ "redirect_uris": [] })),
@@ -424,6 +446,9 @@ mod tests {
                 json!({ "require_signed_authorization_response": true, "grant_types": ["client_credentials"], "response_types": [] }),
             ),
             ("logo_uri", json!({ "logo_uri": "http://app.example/logo.png" })),
+            ("allowed_origins", json!({ "allowed_origins": ["https://app.example", "http://app.example"] })),
+            ("allowed_origins", json!({ "allowed_origins": ["*"] })),
+            ("allowed_origins", json!({ "allowed_origins": vec!["https://app.example"; 51] })),
         ] {
             let mut metadata = json!({ "redirect_uris": ["https://app.example/cb"] });
             metadata.as_object_mut().expect("an object").extend(change.as_object().expect("an object").clone());

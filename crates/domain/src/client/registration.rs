@@ -146,6 +146,7 @@ pub fn settings(
     metadata.require_issuer_audience = before.map(|before| before.require_issuer_audience);
     metadata.require_signed_authorization_response = before.map(|before| before.require_signed_authorization_response);
     metadata.require_dpop_nonce = before.map(|before| before.require_dpop_nonce);
+    metadata.allowed_origins = before.map(|before| before.allowed_origins.iter().map(ToString::to_string).collect());
     if let Some(asked) = &metadata.scope {
         let asked: Scope = asked.parse().map_err(|why| BadMetadata::new("scope", why))?;
         let may = |token: &str| Scope::OF_OPENID.contains(&token) || before.is_some_and(|before| before.scope.contains(token));
@@ -226,14 +227,16 @@ mod tests {
         before.scope = "openid pay".parse().expect("a scope");
         before.grant_types.insert(GrantType::ClientCredentials);
         before.consent = ConsentPolicy::FirstParty;
+        before.allowed_origins.push("https://www.app.example".parse().expect("an origin"));
         let lax = RegistrationPolicy { require_pkce: false, ..RegistrationPolicy::default() };
         let members = json!({
             "redirect_uris": ["https://app.example/other"], "grant_types": ["authorization_code", "client_credentials"],
-            "scope": "openid pay audit",
+            "scope": "openid pay audit", "allowed_origins": ["https://other.example"],
         });
         let after = read(members, lax, Some(&before)).expect("good");
         assert_eq!(after.scope.to_string(), "openid pay");
         assert!(after.require_pkce && after.may_use(GrantType::ClientCredentials));
+        assert_eq!(after.allowed_origins, before.allowed_origins);
         assert_eq!(after.consent, ConsentPolicy::ThirdParty, "an administrator decided that about other addresses");
     }
 }

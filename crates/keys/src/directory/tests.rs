@@ -71,7 +71,7 @@ impl World {
 
     async fn create(&self, node: &KeyDirectory, tenant: TenantId) {
         let row = Tenant { id: tenant, created_at: NOW, ..sample::tenant() };
-        let new = node.prepare(&row, &audit::Actor::PlatformAdmin).await.unwrap();
+        let new = node.prepare(&row, None, &audit::Actor::PlatformAdmin).await.unwrap();
         let mut tx = self.store.begin(tenant).await.unwrap();
         tx.tenant_insert(&row).await.unwrap();
         tx.ring_insert(&new.data_key, &new.change).await.unwrap();

@@ -11,6 +11,7 @@ use app::credentials::password;
 use app::ctx::{Ctx, Origin};
 use app::import::{self, ImportTenant, ImportUser, Imported};
 use domain::audit::Actor;
+use domain::keys::policy::RotationNumbers;
 use domain::secret::Secret;
 use domain::tenant::TenantPolicy;
 use domain::text::{BadText, DisplayName, Email, Slug, Username};
@@ -39,6 +40,8 @@ struct TenantLine {
     name: DisplayName,
     #[serde(default)]
     policy: TenantPolicy,
+    /// By what its keys rotate.
+    key_policy: Option<RotationNumbers>,
     #[serde(default)]
     users: Vec<UserLine>,
 }
@@ -67,7 +70,7 @@ impl TenantLine {
             })
         };
         let users = self.users.into_iter().map(user).collect::<Result<_, BadText>>()?;
-        Ok(ImportTenant { slug: self.slug, name: self.name, policy: self.policy, users })
+        Ok(ImportTenant { slug: self.slug, name: self.name, policy: self.policy, key_policy: self.key_policy, users })
     }
 }
 
@@ -143,6 +146,8 @@ pub(super) enum TenantsCommand {
 
 #[cfg(test)]
 mod tests {
+    use domain::keys::ring::Alg;
+
     use super::*;
 
     fn read(line: &str) -> Result<ImportTenant, String> {
@@ -153,9 +158,14 @@ mod tests {
     #[test]
     fn a_line_is_a_tenant_with_its_users_and_holds_no_password_in_clear() {
         let hash = format!("$argon2id$v=19$m=8,t=1,p=1$c2FsdHNhbHQ${}", "A".repeat(43));
-        let line = |user: &str| format!(r#"{{"slug":"acme","name":"Acme","policy":{{"access_ttl_seconds":60}},"users":[{user}]}}"#);
+        let line = |user: &str| {
+            format!(
+                r#"{{"slug":"acme","name":"Acme","policy":{{"access_ttl_seconds":60}},"key_policy":{{"algs":["ES256"]}},"users":[{user}]}}"#
+            )
+        };
         let tenant = read(&line(&format!(r#"{{"username":"alice","password_hash":"{hash}"}}"#))).expect("a tenant");
         assert_eq!((tenant.slug.as_str(), tenant.users.len()), ("acme", 1));
+        assert_eq!(tenant.key_policy.expect("a policy for keys").algs, [Alg::ES256]);
         assert!(tenant.users[0].phc.is_some());
         assert!(read(&line(r#"{"username":"alice"}"#)).expect("a tenant").users[0].phc.is_none());
         for bad in [r#"{"username":"alice","password":"in clear"}"#, r#"{"username":"alice","password_hash":"junk"}"#, "{}"] {

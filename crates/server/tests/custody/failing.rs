@@ -14,6 +14,7 @@ use async_trait::async_trait;
 use domain::audit::AuditRecord;
 use domain::authorize::code::CodeGrant;
 use domain::branding::{Appearance, Branding, Logo};
+use domain::client::origin::WebOrigin;
 use domain::client::registration::InitialAccessToken;
 use domain::client::{Client, ClientId};
 use domain::device::DeviceGrant;
@@ -197,6 +198,8 @@ delegate! { TenantTx:
         fn client_update(client: &Client) -> ();
         fn client_delete(id: &ClientId) -> bool;
         fn clients_page(after: Option<&ClientId>, limit: u32) -> Vec<Client>;
+        fn client_origins(limit: u32) -> Vec<WebOrigin>;
+        fn client_origin_is_there(origin: &WebOrigin) -> bool;
     }
     AuthorizationStore {
         fn pending_insert(pending: &PendingRequest) -> ();

@@ -103,7 +103,7 @@ pub(crate) fn node(store: Arc<dyn Store>, custody: &Arc<Custody>) -> Arc<KeyDire
 /// Stores a tenant with keys as this node makes them.
 pub(crate) async fn tenant(store: &dyn Store, node: &KeyDirectory) -> TenantId {
     let tenant = sample::tenant();
-    let ring = node.prepare(&tenant, &Actor::System).await.expect("a ring");
+    let ring = node.prepare(&tenant, None, &Actor::System).await.expect("a ring");
     let mut tx = store.begin(tenant.id).await.expect("begins");
     tx.tenant_insert(&tenant).await.expect("stored");
     tx.ring_insert(&ring.data_key, &ring.change).await.expect("stored");

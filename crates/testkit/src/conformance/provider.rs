@@ -5,8 +5,9 @@
 use std::sync::Arc;
 
 use app::ports::store::{CodeUse, Consent, Leftover, Store, StoreError};
-use domain::client::ClientStatus;
+use domain::client::origin::WebOrigin;
 use domain::client::registration::SelfRegistration;
+use domain::client::{Client, ClientStatus};
 use domain::device::DeviceAnswer;
 use domain::interaction::Progress;
 use domain::mail::QueuedMail;
@@ -59,6 +60,66 @@ pub async fn a_client_comes_changes_and_goes(store: Arc<dyn Store>) {
     assert_eq!(tx.consent(a.alice.id, &client.id).await, Ok(None), "what was allowed goes with it");
     tx.commit().await.expect("commits");
     assert!(store.begin_read(b.id()).await.expect("begins").client_by_id(&client.id).await.expect("read").is_some());
+}
+
+/// A tenant's origins are those of its active clients, each once; they change, and go, with the client.
+pub async fn where_clients_run_is_known_of_each_tenant(store: Arc<dyn Store>) {
+    let (home, other) = (sample::home(&*store).await.expect("stored"), sample::home(&*store).await.expect("stored"));
+    let origin = |text: &str| text.parse::<WebOrigin>().expect("an origin");
+    let runs_at = |origins: &[&str]| {
+        let mut client = sample::client();
+        client.settings.allowed_origins = origins.iter().map(|text| origin(text)).collect();
+        client
+    };
+    let (shared, own, foreign) = ("https://b.example", "https://a.example:8443", "http://localhost:5173");
+    let (mut one, mut two, nowhere) = (runs_at(&[shared, own]), runs_at(&[shared]), sample::client());
+    for (tenant, clients) in [(home.id(), vec![&one, &two, &nowhere]), (other.id(), vec![&runs_at(&[foreign])])] {
+        let mut tx = store.begin(tenant).await.expect("begins");
+        for client in clients {
+            tx.client_insert(client).await.expect("stored");
+        }
+        tx.commit().await.expect("commits");
+    }
+    let known = async |tenant, limit| {
+        let mut tx = store.begin_read(tenant).await.expect("begins");
+        let origins = tx.client_origins(limit).await.expect("read");
+        for at in [shared, own, foreign].map(origin) {
+            let is_there = tx.client_origin_is_there(&at).await.expect("read");
+            assert!(is_there == origins.contains(&at) || limit < 10, "{at}");
+        }
+        origins.iter().map(ToString::to_string).collect::<Vec<_>>()
+    };
+    assert_eq!(known(home.id(), 10).await, [own, shared]);
+    assert_eq!(known(home.id(), 1).await, [own]);
+    assert_eq!(known(other.id(), 10).await, [foreign]);
+
+    let change = async |client: &Client| {
+        let mut tx = store.begin(home.id()).await.expect("begins");
+        tx.client_update(client).await.expect("updated");
+        tx.commit().await.expect("commits");
+    };
+    one.settings.allowed_origins = vec![origin(shared), origin("https://c.example")];
+    change(&one).await;
+    assert_eq!(known(home.id(), 10).await, [shared, "https://c.example"]);
+    one.status = ClientStatus::Disabled { at: NOW };
+    change(&one).await;
+    assert_eq!(known(home.id(), 10).await, [shared], "the other one's");
+    one.status = ClientStatus::Active;
+    change(&one).await;
+    assert_eq!(known(home.id(), 10).await, [shared, "https://c.example"]);
+    let mut tx = store.begin(home.id()).await.expect("begins");
+    assert_eq!(tx.client_delete(&one.id).await, Ok(true));
+    tx.commit().await.expect("commits");
+    assert_eq!(known(home.id(), 10).await, [shared]);
+
+    // One that registered itself and that nobody uses.
+    two.registration = Some(SelfRegistration::new(sample::hash(), NOW));
+    change(&two).await;
+    let mut tx = store.begin_platform().await.expect("begins");
+    while tx.sweep(Leftover::UnusedClients, NOW.plus(Ttl::days(31)), 100).await.expect("swept") > 0 {}
+    tx.commit().await.expect("commits");
+    assert_eq!(known(home.id(), 10).await, [""; 0]);
+    assert_eq!(known(other.id(), 10).await, [foreign]);
 }
 
 /// S058: of 64 who present the same code at once exactly one is first; all others learn of its family.

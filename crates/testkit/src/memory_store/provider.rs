@@ -1,6 +1,6 @@
 //! What the OpenID provider keeps.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use app::ports::store::{
     AuthorizationStore, ClientStore, CodeUse, Consent, ConsentStore, DeviceStore, Leftover, LogoutNotice, LogoutStore, MailStore,
@@ -8,6 +8,7 @@ use app::ports::store::{
 };
 use async_trait::async_trait;
 use domain::authorize::code::CodeGrant;
+use domain::client::origin::WebOrigin;
 use domain::client::registration::InitialAccessToken;
 use domain::client::{Client, ClientId};
 use domain::device::DeviceGrant;
@@ -93,6 +94,13 @@ pub(super) fn claim<K: Copy + Ord, T>(rows: &mut Waiting<K, T>, now: Timestamp, 
     taken.collect()
 }
 
+impl Tx {
+    fn origins(&self) -> BTreeSet<WebOrigin> {
+        let of_tenant = self.state.provider.clients.iter().filter(|((owner, _), _)| *owner == self.tenant);
+        of_tenant.flat_map(|(_, client)| client.origins()).collect()
+    }
+}
+
 #[async_trait]
 impl ClientStore for Tx {
     async fn client_insert(&mut self, client: &Client) -> Stored<()> {
@@ -129,6 +137,14 @@ impl ClientStore for Tx {
     async fn clients_page(&mut self, after: Option<&ClientId>, limit: u32) -> Stored<Vec<Client>> {
         let of_tenant = self.state.provider.clients.iter().filter(|((owner, _), _)| *owner == self.tenant).map(|(_, client)| client);
         Ok(of_tenant.filter(|client| after.is_none_or(|after| client.id > *after)).take(limit as usize).cloned().collect())
+    }
+
+    async fn client_origins(&mut self, limit: u32) -> Stored<Vec<WebOrigin>> {
+        Ok(self.origins().into_iter().take(limit as usize).collect())
+    }
+
+    async fn client_origin_is_there(&mut self, origin: &WebOrigin) -> Stored<bool> {
+        Ok(self.origins().contains(origin))
     }
 }
 
