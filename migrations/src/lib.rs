@@ -20,6 +20,7 @@ mod m20261124_000130_session_devices;
 mod m20261124_000131_mail;
 mod m20261124_000140_device_codes;
 mod m20261124_000210_client_origins;
+mod m20261124_000270_resources;
 
 mod step;
 
@@ -44,5 +45,6 @@ pub fn steps() -> Vec<Step> {
         Step::baseline(m20261124_000131_mail::Migration),
         Step::baseline(m20261124_000140_device_codes::Migration),
         Step::baseline(m20261124_000210_client_origins::Migration),
+        Step::baseline(m20261124_000270_resources::Migration),
     ]
 }

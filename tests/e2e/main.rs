@@ -38,6 +38,7 @@ mod registration;
 mod relay;
 mod relying_party;
 mod request_objects;
+mod resources;
 mod rights;
 mod search;
 mod signed_answers;

@@ -19,6 +19,7 @@ use crate::request_objects;
 use crate::world::{Answer, World, in_world, sent};
 
 const CLIENTS: &str = "/admin/v1/tenants/acme/clients";
+const RESOURCES: &str = "/admin/v1/tenants/acme/resources";
 const METADATA: &str = "/t/acme/.well-known/openid-configuration";
 const POLICY: &str = "/admin/v1/tenants/acme/keys/policy";
 const TOKEN: &str = "/t/acme/oauth/token";
@@ -446,6 +447,22 @@ fn s054_a_fapi_clients_access_token_is_never_signed_by_rs256_whatever_the_tenant
         }
         let own = proof(world, &bank.holder, "GET", USERINFO, ath(&renewed.word("access_token")));
         get(world, USERINFO, "DPoP", &renewed.word("access_token"), &[own]).await.is(200);
+
+        // An API that wants it otherwise is not for such a client.
+        let api = |alg: &str| json!({ "identifier": "https://orders.example", "name": "Orders", "signing_alg": alg });
+        let made = world.platform_admin().post(RESOURCES, api("PS256")).await.is(201).word("id");
+        let fitted = json!({
+            "profile": "fapi2", "grant_types": ["client_credentials"], "scope": "reports", "jwks": jwks, "resources": ["https://orders.example"],
+        });
+        let path = format!("{CLIENTS}/{}", machine.shop.id);
+        world.platform_admin().put(&path, fitted.clone()).await.is(200);
+        let for_api = [("grant_type", "client_credentials"), ("resource", "https://orders.example")];
+        let ask = async || machine.send(world, TOKEN, &for_api, &json!({}), Some(&machine.holder)).await;
+        assert_eq!(header(&ask().await.is(200).word("access_token"))["alg"], "PS256");
+        world.platform_admin().put(&format!("{RESOURCES}/{made}"), api("RS256")).await.is(200);
+        ask().await.refused_oauth(400, "invalid_target");
+        let refused = world.platform_admin().put(&path, fitted).await.refused(422, "invalid_client_metadata").json();
+        assert_eq!(refused["member"], "resources");
 
         // Without any key of the profile there is no token, rather than one by RS256.
         world.platform_admin().put(POLICY, json!({ "algs": ["RS256"], "access_token_alg": "RS256" })).await.is(200);

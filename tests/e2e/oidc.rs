@@ -77,7 +77,7 @@ impl Shop {
         format!("{AUTHORIZE}?{query}")
     }
 
-    async fn redeem_with(&self, world: &World, code: &str, more: &[(&str, &str)]) -> Answer {
+    pub(crate) async fn redeem_with(&self, world: &World, code: &str, more: &[(&str, &str)]) -> Answer {
         let mut form: BTreeMap<_, _> = [
             ("grant_type", "authorization_code"),
             ("code", code),

@@ -132,6 +132,11 @@ const KNOWN: &[Row] = &[
     row("POST", "/admin/v1/tenants/{slug}/clients/{client}/enable", TenantAdmin, Body::None),
     row("POST", "/admin/v1/tenants/{slug}/clients/{client}/secrets", TenantAdmin, Body::Json("{}")),
     row("DELETE", "/admin/v1/tenants/{slug}/clients/{client}/secrets/{secret}", TenantAdmin, Body::None),
+    row("GET", "/admin/v1/tenants/{slug}/resources", TenantAdmin, Body::None),
+    row("POST", "/admin/v1/tenants/{slug}/resources", TenantAdmin, Body::Json(r#"{"identifier":"https://mallory.example","name":"Mallory"}"#)),
+    row("GET", "/admin/v1/tenants/{slug}/resources/{resource}", TenantAdmin, Body::None),
+    row("PUT", "/admin/v1/tenants/{slug}/resources/{resource}", TenantAdmin, Body::Json(r#"{"identifier":"https://api.example","name":"Mallory"}"#)),
+    row("DELETE", "/admin/v1/tenants/{slug}/resources/{resource}", TenantAdmin, Body::None),
     row("GET", "/admin/v1/tenants/{slug}/initial-access-tokens", TenantAdmin, Body::None),
     row("POST", "/admin/v1/tenants/{slug}/initial-access-tokens", TenantAdmin, Body::Json("{}")),
     row("DELETE", "/admin/v1/tenants/{slug}/initial-access-tokens/{token}", TenantAdmin, Body::None),
@@ -160,6 +165,7 @@ struct Targets<'a> {
     client: &'a str,
     secret: &'a str,
     token: &'a str,
+    resource: &'a str,
 }
 
 impl Row {
@@ -176,6 +182,7 @@ impl Row {
             ("{client}", at.client),
             ("{secret}", at.secret),
             ("{token}", at.token),
+            ("{resource}", at.resource),
         ];
         let path = named.into_iter().fold(self.path.to_owned(), |path, (segment, name)| path.replace(segment, name));
         token.map_or_else(|| world.anon(), |token| world.bearing(token)).request(self.method, &path)
@@ -208,12 +215,14 @@ async fn session_of(world: &World, slug: &str, who: &SignedIn) -> String {
     world.bearing(&who.access_token).get(&format!("/t/{slug}/me")).await.is(200).word("session_id")
 }
 
-/// Registers a client, and makes a token with which one may be registered; answers their ids and that of the client's secret.
-async fn client(world: &World, slug: &str) -> (String, String, String) {
+/// Registers a client, makes a token with which one may be registered, and adds an API; answers their ids, that of the client's secret second.
+async fn things(world: &World, slug: &str) -> (String, String, String, String) {
     let form = json!({ "grant_types": ["client_credentials"] });
     let made = world.platform_admin().post(&format!("/admin/v1/tenants/{slug}/clients"), form).await.is(201);
     let token = world.platform_admin().post(&format!("/admin/v1/tenants/{slug}/initial-access-tokens"), json!({})).await.is(201);
-    (made.word("client_id"), made.json()["secrets"][0]["id"].as_str().expect("an id").to_owned(), token.word("id"))
+    let form = json!({ "identifier": "https://api.example", "name": "An API" });
+    let resource = world.platform_admin().post(&format!("/admin/v1/tenants/{slug}/resources"), form).await.is(201);
+    (made.word("client_id"), made.json()["secrets"][0]["id"].as_str().expect("an id").to_owned(), token.word("id"), resource.word("id"))
 }
 
 async fn signing_kid(world: &World, slug: &str) -> String {
@@ -238,8 +247,17 @@ fn nothing_but_a_living_token_opens_a_guarded_route() {
         let admin = world.tenant_admin("acme").await;
         let session = session_of(world, "acme", &admin).await;
         let kid = signing_kid(world, "acme").await;
-        let (client, secret, token) = client(world, "acme").await;
-        let at = Targets { slug: "acme", user: &admin.user, session: &session, kid: &kid, client: &client, secret: &secret, token: &token };
+        let (client, secret, token, resource) = things(world, "acme").await;
+        let at = Targets {
+            slug: "acme",
+            user: &admin.user,
+            session: &session,
+            kid: &kid,
+            client: &client,
+            secret: &secret,
+            token: &token,
+            resource: &resource,
+        };
         let old_platform = world.platform_token(Ttl::minutes(5)).await;
         let unsigned = admin.access_token.rsplit_once('.').expect("a JWT").0.to_owned() + ".";
         world.clock.forward(1_000);
@@ -260,7 +278,16 @@ fn a_body_larger_than_any_is_refused_for_lack_of_rights_first() {
     in_world(async |world| {
         world.tenant("acme").await;
         let alice = world.alice("acme").await;
-        let at = Targets { slug: "acme", user: &alice.user, session: NO_ID, kid: NO_KID, client: NO_ID, secret: NO_ID, token: NO_ID };
+        let at = Targets {
+            slug: "acme",
+            user: &alice.user,
+            session: NO_ID,
+            kid: NO_KID,
+            client: NO_ID,
+            secret: NO_ID,
+            token: NO_ID,
+            resource: NO_ID,
+        };
         let big = "a".repeat(70_000);
         for row in KNOWN.iter().filter(|row| row.needs_a_token()) {
             let send = |token| sent(row.request(world, token, &at).header("content-type", "application/json").body(big.clone()));
@@ -282,10 +309,19 @@ fn a_user_without_a_role_administers_and_introspects_nothing() {
         let alice = world.alice("acme").await;
         let session = session_of(world, "acme", &admin).await;
         let kid = signing_kid(world, "acme").await;
-        let (client, secret, token) = client(world, "acme").await;
+        let (client, secret, token, resource) = things(world, "acme").await;
         // Not even about herself.
         for user in [&admin.user, &alice.user] {
-            let at = Targets { slug: "acme", user, session: &session, kid: &kid, client: &client, secret: &secret, token: &token };
+            let at = Targets {
+                slug: "acme",
+                user,
+                session: &session,
+                kid: &kid,
+                client: &client,
+                secret: &secret,
+                token: &token,
+                resource: &resource,
+            };
             for row in KNOWN {
                 match row.guard {
                     TenantAdmin => {
@@ -316,9 +352,17 @@ fn a_tenants_administrator_cannot_tell_another_tenant_from_a_missing_one() {
         let alice = world.alice("acme").await;
         let session = session_of(world, "acme", &alice).await;
         let kid = signing_kid(world, "acme").await;
-        let (client, secret, token) = client(world, "acme").await;
-        let there =
-            Targets { slug: "acme", user: &alice.user, session: &session, kid: &kid, client: &client, secret: &secret, token: &token };
+        let (client, secret, token, resource) = things(world, "acme").await;
+        let there = Targets {
+            slug: "acme",
+            user: &alice.user,
+            session: &session,
+            kid: &kid,
+            client: &client,
+            secret: &secret,
+            token: &token,
+            resource: &resource,
+        };
         let nowhere = Targets { slug: "nowhere", ..there };
         for row in KNOWN.iter().filter(|row| row.guard == TenantAdmin) {
             let foreign = row.tried_with_any_body(world, Some(&intruder.access_token), &there).await.refused(404, "not_found");
@@ -337,7 +381,16 @@ fn a_tenants_administrator_is_nobody_to_the_platform() {
     in_world(async |world| {
         world.tenant("acme").await;
         let admin = world.tenant_admin("acme").await;
-        let at = Targets { slug: "acme", user: &admin.user, session: NO_ID, kid: NO_KID, client: NO_ID, secret: NO_ID, token: NO_ID };
+        let at = Targets {
+            slug: "acme",
+            user: &admin.user,
+            session: NO_ID,
+            kid: NO_KID,
+            client: NO_ID,
+            secret: NO_ID,
+            token: NO_ID,
+            resource: NO_ID,
+        };
         for row in KNOWN.iter().filter(|row| row.guard == PlatformAdmin) {
             row.tried_with_any_body(world, Some(&admin.access_token), &at).await.refused(401, "invalid_token");
         }
@@ -356,12 +409,22 @@ fn ids_of_another_tenant_name_nothing_under_ones_own() {
         let foreigner = world.alice("globex").await;
         let session = session_of(world, "globex", &foreigner).await;
         let kid = signing_kid(world, "globex").await;
-        let (client, secret, token) = client(world, "globex").await;
-        let foreign =
-            Targets { slug: "acme", user: &foreigner.user, session: &session, kid: &kid, client: &client, secret: &secret, token: &token };
-        let missing = Targets { slug: "acme", user: NO_ID, session: NO_ID, kid: NO_KID, client: NO_ID, secret: NO_ID, token: NO_ID };
-        let names_something =
-            |row: &&Row| ["{user}", "{session}", "{kid}", "{client}", "{secret}", "{token}"].iter().any(|part| row.path.contains(part));
+        let (client, secret, token, resource) = things(world, "globex").await;
+        let foreign = Targets {
+            slug: "acme",
+            user: &foreigner.user,
+            session: &session,
+            kid: &kid,
+            client: &client,
+            secret: &secret,
+            token: &token,
+            resource: &resource,
+        };
+        let missing =
+            Targets { slug: "acme", user: NO_ID, session: NO_ID, kid: NO_KID, client: NO_ID, secret: NO_ID, token: NO_ID, resource: NO_ID };
+        let names_something = |row: &&Row| {
+            ["{user}", "{session}", "{kid}", "{client}", "{secret}", "{token}", "{resource}"].iter().any(|part| row.path.contains(part))
+        };
         // What is opened by a credential of its own, its own tests know.
         for row in KNOWN.iter().filter(|row| row.needs_a_token()).filter(names_something) {
             let one = row.tried(world, Some(&admin.access_token), &foreign).await.refused(404, "not_found");

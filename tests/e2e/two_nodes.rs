@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
+use app::ports::world::Clock;
 use domain::time::Ttl;
-use reqwest::{Client, RequestBuilder};
+use reqwest::{Client, Method, RequestBuilder};
 use serde_json::{Value, json};
 use server::{Running, Settings};
 
@@ -12,7 +13,7 @@ use crate::world::MovedClock;
 const KEYS: &str = "/admin/v1/tenants/acme/keys";
 const JWKS: &str = "/t/acme/.well-known/jwks.json";
 
-async fn node(database: &str, folder: &std::path::Path) -> Running {
+async fn node(database: &str, folder: &std::path::Path, clock: &Arc<MovedClock>) -> Running {
     let mut settings = Settings::defaults().expect("the defaults are good");
     let free = "127.0.0.1:0".parse().expect("an address");
     (settings.server.public_addr, settings.server.management_addr) = (free, free);
@@ -23,17 +24,22 @@ async fn node(database: &str, folder: &std::path::Path) -> Running {
     settings.database.max_connections = 4;
     settings.keys.kek_file = folder.join("kek");
     settings.keys.rsa_pool = 0;
-    server::start_at(settings, Arc::<MovedClock>::default()).await.expect("the server starts")
+    let clock: Arc<dyn Clock> = clock.clone();
+    server::start_at(settings, clock).await.expect("the server starts")
 }
 
 /// Both, on a database of their own; a token for the platform's administrator; the folder of their key-encryption key.
 async fn two_nodes() -> ([Running; 2], String, tempfile::TempDir) {
+    two_nodes_by(&Arc::default()).await
+}
+
+async fn two_nodes_by(clock: &Arc<MovedClock>) -> ([Running; 2], String, tempfile::TempDir) {
     let database = testkit::postgres::fresh_database().await;
     let folder = tempfile::tempdir().expect("a temporary folder");
     let kek = folder.path().join("kek");
     std::fs::write(&kek, "claviger-kek-1:nodes:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8\n").expect("written");
     std::fs::set_permissions(&kek, std::os::unix::fs::PermissionsExt::from_mode(0o600)).expect("private");
-    let nodes = [node(&database, folder.path()).await, node(&database, folder.path()).await];
+    let nodes = [node(&database, folder.path(), clock).await, node(&database, folder.path(), clock).await];
     let token = nodes[0].admin_token(Ttl::hours(1)).await.expect("a token");
     (nodes, token, folder)
 }
@@ -63,6 +69,33 @@ fn a_slug_that_another_node_gave_to_a_new_tenant_soon_shows_the_new_keys() {
         let after = keys_at(&other).await;
         assert_ne!(after["keys"][0]["kid"], before["keys"][0]["kid"]);
         assert_eq!(after["keys"][0], keys_at(&one).await["keys"][0]);
+        one.stop().await;
+        other.stop().await;
+    });
+}
+
+#[test]
+fn where_a_client_runs_is_soon_known_to_the_other_node_and_is_forgotten_there() {
+    actix_web::rt::System::new().block_on(async {
+        let clock: Arc<MovedClock> = Arc::default();
+        let ([one, other], token, _folder) = two_nodes_by(&clock).await;
+        let http = Client::builder().no_proxy().build().expect("a client");
+        let at_one = |method, path: &str| http.request(method, format!("{}{path}", one.public_url)).bearer_auth(&token);
+        answered(at_one(Method::POST, "/admin/v1/tenants").json(&json!({ "slug": "acme", "name": "Acme" })), 201).await;
+        let preflight = |status| {
+            let request = http.request(Method::OPTIONS, format!("{}/t/acme/oauth/token", other.public_url));
+            let request = request.header("origin", "https://app.example").header("access-control-request-method", "POST");
+            answered(request, status)
+        };
+        preflight(403).await;
+        let form = json!({ "redirect_uris": ["https://app.example/cb"], "token_endpoint_auth_method": "none" });
+        let client = answered(at_one(Method::POST, "/admin/v1/tenants/acme/clients").json(&form), 201).await;
+        clock.forward(2);
+        preflight(204).await;
+        let client = client["client_id"].as_str().expect("an id");
+        answered(at_one(Method::DELETE, &format!("/admin/v1/tenants/acme/clients/{client}")), 204).await;
+        clock.forward(30);
+        preflight(403).await;
         one.stop().await;
         other.stop().await;
     });

@@ -28,7 +28,7 @@ const SWEPT: [&str; 14] = [
 ];
 
 /// Tables that do not grow with use. A new table must be put into one of the two lists.
-const KEPT: [&str; 18] = [
+const KEPT: [&str; 19] = [
     "client_origins",        // a hundred per client at most; they go with it
     "clients",               // as many as administrators register; those that registered themselves are swept when nobody uses them
     "consents",              // one per user and client
@@ -40,6 +40,7 @@ const KEPT: [&str; 18] = [
     "key_log_hashes",        // one per entry, and one for each 256 of them
     "key_logs",              // one per tenant
     "key_rings",             // one per tenant, with at most twenty ended keys in it
+    "resources",             // as many as administrators add: 200 per tenant at most
     "schema_level",          // one
     "sealed_secrets",        // those of living keys and token secrets: the others are destroyed with them
     "seaql_migrations",      // one per step of the schema

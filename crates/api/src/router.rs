@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use actix_web::{HttpResponse, ResponseError, Route, guard, middleware, web};
 
-use crate::admin::{branding, clients, events, foresight, initial_tokens, keys, tenants, users};
+use crate::admin::{branding, clients, events, foresight, initial_tokens, keys, resources, tenants, users};
 use crate::admission::admit;
 use crate::assets;
 use crate::busy;
@@ -193,6 +193,15 @@ fn routes() -> Vec<Entry> {
         ("/admin/v1/tenants/{slug}/clients/{client}/enable", vec![("POST", TenantAdmin, web::to(clients::enable))]),
         ("/admin/v1/tenants/{slug}/clients/{client}/secrets", vec![("POST", TenantAdmin, web::to(clients::add_secret))]),
         ("/admin/v1/tenants/{slug}/clients/{client}/secrets/{secret}", vec![("DELETE", TenantAdmin, web::to(clients::remove_secret))]),
+        ("/admin/v1/tenants/{slug}/resources", vec![
+            ("GET", TenantAdmin, web::to(resources::list)),
+            ("POST", TenantAdmin, web::to(resources::create)),
+        ]),
+        ("/admin/v1/tenants/{slug}/resources/{resource}", vec![
+            ("GET", TenantAdmin, web::to(resources::get)),
+            ("PUT", TenantAdmin, web::to(resources::replace)),
+            ("DELETE", TenantAdmin, web::to(resources::delete)),
+        ]),
         ("/admin/v1/tenants/{slug}/initial-access-tokens", vec![
             ("GET", TenantAdmin, web::to(initial_tokens::list)),
             ("POST", TenantAdmin, web::to(initial_tokens::create)),

@@ -23,7 +23,7 @@ use crate::dpop::{ProofDenied, ShownProof, prove};
 use crate::fault::Fault;
 use crate::ports::keys::Keys;
 use crate::tenants::{self, NoTenant};
-use crate::tokens::introspect::living_access;
+use crate::tokens::introspect::{Meant, living_access};
 
 /// Why a bearer may not.
 #[derive(Debug)]
@@ -82,7 +82,7 @@ pub struct SignedIn {
 pub async fn signed_in(ctx: &Ctx, tenant: &Tenant, token: Option<&ShownToken<'_>>, needed: &'static str) -> Result<SignedIn, AccessDenied> {
     let token = token.ok_or(AccessDenied::NoToken)?;
     let invalid = if token.proof.is_some() { AccessDenied::InvalidBoundToken } else { AccessDenied::InvalidToken };
-    let living = living_access(ctx, tenant, token.text).await?.ok_or(invalid)?;
+    let living = living_access(ctx, tenant, token.text, Meant::ForUs).await?.ok_or(invalid)?;
     match (living.claims.cnf, &token.proof) {
         (None, None) => {}
         (Some(Confirmation::Dpop(key)), Some(proof)) => {

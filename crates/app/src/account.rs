@@ -178,7 +178,7 @@ async fn read(tx: &mut dyn TenantTx, user: User, current: &SsoSession, csrf_toke
     }
 
     let mut applications: BTreeMap<_, _> =
-        consents.into_iter().map(|consent| (consent.client_id.clone(), (consent.scope, consent.granted_at))).collect();
+        consents.into_iter().map(|consent| (consent.client_id.clone(), (consent.allowed.scope, consent.granted_at))).collect();
     for family in families.iter().filter(|family| family.client_id != ClientId::first_party()) {
         applications.entry(family.client_id.clone()).or_insert_with(|| (family.scope.clone(), family.created_at));
     }

@@ -12,12 +12,13 @@ use domain::authorize::code::CodeGrant;
 use domain::authorize::rules::{self, Arrival, Asked, Parameters};
 use domain::authorize::{AuthorizationRequest, AuthorizationResponse, AuthorizeError, Refusal, RequestRefused};
 use domain::client::{Client, ClientId};
+use domain::consent::Allowed;
 use domain::handle::{Handle, HandleHash, HandleKind};
 use domain::ids::{SsoSessionId, TenantId, UserId};
 use domain::interaction::{LoginStep, Next, Progress, next};
 use domain::keys::thumbprint::Thumbprint;
 use domain::password::Password;
-use domain::scope::Scope;
+use domain::resource::Resource;
 use domain::sso::{Authentication, Method, SignOn, SsoSession};
 use domain::tenant::Tenant;
 use domain::time::{Timestamp, Ttl};
@@ -31,6 +32,7 @@ use crate::keys::{answerer, sign_answer};
 use crate::login::{LoginDenied, Proved, prove};
 use crate::ports::store::{PendingRequest, StoreError, TenantTx};
 use crate::subjects::user;
+use crate::tokens::target::apis_of;
 
 pub mod device;
 pub mod pushed;
@@ -85,6 +87,8 @@ pub enum Look {
 pub struct Shown {
     pub request: AuthorizationRequest,
     pub client: Client,
+    /// The APIs that the request is about.
+    pub apis: Vec<Resource>,
     /// What a form of the page has to bring along.
     pub csrf_token: String,
 }
@@ -181,15 +185,15 @@ pub async fn look(ctx: &Ctx, tenant: &Tenant, handle: &Handle, browser: &Browser
     match (next, session) {
         (Next::Grant, session) => flow.grant(session).await.map(Look::Answered),
         (Next::Refuse(refusal), _) => flow.refuse(refusal).await.map(Look::Answered),
-        (Next::LogIn(step), _) => Ok(Look::LogIn { step, shown: flow.shown(csrf_token) }),
+        (Next::LogIn(step), _) => Ok(Look::LogIn { step, shown: flow.shown(csrf_token).await? }),
         (Next::AskConsent, Some((user, _))) => {
             let user = Box::new(user);
             if let Some(device) = flow.request.device {
                 let signer = ctx.keys.signer(tenant.id, 0).await?;
                 let device = device::shown(&mut flow, &device, signer.as_ref()).await?;
-                return Ok(Look::ConfirmDevice { user, device, shown: flow.shown(csrf_token) });
+                return Ok(Look::ConfirmDevice { user, device, shown: flow.shown(csrf_token).await? });
             }
-            Ok(Look::AskConsent { user, shown: flow.shown(csrf_token) })
+            Ok(Look::AskConsent { user, shown: flow.shown(csrf_token).await? })
         }
         (Next::AskConsent, None) => Err(AuthorizeDenied::NoSuchRequest),
     }
@@ -321,7 +325,7 @@ pub async fn decide(
         (Decision::Allow, None) => Ok(Decided::GoOn),
         (Decision::Allow, Some(user_id)) => {
             let before = flow.tx.consent(user_id, &client_id).await?.unwrap_or_default();
-            flow.tx.consent_set(user_id, &client_id, &before.with(&flow.request.scope), ctx.now()).await?;
+            flow.tx.consent_set(user_id, &client_id, &before.with(flow.request.wanted()), ctx.now()).await?;
             kept(flow.tx.as_mut(), &flow.client).await?;
             flow.tx.pending_progress(&handle.hash(), Progress { consented: Some(user_id), ..flow.progress }).await?;
             let scope = flow.request.scope.to_string();
@@ -391,7 +395,7 @@ impl Flow<'_> {
     }
 
     async fn next(&mut self, session: Option<&(User, SsoSession)>) -> Result<Next, StoreError> {
-        let granted: Option<Scope> = match session {
+        let granted: Option<Allowed> = match session {
             Some((user, _)) => self.tx.consent(user.id, &self.client.id).await?,
             None => None,
         };
@@ -423,6 +427,7 @@ impl Flow<'_> {
             code_challenge: self.request.code_challenge,
             user_id: user.id,
             scope: self.request.scope,
+            resources: self.request.resources,
             nonce: self.request.nonce,
             dpop_jkt: self.request.dpop_jkt,
             sign_on: SignOn { session_id: session.id, authentication: session.authentication, claims: self.request.claims },
@@ -441,8 +446,10 @@ impl Flow<'_> {
         Ok(signed(self.ctx, self.tenant, &self.client, answer).await?)
     }
 
-    fn shown(self, csrf_token: String) -> Shown {
-        Shown { request: self.request, client: self.client, csrf_token }
+    async fn shown(mut self, csrf_token: String) -> Result<Shown, StoreError> {
+        let named = &self.request.resources;
+        let apis = if named.is_empty() { Vec::new() } else { self.tx.resources_named(named).await? };
+        Ok(Shown { request: self.request, client: self.client, apis, csrf_token })
     }
 }
 
@@ -506,7 +513,12 @@ async fn read(
     let is_signed = signed.is_some();
     let parameters = signed.as_ref().unwrap_or(parameters);
     let hinted = hint(ctx, tenant, parameters).await?;
-    Ok(rules::read(&Asked { parameters, client, arrival, is_signed, hinted, proved }))
+    let apis = match client.settings.resources.is_empty() {
+        true => Vec::new(),
+        false => apis_of(ctx.store.begin_read(tenant.id).await?.as_mut(), client).await?,
+    };
+    let issuer = tenant.issuer(&ctx.base_url);
+    Ok(rules::read(&Asked { parameters, client, issuer: &issuer, apis: &apis, arrival, is_signed, hinted, proved }))
 }
 
 /// Whom `id_token_hint` names, as the rules want to know it.

@@ -36,7 +36,7 @@ pub(crate) async fn signer_for(ctx: &Ctx, tenant: TenantId, client: &Client, at_
 ///
 /// # Errors
 /// [`Fault::NoAlgorithm`] when the tenant's policy has dropped the algorithm, too.
-async fn signer_of(ctx: &Ctx, tenant: TenantId, wanted: &[&[Alg]], at_least: u64) -> Result<Arc<dyn TokenSigner>, Fault> {
+pub(crate) async fn signer_of(ctx: &Ctx, tenant: TenantId, wanted: &[&[Alg]], at_least: u64) -> Result<Arc<dyn TokenSigner>, Fault> {
     let signer = ctx.keys.signer(tenant, at_least).await?;
     let lacks = |signer: &dyn TokenSigner| wanted.iter().find(|algs| !signer.has(algs, ctx.now())).map(|algs| algs.to_vec());
     if lacks(signer.as_ref()).is_none() {

@@ -1,7 +1,7 @@
 //! What Claviger does: one file per use case, and the ports through which it reaches the world.
 //!
 //! Enter by the verb: [`login`], [`tokens::refresh`], [`tokens::revoke`], [`keys`], [`key_log`], [`tenants`], [`search`], [`import`],
-//! [`users`], [`clients`], [`authorize`] (logins on our own pages), [`account`] (a user's own), [`recovery`] (forgotten passwords), [`mail`] (what users are told), [`userinfo`], [`sessions`], [`foresight`] (what would be if), [`verifiers`] (who fetches the keys), [`access`] (who may ask). Every use
+//! [`users`], [`clients`], [`resources`] (APIs that tokens are for), [`authorize`] (logins on our own pages), [`account`] (a user's own), [`recovery`] (forgotten passwords), [`mail`] (what users are told), [`userinfo`], [`sessions`], [`foresight`] (what would be if), [`verifiers`] (who fetches the keys), [`access`] (who may ask). Every use
 //! case takes a [`ctx::Ctx`] and a command, and answers with its own enum of refusals.
 //!
 //! Invariant: no sockets, files or SQL here, and no status codes: a refusal names a fact, `api` gives it a number.
@@ -27,6 +27,7 @@ pub mod logouts;
 pub mod mail;
 pub mod ports;
 pub mod recovery;
+pub mod resources;
 pub mod restored;
 pub mod search;
 pub mod sessions;

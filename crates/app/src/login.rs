@@ -11,6 +11,7 @@ use domain::guess::GuessScope;
 use domain::ids::{FamilyId, UserId};
 use domain::mail::Letter;
 use domain::password::Password;
+use domain::resource::{ResourceSet, Target};
 use domain::scope::Scope;
 use domain::secret::Secret;
 use domain::sso::SignOn;
@@ -28,7 +29,7 @@ use crate::fault::Fault;
 use crate::mail::queue;
 use crate::ports::keys::TokenSigner;
 use crate::ports::store::{Account, GuessSubject, StoreError, TenantTx};
-use crate::tokens::issue::{IssuedTokens, issue};
+use crate::tokens::issue::{Issue, IssuedTokens, issue};
 
 #[derive(Debug, Clone)]
 pub struct LoginCommand {
@@ -99,7 +100,9 @@ pub async fn login(ctx: &Ctx, tenant: &Tenant, command: LoginCommand, origin: &O
     tx.commit().await?;
     // The ring may have moved on since the snapshot was made: sign with what the row says.
     let signer = if signer.generation() >= ring.generation { signer } else { ctx.keys.signer(tenant.id, ring.generation).await? };
-    Ok(issue(ctx, &tenant, &Client::first_party(), &user, &family, scope, None, None, signer.as_ref(), now).await?)
+    let (client, target) = (Client::first_party(), Target::usual());
+    let what = Issue { tenant: &tenant, client: &client, user: &user, family: &family, scope, target, nonce: None, cnf: None, signer, now };
+    Ok(issue(ctx, what).await?)
 }
 
 /// A session that begins now.
@@ -121,6 +124,7 @@ pub(crate) fn begin_family(
         user_id,
         client_id,
         scope,
+        resources: ResourceSet::new(),
         binding,
         auth_time: sign_on.as_ref().map_or(now, |sign_on| sign_on.authentication.at),
         head: Head::first(now),

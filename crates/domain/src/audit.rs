@@ -5,7 +5,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::client::ClientId;
-use crate::ids::{ClientSecretId, EventId, FamilyId, InitialAccessTokenId, SsoSessionId, TenantId, UserId};
+use crate::ids::{ClientSecretId, EventId, FamilyId, InitialAccessTokenId, ResourceId, SsoSessionId, TenantId, UserId};
 use crate::keys::ring::Kid;
 use crate::time::Timestamp;
 
@@ -203,6 +203,18 @@ pub enum AuditEvent {
     },
     InitialAccessTokenRevoked {
         initial_access_token_id: InitialAccessTokenId,
+    },
+    ResourceCreated {
+        resource_id: ResourceId,
+        identifier: String,
+    },
+    ResourceChanged {
+        resource_id: ResourceId,
+        identifier: String,
+    },
+    ResourceDeleted {
+        resource_id: ResourceId,
+        identifier: String,
     },
     /// Somebody did not prove that they are this client. Written for clients that exist.
     ClientNotAuthenticated {

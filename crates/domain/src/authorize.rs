@@ -13,10 +13,12 @@ use subtle::ConstantTimeEq;
 use url::form_urlencoded;
 
 use crate::client::ClientId;
+use crate::consent::Allowed;
 use crate::handle::HandleHash;
 use crate::ids::UserId;
 use crate::keys::thumbprint::Thumbprint;
 use crate::openid::ClaimsRequest;
+use crate::resource::ResourceSet;
 use crate::scope::Scope;
 use crate::sso::Acr;
 use crate::time::Ttl;
@@ -32,6 +34,9 @@ pub struct AuthorizationRequest {
     pub return_to: ReturnAddress,
     /// What of the asked-for scope the client may have.
     pub scope: Scope,
+    /// What tokens are to be for (RFC 8707).
+    #[serde(default, skip_serializing_if = "ResourceSet::is_empty")]
+    pub resources: ResourceSet,
     pub nonce: Option<String>,
     /// S256; the only method there is.
     pub code_challenge: Option<CodeChallenge>,
@@ -53,6 +58,13 @@ pub struct AuthorizationRequest {
     /// The device that gets the answer, instead of the return address.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub device: Option<HandleHash>,
+}
+
+impl AuthorizationRequest {
+    /// What the user would allow the client by it.
+    pub fn wanted(&self) -> Allowed {
+        Allowed { scope: self.scope.clone(), resources: self.resources.clone() }
+    }
 }
 
 /// Where the answer goes, and how.
@@ -159,7 +171,8 @@ impl CodeChallenge {
     }
 }
 
-/// The errors of authorization responses (RFC 6749, 4.1.2.1; OpenID Connect Core, 3.1.2.6; Unmet Authentication Requirements 1.0).
+/// The errors of authorization responses (RFC 6749, 4.1.2.1; OpenID Connect Core, 3.1.2.6; Unmet Authentication Requirements 1.0;
+/// RFC 8707, 2).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AuthorizeError {
     InvalidRequest,
@@ -177,6 +190,8 @@ pub enum AuthorizeError {
     InvalidRequestObject,
     RegistrationNotSupported,
     UnmetAuthenticationRequirements,
+    /// RFC 8707, 2.
+    InvalidTarget,
 }
 
 impl AuthorizeError {
@@ -197,6 +212,7 @@ impl AuthorizeError {
             Self::InvalidRequestObject => "invalid_request_object",
             Self::RegistrationNotSupported => "registration_not_supported",
             Self::UnmetAuthenticationRequirements => "unmet_authentication_requirements",
+            Self::InvalidTarget => "invalid_target",
         }
     }
 }

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::handle::{Handle, HandleHash, HandleKind};
 use crate::ids::ClientSecretId;
 use crate::keys::ring::Alg;
+use crate::resource::ResourceSet;
 use crate::scope::Scope;
 use crate::text::{BadText, DisplayName};
 use crate::time::{Timestamp, Ttl};
@@ -82,6 +83,7 @@ impl Client {
             grant_types: BTreeSet::from([GrantType::RefreshToken]),
             response_types: BTreeSet::new(),
             scope: Scope::default(),
+            resources: ResourceSet::new(),
             token_endpoint_auth_method: AuthMethod::None,
             token_endpoint_auth_signing_alg: None,
             require_issuer_audience: false,
@@ -294,6 +296,9 @@ pub struct ClientSettings {
     pub grant_types: BTreeSet<GrantType>,
     pub response_types: BTreeSet<ResponseType>,
     pub scope: Scope,
+    /// The APIs of the tenant that it may have tokens for, besides the issuer itself.
+    #[serde(default)]
+    pub resources: ResourceSet,
     pub token_endpoint_auth_method: AuthMethod,
     /// The one algorithm of its assertions; any asymmetric one when it has named none.
     #[serde(default)]

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::client::ClientId;
 use crate::ids::UserId;
+use crate::resource::ResourceSet;
 use crate::scope::Scope;
 use crate::secret::Secret;
 use crate::sso::SignOn;
@@ -65,6 +66,9 @@ impl UserCode {
 pub struct DeviceGrant {
     pub client_id: ClientId,
     pub scope: Scope,
+    /// What its tokens may be for.
+    #[serde(default, skip_serializing_if = "ResourceSet::is_empty")]
+    pub resources: ResourceSet,
     /// The address that the device asked from, for its user to compare.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub source: Option<String>,
@@ -110,8 +114,8 @@ impl DeviceGrant {
     const TOLERANCE: Ttl = Ttl::seconds(1);
 
     pub fn asked(client_id: ClientId, scope: Scope, source: Option<String>, now: Timestamp) -> Self {
-        let (answer, interval) = (DeviceAnswer::Pending, Self::INTERVAL);
-        Self { client_id, scope, source, answer, interval, polled_at: None, expires_at: now.plus(Self::TTL) }
+        let (answer, interval, resources) = (DeviceAnswer::Pending, Self::INTERVAL, ResourceSet::new());
+        Self { client_id, scope, resources, source, answer, interval, polled_at: None, expires_at: now.plus(Self::TTL) }
     }
 
     /// Whether a user may still answer.

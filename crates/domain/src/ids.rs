@@ -153,6 +153,11 @@ id!(
     "iat"
 );
 id!(
+    /// Names an API of a tenant: `api_…`. Tokens say its URI, not this.
+    ResourceId,
+    "api"
+);
+id!(
     /// Names a user's session with the tenant's own pages: `sso_…`.
     SsoSessionId,
     "sso"

@@ -7,9 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::authorize::{AuthorizationRequest, AuthorizeError, Prompt, Refusal};
 use crate::client::Client;
-use crate::consent;
+use crate::consent::{self, Allowed};
 use crate::ids::UserId;
-use crate::scope::Scope;
 use crate::sso::{Acr, SsoSession};
 use crate::time::Timestamp;
 
@@ -46,7 +45,7 @@ pub fn next(
     request: &AuthorizationRequest,
     client: &Client,
     session: Option<&SsoSession>,
-    granted: Option<&Scope>,
+    granted: Option<&Allowed>,
     progress: Progress,
     now: Timestamp,
 ) -> Next {
@@ -64,13 +63,13 @@ pub fn next(
     if request.acr.is_essential && !request.acr.is_met_by(reached) {
         return unmet(AuthorizeError::UnmetAuthenticationRequirements, "that acr cannot be reached");
     }
-    if request.scope.is_empty() {
+    if request.scope.is_empty() && request.resources.is_empty() {
         return unmet(AuthorizeError::InvalidScope, "nothing that was asked for may be given to this client");
     }
     // Whoever signs a device in sees each time which one it is (RFC 8628, 5.4).
     let is_asked_for = request.prompt.contains(&Prompt::Consent) || request.device.is_some();
     if progress.consented != Some(session.user_id)
-        && (is_asked_for || consent::is_needed(client, &request.return_to.redirect_uri, &request.scope, granted))
+        && (is_asked_for || consent::is_needed(client, &request.return_to.redirect_uri, &request.wanted(), granted))
     {
         return if is_silent { unmet(AuthorizeError::ConsentRequired, "the user has to be asked") } else { Next::AskConsent };
     }

@@ -26,6 +26,7 @@ pub mod mail;
 pub mod openid;
 pub mod password;
 pub mod pseudonym;
+pub mod resource;
 pub mod scope;
 pub mod secret;
 pub mod sso;

@@ -25,6 +25,10 @@ impl Scope {
     /// The scopes of OpenID Connect, which every tenant knows.
     pub const OF_OPENID: [&'static str; 6] = [Self::OPENID, "profile", "email", "address", "phone", Self::OFFLINE_ACCESS];
 
+    pub const fn none() -> Self {
+        Self(BTreeSet::new())
+    }
+
     /// What a login gets that asks for nothing.
     pub fn default_grant() -> Self {
         Self(BTreeSet::from([Self::ACCOUNT.to_owned()]))

@@ -136,7 +136,7 @@ pub struct CustomClaims(Map<String, Value>);
 
 impl CustomClaims {
     /// Names with a meaning in a token that nobody may set by hand.
-    pub const RESERVED: [&'static str; 32] = [
+    pub const RESERVED: [&'static str; 33] = [
         "iss",
         "sub",
         "aud",
@@ -167,6 +167,7 @@ impl CustomClaims {
         "authorization_details",
         "groups",
         "entitlements",
+        "permissions",
         "typ",
         "active",
     ];

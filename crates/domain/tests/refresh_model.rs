@@ -53,6 +53,7 @@ impl Protocol {
             user_id: UserId::new(opened_at, [2; 10]),
             client_id: ClientId::first_party(),
             scope: Scope::default_grant(),
+            resources: [].into(),
             binding: Binding::Bearer,
             auth_time: opened_at,
             head: Head::first(opened_at),

@@ -97,6 +97,7 @@ fn claims(node: &Node, now: Timestamp) -> AccessClaims {
         acr: None,
         amr: None,
         roles: None,
+        permissions: None,
         username: None,
         email: None,
         cnf: None,

@@ -134,7 +134,7 @@ impl TenantSigner {
         Ok(Some(Self { tenant, ring: ring.clone(), signers, newest, oldest, secrets }))
     }
 
-    /// Who signs what a client asked to have signed by this algorithm.
+    /// Who signs what a client or an API is to have signed by this algorithm.
     fn id_signer(&self, alg: Alg, now: Timestamp) -> Result<(&RingKey, &KeySigner), KeyFault> {
         let key = self.ring.signer_of(alg, now).ok_or_else(|| KeyFault::NoAlgorithm(vec![alg]))?;
         Ok((key, self.signers.get(&key.kid).ok_or(KeyFault::NoSigner)?))

@@ -3,8 +3,9 @@
 use app::ports::store::{Consent, ConsentStore, Stored};
 use async_trait::async_trait;
 use domain::client::ClientId;
+use domain::consent::Allowed;
 use domain::ids::UserId;
-use domain::scope::Scope;
+use domain::resource::ResourceSet;
 use domain::time::Timestamp;
 use sea_orm::sea_query::OnConflict;
 use sea_orm::{ColumnTrait, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder};
@@ -12,6 +13,7 @@ use uuid::Uuid;
 
 use crate::entities::consents::{Column, Entity, Model};
 use crate::error::{self, Cell};
+use crate::resources::resources_text;
 use crate::tx::SqlTenantTx;
 
 const TABLE: &str = "consents";
@@ -22,19 +24,27 @@ impl SqlTenantTx {
     }
 }
 
+fn allowed(cell: &Cell<UserId>, scope: &str, resources: Option<&str>) -> Stored<Allowed> {
+    Ok(Allowed {
+        scope: cell.parsed("scope", scope)?,
+        resources: cell.json("resources", resources.map_or_else(|| Ok(ResourceSet::new()), serde_json::from_str))?,
+    })
+}
+
 #[async_trait]
 impl ConsentStore for SqlTenantTx {
-    async fn consent(&mut self, user: UserId, client: &ClientId) -> Stored<Option<Scope>> {
+    async fn consent(&mut self, user: UserId, client: &ClientId) -> Stored<Option<Allowed>> {
         let row = Entity::find_by_id(self.consent_key(user, client)).one(&self.tx).await.map_err(error::of(TABLE))?;
         let cell = Cell { table: TABLE, row: user };
-        row.map(|row| cell.parsed("scope", &row.scope)).transpose()
+        row.map(|row| allowed(&cell, &row.scope, row.resources.as_deref())).transpose()
     }
 
-    async fn consent_set(&mut self, user: UserId, client: &ClientId, scope: &Scope, now: Timestamp) -> Stored<()> {
+    async fn consent_set(&mut self, user: UserId, client: &ClientId, wanted: &Allowed, now: Timestamp) -> Stored<()> {
         let (tenant_id, user_id, client_id) = self.consent_key(user, client);
-        let row = Model { tenant_id, user_id, client_id, scope: scope.to_string(), granted_at: now.as_micros() };
+        let (scope, resources) = (wanted.scope.to_string(), resources_text(TABLE, &wanted.resources)?);
+        let row = Model { tenant_id, user_id, client_id, scope, granted_at: now.as_micros(), resources };
         let replace = OnConflict::columns([Column::TenantId, Column::UserId, Column::ClientId])
-            .update_columns([Column::Scope, Column::GrantedAt])
+            .update_columns([Column::Scope, Column::GrantedAt, Column::Resources])
             .to_owned();
         let insert = Entity::insert(row.into_active_model()).on_conflict(replace);
         insert.exec_without_returning(&self.tx).await.map_err(error::of(TABLE))?;
@@ -47,7 +57,8 @@ impl ConsentStore for SqlTenantTx {
         let cell = Cell { table: TABLE, row: user };
         let consent = |row: Model| {
             let client_id = ClientId::try_from(row.client_id).map_err(|_| cell.bad("client_id"))?;
-            Ok(Consent { client_id, scope: cell.parsed("scope", &row.scope)?, granted_at: Timestamp::from_micros(row.granted_at) })
+            let allowed = allowed(&cell, &row.scope, row.resources.as_deref())?;
+            Ok(Consent { client_id, allowed, granted_at: Timestamp::from_micros(row.granted_at) })
         };
         rows.into_iter().map(consent).collect()
     }

@@ -6,6 +6,7 @@ use app::ports::store::{FamilyStore, Stored};
 use async_trait::async_trait;
 use domain::client::ClientId;
 use domain::ids::{FamilyId, UserId};
+use domain::resource::ResourceSet;
 use domain::time::Timestamp;
 use domain::token::family::{Binding, Generation, Head, RefreshFamily, Revocation, RevocationCause, Superseded};
 use sea_orm::sea_query::Expr;
@@ -14,6 +15,7 @@ use uuid::Uuid;
 
 use crate::entities::refresh_families::{Column, Entity, Model};
 use crate::error::{self, Cell};
+use crate::resources::resources_text;
 use crate::tx::SqlTenantTx;
 
 pub(crate) const TABLE: &str = "refresh_families";
@@ -40,6 +42,7 @@ pub(crate) fn to_row(tenant_id: Uuid, family: &RefreshFamily) -> Stored<Model> {
         user_id: family.user_id.as_uuid(),
         client_id: family.client_id.as_str().to_owned(),
         scope: family.scope.to_string(),
+        resources: resources_text(TABLE, &family.resources)?,
         binding: family.binding.to_string(),
         auth_time: family.auth_time.as_micros(),
         current: i64::from(family.head.current.as_u32()),
@@ -82,6 +85,7 @@ pub(crate) fn from_row(row: Model) -> Stored<RefreshFamily> {
         user_id: UserId::from_uuid(row.user_id),
         client_id: ClientId::try_from(row.client_id).map_err(|_| cell.bad("client_id"))?,
         scope: cell.parsed("scope", &row.scope)?,
+        resources: cell.json("resources", row.resources.as_deref().map_or_else(|| Ok(ResourceSet::new()), serde_json::from_str))?,
         binding: Binding::from_name(&row.binding).ok_or_else(|| cell.bad("binding"))?,
         auth_time: Timestamp::from_micros(row.auth_time),
         head: Head {

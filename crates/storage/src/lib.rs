@@ -31,6 +31,7 @@ mod platform;
 mod pool;
 mod refresh;
 mod registrations;
+mod resources;
 mod rings;
 mod sso;
 mod store;

@@ -20,7 +20,8 @@ use domain::device::DeviceGrant;
 use domain::guess::{GuessCounter, GuessScope};
 use domain::handle::HandleHash;
 use domain::ids::{
-    ClientSecretId, DataKeyId, EventId, FamilyId, InitialAccessTokenId, MailId, RegisteredClientId, SsoSessionId, TenantId, UserId,
+    ClientSecretId, DataKeyId, EventId, FamilyId, InitialAccessTokenId, MailId, RegisteredClientId, ResourceId, SsoSessionId, TenantId,
+    UserId,
 };
 use domain::interaction::Progress;
 use domain::keys::policy::RotationNumbers;
@@ -29,6 +30,7 @@ use domain::keys::thumbprint::Thumbprint;
 use domain::keys::verifier::{Fetch, Sighting, VerifierName};
 use domain::language::Language;
 use domain::mail::{Content, Letter, MailLink, QueuedMail};
+use domain::resource::{Resource, ResourceSet};
 use domain::scope::Scope;
 use domain::secret::Secret;
 use domain::sso::{Authentication, Method, SignOn, SsoSession};
@@ -96,6 +98,7 @@ pub fn family(user_id: UserId) -> RefreshFamily {
         user_id,
         client_id: ClientId::first_party(),
         scope: Scope::default_grant(),
+        resources: resources(),
         binding: Binding::Bearer,
         auth_time: NOW,
         head: Head::first(NOW),
@@ -147,6 +150,27 @@ pub fn initial_access_token(uses: u32) -> InitialAccessToken {
     }
 }
 
+/// Names of two APIs.
+pub fn resources() -> ResourceSet {
+    ["https://api.example/v1", "urn:example:orders"].into_iter().map(|uri| uri.parse().expect("a URI")).collect()
+}
+
+/// An API of its own name, with everything that one may have.
+pub fn resource() -> Resource {
+    let number = next();
+    let settings = serde_json::json!({
+        "name": "Orders", "scope": format!("o{number}:read o{number}:write"), "access_ttl_seconds": 120, "signing_alg": "EdDSA",
+        "must_be_named": true, "permissions": { "clerk": ["orders:read"], "boss": ["orders:read", "orders:*"] },
+    });
+    Resource {
+        id: ResourceId::new(NOW, chance()),
+        identifier: format!("https://api{number}.example/").parse().expect("a URI"),
+        settings: serde_json::from_value(settings).expect("settings"),
+        created_at: NOW,
+        updated_at: NOW,
+    }
+}
+
 /// A request of this client that waits until a quarter of an hour after [`NOW`].
 pub fn pending(client: &ClientId) -> PendingRequest {
     let redirect_uri = "https://app.example/cb".to_owned();
@@ -154,6 +178,7 @@ pub fn pending(client: &ClientId) -> PendingRequest {
         client_id: client.clone(),
         return_to: ReturnAddress { redirect_uri, mode: ResponseMode::Query, state: Some("s\u{fc}\"".to_owned()) },
         scope: "openid email".parse().expect("a scope"),
+        resources: resources(),
         nonce: Some("n".to_owned()),
         code_challenge: None,
         prompt: BTreeSet::new(),
@@ -183,6 +208,7 @@ pub fn code_grant(client: &ClientId, user_id: UserId) -> CodeGrant {
         code_challenge: None,
         user_id,
         scope: "openid".parse().expect("a scope"),
+        resources: resources(),
         nonce: None,
         dpop_jkt: Some(thumbprint()),
         sign_on: sign_on(),
@@ -192,7 +218,8 @@ pub fn code_grant(client: &ClientId, user_id: UserId) -> CodeGrant {
 
 /// What a device asked this client's users for, [`NOW`].
 pub fn device_grant(client: &ClientId) -> DeviceGrant {
-    DeviceGrant::asked(client.clone(), "openid".parse().expect("a scope"), Some("192.0.2.7".to_owned()), NOW)
+    let asked = DeviceGrant::asked(client.clone(), "openid".parse().expect("a scope"), Some("192.0.2.7".to_owned()), NOW);
+    DeviceGrant { resources: resources(), ..asked }
 }
 
 pub fn sign_on() -> SignOn {

@@ -6,6 +6,7 @@ pub(crate) mod events;
 pub(crate) mod foresight;
 pub(crate) mod initial_tokens;
 pub(crate) mod keys;
+pub(crate) mod resources;
 pub(crate) mod tenants;
 mod timeline;
 pub(crate) mod users;

@@ -104,6 +104,7 @@ pub(super) fn tags() -> Value {
         { "name": "tenants", "description": "Tenants and their audit log." },
         { "name": "users", "description": "Users of a tenant, and their sessions." },
         { "name": "clients", "description": "OAuth clients of a tenant, and their secrets." },
+        { "name": "resources", "description": "APIs of a tenant, which tokens may be for." },
         { "name": "registration", "description": "Clients that register themselves (RFC 7591, RFC 7592), and the tokens that let them." },
         { "name": "keys", "description": "Signing keys of a tenant." },
     ])
@@ -118,6 +119,7 @@ const LINKED: Answers = &[
 const PAGED: &[&str] = &["limit", "after"];
 const PASSWORD_REFUSED: (u16, &str) = (422, "`password_refused`");
 const BAD_METADATA: (u16, &str) = (422, "`invalid_redirect_uri` or `invalid_client_metadata`: `member` says which one");
+const RESOURCE_REFUSED: (u16, &str) = (422, "`resource_refused`: `member` says which one");
 const USERINFO: &[(u16, &str)] = &[
     (400, "`unauthorized_client`: what the client has registered for cannot be signed any more; or `invalid_request`"),
     (401, "`invalid_token`, `invalid_dpop_proof`, `use_dpop_nonce`, or there is no token"),
@@ -168,7 +170,7 @@ pub(super) fn operations() -> Vec<(&'static str, &'static str, Operation)> {
         ])).takes(Form("AuthorizationRequest")).with(&["Cache-Control"])),
         ("POST", "/t/{slug}/oauth/device_authorization", op("tokens", "authorizeDevice", "Ask for a user, for a device without a browser (RFC 8628, 3.1)", &[(200, Some("DeviceAuthorization"), "The codes to poll with and to show.")])
             .takes(Form("DeviceAuthorizationRequest")).with(&["Cache-Control"])
-            .refuses(&[(400, "`invalid_scope`, `unauthorized_client`, or `unsupported_grant_type`: the tenant does not want it"), (401, "`invalid_client`")])),
+            .refuses(&[(400, "`invalid_scope`, `invalid_target`, `unauthorized_client`, or `unsupported_grant_type`: the tenant does not want it"), (401, "`invalid_client`")])),
         ("GET", "/t/{slug}/device", page(op("login pages", "getDevicePage", "Where a device's code is typed", &[(200, Some("Page"), "The page.")])).asks(&["user_code"]).with(&["Cache-Control"])),
         ("POST", "/t/{slug}/device", page(op("login pages", "enterDeviceCode", "Type the code that a device shows", &[
             (200, Some("Page"), "The page once more: no device shows this code."), (303, None, "On."), (400, Some("Page"), "The form is malformed."),
@@ -240,7 +242,7 @@ pub(super) fn operations() -> Vec<(&'static str, &'static str, Operation)> {
             .takes(Form("UserinfoRequest")).with(&["Cache-Control"]).refuses(USERINFO) }),
         ("POST", "/t/{slug}/oauth/token", op("tokens", "refresh", "Exchange a refresh token for new tokens (RFC 6749, 6)", &[(200, Some("Tokens"), "New tokens; the old refresh token is used up.")])
             .takes(Form("TokenRequest")).or_a_cookie().with(&["Set-Cookie", "Cache-Control"])
-            .refuses(&[(400, "`invalid_grant`, `invalid_scope`, `unsupported_grant_type`, `unauthorized_client`, `invalid_dpop_proof` or `use_dpop_nonce`"), (401, "`invalid_client`"), (403, "`invalid_request`: a cookie without its CSRF token"), (429, "`slow_down`")])),
+            .refuses(&[(400, "`invalid_grant`, `invalid_scope`, `invalid_target`, `unsupported_grant_type`, `unauthorized_client`, `invalid_dpop_proof` or `use_dpop_nonce`"), (401, "`invalid_client`"), (403, "`invalid_request`: a cookie without its CSRF token"), (429, "`slow_down`")])),
         ("POST", "/t/{slug}/oauth/par", op("tokens", "pushAuthorizationRequest", "Push an authorization request (RFC 9126)", &[(201, Some("PushedRequest"), "Kept; the browser brings `request_uri`.")])
             .takes(Form("PushedAuthorizationRequest")).with(&["Cache-Control"]).refuses(&[(401, "`invalid_client`")])),
         ("POST", "/t/{slug}/oauth/register", op("registration", "registerClient", "Register a client by itself (RFC 7591)", &[(201, Some("Registration"), "What is registered, with secrets that are not shown again.")])
@@ -307,6 +309,13 @@ pub(super) fn operations() -> Vec<(&'static str, &'static str, Operation)> {
             .takes(OptionalJson("ClientSecretCreation")).with(&["Cache-Control"]).refuses(&[(409, "`too_many_secrets`, `takes_no_secret`")])),
         ("DELETE", "/admin/v1/tenants/{slug}/clients/{client}/secrets/{secret}", op("clients", "deleteClientSecret", "End a client's secret at once", &[(204, None, "Ended.")])),
 
+        ("GET", "/admin/v1/tenants/{slug}/resources", op("resources", "listResources", "APIs, by id", &[(200, Some("ResourcePage"), "A page.")]).asks(PAGED)),
+        ("POST", "/admin/v1/tenants/{slug}/resources", op("resources", "createResource", "Add an API", &[(201, Some("Resource"), "The API.")])
+            .takes(Json("ResourceChange")).refuses(&[(409, "`identifier_taken` or `too_many_resources`"), RESOURCE_REFUSED])),
+        ("GET", "/admin/v1/tenants/{slug}/resources/{resource}", op("resources", "getResource", "An API", &[(200, Some("Resource"), "The API.")])),
+        ("PUT", "/admin/v1/tenants/{slug}/resources/{resource}", op("resources", "replaceResource", "Replace what is said about an API; it counts from the next token on", &[(200, Some("Resource"), "The API as it is now.")])
+            .takes(Json("ResourceChange")).refuses(&[RESOURCE_REFUSED])),
+        ("DELETE", "/admin/v1/tenants/{slug}/resources/{resource}", op("resources", "deleteResource", "Delete an API: there are no more tokens for it", &[(204, None, "Deleted.")])),
         ("GET", "/admin/v1/tenants/{slug}/initial-access-tokens", op("registration", "listInitialAccessTokens", "Tokens with which clients may be registered, by id", &[(200, Some("InitialAccessTokenPage"), "A page.")]).asks(PAGED)),
         ("POST", "/admin/v1/tenants/{slug}/initial-access-tokens", op("registration", "createInitialAccessToken", "Make a token with which clients may be registered", &[(201, Some("NewInitialAccessToken"), "The token: it is not shown again.")])
             .takes(OptionalJson("InitialAccessTokenCreation")).with(&["Cache-Control"])),

@@ -131,7 +131,7 @@ fn client_members(more: Value) -> Value {
         "client_id": reference("ClientId"), "kind": one_of(&["confidential", "public", "native", "machine"]),
         "status": one_of(&["active", "disabled"]), "disabled_at": optional("Timestamp"),
         "created_at": reference("Timestamp"), "updated_at": reference("Timestamp"), "secrets": list("ClientSecret"),
-        "profile": text_or_null(), "client_name": text_or_null(), "application_type": one_of(&["web", "native"]), "redirect_uris": texts(),
+        "profile": text_or_null(), "client_name": text_or_null(), "application_type": one_of(&["web", "native"]), "redirect_uris": texts(), "resources": texts(),
         "post_logout_redirect_uris": texts(), "allowed_origins": texts(), "grant_types": texts(), "response_types": texts(), "scope": text(),
         "token_endpoint_auth_method": text(), "token_endpoint_auth_signing_alg": text_or_null(), "require_issuer_audience": flag(),
         "frontchannel_logout_uri": text_or_null(), "frontchannel_logout_session_required": flag(),
@@ -194,6 +194,22 @@ fn metadata_members(more: Value) -> Value {
     both(both(published_about_itself(), own), more)
 }
 
+/// What a tenant says about one of its APIs.
+fn resource_members() -> Value {
+    json!({
+        "identifier": said("What tokens call it in `aud`: an absolute URI without fragment, of at most 512 characters. Never changes."),
+        "name": said("What users are shown."),
+        "scope": said("The scope words that are about it, separated by spaces. No other API of the tenant has any of them."),
+        "access_ttl_seconds": { "type": ["integer", "null"], "minimum": 60, "maximum": 3_600, "description": "Its tokens live at most this long; null: as the tenant's policy says." },
+        "signing_alg": { "anyOf": [reference("Alg"), { "type": "null" }], "description": "Its tokens are signed by this; null: as the key policy says." },
+        "must_be_named": { "type": "boolean", "description": "`true`: there is a token for it to whoever names it alone; `false`: to ask for one of its scopes will do." },
+        "permissions": {
+            "type": "object", "additionalProperties": { "type": "array", "items": text() },
+            "description": "By role: what a user who has it may do there. It is in `permissions` of tokens for this API alone.",
+        },
+    })
+}
+
 /// Members of a token with which clients may be registered, and `more`.
 fn initial_token(more: Value) -> Value {
     let own = json!({
@@ -223,12 +239,12 @@ const PROBLEMS: &[&str] = &[
     "too_large", "unsupported_media_type", "policy_refused", "unsafe_policy", "unknown_alg", "password_refused", "too_many_attempts",
     "too_many_requests",
     "head_too_large", "internal", "unavailable", "busy", "took_too_long", "invalid_redirect_uri", "invalid_client_metadata", "too_many_secrets",
-    "takes_no_secret", "invalid_dpop_proof", "use_dpop_nonce",
+    "takes_no_secret", "invalid_dpop_proof", "use_dpop_nonce", "identifier_taken", "resource_refused", "too_many_resources",
 ];
 
 #[rustfmt::skip]
 const OAUTH_ERRORS: &[&str] = &[
-    "invalid_request", "invalid_client", "invalid_token", "insufficient_scope", "invalid_grant", "invalid_scope", "invalid_dpop_proof",
+    "invalid_request", "invalid_client", "invalid_token", "insufficient_scope", "invalid_grant", "invalid_scope", "invalid_target", "invalid_dpop_proof",
     "use_dpop_nonce",
     "unauthorized_client", "unsupported_grant_type", "unsupported_response_type", "unsupported_token_type", "request_not_supported",
     "invalid_request_object", "authorization_pending", "access_denied", "expired_token",
@@ -279,6 +295,7 @@ pub(super) fn schemas() -> Value {
         "require_dpop_nonce": { "type": ["boolean", "null"], "description": "`true` takes no DPoP proof without a nonce of ours (RFC 9449, 8)." },
         "require_issuer_audience": { "type": ["boolean", "null"], "description": "`true` takes no assertion that is meant for the token endpoint." },
         "require_pkce": { "type": ["boolean", "null"], "description": "`false` lets a confidential client do without PKCE." },
+        "resources": { "type": ["array", "null"], "items": text(), "description": "The APIs that it may have tokens for, by their identifiers (RFC 8707)." },
         "consent": { "type": ["string", "null"], "description": "`third_party` (default): its users are asked; `first_party`: the tenant has decided." },
     });
     let millis = || json!({ "type": "number", "minimum": 0 });
@@ -300,7 +317,7 @@ pub(super) fn schemas() -> Value {
         }), json!({
             "earliest": reference("Timestamp"),
             "suggestions": { "type": "array", "items": text() },
-            "member": said("The member of the metadata that is wrong."),
+            "member": said("The member that is wrong."),
         }))),
         ("OAuthError", answer("An error of the OAuth endpoints (RFC 6749, 5.2).", json!({
             "error": one_of(OAUTH_ERRORS), "error_description": text(),
@@ -532,8 +549,14 @@ pub(super) fn schemas() -> Value {
         }), metadata_members(json!({
             "client_secret": said("Where it is new."), "client_secret_expires_at": { "type": "integer", "minimum": 0, "description": "Seconds since the epoch; 0 = never." },
             "require_issuer_audience": flag(), "require_pkce": flag(), "consent": text(), "require_dpop_nonce": flag(), "require_signed_authorization_response": flag(), "profile": text(),
-            "allowed_origins": { "type": "array", "items": text() },
+            "allowed_origins": { "type": "array", "items": text() }, "resources": { "type": "array", "items": text() },
         })))),
+        ("ResourceId", id("api", "Names an API of a tenant. Tokens say its identifier, not this.")),
+        ("Resource", answer("An API of a tenant, which tokens may be for (RFC 8707).", both(json!({
+            "id": reference("ResourceId"), "created_at": reference("Timestamp"), "updated_at": reference("Timestamp"),
+        }), resource_members()))),
+        ("ResourcePage", page("Resource")),
+        ("ResourceChange", request("All that there is to say about an API: what is left out gets its default.", &["identifier", "name"], resource_members())),
         ("InitialAccessTokenId", id("iat", "Names a token with which clients may be registered.")),
         ("InitialAccessToken", answer("A token with which clients may be registered, without itself.", initial_token(json!({})))),
         ("NewInitialAccessToken", answer("A token that was just made.", initial_token(json!({ "token": said("Shown this once; `Authorization: Bearer …` of a registration.") })))),

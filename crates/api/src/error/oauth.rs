@@ -17,6 +17,7 @@ use app::tokens::device::{AskDenied, PollDenied};
 use app::tokens::redeem::CodeDenied;
 use app::tokens::refresh::RefreshDenied;
 use app::tokens::revoke::RevokeDenied;
+use domain::resource::TargetRefused;
 use domain::time::Timestamp;
 use serde_json::json;
 
@@ -71,6 +72,10 @@ impl OAuthError {
     }
     pub(crate) const fn invalid_scope() -> Self {
         Self::new(StatusCode::BAD_REQUEST, "invalid_scope", "that scope is not to be had here; leave scope out to get what there is")
+    }
+    /// RFC 8707, 2.
+    pub(crate) const fn invalid_target(refused: TargetRefused) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "invalid_target", refused.description())
     }
     pub(crate) const fn too_large() -> Self {
         Self::new(StatusCode::PAYLOAD_TOO_LARGE, "invalid_request", "the request body is too large")
@@ -228,6 +233,7 @@ impl OAuthError {
     pub(crate) fn of_code(denied: CodeDenied) -> Self {
         match denied {
             CodeDenied::InvalidGrant => Self::invalid_grant(),
+            CodeDenied::InvalidTarget(refused) => Self::invalid_target(refused),
             CodeDenied::Fault(fault) => fault.into(),
         }
     }
@@ -236,6 +242,7 @@ impl OAuthError {
     pub(crate) fn of_device(denied: AskDenied) -> Self {
         match denied {
             AskDenied::InvalidScope => Self::invalid_scope(),
+            AskDenied::InvalidTarget(refused) => Self::invalid_target(refused),
             AskDenied::Fault(fault) => fault.into(),
         }
     }
@@ -249,6 +256,7 @@ impl OAuthError {
             PollDenied::Denied => told("access_denied", "the user said no"),
             PollDenied::Expired => told("expired_token", "nobody answered in time; begin anew"),
             PollDenied::InvalidGrant => Self::invalid_grant(),
+            PollDenied::InvalidTarget(refused) => Self::invalid_target(refused),
             PollDenied::Fault(fault) => fault.into(),
         }
     }
@@ -266,6 +274,7 @@ impl OAuthError {
                 )
             },
             RefreshDenied::InvalidScope => Self::invalid_scope(),
+            RefreshDenied::InvalidTarget(refused) => Self::invalid_target(refused),
             RefreshDenied::CsrfMissing => Self::csrf(),
             RefreshDenied::Fault(fault) => fault.into(),
         }

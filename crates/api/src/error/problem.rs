@@ -15,11 +15,13 @@ use app::dpop::ProofDenied;
 use app::fault::Fault;
 use app::key_log::NotLogged;
 use app::ports::keys::{KeyCommandDenied, KeyCommandError};
+use app::resources::ResourceDenied;
 use app::tenants::{NoTenant, TenantDenied};
 use app::users::UserDenied;
 use domain::client::registration::InitialAccessToken;
 use domain::keys::plan::RotationDenied;
 use domain::password::PasswordDenied;
+use domain::resource::Resource;
 use domain::text::BadText;
 use serde_json::{Map, Value, json};
 
@@ -338,6 +340,39 @@ impl From<InitialTokenDenied> for Problem {
             InitialTokenDenied::Uses => Self::bad_request(format!("uses must be 1 to {}", InitialAccessToken::MOST_USES)),
             InitialTokenDenied::Expiry => Self::bad_request("expires_at must be in the future, and within 366 days"),
             InitialTokenDenied::Fault(fault) => fault.into(),
+        }
+    }
+}
+
+impl From<ResourceDenied> for Problem {
+    fn from(denied: ResourceDenied) -> Self {
+        let refused = |member: &str, detail: String| {
+            Self::new(StatusCode::UNPROCESSABLE_ENTITY, "resource_refused", detail).with("member", json!(member))
+        };
+        match denied {
+            ResourceDenied::Unknown => Self::not_found(),
+            ResourceDenied::Bad(bad) => bad.into(),
+            ResourceDenied::IdentifierTaken => {
+                Self::new(StatusCode::CONFLICT, "identifier_taken", "The tenant has an API with this identifier.")
+            }
+            ResourceDenied::OtherIdentifier => {
+                refused("identifier", "The identifier of an API does not change: grants and clients know it by that.".to_owned())
+            }
+            ResourceDenied::Ours => {
+                refused("identifier", "The identifier is an address of this server. Tokens for the issuer itself need no API.".to_owned())
+            }
+            ResourceDenied::ScopeTaken { word } => refused(
+                "scope",
+                format!("'{word}' is a scope of another API. A word that says where it counts, such as orders:read, is not."),
+            ),
+            ResourceDenied::AlgNotKept { kept } => {
+                let names: Vec<_> = kept.iter().map(|alg| alg.name()).collect();
+                refused("signing_alg", format!("must be one of {}: of others the tenant keeps no keys", names.join(", ")))
+            }
+            ResourceDenied::TooMany => {
+                Self::new(StatusCode::CONFLICT, "too_many_resources", format!("A tenant has at most {} APIs.", Resource::MOST))
+            }
+            ResourceDenied::Fault(fault) => fault.into(),
         }
     }
 }

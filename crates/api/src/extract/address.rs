@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use actix_web::dev::Payload;
 use actix_web::{FromRequest, HttpRequest};
-use domain::ids::{ClientSecretId, FamilyId, InitialAccessTokenId, RegisteredClientId, UserId};
+use domain::ids::{ClientSecretId, FamilyId, InitialAccessTokenId, RegisteredClientId, ResourceId, UserId};
 use domain::keys::ring::Kid;
 
 use crate::error::problem::Problem;
@@ -30,6 +30,9 @@ impl InAddress for ClientSecretId {
 }
 impl InAddress for InitialAccessTokenId {
     const SEGMENT: &'static str = "token";
+}
+impl InAddress for ResourceId {
+    const SEGMENT: &'static str = "resource";
 }
 impl InAddress for Kid {
     const SEGMENT: &'static str = "kid";

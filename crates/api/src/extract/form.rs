@@ -1,4 +1,5 @@
-//! OAuth forms (RFC 6749, appendix B): a parameter that comes twice is an error, an empty one is absent.
+//! OAuth forms (RFC 6749, appendix B): a parameter that comes twice is an error, an empty one is absent. There may be several of what
+//! tokens are to be for (RFC 8707, 2; RFC 8693, 2.1).
 
 use std::future::Future;
 use std::pin::Pin;
@@ -9,6 +10,9 @@ use actix_web::{FromRequest, HttpRequest, web};
 use zeroize::Zeroizing;
 
 use crate::error::oauth::OAuthError;
+
+/// Parameters that may come more than once.
+const REPEATABLE: [&str; 2] = ["resource", "audience"];
 
 /// The parameters of a form, wiped when dropped.
 pub(crate) struct Form(Vec<(String, Zeroizing<String>)>);
@@ -23,7 +27,7 @@ impl Form {
             if name.contains('\u{fffd}') || value.contains('\u{fffd}') || value.contains('\0') {
                 return Err(OAuthError::invalid_request("a parameter is not valid UTF-8"));
             }
-            if parameters.iter().any(|(known, _)| *known == name) {
+            if !REPEATABLE.contains(&&*name) && parameters.iter().any(|(known, _)| *known == name) {
                 return Err(OAuthError::invalid_request("a parameter was sent twice"));
             }
             parameters.push((name.into_owned(), Zeroizing::new(value.into_owned())));
@@ -34,6 +38,11 @@ impl Form {
     /// All of them, as they were sent.
     pub(crate) fn pairs(&self) -> impl Iterator<Item = (String, String)> {
         self.0.iter().map(|(name, value)| (name.clone(), value.to_string()))
+    }
+
+    /// All of one name, in their order.
+    pub(crate) fn each<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
+        self.0.iter().filter(move |(known, _)| known == name).map(|(_, value)| value.as_str()).filter(|value| !value.is_empty())
     }
 
     pub(crate) fn optional(&self, name: &str) -> Option<&str> {
@@ -76,5 +85,7 @@ mod tests {
         assert_eq!(form.optional("b"), Some("x y"));
         assert!(Form::parse(b"a=%ff").is_err());
         assert!(Form::parse("a=1&".repeat(2).as_bytes()).is_err());
+        let form = Form::parse(b"resource=x:a&resource=&resource=x:b").expect("of these there may be several");
+        assert_eq!(form.each("resource").collect::<Vec<_>>(), ["x:a", "x:b"]);
     }
 }

@@ -6,14 +6,13 @@
 
 use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, ResponseError, web};
-use app::authorize::{self, AuthorizeDenied, Begun, Decided, Decision, Look, SignInCommand, SignInDenied};
+use app::authorize::{self, AuthorizeDenied, Begun, Decided, Decision, Look, Shown, SignInCommand, SignInDenied};
 use app::tenants;
 use domain::authorize::rules::Parameters;
 use domain::authorize::{Prompt, Refusal};
 use domain::handle::{Handle, HandleKind};
 use domain::interaction::LoginStep;
 use domain::password::Password;
-use domain::scope::Scope;
 use domain::tenant::Tenant;
 use pages::{ConsentPage, DeviceConfirmPage, LoginNotice, LoginPage, Message, MessagePage, ScopeLine};
 
@@ -131,32 +130,44 @@ async fn shown(
             login_form::shown(state, request, tenant, &shown.request.ui_locales, &page, typed).await
         }
         Look::AskConsent { user, shown } => {
+            let scopes = scope_lines(&shown);
             let page = ConsentPage {
                 form: form("consent", shown.csrf_token),
                 client: answers::client_view(&shown.client),
                 account: user.display_name(),
-                scopes: scope_lines(&shown.request.scope),
+                scopes,
                 remember: None,
                 other_account: None,
             };
             answers::shown(state, request, tenant, StatusCode::OK, &shown.request.ui_locales, &page).await
         }
         Look::ConfirmDevice { user, device, shown } => {
+            let scopes = scope_lines(&shown);
             let page = DeviceConfirmPage {
                 form: form("consent", shown.csrf_token),
                 client: answers::client_view(&shown.client),
                 user_code: device.user_code.shown(),
                 source: device.source,
                 account: user.display_name(),
-                scopes: scope_lines(&shown.request.scope),
+                scopes,
             };
             answers::shown(state, request, tenant, StatusCode::OK, &[], &page).await
         }
     })
 }
 
-fn scope_lines(scope: &Scope) -> Vec<ScopeLine> {
-    scope.iter().map(|scope| ScopeLine { scope: scope.to_owned(), description: None }).collect()
+/// What the user is asked to allow: each scope, and what API it is about; an API of which no scope is asked for stands for itself.
+fn scope_lines(shown: &Shown) -> Vec<ScopeLine> {
+    let scope = &shown.request.scope;
+    let about = |word: &str| {
+        let api = shown.apis.iter().find(|api| api.settings.scope.contains(word))?;
+        Some(format!("{}: {word}", api.settings.name))
+    };
+    let words = scope.iter().map(|word| ScopeLine { scope: word.to_owned(), description: about(word) });
+    let silent = shown.apis.iter().filter(|api| !api.settings.scope.iter().any(|word| scope.contains(word)));
+    words
+        .chain(silent.map(|api| ScopeLine { scope: api.identifier.to_string(), description: Some(api.settings.name.to_string()) }))
+        .collect()
 }
 
 pub(super) async fn refused(

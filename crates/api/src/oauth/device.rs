@@ -9,6 +9,7 @@ use app::tenants;
 use app::tokens::device::ask;
 use domain::client::GrantType;
 use domain::device::DeviceGrant;
+use domain::resource;
 use domain::scope::Scope;
 use domain::tenant::Tenant;
 use pages::{DeviceCodePage, DeviceTrouble};
@@ -34,7 +35,8 @@ pub(crate) async fn authorization(
     let client = client_auth::client(&state.ctx, &tenant, &request, &form, &from.0).await?;
     token::usable(&tenant, &client, GrantType::DeviceCode)?;
     let scope = form.optional("scope").map(|text| text.parse::<Scope>().map_err(|_| OAuthError::invalid_scope())).transpose()?;
-    let asked = ask(&state.ctx, &tenant, &client, scope, &from.0).await.map_err(OAuthError::of_device)?;
+    let named = resource::read(form.each("resource")).map_err(OAuthError::invalid_target)?;
+    let asked = ask(&state.ctx, &tenant, &client, scope, named, &from.0).await.map_err(OAuthError::of_device)?;
     let (page, user_code) = (format!("{}/device", tenant.issuer(&state.ctx.base_url)), asked.user_code.shown());
     Ok(HttpResponse::Ok().insert_header((CACHE_CONTROL, "no-store")).json(json!({
         "device_code": asked.device_code.expose(),

@@ -13,6 +13,7 @@ use app::tokens::redeem::{RedeemCommand, redeem};
 use app::tokens::refresh::{PresentedBy, RefreshCommand, RefreshDenied, RefreshOutcome, refresh};
 use domain::client::{Client, GrantType};
 use domain::keys::thumbprint::Thumbprint;
+use domain::resource::{self, ResourceSet};
 use domain::scope::Scope;
 use domain::secret::Secret;
 use domain::tenant::Tenant;
@@ -41,7 +42,8 @@ pub(crate) async fn post(
         return Err(OAuthError::no_proof());
     }
     let scope = form.optional("scope").map(|text| text.parse::<Scope>().map_err(|_| OAuthError::invalid_scope())).transpose()?;
-    let asked = Asked { request: &request, form: &form, origin: &from.0, metrics: &state.metrics, proved };
+    let wanted = resource::read(form.each("resource")).map_err(OAuthError::invalid_target)?;
+    let asked = Asked { request: &request, form: &form, origin: &from.0, metrics: &state.metrics, proved, wanted };
     let issued = granted(&state.ctx, &tenant, grant, client, scope, &asked).await?;
     Ok(super::tokens(&tenant, &issued, state.ctx.now()))
 }
@@ -68,6 +70,8 @@ struct Asked<'a> {
     metrics: &'a Metrics,
     /// The key that the client has proved.
     proved: Option<Thumbprint>,
+    /// What the tokens are to be for.
+    wanted: ResourceSet,
 }
 
 async fn granted(
@@ -86,20 +90,23 @@ async fn granted(
                 code: Secret::new(code.to_owned()),
                 redirect_uri: asked.form.optional("redirect_uri").map(str::to_owned),
                 code_verifier: asked.form.optional("code_verifier").map(|verifier| Secret::new(verifier.to_owned())),
+                wanted: asked.wanted.clone(),
                 proved: asked.proved,
             };
             redeem(ctx, tenant, command, asked.origin).await.map_err(OAuthError::of_code)
         }
         GrantType::RefreshToken => refreshed(ctx, tenant, client, scope, asked).await,
         GrantType::ClientCredentials => {
-            client_credentials(ctx, tenant, &client, scope, asked.proved).await.map_err(|denied| match denied {
+            client_credentials(ctx, tenant, &client, scope, asked.wanted.clone(), asked.proved).await.map_err(|denied| match denied {
                 ClientGrantDenied::InvalidScope => OAuthError::invalid_scope(),
+                ClientGrantDenied::InvalidTarget(refused) => OAuthError::invalid_target(refused),
                 ClientGrantDenied::Fault(fault) => fault.into(),
             })
         }
         GrantType::DeviceCode => {
             let code = asked.form.optional("device_code").ok_or(OAuthError::invalid_request("device_code is missing"))?;
-            poll(ctx, tenant, &client, &Secret::new(code.to_owned()), asked.proved, asked.origin).await.map_err(OAuthError::of_poll)
+            let code = Secret::new(code.to_owned());
+            poll(ctx, tenant, &client, &code, asked.wanted.clone(), asked.proved, asked.origin).await.map_err(OAuthError::of_poll)
         }
     }
 }
@@ -117,7 +124,7 @@ async fn refreshed(
         (None, Some(token)) => (token, PresentedBy::Cookie { csrf_token: cookie::csrf_token(asked.request) }),
         (None, None) => return Err(OAuthError::invalid_request("refresh_token is missing")),
     };
-    let command = RefreshCommand { refresh_token, client, presented_by, proved: asked.proved, scope };
+    let command = RefreshCommand { refresh_token, client, presented_by, proved: asked.proved, scope, wanted: asked.wanted.clone() };
     let outcome = refresh(ctx, tenant, command, asked.origin).await;
     let label = match &outcome {
         Ok((RefreshOutcome::Rotated, _)) => "rotated",

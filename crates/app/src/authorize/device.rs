@@ -132,6 +132,7 @@ pub async fn enter(
                 state: None,
             },
             scope: grant.scope,
+            resources: grant.resources,
             nonce: None,
             code_challenge: None,
             prompt: BTreeSet::new(),

@@ -1,5 +1,5 @@
 //! What of a client's metadata can only be judged beside the rest of the world: whether the tenant has keys of its algorithms, and
-//! whether its sector knows it.
+//! whether its sector knows it; and whether there are the APIs that it is to have tokens for.
 
 use domain::client::ClientSettings;
 use domain::client::metadata::BadMetadata;
@@ -15,6 +15,9 @@ use crate::fault::Fault;
 /// # Errors
 /// When the tenant's keys cannot be looked at.
 pub(crate) async fn check(ctx: &Ctx, tenant: TenantId, settings: &ClientSettings) -> Result<Result<(), BadMetadata>, Fault> {
+    if let Some(why) = unfit_api(ctx, tenant, settings).await? {
+        return Ok(Err(BadMetadata::new("resources", why)));
+    }
     let keys = ctx.keys.published(tenant).await?;
     let algs = &keys.ring.numbers.algs;
     let may = settings.signing_algs();
@@ -42,6 +45,21 @@ pub(crate) async fn check(ctx: &Ctx, tenant: TenantId, settings: &ClientSettings
 
 fn names(algs: &[Alg]) -> String {
     algs.iter().map(|alg| alg.name()).collect::<Vec<_>>().join(", ")
+}
+
+/// What is wrong with an API that the client is to have tokens for: that the tenant has it not, or that its tokens are signed in a way that the
+/// client's profile forbids.
+async fn unfit_api(ctx: &Ctx, tenant: TenantId, settings: &ClientSettings) -> Result<Option<String>, Fault> {
+    if settings.resources.is_empty() {
+        return Ok(None);
+    }
+    let known = ctx.store.begin_read(tenant).await?.resources_named(&settings.resources).await?;
+    if let Some(unknown) = settings.resources.iter().find(|uri| known.iter().all(|api| api.identifier != **uri)) {
+        return Ok(Some(format!("there is no API {unknown}")));
+    }
+    let forbidden = |alg: Alg| !settings.signing_algs().contains(&alg);
+    let unfit = known.iter().find(|api| api.settings.signing_alg.is_some_and(forbidden));
+    Ok(unfit.map(|api| format!("tokens for {} are signed by an algorithm that the profile forbids", api.identifier)))
 }
 
 /// The document lists every redirect URI (OpenID Connect Registration, 5).

@@ -6,12 +6,13 @@ use domain::authorize::code::CodeGrant;
 use domain::client::origin::WebOrigin;
 use domain::client::registration::InitialAccessToken;
 use domain::client::{Client, ClientId};
+use domain::consent::Allowed;
 use domain::device::DeviceGrant;
 use domain::handle::HandleHash;
-use domain::ids::{FamilyId, InitialAccessTokenId, MailId, SsoSessionId, UserId};
+use domain::ids::{FamilyId, InitialAccessTokenId, MailId, ResourceId, SsoSessionId, UserId};
 use domain::interaction::Progress;
 use domain::mail::{MailLink, QueuedMail};
-use domain::scope::Scope;
+use domain::resource::{Resource, ResourceSet};
 use domain::sso::SsoSession;
 use domain::time::Timestamp;
 
@@ -34,6 +35,22 @@ pub trait ClientStore: Send {
     async fn client_origins(&mut self, limit: u32) -> Stored<Vec<WebOrigin>>;
     /// Whether any client of the tenant runs there.
     async fn client_origin_is_there(&mut self, origin: &WebOrigin) -> Stored<bool>;
+}
+
+/// The tenant's APIs. Whoever writes holds the tenant's row ([`crate::ports::store::TenantStore::tenant_locked`]).
+#[async_trait]
+pub trait ResourceStore: Send {
+    /// `Conflict` when the identifier is taken in this tenant.
+    async fn resource_insert(&mut self, resource: &Resource) -> Stored<()>;
+    async fn resource_by_id(&mut self, id: ResourceId) -> Stored<Option<Resource>>;
+    /// Replaces everything but the id and the identifier. `Conflict` when there is no such API.
+    async fn resource_update(&mut self, resource: &Resource) -> Stored<()>;
+    /// Answers whether it was there.
+    async fn resource_delete(&mut self, id: ResourceId) -> Stored<bool>;
+    /// APIs in the order of their ids, after `after`.
+    async fn resources_page(&mut self, after: Option<ResourceId>, limit: u32) -> Stored<Vec<Resource>>;
+    /// Those of these that there are, in the order of their identifiers.
+    async fn resources_named(&mut self, named: &ResourceSet) -> Stored<Vec<Resource>>;
 }
 
 /// Tokens with which clients may be registered.
@@ -122,16 +139,16 @@ pub trait SsoStore: Send {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Consent {
     pub client_id: ClientId,
-    pub scope: Scope,
+    pub allowed: Allowed,
     pub granted_at: Timestamp,
 }
 
 /// What a user has allowed a client.
 #[async_trait]
 pub trait ConsentStore: Send {
-    async fn consent(&mut self, user: UserId, client: &ClientId) -> Stored<Option<Scope>>;
+    async fn consent(&mut self, user: UserId, client: &ClientId) -> Stored<Option<Allowed>>;
     /// Replaces what was allowed before.
-    async fn consent_set(&mut self, user: UserId, client: &ClientId, scope: &Scope, now: Timestamp) -> Stored<()>;
+    async fn consent_set(&mut self, user: UserId, client: &ClientId, allowed: &Allowed, now: Timestamp) -> Stored<()>;
     /// All that this user allowed, in the order of the clients' ids.
     async fn consents_of(&mut self, user: UserId) -> Stored<Vec<Consent>>;
     /// Answers whether there was one.

@@ -28,7 +28,7 @@ pub use crate::ports::custody::{
 };
 pub use crate::ports::provider::{
     AuthorizationStore, ClientStore, CodeUse, Consent, ConsentStore, DeviceStore, LogoutNotice, LogoutStore, MailStore, OnceStore,
-    PendingRequest, RegistrationStore, SsoStore,
+    PendingRequest, RegistrationStore, ResourceStore, SsoStore,
 };
 use crate::tokens::judgement::{Judgement, RefreshAttempt};
 
@@ -101,6 +101,7 @@ pub trait TenantTx:
     + MailStore
     + OnceStore
     + RegistrationStore
+    + ResourceStore
     + Send
 {
     fn tenant_id(&self) -> TenantId;

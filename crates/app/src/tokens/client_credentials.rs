@@ -2,23 +2,31 @@
 
 use domain::client::Client;
 use domain::keys::thumbprint::Thumbprint;
+use domain::resource::{self, ResourceSet, Target, TargetRefused};
 use domain::scope::Scope;
 use domain::tenant::Tenant;
 use domain::token::claims::Confirmation;
 
 use crate::ctx::Ctx;
 use crate::fault::Fault;
-use crate::keys::signer_for;
-use crate::tokens::issue::{IssuedTokens, issue_to_client};
+use crate::tokens::issue::{IssueToClient, IssuedTokens, issue_to_client};
+use crate::tokens::target::apis_of;
 
 #[derive(Debug)]
 pub enum ClientGrantDenied {
     /// More was asked for than the client has.
     InvalidScope,
+    InvalidTarget(TargetRefused),
     Fault(Fault),
 }
 
-/// A token with `scope`, or with all that the client has, for whoever proves the key `proved`.
+impl<E: Into<Fault>> From<E> for ClientGrantDenied {
+    fn from(error: E) -> Self {
+        Self::Fault(error.into())
+    }
+}
+
+/// A token for `wanted` with `scope`, or with all that the client has there, for whoever proves the key `proved`.
 ///
 /// # Errors
 /// See [`ClientGrantDenied`].
@@ -28,15 +36,27 @@ pub async fn client_credentials(
     tenant: &Tenant,
     client: &Client,
     scope: Option<Scope>,
+    wanted: ResourceSet,
     proved: Option<Thumbprint>,
 ) -> Result<IssuedTokens, ClientGrantDenied> {
     // What speaks of a user is nothing a client has of itself.
     let own = client.settings.scope.clone().retain(|token| !Scope::OF_OPENID.contains(&token));
-    let scope = scope.unwrap_or_else(|| own.clone());
-    if !scope.is_within(&own) {
+    if scope.as_ref().is_some_and(|scope| !scope.is_within(&own)) {
         return Err(ClientGrantDenied::InvalidScope);
     }
-    let signer = signer_for(ctx, tenant.id, client, 0).await.map_err(ClientGrantDenied::Fault)?;
-    issue_to_client(ctx, tenant, client, scope, proved.map(Confirmation::Dpop), signer.as_ref(), ctx.now())
-        .map_err(ClientGrantDenied::Fault)
+    let apis = match client.settings.resources.is_empty() {
+        true => Vec::new(),
+        false => apis_of(ctx.store.begin_read(tenant.id).await?.as_mut(), client).await?,
+    };
+    let issuer = tenant.issuer(&ctx.base_url);
+    let asked = scope.clone().unwrap_or(own);
+    let (set, left) = resource::aimed(wanted, asked, &apis, &issuer).map_err(ClientGrantDenied::InvalidTarget)?;
+    // Nothing of what was asked for by name is left out in silence.
+    if scope.is_some_and(|scope| scope != left) {
+        return Err(ClientGrantDenied::InvalidScope);
+    }
+    let target = Target::of(&set, apis, &issuer).and_then(|target| target.signed_among(client.settings.signing_algs()));
+    let target = target.map_err(ClientGrantDenied::InvalidTarget)?;
+    let what = IssueToClient { tenant, client, scope: left, target, cnf: proved.map(Confirmation::Dpop) };
+    Ok(issue_to_client(ctx, what).await?)
 }

@@ -9,6 +9,7 @@ use domain::device::{DeviceGrant, Poll, UserCode};
 use domain::handle::{Handle, HandleKind};
 use domain::ids::FamilyId;
 use domain::keys::thumbprint::Thumbprint;
+use domain::resource::{self, ResourceSet, TargetRefused};
 use domain::scope::Scope;
 use domain::secret::Secret;
 use domain::tenant::Tenant;
@@ -20,6 +21,7 @@ use crate::keys::signer_for;
 use crate::ports::store::StoreError;
 use crate::tokens::issue::IssuedTokens;
 use crate::tokens::open::{Granted, open, standing};
+use crate::tokens::target::{self, apis_of};
 
 /// What a device gets to poll with and to show.
 #[derive(Debug)]
@@ -32,6 +34,7 @@ pub struct AskedDevice {
 pub enum AskDenied {
     /// Nothing that was asked for may be given to this client.
     InvalidScope,
+    InvalidTarget(TargetRefused),
     Fault(Fault),
 }
 
@@ -41,21 +44,32 @@ impl<E: Into<Fault>> From<E> for AskDenied {
     }
 }
 
-/// Begins to wait for a user: for `scope` as far as the client may have it, or for all that it may have.
+/// Begins to wait for a user: for `scope` as far as the client may have it, or for all that it may have, at the APIs that are named.
 ///
 /// # Errors
 /// See [`AskDenied`].
 ///
 /// Source: RFC 8628, 3.1, 3.2.
 #[tracing::instrument(name = "app.ask_device", skip_all)]
-pub async fn ask(ctx: &Ctx, tenant: &Tenant, client: &Client, scope: Option<Scope>, origin: &Origin) -> Result<AskedDevice, AskDenied> {
+pub async fn ask(
+    ctx: &Ctx,
+    tenant: &Tenant,
+    client: &Client,
+    scope: Option<Scope>,
+    named: ResourceSet,
+    origin: &Origin,
+) -> Result<AskedDevice, AskDenied> {
     let own = &client.settings.scope;
     let scope = scope.map_or_else(|| own.clone(), |scope| scope.retain(|token| own.contains(token)));
-    if scope.is_empty() {
+    let apis = apis_of(ctx.store.begin_read(tenant.id).await?.as_mut(), client).await?;
+    let aimed = resource::aimed(named, scope, &apis, &tenant.issuer(&ctx.base_url));
+    let (resources, scope) = aimed.map_err(AskDenied::InvalidTarget)?;
+    if scope.is_empty() && resources.is_empty() {
         return Err(AskDenied::InvalidScope);
     }
     let signer = ctx.keys.signer(tenant.id, 0).await?;
-    let grant = DeviceGrant::asked(client.id.clone(), scope, origin.source.map(|address| address.to_string()), ctx.now());
+    let source = origin.source.map(|address| address.to_string());
+    let grant = DeviceGrant { resources, ..DeviceGrant::asked(client.id.clone(), scope, source, ctx.now()) };
     // Two codes alike are as likely as a guess. Then another name makes another code.
     for _ in 0..4 {
         let code = ctx.handle(HandleKind::DeviceCode);
@@ -82,6 +96,8 @@ pub enum PollDenied {
     Expired,
     /// Unknown, fetched before, another client's, or what was allowed does not stand any more: one answer for all.
     InvalidGrant,
+    /// What was allowed stays there for something that was granted.
+    InvalidTarget(TargetRefused),
     Fault(Fault),
 }
 
@@ -91,7 +107,8 @@ impl<E: Into<Fault>> From<E> for PollDenied {
     }
 }
 
-/// Asks whether the user has answered, and opens the session of this client and this user when they have allowed it.
+/// Asks whether the user has answered, and opens the session of this client and this user when they have allowed it. The first tokens
+/// are for `wanted`, or for all that was granted.
 ///
 /// # Errors
 /// See [`PollDenied`]. What must be remembered of the poll has been committed.
@@ -101,6 +118,7 @@ pub async fn poll(
     tenant: &Tenant,
     client: &Client,
     code: &Secret<String>,
+    wanted: ResourceSet,
     proved: Option<Thumbprint>,
     origin: &Origin,
 ) -> Result<IssuedTokens, PollDenied> {
@@ -120,9 +138,12 @@ pub async fn poll(
                 tx.commit().await?;
                 return Err(PollDenied::InvalidGrant);
             };
+            let issuer = tenant.issuer(&ctx.base_url);
+            let target = target::of_grant(tx.as_mut(), client, &issuer, &grant.resources, wanted).await?;
+            let target = target.map_err(PollDenied::InvalidTarget)?;
             let family_id = FamilyId::new(now, ctx.id_entropy());
             let event = AuditEvent::DeviceSignedIn { user_id, client_id: client.id.clone(), session_id: family_id };
-            let granted = Granted { user, family_id, scope: grant.scope, nonce: None, sign_on, proved };
+            let granted = Granted { user, family_id, scope: grant.scope, resources: grant.resources, target, nonce: None, sign_on, proved };
             return Ok(open(ctx, &tenant, client, granted, tx, signer, &record(event), origin).await?);
         }
         Poll::OtherClient => {

@@ -47,7 +47,7 @@ impl Living {
 /// # Errors
 /// When it could not be looked up.
 pub async fn introspect(ctx: &Ctx, tenant: &Tenant, token: &str) -> Result<Option<Living>, Fault> {
-    if let Some(living) = living_access(ctx, tenant, token).await? {
+    if let Some(living) = living_access(ctx, tenant, token, Meant::ForWhomever).await? {
         return Ok(Some(Living::Access(Box::new(living.claims))));
     }
     let signer = ctx.keys.signer(tenant.id, 0).await?;
@@ -93,11 +93,25 @@ pub(crate) struct LivingAccess {
     pub session: Option<(User, RefreshFamily)>,
 }
 
+/// For whom a token has to be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Meant {
+    /// For the issuer's own endpoints: the issuer is in `aud`.
+    ForUs,
+    /// For any of the tenant's APIs.
+    ForWhomever,
+}
+
 /// Looks at an access token: whether it verifies and its session, user, client and tenant are alive.
-pub(crate) async fn living_access(ctx: &Ctx, tenant: &Tenant, token: &str) -> Result<Option<LivingAccess>, Fault> {
+pub(crate) async fn living_access(ctx: &Ctx, tenant: &Tenant, token: &str, meant: Meant) -> Result<Option<LivingAccess>, Fault> {
     let keys = ctx.keys.published(tenant.id).await?;
     let now = ctx.now();
-    let Ok(claims) = keys.verifier.verify(token, &tenant.issuer(&ctx.base_url), now) else { return Ok(None) };
+    let issuer = tenant.issuer(&ctx.base_url);
+    let verified = match meant {
+        Meant::ForUs => keys.verifier.verify(token, &issuer, now),
+        Meant::ForWhomever => keys.verifier.verify_for_whomever(token, &issuer, now),
+    };
+    let Ok(claims) = verified else { return Ok(None) };
     let mut tx = ctx.store.begin_read(tenant.id).await?;
     let is_active = tx.tenant().await?.is_some_and(|tenant| tenant.is_active());
     let Some(client) = active_client(tx.as_mut(), &claims.client_id).await?.filter(|_| is_active) else { return Ok(None) };

@@ -1,18 +1,22 @@
 //! Issuing: an access token, and what goes with it: a refresh token, an ID token.
 
+use std::sync::Arc;
+
 use domain::client::{Client, GrantType};
 use domain::ids::TokenId;
 use domain::openid::{self, IdClaims};
+use domain::resource::Target;
 use domain::scope::Scope;
 use domain::secret::Secret;
 use domain::tenant::Tenant;
 use domain::time::Timestamp;
-use domain::token::claims::{AccessClaims, Confirmation, Grant};
+use domain::token::claims::{AccessClaims, Confirmation, Grant, Issuance};
 use domain::token::family::{Binding, RefreshFamily};
 use domain::user::User;
 
 use crate::ctx::Ctx;
 use crate::fault::Fault;
+use crate::keys::signer_of;
 use crate::ports::keys::TokenSigner;
 use crate::subjects::subject;
 
@@ -28,6 +32,7 @@ pub struct IssuedTokens {
     pub refresh_token: Option<Secret<String>>,
     /// When `openid` was granted.
     pub id_token: Option<Secret<String>>,
+    /// That of the access token.
     pub scope: Scope,
     pub binding: Binding,
     /// For cookie sessions: what must come with every use of the cookie.
@@ -36,38 +41,44 @@ pub struct IssuedTokens {
     pub session_ends_at: Timestamp,
 }
 
+/// What tokens of a session are made of.
+pub(crate) struct Issue<'a> {
+    pub tenant: &'a Tenant,
+    pub client: &'a Client,
+    pub user: &'a User,
+    pub family: &'a RefreshFamily,
+    /// What was granted, or what the client wants of it.
+    pub scope: Scope,
+    pub target: Target,
+    pub nonce: Option<String>,
+    pub cnf: Option<Confirmation>,
+    pub signer: Arc<dyn TokenSigner>,
+    pub now: Timestamp,
+}
+
 /// Signs an access token for the session, derives the refresh token of its current generation, and signs an ID token when `openid`
-/// was granted. Touches no database.
+/// was granted. Touches no database, unless a key has to be made first.
 ///
 /// # Errors
 /// When no key may sign.
-#[expect(clippy::too_many_arguments, reason = "each of them is one fact about the tokens, and there is one caller for each grant")]
-pub(crate) async fn issue(
-    ctx: &Ctx,
-    tenant: &Tenant,
-    client: &Client,
-    user: &User,
-    family: &RefreshFamily,
-    scope: Scope,
-    nonce: Option<String>,
-    cnf: Option<Confirmation>,
-    signer: &dyn TokenSigner,
-    now: Timestamp,
-) -> Result<IssuedTokens, Fault> {
+pub(crate) async fn issue(ctx: &Ctx, what: Issue<'_>) -> Result<IssuedTokens, Fault> {
+    let Issue { tenant, client, user, family, scope, target, nonce, cnf, signer, now } = what;
+    let algs = target.algs(client.settings.signing_algs());
+    // An API may have its own.
+    let signer = if signer.has(&algs, now) { signer } else { signer_of(ctx, tenant.id, &[&algs], signer.generation()).await? };
     let issuer = tenant.issuer(&ctx.base_url);
-    let jti = TokenId::new(now, ctx.id_entropy());
     let subject = subject(ctx, tenant.id, client, user.id).await?;
     let grant = Grant {
-        subject: subject.clone(),
         session_id: family.id,
-        client_id: &family.client_id,
-        scope: scope.clone(),
+        session_ends_at: family.absolute_expires_at,
+        subject: subject.clone(),
         auth_time: family.auth_time,
         sign_on: family.sign_on.as_ref(),
     };
-    let claims = AccessClaims::new(tenant, &issuer, user, grant, jti, family.absolute_expires_at, now);
-    let mut claims = AccessClaims { cnf, ..claims };
-    let access_token = Secret::new(signer.sign(&mut claims, client.settings.signing_algs(), now)?);
+    let jti = TokenId::new(now, ctx.id_entropy());
+    let issuance = Issuance { tenant, issuer: &issuer, client_id: &family.client_id, scope: &scope, target: &target, jti, now };
+    let mut claims = AccessClaims { cnf, ..AccessClaims::new(issuance, user, grant) };
+    let access_token = Secret::new(signer.sign(&mut claims, &algs, now)?);
     let id_token = match &family.sign_on {
         Some(sign_on) if scope.contains(Scope::OPENID) => {
             let mut id_claims = IdClaims {
@@ -96,37 +107,42 @@ pub(crate) async fn issue(
         cnf,
         refresh_token: may_refresh.then(|| Secret::new(signer.mint_refresh(family.id, family.head.current))),
         id_token,
-        scope,
+        scope: claims.scope,
         binding: family.binding,
         csrf_token: (family.binding == Binding::Cookie).then(|| Secret::new(signer.csrf_token(family.id))),
         session_ends_at: family.ends_at(),
     })
 }
 
+/// What a token of a client itself is made of.
+pub(crate) struct IssueToClient<'a> {
+    pub tenant: &'a Tenant,
+    pub client: &'a Client,
+    pub scope: Scope,
+    pub target: Target,
+    pub cnf: Option<Confirmation>,
+}
+
 /// An access token for a client that acts for itself (RFC 6749, 4.4). Touches no database; opens no session.
 ///
 /// # Errors
 /// When no key may sign.
-pub(crate) fn issue_to_client(
-    ctx: &Ctx,
-    tenant: &Tenant,
-    client: &Client,
-    scope: Scope,
-    cnf: Option<Confirmation>,
-    signer: &dyn TokenSigner,
-    now: Timestamp,
-) -> Result<IssuedTokens, Fault> {
-    let jti = TokenId::new(now, ctx.id_entropy());
-    let claims = AccessClaims::of_client(tenant, &tenant.issuer(&ctx.base_url), &client.id, scope.clone(), jti, now);
-    let mut claims = AccessClaims { cnf, ..claims };
-    let access_token = Secret::new(signer.sign(&mut claims, client.settings.signing_algs(), now)?);
+pub(crate) async fn issue_to_client(ctx: &Ctx, what: IssueToClient<'_>) -> Result<IssuedTokens, Fault> {
+    let IssueToClient { tenant, client, scope, target, cnf } = what;
+    let algs = target.algs(client.settings.signing_algs());
+    let signer = signer_of(ctx, tenant.id, &[&algs], 0).await?;
+    let now = ctx.now();
+    let (issuer, jti) = (tenant.issuer(&ctx.base_url), TokenId::new(now, ctx.id_entropy()));
+    let issuance = Issuance { tenant, issuer: &issuer, client_id: &client.id, scope: &scope, target: &target, jti, now };
+    let mut claims = AccessClaims { cnf, ..AccessClaims::of_client(issuance) };
+    let access_token = Secret::new(signer.sign(&mut claims, &algs, now)?);
     Ok(IssuedTokens {
         access_token,
         cnf,
         expires_in: claims.expires_in(now),
         refresh_token: None,
         id_token: None,
-        scope,
+        scope: claims.scope,
         binding: Binding::Bearer,
         csrf_token: None,
         session_ends_at: now,

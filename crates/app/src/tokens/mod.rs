@@ -1,5 +1,5 @@
 //! Tokens: issuing ([`issue`]) for a code ([`redeem`]), a refresh token ([`refresh`], judged by [`judgement`]), a device ([`device`]) or a
-//! client itself ([`client_credentials`]); ending ([`revoke`]), explaining ([`introspect`]).
+//! client itself ([`client_credentials`]); ending ([`revoke`]), explaining ([`introspect`]). What tokens are for says [`target`].
 
 pub mod client_credentials;
 pub mod device;
@@ -10,3 +10,4 @@ mod open;
 pub mod redeem;
 pub mod refresh;
 pub mod revoke;
+pub(crate) mod target;

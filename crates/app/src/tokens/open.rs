@@ -6,6 +6,7 @@ use domain::audit::AuditRecord;
 use domain::client::{AuthMethod, Client};
 use domain::ids::{FamilyId, UserId};
 use domain::keys::thumbprint::Thumbprint;
+use domain::resource::{ResourceSet, Target};
 use domain::scope::Scope;
 use domain::sso::SignOn;
 use domain::tenant::Tenant;
@@ -19,13 +20,16 @@ use crate::keys::signer_for;
 use crate::login::begin_family;
 use crate::ports::keys::TokenSigner;
 use crate::ports::store::{StoreError, TenantTx};
-use crate::tokens::issue::{IssuedTokens, issue};
+use crate::tokens::issue::{Issue, IssuedTokens, issue};
 
 /// What was granted.
 pub(crate) struct Granted {
     pub user: User,
     pub family_id: FamilyId,
     pub scope: Scope,
+    pub resources: ResourceSet,
+    /// What of them the first tokens are for.
+    pub target: Target,
     pub nonce: Option<String>,
     pub sign_on: SignOn,
     /// The key that was proved with it.
@@ -53,17 +57,18 @@ pub(crate) async fn open(
     record: &AuditRecord,
     origin: &Origin,
 ) -> Result<IssuedTokens, Fault> {
-    let Granted { user, family_id, scope, nonce, sign_on, proved } = granted;
+    let Granted { user, family_id, scope, resources, target, nonce, sign_on, proved } = granted;
     let ring = tx.ring().await?.ok_or_else(|| Fault::Broken("the tenant has no key ring".to_owned()))?;
     // A client that proves itself is bound by that, and may change its key (RFC 9449, 5).
     let is_public = client.settings.token_endpoint_auth_method == AuthMethod::None;
     let binding = proved.filter(|_| is_public).map_or(Binding::Bearer, Binding::Dpop);
     let begun = begin_family(ctx, tenant, user.id, client.id.clone(), scope.clone(), binding, Some(sign_on), origin);
-    let family = RefreshFamily { id: family_id, ..begun };
+    let family = RefreshFamily { id: family_id, resources, ..begun };
     tx.family_insert(&family).await?;
     tx.audit_append(record).await?;
     tx.commit().await?;
     // The ring may have moved on since the snapshot was made: sign with what the row says.
     let signer = if signer.generation() >= ring.generation { signer } else { signer_for(ctx, tenant.id, client, ring.generation).await? };
-    issue(ctx, tenant, client, &user, &family, scope, nonce, proved.map(Confirmation::Dpop), signer.as_ref(), family.created_at).await
+    let (cnf, now) = (proved.map(Confirmation::Dpop), family.created_at);
+    issue(ctx, Issue { tenant, client, user: &user, family: &family, scope, target, nonce, cnf, signer, now }).await
 }

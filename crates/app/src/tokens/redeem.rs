@@ -4,11 +4,12 @@
 //! the same from outside.
 
 use domain::audit::{Actor, AuditEvent};
-use domain::authorize::code::CodeRefused;
+use domain::authorize::code::{CodeGrant, CodeRefused};
 use domain::client::Client;
 use domain::handle::{Handle, HandleKind};
 use domain::ids::FamilyId;
 use domain::keys::thumbprint::Thumbprint;
+use domain::resource::{ResourceSet, TargetRefused};
 use domain::secret::Secret;
 use domain::tenant::Tenant;
 use domain::token::family::{Revocation, RevocationCause};
@@ -19,6 +20,7 @@ use crate::keys::signer_for;
 use crate::ports::store::CodeUse;
 use crate::tokens::issue::IssuedTokens;
 use crate::tokens::open::{Granted, open, standing};
+use crate::tokens::target;
 
 #[derive(Debug)]
 pub struct RedeemCommand {
@@ -26,6 +28,8 @@ pub struct RedeemCommand {
     pub code: Secret<String>,
     pub redirect_uri: Option<String>,
     pub code_verifier: Option<Secret<String>>,
+    /// What of the granted the first tokens are for; all of it where nothing is named.
+    pub wanted: ResourceSet,
     /// The key that was proved with it.
     pub proved: Option<Thumbprint>,
 }
@@ -34,6 +38,8 @@ pub struct RedeemCommand {
 pub enum CodeDenied {
     /// Unknown, expired, used, of another client, without its verifier…: one answer for all.
     InvalidGrant,
+    /// The code stays good for something that was granted.
+    InvalidTarget(TargetRefused),
     Fault(Fault),
 }
 
@@ -49,7 +55,7 @@ impl<E: Into<Fault>> From<E> for CodeDenied {
 /// See [`CodeDenied`]. A refusal that must be remembered has been committed.
 #[tracing::instrument(name = "app.redeem", skip_all)]
 pub async fn redeem(ctx: &Ctx, tenant: &Tenant, command: RedeemCommand, origin: &Origin) -> Result<IssuedTokens, CodeDenied> {
-    let RedeemCommand { client, code, redirect_uri, code_verifier, proved } = command;
+    let RedeemCommand { client, code, redirect_uri, code_verifier, wanted, proved } = command;
     let code = Handle::parse(HandleKind::AuthorizationCode, code.expose()).ok_or(CodeDenied::InvalidGrant)?.hash();
     // Before the code is used up: a key may have to be made.
     let signer = signer_for(ctx, tenant.id, &client, 0).await?;
@@ -90,7 +96,11 @@ pub async fn redeem(ctx: &Ctx, tenant: &Tenant, command: RedeemCommand, origin: 
             return Err(CodeDenied::InvalidGrant);
         }
     };
+    // Nothing has been committed: a wish for more does not cost the client its code.
+    let issuer = tenant.issuer(&ctx.base_url);
+    let target = target::of_grant(tx.as_mut(), &client, &issuer, &grant.resources, wanted).await?.map_err(CodeDenied::InvalidTarget)?;
     let event = AuditEvent::CodeRedeemed { user_id: user.id, client_id: client.id.clone(), session_id: family_id };
-    let granted = Granted { user, family_id, scope: grant.scope, nonce: grant.nonce, sign_on: grant.sign_on, proved };
+    let CodeGrant { scope, resources, nonce, sign_on, .. } = grant;
+    let granted = Granted { user, family_id, scope, resources, target, nonce, sign_on, proved };
     Ok(open(ctx, &tenant, &client, granted, tx, signer, &record(event), origin).await?)
 }

@@ -5,6 +5,7 @@
 use domain::client::Client;
 use domain::ids::EventId;
 use domain::keys::thumbprint::Thumbprint;
+use domain::resource::{ResourceSet, Target, TargetRefused};
 use domain::scope::Scope;
 use domain::tenant::Tenant;
 use domain::time::Timestamp;
@@ -15,8 +16,9 @@ use tracing::Instrument;
 use crate::ctx::{Ctx, Origin};
 use crate::fault::Fault;
 use crate::keys::signer_for;
-use crate::tokens::issue::{IssuedTokens, issue};
+use crate::tokens::issue::{Issue, IssuedTokens, issue};
 use crate::tokens::judgement::{RefreshAttempt, Verdict};
+use crate::tokens::target;
 
 #[derive(Debug)]
 pub struct RefreshCommand {
@@ -28,6 +30,8 @@ pub struct RefreshCommand {
     pub proved: Option<Thumbprint>,
     /// Narrows the access token; the session keeps its scope.
     pub scope: Option<Scope>,
+    /// Narrows what the access token is for; all that was granted where nothing is named.
+    pub wanted: ResourceSet,
 }
 
 #[derive(Debug, Clone)]
@@ -55,6 +59,7 @@ pub enum RefreshDenied {
     },
     /// More was asked for than the session has.
     InvalidScope,
+    InvalidTarget(TargetRefused),
     /// The cookie came without its CSRF token.
     CsrfMissing,
     Fault(Fault),
@@ -90,11 +95,20 @@ pub async fn refresh(
         }
     };
     let now = ctx.now();
-    if command.scope.is_some() {
-        // A wish for more must not cost the client its token: look before judging. The scope of a session never changes.
-        let family = ctx.store.begin_read(tenant.id).await?.family_by_id(family_id).await?.ok_or(RefreshDenied::InvalidGrant)?;
-        if !command.scope.as_ref().is_some_and(|scope| !scope.is_empty() && scope.is_within(&family.scope)) {
-            return Err(RefreshDenied::InvalidScope);
+    let issuer = tenant.issuer(&ctx.base_url);
+    if command.scope.is_some() || !command.wanted.is_empty() {
+        // A wish for more must not cost the client its token: look before judging. What was granted to a session never changes.
+        let mut tx = ctx.store.begin_read(tenant.id).await?;
+        let family = tx.family_by_id(family_id).await?.ok_or(RefreshDenied::InvalidGrant)?;
+        // Whose session it is comes first: nobody else learns what was granted to it.
+        if family.client_id != command.client.id {
+            drop(tx);
+        } else {
+            if command.scope.as_ref().is_some_and(|scope| scope.is_empty() || !scope.is_within(&family.scope)) {
+                return Err(RefreshDenied::InvalidScope);
+            }
+            let target = target::of_grant(tx.as_mut(), &command.client, &issuer, &family.resources, command.wanted.clone()).await?;
+            target.map_err(RefreshDenied::InvalidTarget)?;
         }
     }
     let attempt = RefreshAttempt {
@@ -134,5 +148,15 @@ pub async fn refresh(
     // The ring may have moved on since the snapshot was made: sign with what the row says.
     let is_recent = signer.generation() >= facts.ring_generation;
     let signer = if is_recent { signer } else { signer_for(ctx, tenant.id, &command.client, facts.ring_generation).await? };
-    Ok((outcome, issue(ctx, &facts.tenant, &command.client, &user, &facts.family, scope, None, cnf, signer.as_ref(), now).await?))
+    let (tenant, client, family) = (&facts.tenant, &command.client, &facts.family);
+    let target = if family.resources.is_empty() && command.wanted.is_empty() {
+        Target::usual()
+    } else {
+        let mut tx = ctx.store.begin_read(tenant.id).await?;
+        let target = target::of_grant(tx.as_mut(), client, &issuer, &family.resources, command.wanted).await?;
+        // The session goes on: its token before this one will do again.
+        target.map_err(RefreshDenied::InvalidTarget)?
+    };
+    let what = Issue { tenant, client, user: &user, family, scope, target, nonce: None, cnf, signer, now };
+    Ok((outcome, issue(ctx, what).await?))
 }

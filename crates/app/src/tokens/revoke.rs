@@ -43,7 +43,7 @@ pub async fn revoke(
         Some((family_id, _)) => Some(family_id),
         None => {
             let keys = ctx.keys.published(tenant.id).await?;
-            let claims = keys.verifier.verify(token, &tenant.issuer(&ctx.base_url), ctx.now()).ok();
+            let claims = keys.verifier.verify_for_whomever(token, &tenant.issuer(&ctx.base_url), ctx.now()).ok();
             if claims.as_ref().is_some_and(|claims| claims.sid.is_none() && claims.client_id == *client_id) {
                 return Err(RevokeDenied::NoSession);
             }

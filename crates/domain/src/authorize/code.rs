@@ -8,6 +8,7 @@ use super::CodeChallenge;
 use crate::client::ClientId;
 use crate::ids::UserId;
 use crate::keys::thumbprint::Thumbprint;
+use crate::resource::ResourceSet;
 use crate::scope::Scope;
 use crate::sso::SignOn;
 use crate::time::{Timestamp, Ttl};
@@ -20,6 +21,9 @@ pub struct CodeGrant {
     pub code_challenge: Option<CodeChallenge>,
     pub user_id: UserId,
     pub scope: Scope,
+    /// What its tokens may be for.
+    #[serde(default, skip_serializing_if = "ResourceSet::is_empty")]
+    pub resources: ResourceSet,
     pub nonce: Option<String>,
     /// The key that its client said it would prove (RFC 9449, 10).
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -63,7 +63,12 @@ pub fn parameters(claims: &Map<String, Value>, client: &Client, issuer: &str, no
         }
     }
     let said = claims.iter().filter(|(name, _)| !ABOUT_ITSELF.contains(&name.as_str()));
-    Parameters::new(said.map(|(name, value)| {
+    // Of resources there may be several (RFC 8707, 2).
+    let each = said.flat_map(|(name, value)| match value {
+        Value::Array(all) if name == "resource" => all.iter().map(|one| (name, one)).collect(),
+        one => vec![(name, one)],
+    });
+    Parameters::new(each.map(|(name, value)| {
         let text = match value {
             Value::String(text) => text.clone(),
             // Numbers, and what is JSON outside as well (OpenID Connect Core, 6.1).

@@ -10,18 +10,22 @@ use crate::client::{Client, GrantType};
 use crate::ids::UserId;
 use crate::keys::thumbprint::Thumbprint;
 use crate::openid::ClaimsRequest;
+use crate::resource::{self, Resource, ResourceSet};
 use crate::scope::Scope;
 use crate::sso::Acr;
 use crate::time::Ttl;
 
-/// The parameters of one request: each at most once, empty ones absent (RFC 6749, 3.1).
+/// The parameters of one request: each at most once, empty ones absent (RFC 6749, 3.1); of `resource` any number (RFC 8707, 2).
 #[derive(Clone, Default)]
-pub struct Parameters(HashMap<String, String>);
+pub struct Parameters {
+    by_name: HashMap<String, String>,
+    resources: Vec<String>,
+}
 
 impl std::fmt::Debug for Parameters {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         // Names only: a value may be a token.
-        f.debug_set().entries(self.0.keys()).finish()
+        f.debug_set().entries(self.by_name.keys()).finish()
     }
 }
 
@@ -29,21 +33,26 @@ impl Parameters {
     /// # Errors
     /// When one was sent twice.
     pub fn new(pairs: impl IntoIterator<Item = (String, String)>) -> Result<Self, Refusal> {
-        let mut parameters = HashMap::new();
+        let (mut parameters, mut resources) = (HashMap::new(), Vec::new());
         for (name, value) in pairs {
-            if value.contains(['\0', '\u{fffd}']) || parameters.len() >= 64 {
+            if value.contains(['\0', '\u{fffd}']) || parameters.len() + resources.len() >= 64 {
                 return Err(refusal("a parameter is not valid UTF-8, or there are too many"));
+            }
+            if name == "resource" {
+                resources.push(value);
+                continue;
             }
             if parameters.insert(name, value).is_some() {
                 return Err(refusal("a parameter was sent twice"));
             }
         }
         parameters.retain(|_, value| !value.is_empty());
-        Ok(Self(parameters))
+        resources.retain(|value| !value.is_empty());
+        Ok(Self { by_name: parameters, resources })
     }
 
     pub fn get(&self, name: &str) -> Option<&str> {
-        self.0.get(name).map(String::as_str)
+        self.by_name.get(name).map(String::as_str)
     }
 }
 
@@ -65,6 +74,9 @@ pub enum Arrival {
 pub struct Asked<'a> {
     pub parameters: &'a Parameters,
     pub client: &'a Client,
+    pub issuer: &'a str,
+    /// The APIs that the client may have tokens for.
+    pub apis: &'a [Resource],
     pub arrival: Arrival,
     /// The parameters are those of a request object, which the client has signed (RFC 9101).
     pub is_signed: bool,
@@ -83,7 +95,7 @@ impl Asked<'_> {
 type Rule = fn(&Asked<'_>, &mut AuthorizationRequest) -> Result<(), Refusal>;
 
 /// All rules, in their order: what makes the request another kind of request comes before what it says.
-pub const RULES: [Rule; 16] = [
+pub const RULES: [Rule; 17] = [
     by_value_or_reference,
     signed_where_required,
     pushed_where_required,
@@ -91,6 +103,7 @@ pub const RULES: [Rule; 16] = [
     response_mode,
     allowed_grant,
     scope,
+    resources,
     pkce,
     dpop_key,
     nonce,
@@ -112,6 +125,7 @@ pub fn read(asked: &Asked<'_>) -> Result<AuthorizationRequest, RequestRefused> {
         client_id: asked.client.id.clone(),
         return_to,
         scope: Scope::default(),
+        resources: ResourceSet::new(),
         nonce: None,
         code_challenge: None,
         prompt: BTreeSet::new(),
@@ -214,6 +228,15 @@ fn scope(asked: &Asked<'_>, request: &mut AuthorizationRequest) -> Result<(), Re
         .parse()
         .map_err(|_| Refusal { error: AuthorizeError::InvalidScope, description: "scope is not a list of scope words" })?;
     request.scope = wanted.retain(|token| asked.client.settings.scope.contains(token));
+    Ok(())
+}
+
+/// The scope is what is about the named ones (RFC 8707, 2.1).
+fn resources(asked: &Asked<'_>, request: &mut AuthorizationRequest) -> Result<(), Refusal> {
+    let named = resource::read(asked.parameters.resources.iter().map(String::as_str));
+    let aimed = named.and_then(|named| resource::aimed(named, request.scope.clone(), asked.apis, asked.issuer));
+    (request.resources, request.scope) =
+        aimed.map_err(|refused| Refusal { error: AuthorizeError::InvalidTarget, description: refused.description() })?;
     Ok(())
 }
 
@@ -359,7 +382,17 @@ mod tests {
             }
         }
         let parameters = Parameters::new(pairs.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned()))).expect("each once");
-        read(&Asked { parameters: &parameters, client, arrival: Arrival::Browser, is_signed: false, hinted: None, proved: None })
+        let issuer = "https://id.example/t/acme";
+        read(&Asked {
+            parameters: &parameters,
+            client,
+            issuer,
+            apis: &[],
+            arrival: Arrival::Browser,
+            is_signed: false,
+            hinted: None,
+            proved: None,
+        })
     }
 
     #[track_caller]

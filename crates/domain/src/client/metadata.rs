@@ -17,6 +17,7 @@ use super::{ApplicationType, AuthMethod, ClientKeys, ClientSettings, ConsentPoli
 use crate::answer::usual_alg;
 use crate::keys::policy::RotationNumbers;
 use crate::keys::ring::Alg;
+use crate::resource::ResourceSet;
 use crate::scope::Scope;
 use crate::text::BadText;
 use crate::time::Ttl;
@@ -40,6 +41,8 @@ pub struct ClientMetadata {
     pub response_types: Option<Vec<String>>,
     /// What it may ask for. The scopes of OpenID Connect by default, for a client with users.
     pub scope: Option<String>,
+    /// Of our own: the APIs that it may have tokens for (RFC 8707). None by default.
+    pub resources: Option<Vec<String>>,
     /// `client_secret_basic` by default.
     pub token_endpoint_auth_method: Option<String>,
     /// Of `private_key_jwt` assertions. Any of the server's by default.
@@ -244,6 +247,15 @@ impl ClientMetadata {
         if scope.contains(Scope::ADMIN) || scope.contains(Scope::ACCOUNT) {
             return Err(bad("scope", "account and admin are of the built-in client"));
         }
+        let resources: ResourceSet = self
+            .resources
+            .unwrap_or_default()
+            .iter()
+            .map(|text| text.parse().map_err(|why| bad("resources", why)))
+            .collect::<Result<_, _>>()?;
+        if resources.len() > 50 {
+            return Err(bad("resources", "at most 50"));
+        }
         let algs = Alg::ALL.map(|alg| (alg.name(), alg));
         let alg = word("id_token_signed_response_alg", self.id_token_signed_response_alg.as_deref(), &algs)?.unwrap_or(Alg::RS256);
         let require_pkce = self.require_pkce.unwrap_or(true);
@@ -308,6 +320,7 @@ impl ClientMetadata {
             grant_types,
             response_types,
             scope,
+            resources,
             token_endpoint_auth_method: method,
             token_endpoint_auth_signing_alg: word(
                 "token_endpoint_auth_signing_alg",

@@ -9,6 +9,7 @@ use crate::client::ClientId;
 use crate::ids::{FamilyId, RegisteredClientId, TokenId, UserId};
 use crate::keys::thumbprint::Thumbprint;
 use crate::pseudonym::Pseudonym;
+use crate::resource::{Permission, Target};
 use crate::scope::Scope;
 use crate::sso::SignOn;
 use crate::tenant::{Tenant, TenantPolicy};
@@ -42,6 +43,9 @@ pub struct AccessClaims {
     pub amr: Option<Vec<String>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub roles: Option<BTreeSet<Role>>,
+    /// What the user may do at the one API that the token is for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub permissions: Option<BTreeSet<Permission>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub username: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -124,14 +128,26 @@ impl Audience {
     }
 }
 
+/// What every access token is made of.
+#[derive(Debug, Clone, Copy)]
+pub struct Issuance<'a> {
+    pub tenant: &'a Tenant,
+    pub issuer: &'a str,
+    pub client_id: &'a ClientId,
+    /// All that was granted; the token says what of it is about the target.
+    pub scope: &'a Scope,
+    pub target: &'a Target,
+    pub jti: TokenId,
+    pub now: Timestamp,
+}
+
 /// The session a token is issued from, as far as its claims need it.
 #[derive(Debug, Clone)]
 pub struct Grant<'a> {
     pub session_id: FamilyId,
+    pub session_ends_at: Timestamp,
     /// What the client knows the user by.
     pub subject: Subject,
-    pub client_id: &'a ClientId,
-    pub scope: Scope,
     pub auth_time: Timestamp,
     pub sign_on: Option<&'a SignOn>,
 }
@@ -139,26 +155,19 @@ pub struct Grant<'a> {
 impl AccessClaims {
     /// The claims of a token for `user`, issued now.
     ///
-    /// `exp` is the earlier of the policy's access TTL and the end of the session.
-    pub fn new(
-        tenant: &Tenant,
-        issuer: &str,
-        user: &User,
-        grant: Grant<'_>,
-        jti: TokenId,
-        session_ends_at: Timestamp,
-        now: Timestamp,
-    ) -> Self {
-        let claims = &tenant.policy.claims;
-        let expires_at = now.plus(tenant.policy.access_ttl_seconds).min(session_ends_at);
+    /// `exp` is the earlier of the access TTL (of the policy, and of the APIs) and the end of the session.
+    pub fn new(issuance: Issuance<'_>, user: &User, grant: Grant<'_>) -> Self {
+        let claims = &issuance.tenant.policy.claims;
+        let own = Self::of_client(issuance);
         Self {
             sub: grant.subject,
-            exp: expires_at.as_seconds(),
+            exp: own.exp.min(grant.session_ends_at.as_seconds()),
             auth_time: Some(grant.auth_time.as_seconds()),
             sid: Some(grant.session_id),
             acr: grant.sign_on.map(|sign_on| sign_on.authentication.acr().name().to_owned()),
             amr: grant.sign_on.map(|sign_on| sign_on.authentication.amr().into_iter().map(str::to_owned).collect()),
             roles: claims.roles.then(|| user.roles.clone().into()),
+            permissions: issuance.target.permissions(user.roles.iter()),
             username: user.names.username().filter(|_| claims.username).map(ToString::to_string),
             email: user.names.email().filter(|_| claims.email).map(ToString::to_string),
             custom: user
@@ -168,31 +177,30 @@ impl AccessClaims {
                 .filter(|(name, _)| !CustomClaims::RESERVED.contains(&name.as_str()))
                 .map(|(n, v)| (n.clone(), v.clone()))
                 .collect(),
-            ..Self::of_client(tenant, issuer, grant.client_id, grant.scope, jti, now)
+            ..own
         }
     }
 
     /// The claims of a token that a client gets for itself (RFC 6749, 4.4).
-    pub fn of_client(tenant: &Tenant, issuer: &str, client_id: &ClientId, scope: Scope, jti: TokenId, now: Timestamp) -> Self {
+    pub fn of_client(issuance: Issuance<'_>) -> Self {
+        let Issuance { tenant, issuer, client_id, scope, target, jti, now } = issuance;
         let TenantPolicy { access_ttl_seconds, audience, .. } = &tenant.policy;
         Self {
             iss: issuer.to_owned(),
             sub: Subject::Client(client_id.clone()),
-            aud: match audience {
-                Some(audience) if audience != issuer => Audience::Many(vec![audience.clone(), issuer.to_owned()]),
-                _ => Audience::One(issuer.to_owned()),
-            },
-            exp: now.plus(*access_ttl_seconds).as_seconds(),
+            aud: target.audience(issuer, audience.as_deref()),
+            exp: now.plus(target.ttl(*access_ttl_seconds)).as_seconds(),
             iat: now.as_seconds(),
             nbf: now.as_seconds(),
             jti,
             client_id: client_id.clone(),
-            scope,
+            scope: target.scope(scope),
             auth_time: None,
             sid: None,
             acr: None,
             amr: None,
             roles: None,
+            permissions: None,
             username: None,
             email: None,
             cnf: None,

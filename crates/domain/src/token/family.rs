@@ -20,6 +20,7 @@ use serde::{Deserialize, Serialize};
 use crate::client::ClientId;
 use crate::ids::{FamilyId, UserId};
 use crate::keys::thumbprint::Thumbprint;
+use crate::resource::ResourceSet;
 use crate::scope::Scope;
 use crate::sso::SignOn;
 use crate::time::{Timestamp, Ttl};
@@ -153,6 +154,8 @@ pub struct RefreshFamily {
     pub user_id: UserId,
     pub client_id: ClientId,
     pub scope: Scope,
+    /// What its tokens may be for.
+    pub resources: ResourceSet,
     pub binding: Binding,
     /// When the user last proved who they are.
     pub auth_time: Timestamp,

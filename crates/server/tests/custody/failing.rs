@@ -17,15 +17,16 @@ use domain::branding::{Appearance, Branding, Logo};
 use domain::client::origin::WebOrigin;
 use domain::client::registration::InitialAccessToken;
 use domain::client::{Client, ClientId};
+use domain::consent::Allowed;
 use domain::device::DeviceGrant;
 use domain::guess::{GuessCounter, GuessScope};
 use domain::handle::HandleHash;
-use domain::ids::{EventId, FamilyId, InitialAccessTokenId, MailId, SsoSessionId, TenantId, UserId};
+use domain::ids::{EventId, FamilyId, InitialAccessTokenId, MailId, ResourceId, SsoSessionId, TenantId, UserId};
 use domain::interaction::Progress;
 use domain::keys::ring::KeyRing;
 use domain::keys::verifier::Sighting;
 use domain::mail::{MailLink, QueuedMail};
-use domain::scope::Scope;
+use domain::resource::{Resource, ResourceSet};
 use domain::secret::Secret;
 use domain::sso::SsoSession;
 use domain::tenant::Tenant;
@@ -227,8 +228,8 @@ delegate! { TenantTx:
         fn sso_delete_begun(before: Timestamp) -> u64;
     }
     ConsentStore {
-        fn consent(user: UserId, client: &ClientId) -> Option<Scope>;
-        fn consent_set(user: UserId, client: &ClientId, scope: &Scope, now: Timestamp) -> ();
+        fn consent(user: UserId, client: &ClientId) -> Option<Allowed>;
+        fn consent_set(user: UserId, client: &ClientId, allowed: &Allowed, now: Timestamp) -> ();
         fn consents_of(user: UserId) -> Vec<Consent>;
         fn consent_delete(user: UserId, client: &ClientId) -> bool;
     }
@@ -241,6 +242,14 @@ delegate! { TenantTx:
         fn initial_token_use(id: InitialAccessTokenId, now: Timestamp) -> bool;
         fn initial_token_delete(id: InitialAccessTokenId) -> bool;
         fn initial_tokens_page(after: Option<InitialAccessTokenId>, limit: u32) -> Vec<InitialAccessToken>;
+    }
+    ResourceStore {
+        fn resource_insert(resource: &Resource) -> ();
+        fn resource_by_id(id: ResourceId) -> Option<Resource>;
+        fn resource_update(resource: &Resource) -> ();
+        fn resource_delete(id: ResourceId) -> bool;
+        fn resources_page(after: Option<ResourceId>, limit: u32) -> Vec<Resource>;
+        fn resources_named(named: &ResourceSet) -> Vec<Resource>;
     }
     LogoutStore {
         fn logout_notice_insert(notice: &LogoutNotice) -> ();

@@ -16,6 +16,7 @@ pub struct Model {
     pub client_id: String,
     pub scope: String,
     pub granted_at: i64,
+    pub resources: Option<String>,
 }
 
 impl ActiveModelBehavior for ActiveModel {}

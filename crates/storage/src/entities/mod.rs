@@ -25,6 +25,7 @@ pub(crate) mod logout_notices;
 pub(crate) mod mail_links;
 pub(crate) mod mails;
 pub(crate) mod refresh_families;
+pub(crate) mod resources;
 pub(crate) mod sealed_secrets;
 pub(crate) mod sso_sessions;
 pub(crate) mod tenant_branding;

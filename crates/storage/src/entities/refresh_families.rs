@@ -30,6 +30,7 @@ pub struct Model {
     pub source: Option<String>,
     pub ends_hour: i64,
     pub sign_on: Option<String>,
+    pub resources: Option<String>,
 }
 
 impl ActiveModelBehavior for ActiveModel {}

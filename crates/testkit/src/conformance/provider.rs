@@ -8,9 +8,11 @@ use app::ports::store::{CodeUse, Consent, Leftover, Store, StoreError};
 use domain::client::origin::WebOrigin;
 use domain::client::registration::SelfRegistration;
 use domain::client::{Client, ClientStatus};
+use domain::consent::Allowed;
 use domain::device::DeviceAnswer;
 use domain::interaction::Progress;
 use domain::mail::QueuedMail;
+use domain::resource::{Resource, ResourceSet};
 use domain::scope::Scope;
 use domain::sso::SsoSession;
 use domain::time::Ttl;
@@ -26,7 +28,7 @@ pub async fn a_client_comes_changes_and_goes(store: Arc<dyn Store>) {
     for client in [&client, &other] {
         tx.client_insert(client).await.expect("stored");
     }
-    tx.consent_set(a.alice.id, &client.id, &Scope::default_grant(), NOW).await.expect("set");
+    tx.consent_set(a.alice.id, &client.id, &Allowed::default(), NOW).await.expect("set");
     tx.commit().await.expect("commits");
 
     let mut tx = store.begin(b.id()).await.expect("begins");
@@ -247,8 +249,9 @@ pub async fn sessions_and_consents_go_with_their_user(store: Arc<dyn Store>) {
     for session in [&session, &gone] {
         tx.sso_insert(session).await.expect("stored");
     }
-    tx.consent_set(home.alice.id, &client, &Scope::default_grant(), NOW).await.expect("set");
-    tx.consent_set(home.alice.id, &client, &scope, NOW).await.expect("set again");
+    let allowed = Allowed { scope, resources: sample::resources() };
+    tx.consent_set(home.alice.id, &client, &Allowed::default(), NOW).await.expect("set");
+    tx.consent_set(home.alice.id, &client, &allowed, NOW).await.expect("set again");
     assert_eq!(tx.sso_delete(&gone.handle).await, Ok(true));
     assert_eq!(tx.sso_delete(&gone.handle).await, Ok(false));
     tx.commit().await.expect("commits");
@@ -280,10 +283,10 @@ pub async fn sessions_and_consents_go_with_their_user(store: Arc<dyn Store>) {
     assert_eq!(tx.sso_of(home.alice.id, NOW).await, Ok(vec![SsoSession { idle_expires_at: later, ..session.clone() }]));
     assert_eq!(tx.sso_of(home.alice.id, later).await, Ok(vec![]), "it has ended then");
     assert_eq!(tx.sso_of(other.alice.id, NOW).await, Ok(vec![]));
-    let allowed = Consent { client_id: client.clone(), scope: scope.clone(), granted_at: NOW };
-    assert_eq!(tx.consents_of(home.alice.id).await, Ok(vec![allowed]));
+    let consent = Consent { client_id: client.clone(), allowed: allowed.clone(), granted_at: NOW };
+    assert_eq!(tx.consents_of(home.alice.id).await, Ok(vec![consent]));
     assert_eq!(tx.consents_of(other.alice.id).await, Ok(vec![]));
-    assert_eq!(tx.consent(home.alice.id, &client).await, Ok(Some(scope)));
+    assert_eq!(tx.consent(home.alice.id, &client).await, Ok(Some(allowed)));
     assert_eq!(tx.sso_is_there(home.alice.id, session.id).await, Ok(true));
     assert_eq!(tx.sso_is_there(other.alice.id, session.id).await, Ok(false));
     assert_eq!(tx.sso_delete_begun(session.authentication.at).await, Ok(0), "it began then, not before");
@@ -365,6 +368,51 @@ pub async fn an_initial_access_token_is_used_as_often_as_it_may_be(store: Arc<dy
     assert_eq!(tx.initial_tokens_page(Some(both[0].id), 10).await, Ok(vec![both[1].clone()]));
     assert_eq!(tx.initial_token_delete(second.id).await, Ok(true));
     assert_eq!(tx.initial_token_delete(second.id).await, Ok(false));
+    tx.commit().await.expect("commits");
+}
+
+/// An API is its tenant's, found by id and by name, and one name is one API.
+pub async fn an_api_comes_changes_and_goes(store: Arc<dyn Store>) {
+    let (home, other) = (sample::home(&*store).await.expect("stored"), sample::home(&*store).await.expect("stored"));
+    let mut all = [sample::resource(), sample::resource(), sample::resource()];
+    all.sort_by_key(|resource| resource.id);
+    let mut tx = store.begin(home.id()).await.expect("begins");
+    for resource in &all {
+        tx.resource_insert(resource).await.expect("stored");
+    }
+    tx.commit().await.expect("commits");
+    let named: ResourceSet = all[1..].iter().map(|resource| resource.identifier.clone()).chain(sample::resources()).collect();
+
+    // Another tenant may have an API of the same name, and has none of these.
+    let mut tx = store.begin(other.id()).await.expect("begins");
+    assert_eq!(tx.resource_by_id(all[0].id).await, Ok(None));
+    assert_eq!(tx.resources_page(None, 10).await, Ok(vec![]));
+    assert_eq!(tx.resources_named(&named).await, Ok(vec![]));
+    assert_eq!(tx.resource_update(&all[0]).await, Err(StoreError::Conflict));
+    assert_eq!(tx.resource_delete(all[0].id).await, Ok(false));
+    let theirs = Resource { identifier: all[0].identifier.clone(), ..sample::resource() };
+    tx.resource_insert(&theirs).await.expect("stored");
+    tx.commit().await.expect("commits");
+
+    let mut tx = store.begin(home.id()).await.expect("begins");
+    let again = Resource { identifier: all[0].identifier.clone(), ..sample::resource() };
+    assert_eq!(tx.resource_insert(&again).await, Err(StoreError::Conflict), "its name is taken");
+    drop(tx);
+    let changed = Resource { settings: again.settings, updated_at: NOW.plus(Ttl::minutes(1)), ..all[0].clone() };
+    let mut tx = store.begin(home.id()).await.expect("begins");
+    tx.resource_update(&changed).await.expect("changed");
+    tx.commit().await.expect("commits");
+
+    let mut tx = store.begin(home.id()).await.expect("begins");
+    assert_eq!(tx.resource_by_id(changed.id).await, Ok(Some(changed.clone())));
+    assert_eq!(tx.resources_page(None, 1).await, Ok(vec![changed.clone()]));
+    assert_eq!(tx.resources_page(Some(changed.id), 10).await, Ok(all[1..].to_vec()));
+    let mut by_name = all[1..].to_vec();
+    by_name.sort_by(|one, other| one.identifier.cmp(&other.identifier));
+    assert_eq!(tx.resources_named(&named).await, Ok(by_name), "unknown names are passed over");
+    assert_eq!(tx.resource_delete(changed.id).await, Ok(true));
+    assert_eq!(tx.resource_delete(changed.id).await, Ok(false));
+    assert_eq!(tx.resource_update(&changed).await, Err(StoreError::Conflict));
     tx.commit().await.expect("commits");
 }
 
@@ -480,7 +528,7 @@ pub async fn what_expires_is_swept_and_a_tenant_leaves_nothing(store: Arc<dyn St
     let notice = sample::logout_notice(&home.family);
     let (mail, link) = (sample::mail(&home.alice), sample::mail_link(&home.alice));
     let device = sample::device_grant(&client.id);
-    let token = sample::initial_access_token(1);
+    let (token, resource) = (sample::initial_access_token(1), sample::resource());
     let store_all = async || {
         let mut tx = store.begin(home.id()).await.expect("begins");
         tx.pending_insert(&pending).await.expect("stored");
@@ -515,11 +563,13 @@ pub async fn what_expires_is_swept_and_a_tenant_leaves_nothing(store: Arc<dyn St
     store_all().await;
     let mut tx = store.begin(home.id()).await.expect("begins");
     tx.client_insert(&client).await.expect("stored");
-    tx.consent_set(home.alice.id, &client.id, &Scope::default_grant(), NOW).await.expect("set");
+    tx.resource_insert(&resource).await.expect("stored");
+    tx.consent_set(home.alice.id, &client.id, &Allowed::default(), NOW).await.expect("set");
     tx.commit().await.expect("commits");
     sample::gone(&*store, home.id()).await.expect("gone");
     let mut tx = store.begin(home.id()).await.expect("begins");
     assert_eq!(tx.client_by_id(&client.id).await, Ok(None));
+    assert_eq!(tx.resource_by_id(resource.id).await, Ok(None));
     assert_eq!(tx.pending_by_handle(&pending.handle).await, Ok(None));
     assert_eq!(tx.device_by_code(&code).await, Ok(None));
     assert_eq!(tx.sso_by_handle(&session.handle).await, Ok(None));

@@ -4,19 +4,20 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use app::ports::store::{
     AuthorizationStore, ClientStore, CodeUse, Consent, ConsentStore, DeviceStore, Leftover, LogoutNotice, LogoutStore, MailStore,
-    OnceStore, PendingRequest, RegistrationStore, SsoStore, StoreError, Stored,
+    OnceStore, PendingRequest, RegistrationStore, ResourceStore, SsoStore, StoreError, Stored,
 };
 use async_trait::async_trait;
 use domain::authorize::code::CodeGrant;
 use domain::client::origin::WebOrigin;
 use domain::client::registration::InitialAccessToken;
 use domain::client::{Client, ClientId};
+use domain::consent::Allowed;
 use domain::device::DeviceGrant;
 use domain::handle::HandleHash;
-use domain::ids::{FamilyId, InitialAccessTokenId, MailId, SsoSessionId, TenantId, UserId};
+use domain::ids::{FamilyId, InitialAccessTokenId, MailId, ResourceId, SsoSessionId, TenantId, UserId};
 use domain::interaction::Progress;
 use domain::mail::{MailLink, QueuedMail};
-use domain::scope::Scope;
+use domain::resource::{Resource, ResourceSet};
 use domain::sso::SsoSession;
 use domain::time::{Timestamp, Ttl};
 
@@ -30,7 +31,8 @@ pub(super) struct Rows {
     /// With the hash of what their users type.
     devices: BTreeMap<(TenantId, HandleHash), (DeviceGrant, [u8; 32])>,
     sessions: BTreeMap<(TenantId, HandleHash), SsoSession>,
-    consents: BTreeMap<(TenantId, UserId, ClientId), (Scope, Timestamp)>,
+    consents: BTreeMap<(TenantId, UserId, ClientId), (Allowed, Timestamp)>,
+    resources: BTreeMap<(TenantId, ResourceId), Resource>,
     initial_tokens: BTreeMap<(TenantId, InitialAccessTokenId), InitialAccessToken>,
     spent: BTreeMap<(TenantId, [u8; 32]), Timestamp>,
     pub(super) logouts: Waiting<FamilyId, LogoutNotice>,
@@ -50,6 +52,7 @@ impl Rows {
         remove_some(&mut self.sessions, left, |(owner, _), _| *owner == tenant);
         remove_some(&mut self.consents, left, |(owner, ..), _| *owner == tenant);
         remove_some(&mut self.clients, left, |(owner, _), _| *owner == tenant);
+        remove_some(&mut self.resources, left, |(owner, _), _| *owner == tenant);
         remove_some(&mut self.spent, left, |(owner, _), _| *owner == tenant);
         remove_some(&mut self.initial_tokens, left, |(owner, _), _| *owner == tenant);
         remove_some(&mut self.logouts, left, |(owner, _), _| *owner == tenant);
@@ -287,20 +290,20 @@ impl Tx {
 
 #[async_trait]
 impl ConsentStore for Tx {
-    async fn consent(&mut self, user: UserId, client: &ClientId) -> Stored<Option<Scope>> {
-        Ok(self.state.provider.consents.get(&(self.tenant, user, client.clone())).map(|(scope, _)| scope.clone()))
+    async fn consent(&mut self, user: UserId, client: &ClientId) -> Stored<Option<Allowed>> {
+        Ok(self.state.provider.consents.get(&(self.tenant, user, client.clone())).map(|(allowed, _)| allowed.clone()))
     }
 
-    async fn consent_set(&mut self, user: UserId, client: &ClientId, scope: &Scope, now: Timestamp) -> Stored<()> {
+    async fn consent_set(&mut self, user: UserId, client: &ClientId, allowed: &Allowed, now: Timestamp) -> Stored<()> {
         let key = (self.tenant, user, client.clone());
-        self.writing()?.provider.consents.insert(key, (scope.clone(), now));
+        self.writing()?.provider.consents.insert(key, (allowed.clone(), now));
         Ok(())
     }
 
     async fn consents_of(&mut self, user: UserId) -> Stored<Vec<Consent>> {
         let own = self.state.provider.consents.iter().filter(|((owner, whose, _), _)| *owner == self.tenant && *whose == user);
-        let consent = |((_, _, client_id), (scope, granted_at)): (&(TenantId, UserId, ClientId), &(Scope, Timestamp))| -> Consent {
-            Consent { client_id: client_id.clone(), scope: scope.clone(), granted_at: *granted_at }
+        let consent = |((_, _, client_id), (allowed, granted_at)): (&(TenantId, UserId, ClientId), &(Allowed, Timestamp))| -> Consent {
+            Consent { client_id: client_id.clone(), allowed: allowed.clone(), granted_at: *granted_at }
         };
         Ok(own.map(consent).collect())
     }
@@ -308,6 +311,47 @@ impl ConsentStore for Tx {
     async fn consent_delete(&mut self, user: UserId, client: &ClientId) -> Stored<bool> {
         let key = (self.tenant, user, client.clone());
         Ok(self.writing()?.provider.consents.remove(&key).is_some())
+    }
+}
+
+#[async_trait]
+impl ResourceStore for Tx {
+    async fn resource_insert(&mut self, resource: &Resource) -> Stored<()> {
+        let tenant = self.tenant;
+        let resources = &mut self.writing()?.provider.resources;
+        if resources.iter().any(|((owner, _), known)| *owner == tenant && known.identifier == resource.identifier) {
+            return Err(StoreError::Conflict);
+        }
+        resources.insert((tenant, resource.id), resource.clone());
+        Ok(())
+    }
+
+    async fn resource_by_id(&mut self, id: ResourceId) -> Stored<Option<Resource>> {
+        Ok(self.state.provider.resources.get(&(self.tenant, id)).cloned())
+    }
+
+    async fn resource_update(&mut self, resource: &Resource) -> Stored<()> {
+        let key = (self.tenant, resource.id);
+        let known = self.writing()?.provider.resources.get_mut(&key).ok_or(StoreError::Conflict)?;
+        (known.settings, known.updated_at) = (resource.settings.clone(), resource.updated_at);
+        Ok(())
+    }
+
+    async fn resource_delete(&mut self, id: ResourceId) -> Stored<bool> {
+        let key = (self.tenant, id);
+        Ok(self.writing()?.provider.resources.remove(&key).is_some())
+    }
+
+    async fn resources_page(&mut self, after: Option<ResourceId>, limit: u32) -> Stored<Vec<Resource>> {
+        let own = self.state.provider.resources.iter().filter(|((tenant, _), _)| *tenant == self.tenant).map(|(_, resource)| resource);
+        Ok(own.filter(|resource| after.is_none_or(|after| resource.id > after)).take(limit as usize).cloned().collect())
+    }
+
+    async fn resources_named(&mut self, named: &ResourceSet) -> Stored<Vec<Resource>> {
+        let own = self.state.provider.resources.iter().filter(|((tenant, _), _)| *tenant == self.tenant).map(|(_, resource)| resource);
+        let mut all: Vec<_> = own.filter(|resource| named.contains(&resource.identifier)).cloned().collect();
+        all.sort_by(|one, other| one.identifier.cmp(&other.identifier));
+        Ok(all)
     }
 }
 

@@ -17,6 +17,7 @@ fn family() -> RefreshFamily {
         user_id: UserId::new(at(0), [2; 10]),
         client_id: ClientId::first_party(),
         scope: Scope::default_grant(),
+        resources: [].into(),
         binding: Binding::Bearer,
         auth_time: at(0),
         head: Head::first(at(0)),

@@ -1,0 +1,161 @@
+//! The APIs of a tenant, as its administrators handle them. What tokens for one are like is in [`domain::resource`].
+//!
+//! Invariant: within a tenant no two APIs have the same name, or a scope word in common: whoever writes holds the tenant's row.
+
+use domain::audit::{Actor, AuditEvent};
+use domain::ids::ResourceId;
+use domain::keys::ring::Alg;
+use domain::resource::{Resource, ResourceSettings, ResourceUri};
+use domain::tenant::Tenant;
+use domain::text::BadText;
+
+use crate::ctx::{Ctx, Origin};
+use crate::fault::Fault;
+use crate::keys::signer_of;
+use crate::ports::store::TenantTx;
+
+#[derive(Debug)]
+pub enum ResourceDenied {
+    Unknown,
+    Bad(BadText),
+    /// The tenant has an API of this name.
+    IdentifierTaken,
+    /// The name of an API never changes.
+    OtherIdentifier,
+    /// The identifier is an address of this very server.
+    Ours,
+    /// Another API of the tenant has this scope word.
+    ScopeTaken {
+        word: String,
+    },
+    /// The tenant's key policy has not this algorithm, but these.
+    AlgNotKept {
+        kept: Vec<Alg>,
+    },
+    TooMany,
+    Fault(Fault),
+}
+
+impl<E: Into<Fault>> From<E> for ResourceDenied {
+    fn from(error: E) -> Self {
+        Self::Fault(error.into())
+    }
+}
+
+/// Checks what can be checked without the other APIs, and makes the first key of the algorithm where there is none yet.
+async fn checked(ctx: &Ctx, tenant: &Tenant, settings: ResourceSettings) -> Result<ResourceSettings, ResourceDenied> {
+    let settings = settings.validated().map_err(ResourceDenied::Bad)?;
+    if let Some(alg) = settings.signing_alg {
+        let keys = ctx.keys.published(tenant.id).await?;
+        let kept = &keys.ring.numbers.algs;
+        if !kept.contains(&alg) {
+            return Err(ResourceDenied::AlgNotKept { kept: kept.iter().copied().collect() });
+        }
+        signer_of(ctx, tenant.id, &[&[alg]], 0).await?;
+    }
+    Ok(settings)
+}
+
+/// Whether the other APIs leave room for this one. Whoever asks holds the tenant's row.
+async fn fits(tx: &mut dyn TenantTx, id: ResourceId, settings: &ResourceSettings) -> Result<(), ResourceDenied> {
+    let all = tx.resources_page(None, Resource::MOST + 1).await?;
+    let others = all.iter().filter(|other| other.id != id);
+    if others.clone().count() >= Resource::MOST as usize {
+        return Err(ResourceDenied::TooMany);
+    }
+    let taken = |word: &&str| others.clone().any(|other| other.settings.scope.contains(word));
+    match settings.scope.iter().find(taken) {
+        Some(word) => Err(ResourceDenied::ScopeTaken { word: word.to_owned() }),
+        None => Ok(()),
+    }
+}
+
+/// # Errors
+/// See [`ResourceDenied`].
+pub async fn create(
+    ctx: &Ctx,
+    tenant: &Tenant,
+    identifier: ResourceUri,
+    settings: ResourceSettings,
+    actor: Actor,
+    origin: &Origin,
+) -> Result<Resource, ResourceDenied> {
+    let is_ours = identifier.as_str().strip_prefix(&ctx.base_url).is_some_and(|rest| rest.is_empty() || rest.starts_with(['/', '?']));
+    if is_ours || identifier.as_str() == tenant.issuer(&ctx.base_url) {
+        return Err(ResourceDenied::Ours);
+    }
+    let settings = checked(ctx, tenant, settings).await?;
+    let now = ctx.now();
+    let id = ResourceId::new(now, ctx.id_entropy());
+    let mut tx = ctx.store.begin(tenant.id).await?;
+    tx.tenant_locked().await?.ok_or(ResourceDenied::Unknown)?;
+    fits(tx.as_mut(), id, &settings).await?;
+    if !tx.resources_named(&[identifier.clone()].into()).await?.is_empty() {
+        return Err(ResourceDenied::IdentifierTaken);
+    }
+    let resource = Resource { id, identifier, settings, created_at: now, updated_at: now };
+    tx.resource_insert(&resource).await?;
+    let event = AuditEvent::ResourceCreated { resource_id: id, identifier: resource.identifier.to_string() };
+    tx.audit_append(&ctx.record(tenant.id, actor, origin, event)).await?;
+    tx.commit().await?;
+    Ok(resource)
+}
+
+/// # Errors
+/// When this tenant has no such API.
+pub async fn get(ctx: &Ctx, tenant: &Tenant, id: ResourceId) -> Result<Resource, ResourceDenied> {
+    ctx.store.begin_read(tenant.id).await?.resource_by_id(id).await?.ok_or(ResourceDenied::Unknown)
+}
+
+/// APIs in the order of their ids, after `after`.
+///
+/// # Errors
+/// When the database is away.
+pub async fn list(ctx: &Ctx, tenant: &Tenant, after: Option<ResourceId>, limit: u32) -> Result<Vec<Resource>, Fault> {
+    Ok(ctx.store.begin_read(tenant.id).await?.resources_page(after, limit).await?)
+}
+
+/// Replaces what is said about an API; what is left out gets its default. Counts from the next token on.
+///
+/// # Errors
+/// See [`ResourceDenied`].
+pub async fn replace(
+    ctx: &Ctx,
+    tenant: &Tenant,
+    id: ResourceId,
+    identifier: &ResourceUri,
+    settings: ResourceSettings,
+    actor: Actor,
+    origin: &Origin,
+) -> Result<Resource, ResourceDenied> {
+    let settings = checked(ctx, tenant, settings).await?;
+    let mut tx = ctx.store.begin(tenant.id).await?;
+    tx.tenant_locked().await?.ok_or(ResourceDenied::Unknown)?;
+    let before = tx.resource_by_id(id).await?.ok_or(ResourceDenied::Unknown)?;
+    if before.identifier != *identifier {
+        return Err(ResourceDenied::OtherIdentifier);
+    }
+    fits(tx.as_mut(), id, &settings).await?;
+    let resource = Resource { settings, updated_at: ctx.now(), ..before };
+    tx.resource_update(&resource).await?;
+    let event = AuditEvent::ResourceChanged { resource_id: id, identifier: resource.identifier.to_string() };
+    tx.audit_append(&ctx.record(tenant.id, actor, origin, event)).await?;
+    tx.commit().await?;
+    Ok(resource)
+}
+
+/// Deletes an API: there are no more tokens for it. Those that are out live until they expire.
+///
+/// # Errors
+/// When this tenant has no such API.
+pub async fn delete(ctx: &Ctx, tenant: &Tenant, id: ResourceId, actor: Actor, origin: &Origin) -> Result<(), ResourceDenied> {
+    let mut tx = ctx.store.begin(tenant.id).await?;
+    tx.tenant_locked().await?.ok_or(ResourceDenied::Unknown)?;
+    let resource = tx.resource_by_id(id).await?.ok_or(ResourceDenied::Unknown)?;
+    if !tx.resource_delete(id).await? {
+        return Err(ResourceDenied::Unknown);
+    }
+    let event = AuditEvent::ResourceDeleted { resource_id: id, identifier: resource.identifier.to_string() };
+    tx.audit_append(&ctx.record(tenant.id, actor, origin, event)).await?;
+    Ok(tx.commit().await?)
+}
