@@ -11,11 +11,13 @@ use serde_json::{Value, json};
 
 use crate::browser::{Browser, Page};
 use crate::dpop::{ath, get, proof};
+use crate::exchange;
 use crate::fapi::{Bank, bank};
 use crate::oidc::{CALLBACK, Shop, client, logged_in, shop, told};
 use crate::registration::{initial_token, registration};
 use crate::relying_party::Key;
 use crate::request_objects;
+use crate::resources::{ORDERS, STOCK};
 use crate::world::{Answer, World, in_world, sent};
 
 const CLIENTS: &str = "/admin/v1/tenants/acme/clients";
@@ -326,6 +328,22 @@ fn s069_s103_what_is_said_of_a_token_is_signed_for_the_client_that_asks_for_it_s
         let request = world.platform_admin().request("POST", INTROSPECT).header("accept", SIGNED);
         sent(request.form(&[("token", &access)])).await.refused_oauth(400, "invalid_request");
         world.platform_admin().form(INTROSPECT, &[("token", &access)]).await.is(200);
+    });
+}
+
+#[test]
+fn s103_an_api_is_told_of_the_tokens_that_are_for_it_in_a_signed_answer_for_itself() {
+    in_world(async |world| {
+        let (shop, gateway) = exchange::chain(world).await;
+        let secrets = [("client_id", gateway.id.as_str()), ("client_secret", gateway.secret.as_str())];
+        let token = exchange::alices(world, &shop, &[ORDERS]).await.word("access_token");
+        let signed = asked(world, &token, &secrets, Some(SIGNED)).await.is(200);
+        let said = verified(world, &signed.text, &gateway.id, "RS256").await["token_introspection"].clone();
+        assert_eq!((&said["active"], &said["client_id"], &said["aud"]), (&json!(true), &json!(shop.id), &json!(ORDERS)), "{said}");
+        let token = exchange::alices(world, &shop, &[STOCK]).await.word("access_token");
+        let signed = asked(world, &token, &secrets, Some(SIGNED)).await.is(200);
+        let said = verified(world, &signed.text, &gateway.id, "RS256").await["token_introspection"].clone();
+        assert_eq!(said, json!({ "active": false }), "it is for somebody else");
     });
 }
 

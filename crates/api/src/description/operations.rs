@@ -255,7 +255,7 @@ pub(super) fn operations() -> Vec<(&'static str, &'static str, Operation)> {
             .with(&["Cache-Control"]).refuses(&[NO_REGISTRATION_TOKEN])),
         ("POST", "/t/{slug}/oauth/revoke", op("tokens", "revoke", "Revoke a refresh token and its session (RFC 7009)", &[(200, None, "Revoked, or it was none.")])
             .takes(Form("RevocationRequest")).with(&["Cache-Control"]).refuses(&[(400, "`unsupported_token_type`: a token of the client itself"), (401, "`invalid_client`")])),
-        ("POST", "/t/{slug}/oauth/introspect", Operation { or_as: &["application/token-introspection+jwt"], ..op("tokens", "introspect", "Ask whether a token is alive (RFC 7662); also for clients that prove themselves, about their own", &[(200, Some("Introspection"), "What is known of it; signed for the client, where `Accept` says so (RFC 9701).")])
+        ("POST", "/t/{slug}/oauth/introspect", Operation { or_as: &["application/token-introspection+jwt"], ..op("tokens", "introspect", "Ask whether a token is alive (RFC 7662); also for clients that prove themselves, about their own and those for an API that they are", &[(200, Some("Introspection"), "What is known of it; signed for the client, where `Accept` says so (RFC 9701).")])
             .takes(Form("IntrospectionRequest")).with(&["Cache-Control"]).refuses(&[(400, "`unauthorized_client`: the client's algorithm is gone"), (429, "`slow_down`: too many wrong secrets")]) }),
 
         ("GET", "/t/{slug}/me", op("me", "getMe", "Who is signed in", &[(200, Some("Me"), "The bearer.")]).with(&["Cache-Control"])),

@@ -1,12 +1,14 @@
 //! `POST {issuer}/oauth/introspect` (RFC 7662), for users with the role `claviger:introspect` or `claviger:admin`, and the
-//! platform's administrator; and for clients that prove themselves, about their own tokens. Clients get a signed answer, where they ask for one
-//! (RFC 9701).
+//! platform's administrator; and for clients that prove themselves, about their own tokens and those that are for an API that they are. Clients
+//! get a signed answer, where they ask for one (RFC 9701).
 //!
 //! Invariant: nothing of the body is answered before it is clear who asks.
 
 use actix_web::http::header::{Accept, CACHE_CONTROL, Header, Quality};
 use actix_web::{HttpRequest, HttpResponse, web};
 use app::access::AccessDenied;
+use app::fault::Fault;
+use app::tokens::exchange::is_for;
 use app::tokens::introspect::{Living, introspect, signed};
 use domain::client::{AuthMethod, Client};
 use domain::tenant::Tenant;
@@ -60,11 +62,19 @@ pub(crate) async fn post(
     })
 }
 
-/// What somebody is told of a token: a client of its own alone.
+/// What somebody is told of a token.
 async fn said(state: &ApiState, tenant: &Tenant, client: Option<&Client>, token: &str) -> Result<Value, OAuthError> {
     let living = introspect(&state.ctx, tenant, token).await?;
-    // Another client's token is none, as far as a client may know (RFC 7662, 4).
-    let living = living.filter(|living| client.is_none_or(|client| *living.client_id() == client.id));
+    // Another client's token is none, as far as a client may know (RFC 7662, 4), unless it is for the API that the client is.
+    let living = match (living, client) {
+        (Some(living), Some(client)) if *living.client_id() != client.id => match living {
+            Living::Access(claims) if is_for(&state.ctx, tenant, client, &claims).await.map_err(Fault::from)? => {
+                Some(Living::Access(claims))
+            }
+            Living::Access(_) | Living::Refresh { .. } => None,
+        },
+        (living, _) => living,
+    };
     Ok(match living {
         None => json!({ "active": false }),
         Some(Living::Access(claims)) => {

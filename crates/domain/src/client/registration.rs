@@ -145,6 +145,7 @@ pub fn settings(
     metadata.profile = before.and_then(|before| before.profile).map(|profile| profile.name().to_owned());
     metadata.require_issuer_audience = before.map(|before| before.require_issuer_audience);
     metadata.require_signed_authorization_response = before.map(|before| before.require_signed_authorization_response);
+    metadata.may_impersonate = before.map(|before| before.may_impersonate);
     metadata.resources = before.map(|before| before.resources.iter().cloned().map(String::from).collect());
     metadata.require_dpop_nonce = before.map(|before| before.require_dpop_nonce);
     metadata.allowed_origins = before.map(|before| before.allowed_origins.iter().map(ToString::to_string).collect());
