@@ -167,7 +167,7 @@ fn s096_s097_a_proof_is_strict_in_its_form_and_for_one_request() {
         let asked = token_form(&shop, &[("grant_type", "client_credentials")]);
         let tokens = post(world, TOKEN, &asked, &[proof(world, &key, "POST", TOKEN, json!({}))]).await.is(200);
         assert_eq!((tokens.word("token_type").as_str(), &claims(&tokens.word("access_token"))["cnf"]["jkt"]), ("DPoP", &json!(jkt(&key))));
-        post(world, TOKEN, &asked, &[]).await.refused_oauth(400, "invalid_request");
+        post(world, TOKEN, &asked, &[]).await.refused_oauth(400, "invalid_dpop_proof");
 
         let payload = || {
             let text = proof(world, &key, "POST", TOKEN, json!({}));

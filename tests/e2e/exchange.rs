@@ -36,7 +36,7 @@ async fn served_by(world: &World, identifier: &str, servers: &[&Shop]) {
 }
 
 /// Acme wants exchanges; alice uses a shop; the API of orders is a client, too, which may have tokens for the stock.
-async fn chain(world: &World) -> (Shop, Shop) {
+pub(crate) async fn chain(world: &World) -> (Shop, Shop) {
     let shop = market(world, json!({})).await;
     world.policy("acme", json!({ "token_exchange": true })).await;
     let gateway = trader(world, server(json!({}))).await;
@@ -45,7 +45,7 @@ async fn chain(world: &World) -> (Shop, Shop) {
 }
 
 /// A token of alice for these, of a session that may have tokens for both APIs.
-async fn alices(world: &World, shop: &Shop, resources: &[&str]) -> Answer {
+pub(crate) async fn alices(world: &World, shop: &Shop, resources: &[&str]) -> Answer {
     let code = code(world, shop, "openid orders:read stock:read", &[ORDERS, STOCK]).await;
     let form = [
         ("grant_type", "authorization_code"),

@@ -72,19 +72,25 @@ impl Bank {
         format!("/t/acme/oauth/authorize?{}", url::form_urlencoded::Serializer::new(String::new()).extend_pairs(query).finish())
     }
 
-    async fn code(&self, world: &World) -> String {
+    pub(crate) async fn code(&self, world: &World) -> String {
         let uri = self.push(world, &[]).await.is(201).word("request_uri");
         let answer = told(&logged_in(&mut Browser::new(&world.base_url), &self.address(&uri)).await);
         assert_eq!(answer["iss"], format!("{}/t/acme", world.base_url));
         answer["code"].clone()
     }
 
-    async fn redeem(&self, world: &World, code: &str, holder: Option<&Key>) -> Answer {
+    /// Logs alice in and gets her tokens.
+    pub(crate) async fn tokens(&self, world: &World) -> Answer {
+        let code = self.code(world).await;
+        self.redeem(world, &code, Some(&self.holder)).await.is(200)
+    }
+
+    pub(crate) async fn redeem(&self, world: &World, code: &str, holder: Option<&Key>) -> Answer {
         let form = [("grant_type", "authorization_code"), ("code", code), ("redirect_uri", CALLBACK), ("code_verifier", VERIFIER)];
         self.send(world, TOKEN, &form, &json!({}), holder).await
     }
 
-    async fn refresh(&self, world: &World, token: &str, holder: Option<&Key>) -> Answer {
+    pub(crate) async fn refresh(&self, world: &World, token: &str, holder: Option<&Key>) -> Answer {
         self.send(world, TOKEN, &[("grant_type", "refresh_token"), ("refresh_token", token)], &json!({}), holder).await
     }
 }
@@ -94,7 +100,7 @@ fn a_fapi_client_logs_a_user_in_and_its_tokens_are_bound() {
     in_world(async |world| {
         let bank = bank(world, json!({})).await;
         let code = bank.code(world).await;
-        bank.redeem(world, &code, None).await.refused_oauth(400, "invalid_request");
+        bank.redeem(world, &code, None).await.refused_oauth(400, "invalid_dpop_proof");
         let tokens = bank.redeem(world, &code, Some(&bank.holder)).await.is(200);
         assert_eq!(tokens.word("token_type"), "DPoP");
         let token = tokens.word("access_token");
@@ -176,7 +182,7 @@ fn s079_a_refresh_token_whose_answer_was_lost_works_again_seconds_and_minutes_la
         world.clock.forward(35);
         let later = bank.refresh(world, &first, Some(&bank.holder)).await.is(200).word("refresh_token");
         assert_ne!(later, lost, "after it, the successor that nobody used is replaced");
-        bank.refresh(world, &later, None).await.refused_oauth(400, "invalid_request");
+        bank.refresh(world, &later, None).await.refused_oauth(400, "invalid_dpop_proof");
         let other = Key::new("1");
         let moved = bank.refresh(world, &later, Some(&other)).await.is(200);
         assert_eq!(claims(&moved.word("access_token"))["cnf"]["jkt"], jkt(&other), "the client proved itself, and may change its key");

@@ -95,21 +95,32 @@ fn openid_client_registers_itself_and_logs_a_user_in() {
     });
 }
 
-#[test]
-fn openid_client_is_a_fapi_2_client_with_pushed_requests_a_key_of_its_own_and_bound_tokens() {
+fn openid_client_is_a_fapi_client(profile: &str, how: &[&str], answered: &[&str]) {
     in_world(async |world| {
-        let party = node_with("openid-client-6.9.0-fapi", &["openid-client@6.9.0"], "openid_client_fapi.mjs").await;
+        let party = node_with(&format!("openid-client-6.9.0-{profile}"), &["openid-client@6.9.0"], "openid_client_fapi.mjs").await;
         let issuer = format!("{}/t/acme", world.base_url);
-        let mut talk = Talk::with(&party, &[&issuer, CALLBACK]);
+        let mut talk = Talk::with(&party, &[&[&issuer, CALLBACK], how].concat());
         let key = talk.hear_json().await;
         let form = json!({
-            "profile": "fapi2", "jwks": { "keys": [key] }, "redirect_uris": [CALLBACK], "token_endpoint_auth_method": null,
+            "profile": profile, "jwks": { "keys": [key] }, "redirect_uris": [CALLBACK], "token_endpoint_auth_method": null,
             "require_dpop_nonce": true,
         });
         talk.tell(&shop(world, form).await.id).await;
         let learned = talk.logs_alice_in(world).await;
         assert_eq!((&learned["jkt"], &learned["token_type"]), (&learned["thumbprint"], &json!("dpop")), "{learned}");
+        assert_eq!((&learned["alive"], &learned["after_revocation"]), (&json!(true), &json!(false)), "{learned}");
+        assert_eq!(learned["answered"], json!(answered));
     });
+}
+
+#[test]
+fn openid_client_is_a_fapi_2_client_with_pushed_requests_a_key_of_its_own_and_bound_tokens() {
+    openid_client_is_a_fapi_client("fapi2", &[], &["code", "state", "iss"]);
+}
+
+#[test]
+fn openid_client_is_a_client_of_fapi_2_message_signing_and_verifies_what_it_is_told() {
+    openid_client_is_a_fapi_client("fapi2_message_signing", &["signed"], &["response"]);
 }
 
 #[test]

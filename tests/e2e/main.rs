@@ -30,6 +30,7 @@ mod login_limits;
 mod logouts;
 mod mail;
 mod main_job;
+mod message_signing;
 mod metrics;
 mod mtls;
 mod oidc;

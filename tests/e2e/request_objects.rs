@@ -10,10 +10,10 @@ use crate::relying_party::Key;
 use crate::world::{Answer, World, in_world};
 
 /// The header of a request object.
-const HEADER: &str = r#"{"typ":"oauth-authz-req+jwt","alg":"ES256","kid":"1"}"#;
+pub(crate) const HEADER: &str = r#"{"typ":"oauth-authz-req+jwt","alg":"ES256","kid":"1"}"#;
 
 /// What a request object says: the parameters of a good request, and `more` laid over them; null takes away.
-fn object(world: &World, shop: &Shop, more: &Value) -> Value {
+pub(crate) fn object(world: &World, shop: &Shop, more: &Value) -> Value {
     let now = app::ports::world::Clock::now(&*world.clock).as_seconds();
     let mut claims = json!({ "iss": shop.id, "aud": format!("{}/t/acme", world.base_url), "exp": now + 300, "nbf": now, "iat": now });
     let request = url::Url::parse(&format!("https://x.example{}", shop.request(&[]))).expect("an address");

@@ -17,7 +17,7 @@ use app::clients::authenticate::{ClientDenied, authenticate};
 use app::ctx::Ctx;
 use app::fault::Fault;
 use app::tenants;
-use domain::client::Client;
+use domain::client::{AuthMethod, Client};
 use domain::scope::Scope;
 use domain::tenant::Tenant;
 
@@ -43,11 +43,19 @@ pub(crate) struct UserOf {
     pub tenant: Arc<Tenant>,
 }
 
-/// Somebody who may introspect tokens of the tenant of the address.
+/// Somebody who may introspect tokens of the tenant of the address, or who has not said yet who they are.
 pub(crate) struct IntrospectorOf {
     pub tenant: Arc<Tenant>,
-    /// `None` for one who may look at all tokens; a client looks at its own.
-    pub client: Option<Client>,
+    pub who: Introspector,
+}
+
+pub(crate) enum Introspector {
+    /// One who may look at all tokens.
+    OfAll,
+    /// A client, which looks at its own.
+    Client(Box<Client>),
+    /// Nobody, as far as the head of the request tells: clients prove themselves in the body as well. Nothing else of that may be looked at before.
+    NotSaidYet,
 }
 
 /// Lets a request through to its handler, or answers it.
@@ -88,18 +96,24 @@ async fn admitted(guard: Guard, request: &ServiceRequest) -> Result<(), Refusal>
         }
         Guard::Introspector => {
             let tenant = tenants::resolve(ctx, slug).await?;
-            let client = match client_auth::basic(request.request()) {
+            let unproved = |denied| Refusal::Client(denied, ctx.now());
+            let who = match client_auth::basic(request.request()) {
                 Ok(Some(presented)) => {
                     let origin = From::of(request.request()).0;
-                    Some(authenticate(ctx, &tenant, presented, &origin).await.map_err(|denied| Refusal::Client(denied, ctx.now()))?)
+                    let client = authenticate(ctx, &tenant, presented, &origin).await.map_err(unproved)?;
+                    if client.settings.token_endpoint_auth_method == AuthMethod::None {
+                        return Err(unproved(ClientDenied::NotAuthenticated));
+                    }
+                    Introspector::Client(Box::new(client))
                 }
+                Ok(None) if !request.headers().contains_key(AUTHORIZATION) => Introspector::NotSaidYet,
                 Ok(None) => {
                     access::introspector(ctx, &tenant, token).await?;
-                    None
+                    Introspector::OfAll
                 }
-                Err(_) => return Err(Refusal::Client(ClientDenied::NotAuthenticated, ctx.now())),
+                Err(_) => return Err(unproved(ClientDenied::NotAuthenticated)),
             };
-            request.extensions_mut().insert(IntrospectorOf { tenant, client });
+            request.extensions_mut().insert(IntrospectorOf { tenant, who });
         }
         Guard::TenantAdmin => {
             let (admin, tenant) = access::admin_of(ctx, slug, token).await?;

@@ -6,6 +6,7 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use domain::answer::{self, SignedAnswer};
 use domain::audit::{Actor, AuditEvent};
 use domain::authorize::code::CodeGrant;
 use domain::authorize::rules::{self, Arrival, Asked, Parameters};
@@ -13,7 +14,7 @@ use domain::authorize::{AuthorizationRequest, AuthorizationResponse, AuthorizeEr
 use domain::client::{Client, ClientId};
 use domain::consent::Allowed;
 use domain::handle::{Handle, HandleHash, HandleKind};
-use domain::ids::{SsoSessionId, UserId};
+use domain::ids::{SsoSessionId, TenantId, UserId};
 use domain::interaction::{Choice, LoginStep, Next, Pick, Progress, next, pick};
 use domain::keys::thumbprint::Thumbprint;
 use domain::password::Password;
@@ -27,6 +28,7 @@ use subtle::ConstantTimeEq;
 
 use crate::ctx::{Ctx, Origin};
 use crate::fault::Fault;
+use crate::keys::{answerer, sign_answer};
 use crate::login::{LoginDenied, Proved, prove};
 use crate::ports::store::{PendingRequest, StoreError, TenantTx};
 use crate::subjects::user;
@@ -156,11 +158,16 @@ pub async fn begin(ctx: &Ctx, tenant: &Tenant, parameters: &Parameters, browser:
         Ok(request) => request,
         Err(RequestRefused::OnPage(refusal)) => return Err(AuthorizeDenied::Refused(refusal)),
         Err(RequestRefused::ToClient(return_to, refusal)) => {
-            return Ok(Begun::Answered(AuthorizationResponse::refused(return_to, refusal, issuer)));
+            let answer = AuthorizationResponse::refused(return_to, refusal, issuer);
+            return Ok(Begun::Answered(signed(ctx, tenant.id, &client, answer).await?));
         }
     };
+    if request.return_to.mode.is_signed() {
+        // Nobody logs in for an answer that cannot be given.
+        answerer(ctx, tenant.id, &client, SignedAnswer::Authorization).await?;
+    }
     let tx = ctx.store.begin(tenant.id).await?;
-    let mut flow = Flow { ctx, tx, client, request, progress: Progress::default(), issuer };
+    let mut flow = Flow { ctx, tenant: tenant.id, tx, client, request, progress: Progress::default(), issuer };
     let accounts = flow.accounts(browser).await?;
     let picked = pick(&flow.request, &accounts, flow.progress);
     match flow.next(picked).await? {
@@ -171,9 +178,7 @@ pub async fn begin(ctx: &Ctx, tenant: &Tenant, parameters: &Parameters, browser:
         }
         Next::Refuse(refusal) => {
             flow.close(None).await?;
-            let answer = flow.refuse(refusal);
-            flow.tx.commit().await?;
-            Ok(Begun::Answered(answer))
+            flow.refuse(refusal).await.map(Begun::Answered)
         }
         Next::ChooseAccount | Next::LogIn(_) | Next::AskConsent => {
             let handle = ctx.handle(HandleKind::PendingRequest);
@@ -206,11 +211,7 @@ pub async fn look(ctx: &Ctx, tenant: &Tenant, handle: &Handle, browser: &Browser
     }
     match (next, picked) {
         (Next::Grant, Pick::One((user, session))) => flow.grant(user, session).await.map(Look::Answered),
-        (Next::Refuse(refusal), _) => {
-            let answer = flow.refuse(refusal);
-            flow.tx.commit().await?;
-            Ok(Look::Answered(answer))
-        }
+        (Next::Refuse(refusal), _) => flow.refuse(refusal).await.map(Look::Answered),
         (Next::ChooseAccount, _) => Ok(Look::ChooseAccount { shown: flow.shown(csrf_token).await?, accounts }),
         (Next::LogIn(step), picked) => {
             let who = if let Pick::One((user, _)) = picked { Some(Box::new(user.clone())) } else { None };
@@ -393,9 +394,7 @@ pub async fn decide(
                 flow.tx.audit_append(&record(user_id, AuditEvent::ConsentDenied { user_id, client_id })).await?;
             }
             let refusal = Refusal { error: AuthorizeError::AccessDenied, description: "the user said no" };
-            let answer = flow.refuse(refusal);
-            flow.tx.commit().await?;
-            Ok(Decided::Answered(answer))
+            flow.refuse(refusal).await.map(Decided::Answered)
         }
     }
 }
@@ -428,12 +427,14 @@ async fn resume<'a>(ctx: &'a Ctx, tenant: &Tenant, handle: &Handle, browser: &Br
         pending.filter(|pending| ctx.now() < pending.expires_at && pending.browser == named).ok_or(AuthorizeDenied::NoSuchRequest)?;
     let client = tx.client_by_id(&pending.request.client_id).await?.filter(Client::is_active).ok_or(AuthorizeDenied::NoSuchRequest)?;
     let issuer = tenant.issuer(&ctx.base_url);
-    Ok((Flow { ctx, tx, client, request: pending.request, progress: pending.progress, issuer }, csrf_token))
+    let tenant = tenant.id;
+    Ok((Flow { ctx, tenant, tx, client, request: pending.request, progress: pending.progress, issuer }, csrf_token))
 }
 
 /// A request on its way, in its transaction.
 struct Flow<'a> {
     ctx: &'a Ctx,
+    tenant: TenantId,
     tx: Box<dyn TenantTx>,
     client: Client,
     request: AuthorizationRequest,
@@ -474,7 +475,7 @@ impl Flow<'_> {
         }
         let code = self.ctx.handle(HandleKind::AuthorizationCode);
         let grant = CodeGrant {
-            client_id: self.client.id,
+            client_id: self.client.id.clone(),
             redirect_uri: self.request.return_to.redirect_uri.clone(),
             code_challenge: self.request.code_challenge,
             user_id: user.id,
@@ -487,11 +488,15 @@ impl Flow<'_> {
         };
         self.tx.code_insert(&code.hash(), &grant).await?;
         self.tx.commit().await?;
-        Ok(AuthorizationResponse::granted(self.request.return_to, code.text().expose().clone(), self.issuer))
+        let answer = AuthorizationResponse::granted(self.request.return_to, code.text().expose().clone(), self.issuer);
+        Ok(signed(self.ctx, self.tenant, &self.client, answer).await?)
     }
 
-    fn refuse(&self, refusal: Refusal) -> AuthorizationResponse {
-        AuthorizationResponse::refused(self.request.return_to.clone(), refusal, self.issuer.clone())
+    /// Answers that there will be no code, for good.
+    async fn refuse(self, refusal: Refusal) -> Result<AuthorizationResponse, AuthorizeDenied> {
+        self.tx.commit().await?;
+        let answer = AuthorizationResponse::refused(self.request.return_to, refusal, self.issuer);
+        Ok(signed(self.ctx, self.tenant, &self.client, answer).await?)
     }
 
     async fn shown(mut self, csrf_token: String) -> Result<Shown, StoreError> {
@@ -499,6 +504,16 @@ impl Flow<'_> {
         let apis = if named.is_empty() { Vec::new() } else { self.tx.resources_named(named).await? };
         Ok(Shown { request: self.request, client: self.client, apis, csrf_token })
     }
+}
+
+/// The answer as the request wants it: signed as a whole, where it asked for that (JARM). Without a key to sign it by there is none.
+async fn signed(ctx: &Ctx, tenant: TenantId, client: &Client, answer: AuthorizationResponse) -> Result<AuthorizationResponse, Fault> {
+    if !answer.return_to.mode.is_signed() {
+        return Ok(answer);
+    }
+    let claims = answer::authorization(&answer, &client.id, ctx.now());
+    let token = sign_answer(ctx, tenant, client, SignedAnswer::Authorization, claims).await?;
+    Ok(answer.sealed(token))
 }
 
 /// The user whom the session of a browser stands for, if it does.

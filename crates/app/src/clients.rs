@@ -81,7 +81,8 @@ pub async fn create(
     actor: Actor,
     origin: &Origin,
 ) -> Result<(Client, Option<ShownSecret>), ClientChangeDenied> {
-    let settings = metadata.validated().map_err(ClientChangeDenied::Metadata)?;
+    let keys = ctx.keys.published(tenant.id).await?;
+    let settings = metadata.with_usual_alg(&keys.ring.numbers).validated().map_err(ClientChangeDenied::Metadata)?;
     fitness::check(ctx, tenant.id, &settings).await?.map_err(ClientChangeDenied::Metadata)?;
     let (client, shown) = new_client(ctx, settings, None)?;
     let mut tx = ctx.store.begin(tenant.id).await?;
@@ -141,7 +142,8 @@ pub async fn replace(
     actor: Actor,
     origin: &Origin,
 ) -> Result<Client, ClientChangeDenied> {
-    let settings = metadata.validated().map_err(ClientChangeDenied::Metadata)?;
+    let keys = ctx.keys.published(tenant.id).await?;
+    let settings = metadata.with_usual_alg(&keys.ring.numbers).validated().map_err(ClientChangeDenied::Metadata)?;
     fitness::check(ctx, tenant.id, &settings).await?.map_err(ClientChangeDenied::Metadata)?;
     let change = |client: &mut Client| {
         client.settings = settings;

@@ -2,27 +2,44 @@
 
 use std::sync::Arc;
 
+use domain::answer::SignedAnswer;
 use domain::audit::Actor;
+use domain::client::Client;
 use domain::ids::TenantId;
 use domain::keys::plan::Intent;
 use domain::keys::policy::RotationNumbers;
 use domain::keys::ring::{Alg, Kid};
 use domain::tenant::Tenant;
 use domain::time::Timestamp;
+use serde_json::{Map, Value};
 
 use crate::access::Admin;
 use crate::ctx::{Ctx, Origin};
 use crate::fault::Fault;
 use crate::ports::keys::{KeyChange, KeyCommand, KeyCommandError, KeyFault, OrderedBy, PublishedKeys, TokenSigner};
 
-/// The private side, with a key of the algorithm that a client has registered for: one that the rotation clock has not come to yet is
-/// made now, which takes as long as that takes.
+/// The private side, with keys for all tokens of this client: access tokens by an algorithm of its profile, ID tokens by the one that it has
+/// registered. See [`signer_of`].
 ///
 /// # Errors
-/// When the tenant's policy has dropped the algorithm, too.
-pub(crate) async fn signer_of(ctx: &Ctx, tenant: TenantId, alg: Alg, at_least: u64) -> Result<Arc<dyn TokenSigner>, Fault> {
+/// [`Fault::NoAlgorithm`] when the tenant's policy has none of them.
+pub(crate) async fn signer_for(ctx: &Ctx, tenant: TenantId, client: &Client, at_least: u64) -> Result<Arc<dyn TokenSigner>, Fault> {
+    let settings = &client.settings;
+    let has_users = settings.grant_types.iter().any(|grant| grant.has_users());
+    let of_id_tokens = has_users.then_some(std::slice::from_ref(&settings.id_token_signed_response_alg));
+    let wanted: Vec<&[Alg]> = of_id_tokens.into_iter().chain([settings.signing_algs()]).collect();
+    signer_of(ctx, tenant, &wanted, at_least).await
+}
+
+/// The private side, with a key of one of each of these sets of algorithms: one that the rotation clock has not come to yet is made now, which
+/// takes as long as that takes.
+///
+/// # Errors
+/// [`Fault::NoAlgorithm`] when the tenant's policy has dropped the algorithm, too.
+pub(crate) async fn signer_of(ctx: &Ctx, tenant: TenantId, wanted: &[&[Alg]], at_least: u64) -> Result<Arc<dyn TokenSigner>, Fault> {
     let signer = ctx.keys.signer(tenant, at_least).await?;
-    if signer.has(alg) {
+    let lacks = |signer: &dyn TokenSigner| wanted.iter().find(|algs| !signer.has(algs, ctx.now())).map(|algs| algs.to_vec());
+    if lacks(signer.as_ref()).is_none() {
         return Ok(signer);
     }
     let by = OrderedBy { actor: Actor::System, source: None, request_id: None };
@@ -32,7 +49,42 @@ pub(crate) async fn signer_of(ctx: &Ctx, tenant: TenantId, alg: Alg, at_least: u
         Err(denied) => return Err(Fault::Broken(denied.to_string())),
     };
     let signer = ctx.keys.signer(tenant, made.max(at_least)).await?;
-    if signer.has(alg) { Ok(signer) } else { Err(Fault::Broken(format!("a client wants {alg}, which the tenant's key policy has not"))) }
+    match lacks(signer.as_ref()) {
+        None => Ok(signer),
+        Some(algs) => Err(KeyFault::NoAlgorithm(algs).into()),
+    }
+}
+
+/// Signs an answer to this client, by the algorithm that it has registered for it or by one that the tenant has. No transaction is held: a key
+/// may have to be made.
+///
+/// # Errors
+/// [`Fault::NoAlgorithm`] when the tenant has none that the client may be answered by.
+pub(crate) async fn sign_answer(
+    ctx: &Ctx,
+    tenant: TenantId,
+    client: &Client,
+    answer: SignedAnswer,
+    claims: Map<String, Value>,
+) -> Result<String, Fault> {
+    let (alg, signer) = answerer(ctx, tenant, client, answer).await?;
+    Ok(signer.sign_answer(answer, claims, alg, ctx.now())?)
+}
+
+/// Who signs such an answer to this client, and by which algorithm; to be asked before something is done that cannot be undone.
+///
+/// # Errors
+/// See [`sign_answer`].
+pub(crate) async fn answerer(
+    ctx: &Ctx,
+    tenant: TenantId,
+    client: &Client,
+    answer: SignedAnswer,
+) -> Result<(Alg, Arc<dyn TokenSigner>), Fault> {
+    let keys = ctx.keys.published(tenant).await?;
+    let may = client.settings.signing_algs();
+    let alg = answer.alg(&client.settings, &keys.ring.numbers).ok_or_else(|| KeyFault::NoAlgorithm(may.to_vec()))?;
+    Ok((alg, signer_of(ctx, tenant, &[&[alg]], 0).await?))
 }
 
 /// The tenant's ring as it stands.

@@ -2,6 +2,7 @@
 //!
 //! Invariant: at least once. A notice goes when the client has taken note of it or is no client any more; else somebody tries again.
 
+use domain::answer::SignedAnswer;
 use domain::ids::{EventId, FamilyId, TenantId};
 use domain::openid::LogoutClaims;
 use domain::tenant::Tenant;
@@ -9,6 +10,7 @@ use futures_util::future::join_all;
 
 use crate::ctx::Ctx;
 use crate::fault::Fault;
+use crate::keys::sign_answer;
 use crate::subjects::subject;
 
 /// Clients that are told at a time.
@@ -48,11 +50,15 @@ async fn tell(ctx: &Ctx, tenant_id: TenantId, family: FamilyId) -> Result<(), Fa
         let jti = EventId::new(now, ctx.id_entropy()).to_string();
         let client_id = notice.client_id;
         let claims = LogoutClaims::new(tenant.issuer(&ctx.base_url), subject, client_id.clone(), family, jti, now);
-        let token = ctx.keys.signer(tenant_id, 0).await?.sign_logout(&claims, client.settings.id_token_signed_response_alg, now)?;
-        let why = match ctx.outbound.post_form(uri, &[("logout_token", &token)]).await {
-            Ok(answer) if (200..300).contains(&answer.status) => None,
-            Ok(answer) => Some(format!("status {}", answer.status)),
-            Err(fault) => Some(fault.to_string()),
+        let why = match sign_answer(ctx, tenant_id, &client, SignedAnswer::Logout, claims.into()).await {
+            Ok(token) => match ctx.outbound.post_form(uri, &[("logout_token", &token)]).await {
+                Ok(answer) if (200..300).contains(&answer.status) => None,
+                Ok(answer) => Some(format!("status {}", answer.status)),
+                Err(fault) => Some(fault.to_string()),
+            },
+            // Its administrator may mend that within the day; the others are told meanwhile.
+            Err(Fault::NoAlgorithm(why)) => Some(why),
+            Err(fault) => return Err(fault),
         };
         if let Some(why) = why {
             tracing::warn!(tenant = %tenant.slug, %client_id, why, "a client was not told of a logout; it is tried again");

@@ -51,7 +51,7 @@ async fn checked(ctx: &Ctx, tenant: &Tenant, settings: ResourceSettings) -> Resu
         if !kept.contains(&alg) {
             return Err(ResourceDenied::AlgNotKept { kept: kept.iter().copied().collect() });
         }
-        signer_of(ctx, tenant.id, alg, 0).await?;
+        signer_of(ctx, tenant.id, &[&[alg]], 0).await?;
     }
     Ok(settings)
 }

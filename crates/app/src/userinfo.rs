@@ -1,5 +1,6 @@
 //! Userinfo (OpenID Connect Core, 5.3): what the bearer's client may know of the bearer.
 
+use domain::answer::SignedAnswer;
 use domain::client::Client;
 use domain::openid;
 use domain::scope::Scope;
@@ -8,7 +9,7 @@ use serde_json::{Map, Value, json};
 
 use crate::access::{AccessDenied, ShownToken, signed_in};
 use crate::ctx::Ctx;
-use crate::keys::signer_of;
+use crate::keys::sign_answer;
 
 /// What is told, in the way that the client has registered for.
 #[derive(Debug)]
@@ -27,11 +28,11 @@ pub async fn userinfo(ctx: &Ctx, tenant: &Tenant, token: Option<&ShownToken<'_>>
     let wishes = who.session.sign_on.map(|sign_on| sign_on.claims).unwrap_or_default();
     let mut claims = openid::userinfo(&who.user, &who.claims.scope, &wishes);
     claims.insert("sub".to_owned(), json!(who.claims.sub));
-    let Some(alg) = who.client.settings.userinfo_signed_response_alg else {
+    if who.client.settings.userinfo_signed_response_alg.is_none() {
         return Ok((who.client, Userinfo::Plain(claims)));
-    };
+    }
     claims.insert("iss".to_owned(), json!(tenant.issuer(&ctx.base_url)));
     claims.insert("aud".to_owned(), json!(who.client.id));
-    let signed = signer_of(ctx, tenant.id, alg, 0).await?.sign_userinfo(&claims, alg, ctx.now())?;
+    let signed = sign_answer(ctx, tenant.id, &who.client, SignedAnswer::Userinfo, claims).await?;
     Ok((who.client, Userinfo::Signed(signed)))
 }

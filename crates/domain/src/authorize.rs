@@ -82,15 +82,36 @@ pub struct ReturnAddress {
 pub enum ResponseMode {
     Query,
     FormPost,
+    /// By query, as one signed parameter (JARM, 2.3.1).
+    QueryJwt,
+    /// By form, as one signed parameter (JARM, 2.3.3).
+    FormPostJwt,
 }
 
 impl ResponseMode {
-    pub const ALL: [Self; 2] = [Self::Query, Self::FormPost];
+    /// Each by its name; `jwt` is the signed mode that is usual for codes (JARM, 2.3.4).
+    pub const NAMES: [(&'static str, Self); 5] = [
+        ("query", Self::Query),
+        ("form_post", Self::FormPost),
+        ("query.jwt", Self::QueryJwt),
+        ("form_post.jwt", Self::FormPostJwt),
+        ("jwt", Self::QueryJwt),
+    ];
 
-    pub const fn name(self) -> &'static str {
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::NAMES.into_iter().find(|(known, _)| *known == name).map(|(_, mode)| mode)
+    }
+
+    pub const fn is_signed(self) -> bool {
+        matches!(self, Self::QueryJwt | Self::FormPostJwt)
+    }
+
+    /// The same way, signed.
+    #[must_use]
+    pub const fn signed(self) -> Self {
         match self {
-            Self::Query => "query",
-            Self::FormPost => "form_post",
+            Self::Query | Self::QueryJwt => Self::QueryJwt,
+            Self::FormPost | Self::FormPostJwt => Self::FormPostJwt,
         }
     }
 }
@@ -236,6 +257,12 @@ impl AuthorizationResponse {
         parameters.extend(return_to.state.clone().map(|state| ("state", state)));
         parameters.push(("iss", issuer));
         Self { return_to, parameters }
+    }
+
+    /// The same answer as its one parameter, once all of it is signed (JARM, 2.3).
+    #[must_use]
+    pub fn sealed(self, token: String) -> Self {
+        Self { parameters: vec![("response", token)], ..self }
     }
 
     /// The address with the parameters in its query.

@@ -97,12 +97,15 @@ impl Client {
             sector_identifier_uri: None,
             id_token_signed_response_alg: Alg::RS256,
             userinfo_signed_response_alg: None,
+            authorization_signed_response_alg: None,
+            introspection_signed_response_alg: None,
             default_max_age: None,
             require_auth_time: false,
             require_pushed_authorization_requests: false,
             require_pkce: true,
             request_object_signing_alg: None,
             require_signed_request_object: false,
+            require_signed_authorization_response: false,
             dpop_bound_access_tokens: false,
             tls_client_certificate_bound_access_tokens: false,
             certificate_name: None,
@@ -350,6 +353,12 @@ pub struct ClientSettings {
     /// Userinfo as a JWT, signed by this; plain JSON where it is absent.
     #[serde(default)]
     pub userinfo_signed_response_alg: Option<Alg>,
+    /// Of answers to authorization requests that are to be signed (JARM, 3).
+    #[serde(default)]
+    pub authorization_signed_response_alg: Option<Alg>,
+    /// Of what is said about tokens, where it asks for a signature (RFC 9701, 6).
+    #[serde(default)]
+    pub introspection_signed_response_alg: Option<Alg>,
     pub default_max_age: Option<Ttl>,
     pub require_auth_time: bool,
     pub require_pushed_authorization_requests: bool,
@@ -360,6 +369,9 @@ pub struct ClientSettings {
     /// It signs each request (RFC 9101, 10.5).
     #[serde(default)]
     pub require_signed_request_object: bool,
+    /// Its authorization requests are answered by signed answers alone.
+    #[serde(default)]
+    pub require_signed_authorization_response: bool,
     /// It gets no tokens without a proof (RFC 9449, 5.2).
     #[serde(default)]
     pub dpop_bound_access_tokens: bool,
@@ -416,7 +428,7 @@ impl ClientSettings {
         uri.and_then(|uri| url::Url::parse(uri).ok()?.host_str().map(str::to_owned))
     }
 
-    /// The algorithms that it may sign by, where it has not named one.
+    /// The algorithms that it may sign by, where it has not named one, and that its access tokens may be signed by.
     pub const fn signing_algs(&self) -> &'static [Alg] {
         match self.profile {
             Some(profile) => profile.algs(),

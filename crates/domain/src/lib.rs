@@ -7,6 +7,7 @@
 //! Invariant: nothing here reads a clock, draws randomness, waits, or touches a socket, a file or a database. Time and
 //! entropy come in as arguments, so every decision can be replayed by a test or a model.
 
+pub mod answer;
 pub mod audit;
 pub mod authorize;
 pub mod branding;

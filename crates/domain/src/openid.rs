@@ -69,7 +69,7 @@ impl IdClaims {
 pub const LOGOUT_TOKEN_TYPE: &str = "logout+jwt";
 
 /// The claims of a logout token (OpenID Connect Back-Channel Logout 1.0, 2.4). Times are in whole seconds since the epoch.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct LogoutClaims {
     pub iss: String,
     pub sub: Subject,
@@ -80,6 +80,23 @@ pub struct LogoutClaims {
     /// The client's session that has ended, by the name that its ID tokens had for it.
     pub sid: FamilyId,
     pub events: Value,
+}
+
+impl From<LogoutClaims> for Map<String, Value> {
+    fn from(claims: LogoutClaims) -> Self {
+        let LogoutClaims { iss, sub, aud, iat, exp, jti, sid, events } = claims;
+        let claims = [
+            ("iss", json!(iss)),
+            ("sub", json!(sub)),
+            ("aud", json!(aud)),
+            ("iat", json!(iat)),
+            ("exp", json!(exp)),
+            ("jti", json!(jti)),
+            ("sid", json!(sid)),
+            ("events", events),
+        ];
+        claims.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+    }
 }
 
 impl LogoutClaims {

@@ -171,7 +171,7 @@ impl ResourceSettings {
 pub enum TargetRefused {
     /// It is no resource, unknown, not for this client, or was not granted: one answer for all.
     NotThere,
-    /// The named ones want tokens that are signed differently.
+    /// The named ones want tokens that are signed differently, or in a way that the client's profile forbids.
     Algorithms,
 }
 
@@ -180,7 +180,9 @@ impl TargetRefused {
     pub const fn description(self) -> &'static str {
         match self {
             Self::NotThere => "resource: not an API of this issuer that this client may have tokens for here (RFC 8707)",
-            Self::Algorithms => "resource: these APIs want tokens that are signed differently; ask for one at a time",
+            Self::Algorithms => {
+                "resource: these APIs want tokens that are signed differently, or not as the client's may be; ask for one at a time"
+            }
         }
     }
 }
@@ -329,6 +331,19 @@ impl Target {
         self.apis.iter().find_map(|api| api.settings.signing_alg)
     }
 
+    /// The same for a client whose tokens may be signed by these algorithms alone.
+    ///
+    /// # Errors
+    /// When an API wants another.
+    pub fn signed_among(self, may: &[Alg]) -> Result<Self, TargetRefused> {
+        if self.algs(may).is_empty() { Err(TargetRefused::Algorithms) } else { Ok(self) }
+    }
+
+    /// What tokens may be signed by, of what the client's may be.
+    pub fn algs(&self, may: &[Alg]) -> Vec<Alg> {
+        may.iter().copied().filter(|alg| self.alg().is_none_or(|wanted| wanted == *alg)).collect()
+    }
+
     /// What a user with these roles may do. `None` unless it is about one API: what a permission means, that API alone says.
     pub fn permissions<'a>(&self, roles: impl IntoIterator<Item = &'a Role>) -> Option<BTreeSet<Permission>> {
         let [api] = self.apis.as_slice() else { return None };
@@ -437,6 +452,10 @@ mod tests {
         let both = set(&["https://a.example", "https://b.example"]);
         let target = Target::of(&both, vec![a.clone(), b.clone()], ISSUER).expect("known");
         assert_eq!((target.ttl(Ttl::minutes(15)), target.alg()), (Ttl::minutes(2), Some(Alg::EdDSA)));
+        assert_eq!(target.algs(&Alg::ALL), [Alg::EdDSA]);
+        assert_eq!(target.clone().signed_among(&[Alg::EdDSA, Alg::ES256]), Ok(target.clone()));
+        assert_eq!(target.clone().signed_among(&[Alg::ES256]), Err(TargetRefused::Algorithms), "s054");
+        assert_eq!(Target::usual().algs(&[Alg::ES256, Alg::PS256]), [Alg::ES256, Alg::PS256]);
         assert_eq!(target.permissions([&role]), None);
         let one = Target::of(&set(&["https://a.example"]), vec![a.clone(), b.clone()], ISSUER).expect("known");
         assert_eq!(one.permissions([&role]), Some(may));

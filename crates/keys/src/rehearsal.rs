@@ -10,6 +10,7 @@ use domain::client::ClientId;
 use domain::ids::{FamilyId, TenantId, TokenId, UserId};
 use domain::keys::plan::{Intent, plan};
 use domain::keys::policy::RotationPolicy;
+use domain::keys::ring::Alg;
 use domain::scope::Scope;
 use domain::time::Timestamp;
 use domain::token::claims::{AccessClaims, Audience, Subject};
@@ -55,7 +56,11 @@ pub(crate) async fn rehearse(node: &Arc<Node>, tenant: TenantId) -> Result<Rehea
         let mut claims = claims(&node, now);
         let (token, signed) = timed(|| {
             let signer = TenantSigner::open(tenant, &change.ring, &data_key, &secrets)?;
-            signer.ok_or_else(|| KeyFault::Unavailable("the ring was changed during the drill".to_owned()))?.sign(&mut claims, None, now)
+            signer.ok_or_else(|| KeyFault::Unavailable("the ring was changed during the drill".to_owned()))?.sign(
+                &mut claims,
+                &Alg::ALL,
+                now,
+            )
         })?;
         let ((), verified) = timed(|| {
             let verifier = RingVerifier::new(&change.ring, node.timing.clock_skew)?;

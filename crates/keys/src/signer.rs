@@ -14,9 +14,10 @@ use aws_lc_rs::signature::{
 };
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use domain::answer::SignedAnswer;
 use domain::ids::{FamilyId, TenantId};
 use domain::keys::ring::{Alg, KeyRing, Kid, RingKey};
-use domain::openid::{ID_TOKEN_TYPE, IdClaims, LOGOUT_TOKEN_TYPE, LogoutClaims};
+use domain::openid::{ID_TOKEN_TYPE, IdClaims};
 use domain::time::Timestamp;
 use domain::token::claims::{ACCESS_TOKEN_TYPE, AccessClaims};
 use domain::token::family::Generation;
@@ -26,11 +27,12 @@ use serde_json::{Map, Value};
 
 use crate::seal::{DataKey, SecretName};
 
-/// One signing key, parsed, with its JWS headers ready: for access tokens, ID tokens and logout tokens.
+/// One signing key, parsed, with its JWS headers ready.
 struct KeySigner {
     access_header: String,
     id_header: String,
-    logout_header: String,
+    /// In the order of [`SignedAnswer::ALL`].
+    answer_headers: [String; SignedAnswer::ALL.len()],
     key: PrivateKey,
 }
 
@@ -52,8 +54,8 @@ impl KeySigner {
         };
         // None of the three values needs escaping.
         let header = |typ| URL_SAFE_NO_PAD.encode(format!(r#"{{"typ":"{typ}","alg":"{alg}","kid":"{kid}"}}"#));
-        let (access_header, id_header, logout_header) = (header(ACCESS_TOKEN_TYPE), header(ID_TOKEN_TYPE), header(LOGOUT_TOKEN_TYPE));
-        Ok(Self { access_header, id_header, logout_header, key })
+        let answer_headers = SignedAnswer::ALL.map(|answer| header(answer.typ()));
+        Ok(Self { access_header: header(ACCESS_TOKEN_TYPE), id_header: header(ID_TOKEN_TYPE), answer_headers, key })
     }
 
     /// JWS compact serialisation (RFC 7515, 7.1).
@@ -134,7 +136,7 @@ impl TenantSigner {
 
     /// Who signs what a client or an API is to have signed by this algorithm.
     fn id_signer(&self, alg: Alg, now: Timestamp) -> Result<(&RingKey, &KeySigner), KeyFault> {
-        let key = self.ring.newest_signer_of(alg, now).or_else(|| self.ring.first_of(alg)).ok_or(KeyFault::NoSigner)?;
+        let key = self.ring.signer_of(alg, now).ok_or_else(|| KeyFault::NoAlgorithm(vec![alg]))?;
         Ok((key, self.signers.get(&key.kid).ok_or(KeyFault::NoSigner)?))
     }
 
@@ -170,20 +172,16 @@ impl TokenSigner for TenantSigner {
         self.ring.generation
     }
 
-    fn sign(&self, claims: &mut AccessClaims, alg: Option<Alg>, now: Timestamp) -> Result<String, KeyFault> {
-        let (key, signer) = match alg {
-            Some(alg) => self.id_signer(alg, now)?,
-            None => {
-                let key = self.ring.signer_at(now).or_else(|| self.ring.first_signer()).ok_or(KeyFault::NoSigner)?;
-                (key, self.signers.get(&key.kid).ok_or(KeyFault::NoSigner)?)
-            }
-        };
+    fn sign(&self, claims: &mut AccessClaims, algs: &[Alg], now: Timestamp) -> Result<String, KeyFault> {
+        let none = || if !self.ring.keys.iter().any(RingKey::is_live) { KeyFault::NoSigner } else { KeyFault::NoAlgorithm(algs.to_vec()) };
+        let key = self.ring.signer_among(algs, now).ok_or_else(none)?;
+        let signer = self.signers.get(&key.kid).ok_or(KeyFault::NoSigner)?;
         claims.cap_life(key.token_ttl_cap_seconds);
         signer.sign(&signer.access_header, claims)
     }
 
-    fn has(&self, alg: Alg) -> bool {
-        self.ring.first_of(alg).is_some()
+    fn has(&self, algs: &[Alg], now: Timestamp) -> bool {
+        self.ring.signer_among(algs, now).is_some()
     }
 
     fn sign_id(&self, claims: &mut IdClaims, alg: Alg, access_token: &str, now: Timestamp) -> Result<String, KeyFault> {
@@ -193,14 +191,13 @@ impl TokenSigner for TenantSigner {
         signer.sign(&signer.id_header, claims)
     }
 
-    fn sign_logout(&self, claims: &LogoutClaims, alg: Alg, now: Timestamp) -> Result<String, KeyFault> {
-        let (_, signer) = self.id_signer(alg, now)?;
-        signer.sign(&signer.logout_header, claims)
-    }
-
-    fn sign_userinfo(&self, claims: &Map<String, Value>, alg: Alg, now: Timestamp) -> Result<String, KeyFault> {
-        let (_, signer) = self.id_signer(alg, now)?;
-        signer.sign(&signer.id_header, claims)
+    fn sign_answer(&self, answer: SignedAnswer, mut claims: Map<String, Value>, alg: Alg, now: Timestamp) -> Result<String, KeyFault> {
+        let (key, signer) = self.id_signer(alg, now)?;
+        if let Some(exp) = claims.get_mut("exp") {
+            let latest = now.plus(key.token_ttl_cap_seconds).as_seconds();
+            *exp = Value::from(exp.as_i64().unwrap_or(latest).min(latest));
+        }
+        signer.sign(&signer.answer_headers[answer as usize], &claims)
     }
 
     fn mint_refresh(&self, family: FamilyId, generation: Generation) -> String {
@@ -236,7 +233,7 @@ impl TokenSigner for TenantSigner {
 #[cfg(test)]
 mod tests {
     use app::ports::keys::TokenVerifier;
-    use domain::keys::ring::KeyEnd;
+    use domain::keys::ring::{KeyEnd, SupersededKey};
     use domain::time::Ttl;
 
     use super::*;
@@ -253,7 +250,7 @@ mod tests {
         for alg in Alg::ALL {
             let (ring, signer) = ring_of(tenant(1), &[alg]);
             let mut claims = claims();
-            let token = signer.sign(&mut claims, None, NOW).unwrap();
+            let token = signer.sign(&mut claims, &Alg::ALL, NOW).unwrap();
             let verifier = RingVerifier::new(&ring, Ttl::seconds(30)).unwrap();
             assert_eq!(verifier.verify(&token, ISSUER, NOW), Ok(claims.clone()), "{alg}");
 
@@ -276,14 +273,14 @@ mod tests {
         let (ring, signer) = ring_of(tenant(1), &[Alg::ES256]);
         let mut claims = claims();
         claims.exp = claims.iat + 1_000_000;
-        signer.sign(&mut claims, None, NOW).unwrap();
+        signer.sign(&mut claims, &Alg::ALL, NOW).unwrap();
         assert_eq!(claims.exp - claims.iat, i64::from(ring.keys[0].token_ttl_cap_seconds.as_seconds()));
     }
 
     #[test]
     fn by_a_clock_that_is_behind_the_rings_the_key_signs_that_will_be_first() {
         let (ring, signer) = ring_of(tenant(1), &[Alg::ES256]);
-        let token = signer.sign(&mut claims(), None, NOW.minus(Ttl::days(1))).unwrap();
+        let token = signer.sign(&mut claims(), &Alg::ALL, NOW.minus(Ttl::days(1))).unwrap();
         assert_eq!(jsonwebtoken::decode_header(&token).unwrap().kid, Some(ring.keys[0].kid.to_string()));
     }
 
@@ -293,7 +290,7 @@ mod tests {
         for key in &mut signer.ring.keys {
             key.end = Some(KeyEnd::Revoked { at: NOW, reason: "for a test".to_owned() });
         }
-        assert_eq!(signer.sign(&mut claims(), None, NOW), Err(KeyFault::NoSigner));
+        assert_eq!(signer.sign(&mut claims(), &Alg::ALL, NOW), Err(KeyFault::NoSigner));
     }
 
     #[test]
@@ -301,14 +298,63 @@ mod tests {
         let (_, mut signer) = ring_of(tenant(1), &[Alg::ES256, Alg::RS256]);
         let staged = signer.ring.keys.iter_mut().find(|key| key.alg == Alg::RS256).unwrap();
         staged.sign_from = NOW.plus(Ttl::hours(1));
-        let told = Map::from_iter([("sub".to_owned(), Value::from("usr"))]);
+        let told = || Map::from_iter([("sub".to_owned(), Value::from("usr"))]);
         for (alg, named) in [(Alg::RS256, jsonwebtoken::Algorithm::RS256), (Alg::ES256, jsonwebtoken::Algorithm::ES256)] {
-            assert!(signer.has(alg));
-            let header = jsonwebtoken::decode_header(signer.sign_userinfo(&told, alg, NOW).unwrap()).unwrap();
-            assert_eq!((header.alg, header.typ.as_deref()), (named, Some("JWT")));
+            assert!(signer.has(&[alg], NOW));
+            for answer in SignedAnswer::ALL {
+                let header = jsonwebtoken::decode_header(signer.sign_answer(answer, told(), alg, NOW).unwrap()).unwrap();
+                assert_eq!((header.alg, header.typ.as_deref()), (named, Some(answer.typ())));
+            }
         }
-        assert!(!signer.has(Alg::ES384));
-        assert_eq!(signer.sign_userinfo(&told, Alg::ES384, NOW), Err(KeyFault::NoSigner));
+        assert!(!signer.has(&[Alg::ES384], NOW));
+        let refused = signer.sign_answer(SignedAnswer::Userinfo, told(), Alg::ES384, NOW);
+        assert_eq!(refused, Err(KeyFault::NoAlgorithm(vec![Alg::ES384])));
+    }
+
+    #[test]
+    fn a_key_that_has_stopped_signs_nothing_more_also_when_it_is_the_last_of_its_algorithm() {
+        let (_, mut signer) = ring_of(tenant(1), &[Alg::ES256, Alg::RS256]);
+        let dropped = signer.ring.keys.iter_mut().find(|key| key.alg == Alg::RS256).unwrap();
+        let stops = NOW.plus(Ttl::minutes(1));
+        dropped.superseded = Some(SupersededKey { sign_until: stops, published_until: stops.plus(Ttl::hours(2)) });
+        let signed = |at| signer.sign_answer(SignedAnswer::Userinfo, Map::new(), Alg::RS256, at);
+        assert!(signer.has(&[Alg::RS256], NOW) && signed(NOW).is_ok());
+        assert!(!signer.has(&[Alg::RS256], stops));
+        assert_eq!(signed(stops), Err(KeyFault::NoAlgorithm(vec![Alg::RS256])));
+    }
+
+    #[test]
+    fn an_answer_is_good_for_no_longer_than_its_key_may_sign() {
+        let (ring, signer) = ring_of(tenant(1), &[Alg::ES256]);
+        let cap = NOW.plus(ring.keys[0].token_ttl_cap_seconds).as_seconds();
+        for (asked, given) in [(cap + 1, cap), (cap - 1, cap - 1)] {
+            let claims = Map::from_iter([("exp".to_owned(), Value::from(asked))]);
+            let token = signer.sign_answer(SignedAnswer::Authorization, claims, Alg::ES256, NOW).unwrap();
+            let payload = URL_SAFE_NO_PAD.decode(token.split('.').nth(1).unwrap()).unwrap();
+            assert_eq!(serde_json::from_slice::<Value>(&payload).unwrap()["exp"], given);
+        }
+    }
+
+    #[test]
+    fn access_tokens_of_a_client_with_a_profile_are_signed_by_an_algorithm_of_it_whatever_others_get() {
+        let (_, mut signer) = ring_of(tenant(1), &[Alg::RS256, Alg::ES384, Alg::PS256, Alg::ES256]);
+        signer.ring.numbers.access_token_alg = Alg::RS256;
+        let may = [Alg::ES256, Alg::PS256, Alg::EdDSA];
+        let alg = |signer: &TenantSigner, algs: &[Alg]| {
+            signer.sign(&mut claims(), algs, NOW).map(|token| jsonwebtoken::decode_header(token).unwrap().alg)
+        };
+        assert_eq!(alg(&signer, &Alg::ALL), Ok(jsonwebtoken::Algorithm::RS256));
+        assert_eq!(alg(&signer, &may), Ok(jsonwebtoken::Algorithm::ES256));
+        // One that is published only is better than one that is forbidden.
+        signer.ring.keys.retain(|key| key.alg != Alg::ES256);
+        let staged = signer.ring.keys.iter_mut().find(|key| key.alg == Alg::PS256).unwrap();
+        staged.sign_from = NOW.plus(Ttl::hours(1));
+        assert_eq!(alg(&signer, &may), Ok(jsonwebtoken::Algorithm::PS256));
+        signer.ring.keys.retain(|key| key.alg != Alg::PS256);
+        assert_eq!(alg(&signer, &may), Err(KeyFault::NoAlgorithm(may.to_vec())));
+        signer.ring.numbers.access_token_alg = Alg::ES384;
+        assert_eq!(alg(&signer, &Alg::ALL), Ok(jsonwebtoken::Algorithm::ES384));
+        assert_eq!(alg(&signer, &may), Err(KeyFault::NoAlgorithm(may.to_vec())), "s054");
     }
 
     #[test]

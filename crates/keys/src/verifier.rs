@@ -183,7 +183,7 @@ mod tests {
     fn alg_none_and_the_public_key_as_a_secret_are_refused() {
         for alg in Alg::ALL {
             let (ring, signer, verifier) = setup(alg);
-            let token = signer.sign(&mut claims(), None, NOW).unwrap();
+            let token = signer.sign(&mut claims(), &Alg::ALL, NOW).unwrap();
             let payload = token.split('.').nth(1).unwrap();
             let kid = ring.keys[0].kid.as_str();
             let jwks = crate::jwks::JwkSet::of(&ring).unwrap().bytes;
@@ -210,7 +210,7 @@ mod tests {
     #[test]
     fn rs256_and_ps256_are_not_taken_for_each_other() {
         let (mut ring, signer, _) = setup(Alg::RS256);
-        let token = signer.sign(&mut claims(), None, NOW).unwrap();
+        let token = signer.sign(&mut claims(), &Alg::ALL, NOW).unwrap();
         ring.keys[0].alg = Alg::PS256;
         assert_eq!(RingVerifier::new(&ring, SKEW).unwrap().verify(&token, ISSUER, NOW), Err(TokenRefused));
     }
@@ -219,19 +219,19 @@ mod tests {
     fn another_tenants_token_is_refused() {
         let (ring, signer, _) = setup(Alg::ES256);
         let (other_ring, other_signer) = ring_of(tenant(2), &[Alg::ES256]);
-        let token = other_signer.sign(&mut claims(), None, NOW).unwrap();
+        let token = other_signer.sign(&mut claims(), &Alg::ALL, NOW).unwrap();
         assert_eq!(RingVerifier::new(&ring, SKEW).unwrap().verify(&token, ISSUER, NOW), Err(TokenRefused), "unknown kid");
         // Their key under our kid: the signature gives it away.
         let mut forged = other_ring;
         forged.keys[0].kid = ring.keys[0].kid.clone();
-        let token = signer.sign(&mut claims(), None, NOW).unwrap();
+        let token = signer.sign(&mut claims(), &Alg::ALL, NOW).unwrap();
         assert_eq!(RingVerifier::new(&forged, SKEW).unwrap().verify(&token, ISSUER, NOW), Err(TokenRefused));
     }
 
     #[test]
     fn a_revoked_keys_token_is_refused() {
         let (mut ring, signer, verifier) = setup(Alg::ES256);
-        let token = signer.sign(&mut claims(), None, NOW).unwrap();
+        let token = signer.sign(&mut claims(), &Alg::ALL, NOW).unwrap();
         assert!(verifier.verify(&token, ISSUER, NOW).is_ok());
         ring.keys[0].end = Some(domain::keys::ring::KeyEnd::Revoked { at: NOW, reason: "lost".to_owned() });
         assert_eq!(RingVerifier::new(&ring, SKEW).unwrap().verify(&token, ISSUER, NOW), Err(TokenRefused));
@@ -241,7 +241,7 @@ mod tests {
     fn times_are_judged_by_the_given_moment_with_its_leeway() {
         let (_, signer, verifier) = setup(Alg::EdDSA);
         let mut claims = claims();
-        let token = signer.sign(&mut claims, None, NOW).unwrap();
+        let token = signer.sign(&mut claims, &Alg::ALL, NOW).unwrap();
         let end = Timestamp::from_seconds(claims.exp);
         let one = Ttl::seconds(1);
         assert!(verifier.verify(&token, ISSUER, end.plus(SKEW).minus(one)).is_ok());
@@ -253,12 +253,12 @@ mod tests {
     #[test]
     fn issuer_and_audience_must_fit() {
         let (_, signer, verifier) = setup(Alg::EdDSA);
-        let token = signer.sign(&mut claims(), None, NOW).unwrap();
+        let token = signer.sign(&mut claims(), &Alg::ALL, NOW).unwrap();
         assert_eq!(verifier.verify(&token, "https://id.example/t/other", NOW), Err(TokenRefused));
         assert_eq!(verifier.verify(&token, &ISSUER.to_uppercase(), NOW), Err(TokenRefused));
         let mut elsewhere = claims();
         elsewhere.aud = domain::token::claims::Audience::One("https://api.example".to_owned());
-        let token = signer.sign(&mut elsewhere, None, NOW).unwrap();
+        let token = signer.sign(&mut elsewhere, &Alg::ALL, NOW).unwrap();
         assert_eq!(verifier.verify(&token, ISSUER, NOW), Err(TokenRefused));
         assert_eq!(verifier.verify_for_whomever(&token, ISSUER, NOW), Ok(elsewhere));
         assert_eq!(verifier.verify_for_whomever(&token, "https://id.example/t/other", NOW), Err(TokenRefused));
@@ -286,7 +286,7 @@ mod tests {
     #[test]
     fn cut_changed_and_endless_tokens_are_refused() {
         let (_, signer, verifier) = setup(Alg::ES256);
-        let token = signer.sign(&mut claims(), None, NOW).unwrap();
+        let token = signer.sign(&mut claims(), &Alg::ALL, NOW).unwrap();
         for cut in 0..token.len() {
             assert_eq!(verifier.verify(&token[..cut], ISSUER, NOW), Err(TokenRefused), "cut at {cut}");
         }

@@ -121,6 +121,7 @@ const PASSWORD_REFUSED: (u16, &str) = (422, "`password_refused`");
 const BAD_METADATA: (u16, &str) = (422, "`invalid_redirect_uri` or `invalid_client_metadata`: `member` says which one");
 const RESOURCE_REFUSED: (u16, &str) = (422, "`resource_refused`: `member` says which one");
 const USERINFO: &[(u16, &str)] = &[
+    (400, "`unauthorized_client`: what the client has registered for cannot be signed any more; or `invalid_request`"),
     (401, "`invalid_token`, `invalid_dpop_proof`, `use_dpop_nonce`, or there is no token"),
     (403, "`insufficient_scope`: `openid` was not granted"),
 ];
@@ -251,7 +252,7 @@ pub(super) fn operations() -> Vec<(&'static str, &'static str, Operation)> {
             .takes(Form("UserinfoRequest")).with(&["Cache-Control"]).refuses(USERINFO) }),
         ("POST", "/t/{slug}/oauth/token", op("tokens", "refresh", "Exchange a refresh token for new tokens (RFC 6749, 6)", &[(200, Some("Tokens"), "New tokens; the old refresh token is used up.")])
             .takes(Form("TokenRequest")).or_a_cookie().with(&["Set-Cookie", "Cache-Control"])
-            .refuses(&[(400, "`invalid_grant`, `invalid_scope`, `invalid_target`, `unsupported_grant_type`, `invalid_dpop_proof` or `use_dpop_nonce`"), (401, "`invalid_client`"), (403, "`invalid_request`: a cookie without its CSRF token"), (429, "`slow_down`")])),
+            .refuses(&[(400, "`invalid_grant`, `invalid_scope`, `invalid_target`, `unsupported_grant_type`, `unauthorized_client`, `invalid_dpop_proof` or `use_dpop_nonce`"), (401, "`invalid_client`"), (403, "`invalid_request`: a cookie without its CSRF token"), (429, "`slow_down`")])),
         ("POST", "/t/{slug}/oauth/par", op("tokens", "pushAuthorizationRequest", "Push an authorization request (RFC 9126)", &[(201, Some("PushedRequest"), "Kept; the browser brings `request_uri`.")])
             .takes(Form("PushedAuthorizationRequest")).with(&["Cache-Control"]).refuses(&[(401, "`invalid_client`")])),
         ("POST", "/t/{slug}/oauth/register", op("registration", "registerClient", "Register a client by itself (RFC 7591)", &[(201, Some("Registration"), "What is registered, with secrets that are not shown again.")])
@@ -264,8 +265,8 @@ pub(super) fn operations() -> Vec<(&'static str, &'static str, Operation)> {
             .with(&["Cache-Control"]).refuses(&[NO_REGISTRATION_TOKEN])),
         ("POST", "/t/{slug}/oauth/revoke", op("tokens", "revoke", "Revoke a refresh token and its session (RFC 7009)", &[(200, None, "Revoked, or it was none.")])
             .takes(Form("RevocationRequest")).with(&["Cache-Control"]).refuses(&[(400, "`unsupported_token_type`: a token of the client itself"), (401, "`invalid_client`")])),
-        ("POST", "/t/{slug}/oauth/introspect", op("tokens", "introspect", "Ask whether a token is alive (RFC 7662)", &[(200, Some("Introspection"), "What is known of it.")])
-            .takes(Form("IntrospectionRequest")).with(&["Cache-Control"])),
+        ("POST", "/t/{slug}/oauth/introspect", Operation { or_as: &["application/token-introspection+jwt"], ..op("tokens", "introspect", "Ask whether a token is alive (RFC 7662); also for clients that prove themselves, about their own and those for an API that they are", &[(200, Some("Introspection"), "What is known of it; signed for the client, where `Accept` says so (RFC 9701).")])
+            .takes(Form("IntrospectionRequest")).with(&["Cache-Control"]).refuses(&[(400, "`unauthorized_client`: the client's algorithm is gone"), (429, "`slow_down`: too many wrong secrets")]) }),
 
         ("GET", "/t/{slug}/me", op("me", "getMe", "Who is signed in", &[(200, Some("Me"), "The bearer.")]).with(&["Cache-Control"])),
         ("GET", "/t/{slug}/me/sessions", op("me", "listMySessions", "One's own sessions", &[(200, Some("Sessions"), "The sessions.")]).with(&["Cache-Control"])),

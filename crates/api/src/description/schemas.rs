@@ -144,7 +144,11 @@ fn client_members(more: Value) -> Value {
         "request_object_signing_alg": optional("Alg"), "require_signed_request_object": flag(),
         "require_dpop_nonce": flag(), "consent": one_of(&["first_party", "third_party"]),
     });
-    both(both(own, published_about_itself()), more)
+    let answers = json!({
+        "authorization_signed_response_alg": optional("Alg"), "introspection_signed_response_alg": optional("Alg"),
+        "require_signed_authorization_response": flag(),
+    });
+    both(both(both(own, answers), published_about_itself()), more)
 }
 
 /// What clients say of their people and their keys, as it is shown.
@@ -186,6 +190,8 @@ fn metadata_members(more: Value) -> Value {
         "id_token_signed_response_alg": text_or_null(), "userinfo_signed_response_alg": text_or_null(), "default_max_age": { "type": ["integer", "null"], "minimum": 0 },
         "require_auth_time": flag_or_null(), "require_pushed_authorization_requests": flag_or_null(),
         "request_object_signing_alg": text_or_null(),
+        "authorization_signed_response_alg": { "type": ["string", "null"], "description": "Of answers in a signed response mode (JARM); one that the tenant has, where nothing is said." },
+        "introspection_signed_response_alg": { "type": ["string", "null"], "description": "Of signed introspection (RFC 9701); one that the tenant has, where nothing is said." },
         "require_signed_request_object": { "type": ["boolean", "null"], "description": "`true` takes no request that is not signed (RFC 9101, 10.5)." },
         "dpop_bound_access_tokens": { "type": ["boolean", "null"], "description": "`true` gives no tokens without a DPoP proof (RFC 9449, 5.2)." },
         "tls_client_certificate_bound_access_tokens": { "type": ["boolean", "null"], "description": "`true` gives no tokens without a certificate, and binds them to it (RFC 8705, 3.4)." },
@@ -300,7 +306,8 @@ pub(super) fn schemas() -> Value {
     };
     let ours = json!({
         "allowed_origins": { "type": ["array", "null"], "items": text(), "description": "Origins of its pages besides those of its redirect URIs: their scripts may read answers." },
-        "profile": { "type": ["string", "null"], "description": "`fapi2` switches together what the FAPI 2.0 Security Profile demands." },
+        "profile": { "type": ["string", "null"], "description": "`fapi2` switches together what the FAPI 2.0 Security Profile demands; `fapi2_message_signing` has requests and their answers signed as well." },
+        "require_signed_authorization_response": { "type": ["boolean", "null"], "description": "`true` answers authorization requests by signed answers alone (JARM)." },
         "require_dpop_nonce": { "type": ["boolean", "null"], "description": "`true` takes no DPoP proof without a nonce of ours (RFC 9449, 8)." },
         "require_issuer_audience": { "type": ["boolean", "null"], "description": "`true` takes no assertion that is meant for the token endpoint." },
         "require_pkce": { "type": ["boolean", "null"], "description": "`false` lets a confidential client do without PKCE." },
@@ -375,11 +382,17 @@ pub(super) fn schemas() -> Value {
         ("PushedRequest", answer("RFC 9126, 2.2.", json!({ "request_uri": text(), "expires_in": count() }))),
         ("RevocationRequest", json!({
             "type": "object", "description": "RFC 7009, 2.1.", "required": ["token"], "additionalProperties": true,
-            "properties": { "token": text(), "client_id": text(), "client_secret": text(), "token_type_hint": text() },
+            "properties": {
+                "token": text(), "token_type_hint": text(),
+                "client_id": text(), "client_secret": text(), "client_assertion_type": text(), "client_assertion": text(),
+            },
         })),
         ("IntrospectionRequest", json!({
             "type": "object", "description": "RFC 7662, 2.1.", "required": ["token"], "additionalProperties": true,
-            "properties": { "token": text(), "token_type_hint": text() },
+            "properties": {
+                "token": text(), "token_type_hint": text(),
+                "client_id": text(), "client_secret": text(), "client_assertion_type": text(), "client_assertion": text(),
+            },
         })),
         ("Tokens", answer_with("RFC 6749, 5.1.", json!({
             "access_token": text(), "token_type": one_of(&["Bearer", "DPoP"]), "expires_in": count(), "scope": text(),
@@ -460,9 +473,10 @@ pub(super) fn schemas() -> Value {
                 "revocation_endpoint": text(), "introspection_endpoint": text(), "jwks_uri": text(),
                 "grant_types_supported": texts(), "response_types_supported": texts(), "response_modes_supported": texts(),
                 "scopes_supported": texts(), "subject_types_supported": texts(), "id_token_signing_alg_values_supported": texts(), "userinfo_signing_alg_values_supported": texts(),
+                "authorization_signing_alg_values_supported": texts(), "introspection_signing_alg_values_supported": texts(),
                 "token_endpoint_auth_methods_supported": texts(), "token_endpoint_auth_signing_alg_values_supported": texts(),
                 "revocation_endpoint_auth_signing_alg_values_supported": texts(), "revocation_endpoint_auth_methods_supported": texts(),
-                "introspection_endpoint_auth_methods_supported": texts(), "code_challenge_methods_supported": texts(), "dpop_signing_alg_values_supported": texts(),
+                "introspection_endpoint_auth_methods_supported": texts(), "introspection_endpoint_auth_signing_alg_values_supported": texts(), "code_challenge_methods_supported": texts(), "dpop_signing_alg_values_supported": texts(),
                 "prompt_values_supported": texts(), "acr_values_supported": texts(), "claim_types_supported": texts(), "claims_supported": texts(),
                 "claims_parameter_supported": flag(), "request_parameter_supported": flag(), "request_uri_parameter_supported": flag(), "request_object_signing_alg_values_supported": texts(),
                 "require_signed_request_object": flag(), "require_pushed_authorization_requests": flag(),
@@ -562,7 +576,7 @@ pub(super) fn schemas() -> Value {
             "registration_access_token": said("With which the client looks at itself, changes itself and removes itself."),
         }), metadata_members(json!({
             "client_secret": said("Where it is new."), "client_secret_expires_at": { "type": "integer", "minimum": 0, "description": "Seconds since the epoch; 0 = never." },
-            "require_issuer_audience": flag(), "require_pkce": flag(), "consent": text(), "require_dpop_nonce": flag(), "profile": text(),
+            "require_issuer_audience": flag(), "require_pkce": flag(), "consent": text(), "require_dpop_nonce": flag(), "require_signed_authorization_response": flag(), "profile": text(),
             "allowed_origins": { "type": "array", "items": text() }, "may_impersonate": flag(), "resources": { "type": "array", "items": text() },
         })))),
         ("ResourceId", id("api", "Names an API of a tenant. Tokens say its identifier, not this.")),

@@ -99,16 +99,32 @@ impl From<Fault> for Refusal {
     }
 }
 
-/// Logs a fault; answers whether it is worth another try.
-fn log_fault(fault: &Fault) -> bool {
+/// Told to a client that nothing can be signed for.
+pub(crate) const NO_ALGORITHM: &str =
+    "this client is registered for a signing algorithm that the issuer has no keys of any more; its metadata lists those it has";
+
+/// What helps against a fault.
+enum Outlook {
+    TryAgain,
+    /// Client and keys do not fit each other any more.
+    ForAnAdministrator,
+    Broken,
+}
+
+/// Logs a fault.
+fn logged(fault: &Fault) -> Outlook {
     match fault {
         Fault::Unavailable(detail) => {
             tracing::warn!(detail, "unavailable");
-            true
+            Outlook::TryAgain
+        }
+        Fault::NoAlgorithm(detail) => {
+            tracing::warn!(detail, "a client was refused: what it would get cannot be signed");
+            Outlook::ForAnAdministrator
         }
         Fault::Broken(detail) => {
             tracing::error!(detail, "broken");
-            false
+            Outlook::Broken
         }
     }
 }

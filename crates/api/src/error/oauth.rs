@@ -22,7 +22,7 @@ use domain::resource::TargetRefused;
 use domain::time::Timestamp;
 use serde_json::json;
 
-use super::Refusal;
+use super::{Outlook, Refusal};
 
 /// One OAuth refusal, ready to be sent.
 #[derive(Debug)]
@@ -129,19 +129,22 @@ impl ResponseError for OAuthError {
 
 impl From<Fault> for OAuthError {
     fn from(fault: Fault) -> Self {
-        if super::log_fault(&fault) {
-            let error = Self::new(
-                StatusCode::SERVICE_UNAVAILABLE,
-                "temporarily_unavailable",
-                "a part of this server is away; nothing was confirmed; try again",
-            );
-            return Self { retry_after: Some(1), ..error };
+        match super::logged(&fault) {
+            Outlook::TryAgain => Self {
+                retry_after: Some(1),
+                ..Self::new(
+                    StatusCode::SERVICE_UNAVAILABLE,
+                    "temporarily_unavailable",
+                    "a part of this server is away; nothing was confirmed; try again",
+                )
+            },
+            Outlook::ForAnAdministrator => Self::new(StatusCode::BAD_REQUEST, "unauthorized_client", super::NO_ALGORITHM),
+            Outlook::Broken => Self::new(
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "server_error",
+                "something is broken on our side; it has been noted under this request's id",
+            ),
         }
-        Self::new(
-            StatusCode::INTERNAL_SERVER_ERROR,
-            "server_error",
-            "something is broken on our side; it has been noted under this request's id",
-        )
     }
 }
 
@@ -177,6 +180,11 @@ impl OAuthError {
             },
             ProofDenied::Fault(fault) => fault.into(),
         }
+    }
+
+    /// The answer to a client that has to prove a key and does not: as to one that proves it badly (RFC 9449, 5, 5.2).
+    pub(crate) const fn no_proof() -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "invalid_dpop_proof", "this client proves a key: send a DPoP header (RFC 9449)")
     }
 
     /// The answer to a request that its client may be told of directly.

@@ -47,6 +47,11 @@ impl PageRefused {
     pub(crate) fn of(denied: AuthorizeDenied) -> Result<Self, Unpaged> {
         Ok(match denied {
             AuthorizeDenied::TenantSuspended => return Err(Unpaged::NoTenant),
+            AuthorizeDenied::Fault(fault @ Fault::NoAlgorithm(_)) => {
+                super::logged(&fault);
+                let (status, kind) = (StatusCode::BAD_REQUEST, ErrorKind::BadRequest);
+                Self { status, kind, code: "unauthorized_client", detail: Some(super::NO_ALGORITHM) }
+            }
             AuthorizeDenied::Fault(fault) => return Err(Unpaged::Fault(fault)),
             AuthorizeDenied::Refused(Refusal { error, description }) => {
                 Self { status: StatusCode::BAD_REQUEST, kind: ErrorKind::BadRequest, code: error.name(), detail: Some(description) }

@@ -25,7 +25,7 @@ use domain::resource::Resource;
 use domain::text::BadText;
 use serde_json::{Map, Value, json};
 
-use super::Refusal;
+use super::{Outlook, Refusal};
 
 /// One refusal, ready to be sent.
 #[derive(Debug)]
@@ -131,7 +131,7 @@ impl ResponseError for Problem {
 
 impl From<Fault> for Problem {
     fn from(fault: Fault) -> Self {
-        if super::log_fault(&fault) {
+        if matches!(super::logged(&fault), Outlook::TryAgain) {
             let problem = Self::new(
                 StatusCode::SERVICE_UNAVAILABLE,
                 "unavailable",

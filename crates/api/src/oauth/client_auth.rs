@@ -29,6 +29,11 @@ pub(crate) async fn client(ctx: &Ctx, tenant: &Tenant, request: &HttpRequest, fo
     Ok(client)
 }
 
+/// Whether a form holds a proof of who sends it.
+pub(crate) fn is_in(form: &Form) -> bool {
+    ["client_secret", "client_assertion"].into_iter().any(|name| form.optional(name).is_some())
+}
+
 fn presented(request: &HttpRequest, form: &Form) -> Result<Presented, OAuthError> {
     let (named, posted) = (form.optional("client_id"), form.optional("client_secret"));
     if let Some(assertion) = form.optional("client_assertion") {

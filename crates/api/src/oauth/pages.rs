@@ -66,9 +66,9 @@ pub(super) fn onward(location: String) -> HttpResponse {
 /// Carries an answer to the client in the way it has asked for.
 pub(super) async fn answered(state: &ApiState, request: &HttpRequest, tenant: &Tenant, response: AuthorizationResponse) -> HttpResponse {
     match response.return_to.mode {
-        ResponseMode::Query => onward(response.location()),
+        ResponseMode::Query | ResponseMode::QueryJwt => onward(response.location()),
         // A registered address is one that a browser can be sent to.
-        ResponseMode::FormPost => match response.return_to.redirect_uri.parse::<Destination>() {
+        ResponseMode::FormPost | ResponseMode::FormPostJwt => match response.return_to.redirect_uri.parse::<Destination>() {
             Ok(action) => {
                 let fields = response.parameters.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
                 shown(state, request, tenant, StatusCode::OK, &[], &FormPostPage { action, fields, client: None }).await

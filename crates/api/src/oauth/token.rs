@@ -72,7 +72,7 @@ async fn proved(ctx: &Ctx, tenant: &Tenant, client: &Client, request: &HttpReque
     }
     let key = dpop::proved(ctx, tenant, client, request).await?;
     if key.is_none() && client.settings.dpop_bound_access_tokens {
-        return Err(OAuthError::invalid_request("this client proves a key: send a DPoP header (RFC 9449)"));
+        return Err(OAuthError::no_proof());
     }
     Ok(key.map(Confirmation::Dpop))
 }

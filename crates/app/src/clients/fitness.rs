@@ -1,10 +1,10 @@
 //! What of a client's metadata can only be judged beside the rest of the world: whether certificates of clients can come, whether
 //! the tenant has keys of its algorithms, whether its sector knows it, and whether there are the APIs that it is to have tokens for.
 
+use domain::client::ClientSettings;
 use domain::client::metadata::BadMetadata;
-use domain::client::{ClientSettings, GrantType};
 use domain::ids::TenantId;
-use domain::resource::ResourceUri;
+use domain::keys::ring::Alg;
 
 use crate::ctx::Ctx;
 use crate::fault::Fault;
@@ -20,21 +20,27 @@ pub(crate) async fn check(ctx: &Ctx, tenant: TenantId, settings: &ClientSettings
     if let Err(bad) = ctx.mutual_tls.fits(settings) {
         return Ok(Err(bad));
     }
-    if let Some(unknown) = unknown_api(ctx, tenant, settings).await? {
-        return Ok(Err(BadMetadata::new("resources", format!("there is no API {unknown}"))));
-    }
-    if !settings.may_use(GrantType::AuthorizationCode) && !settings.may_use(GrantType::DeviceCode) {
-        return Ok(Ok(()));
+    if let Some(why) = unfit_api(ctx, tenant, settings).await? {
+        return Ok(Err(BadMetadata::new("resources", why)));
     }
     let keys = ctx.keys.published(tenant).await?;
     let algs = &keys.ring.numbers.algs;
+    let may = settings.signing_algs();
+    if !may.iter().any(|alg| algs.contains(alg)) {
+        return Ok(Err(BadMetadata::new("profile", format!("its tokens are signed by {}, and the tenant has no such keys", names(may)))));
+    }
+    let has_users = settings.grant_types.iter().any(|grant| grant.has_users());
     let wanted = [
-        ("id_token_signed_response_alg", Some(settings.id_token_signed_response_alg)),
+        ("id_token_signed_response_alg", Some(settings.id_token_signed_response_alg).filter(|_| has_users)),
         ("userinfo_signed_response_alg", settings.userinfo_signed_response_alg),
+        ("authorization_signed_response_alg", settings.authorization_signed_response_alg),
+        ("introspection_signed_response_alg", settings.introspection_signed_response_alg),
     ];
     if let Some((member, _)) = wanted.into_iter().find(|(_, alg)| alg.is_some_and(|alg| !algs.contains(&alg))) {
-        let names: Vec<_> = algs.iter().map(|alg| alg.name()).collect();
-        return Ok(Err(BadMetadata::new(member, format!("must be one of {}", names.join(", ")))));
+        return Ok(Err(BadMetadata::new(member, format!("must be one of {}", names(algs)))));
+    }
+    if !has_users {
+        return Ok(Ok(()));
     }
     if let Some(uri) = &settings.sector_identifier_uri
         && let Err(why) = sector(ctx, uri, settings).await
@@ -47,13 +53,23 @@ pub(crate) async fn check(ctx: &Ctx, tenant: TenantId, settings: &ClientSettings
     Ok(Ok(()))
 }
 
-/// An API that the client is to have tokens for and that the tenant has not.
-async fn unknown_api(ctx: &Ctx, tenant: TenantId, settings: &ClientSettings) -> Result<Option<ResourceUri>, Fault> {
+fn names(algs: &[Alg]) -> String {
+    algs.iter().map(|alg| alg.name()).collect::<Vec<_>>().join(", ")
+}
+
+/// What is wrong with an API that the client is to have tokens for: that the tenant has it not, or that its tokens are signed in a way that the
+/// client's profile forbids.
+async fn unfit_api(ctx: &Ctx, tenant: TenantId, settings: &ClientSettings) -> Result<Option<String>, Fault> {
     if settings.resources.is_empty() {
         return Ok(None);
     }
     let known = ctx.store.begin_read(tenant).await?.resources_named(&settings.resources).await?;
-    Ok(settings.resources.iter().find(|uri| known.iter().all(|api| api.identifier != **uri)).cloned())
+    if let Some(unknown) = settings.resources.iter().find(|uri| known.iter().all(|api| api.identifier != **uri)) {
+        return Ok(Some(format!("there is no API {unknown}")));
+    }
+    let forbidden = |alg: Alg| !settings.signing_algs().contains(&alg);
+    let unfit = known.iter().find(|api| api.settings.signing_alg.is_some_and(forbidden));
+    Ok(unfit.map(|api| format!("tokens for {} are signed by an algorithm that the profile forbids", api.identifier)))
 }
 
 /// The document lists every redirect URI (OpenID Connect Registration, 5).

@@ -86,7 +86,7 @@ pub async fn register(
     if initial.is_none() {
         count(ctx, tenant, origin).await?;
     }
-    let settings = read(members, policy_now, None)?;
+    let settings = read(ctx, tenant, members, policy_now, None).await?;
     fitness::check(ctx, tenant.id, &settings).await??;
     let handle = ctx.handle(HandleKind::RegistrationAccessToken);
     let (client, secret) = new_client(ctx, settings, Some(SelfRegistration::new(handle.hash(), ctx.now())))?;
@@ -124,7 +124,9 @@ async fn count(ctx: &Ctx, tenant: &Tenant, origin: &Origin) -> Result<(), Regist
     Ok(tx.commit().await?)
 }
 
-fn read(
+async fn read(
+    ctx: &Ctx,
+    tenant: &Tenant,
     members: Map<String, Value>,
     policy: RegistrationPolicy,
     before: Option<&Client>,
@@ -132,7 +134,8 @@ fn read(
     if members.get("software_statement").is_some_and(|statement| !statement.is_null()) {
         return Err(RegistrationDenied::SoftwareStatement);
     }
-    Ok(settings(members, policy, before.map(|client| &client.settings))?)
+    let keys = ctx.keys.published(tenant.id).await?;
+    Ok(settings(members, policy, &keys.ring.numbers, before.map(|client| &client.settings))?)
 }
 
 /// What a client brings that speaks of itself: the id in the address, and the hash of its token.
@@ -197,7 +200,7 @@ pub async fn replace(
         Some(Value::String(secret)) if before.is_secret(secret, now) => {}
         Some(_) => return Err(BadMetadata::new("client_secret", "is not the one of the client, and the client cannot choose one").into()),
     }
-    let settings = read(members, policy_now, Some(&before))?;
+    let settings = read(ctx, tenant, members, policy_now, Some(&before)).await?;
     fitness::check(ctx, tenant.id, &settings).await??;
     let mut tx = ctx.store.begin(tenant.id).await?;
     let mut client = proved(tx.client_locked(&id).await?, hash)?;

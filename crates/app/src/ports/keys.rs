@@ -6,13 +6,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use domain::answer::SignedAnswer;
 use domain::audit::Actor;
 use domain::client::jwks::ClientKey;
 use domain::ids::{FamilyId, TenantId, UserId};
 use domain::keys::plan::{Consequences, Intent, RotationDenied};
 use domain::keys::policy::{NodeTiming, RotationNumbers, RotationPolicy, UnsafePolicy};
 use domain::keys::ring::{Alg, KeyRing, PublicJwk};
-use domain::openid::{IdClaims, LogoutClaims};
+use domain::openid::IdClaims;
 use domain::pseudonym::Pseudonym;
 use domain::tenant::Tenant;
 use domain::time::{Timestamp, Ttl};
@@ -34,6 +35,9 @@ pub enum KeyFault {
     Sealed(String),
     #[error("no key of this ring may sign")]
     NoSigner,
+    /// The ring has keys, but none of the algorithms that the answer has to be signed by.
+    #[error("the keys have none of {0:?}")]
+    NoAlgorithm(Vec<Alg>),
 }
 
 impl From<StoreError> for KeyFault {
@@ -99,30 +103,26 @@ pub trait TokenVerifier: Send + Sync {
 /// The private side of a tenant's keys at one generation.
 pub trait TokenSigner: Send + Sync {
     fn generation(&self) -> u64;
-    /// Signs an access token with the ring's signer at `now`, or with its first one by a clock that is behind the ring's; where `alg` is
-    /// given, with the key that ID tokens of this algorithm are signed with. Shortens its life if the key must not sign for longer.
+    /// Signs an access token with the ring's signer at `now`, or with its first one by a clock that is behind the ring's; with another key where
+    /// that one is by none of the algorithms that this client's tokens may be signed by. Shortens its life if the key must not sign for longer.
     ///
     /// # Errors
-    /// [`KeyFault::NoSigner`] when no such key lives.
-    fn sign(&self, claims: &mut AccessClaims, alg: Option<Alg>, now: Timestamp) -> Result<String, KeyFault>;
-    /// Whether the ring has a living key of this algorithm.
-    fn has(&self, alg: Alg) -> bool;
+    /// [`KeyFault::NoSigner`] when no key lives, [`KeyFault::NoAlgorithm`] when none of these does.
+    fn sign(&self, claims: &mut AccessClaims, algs: &[Alg], now: Timestamp) -> Result<String, KeyFault>;
+    /// Whether the ring has a key of one of these algorithms that signs at `now`.
+    fn has(&self, algs: &[Alg], now: Timestamp) -> bool;
     /// Signs an ID token with the ring's key of this algorithm, and binds it to `access_token`. The first key of an algorithm signs
     /// as soon as it is published: a client that has registered for it accepts no other. Shortens its life like [`Self::sign`].
     ///
     /// # Errors
-    /// [`KeyFault::NoSigner`] when there is no key of this algorithm.
+    /// [`KeyFault::NoAlgorithm`] when there is no key of this algorithm.
     fn sign_id(&self, claims: &mut IdClaims, alg: Alg, access_token: &str, now: Timestamp) -> Result<String, KeyFault>;
-    /// Signs a logout token with the key that ID tokens of this algorithm are signed with.
+    /// Signs any other answer to a client, with the key that signs ID tokens of this algorithm. Shortens its life, where it has one (`exp`), like
+    /// [`Self::sign`].
     ///
     /// # Errors
-    /// [`KeyFault::NoSigner`] when no key may sign.
-    fn sign_logout(&self, claims: &LogoutClaims, alg: Alg, now: Timestamp) -> Result<String, KeyFault>;
-    /// Signs what is told of a user, as that key signs ID tokens (OpenID Connect Core, 5.3.2).
-    ///
-    /// # Errors
-    /// [`KeyFault::NoSigner`] when there is no key of this algorithm.
-    fn sign_userinfo(&self, claims: &Map<String, Value>, alg: Alg, now: Timestamp) -> Result<String, KeyFault>;
+    /// [`KeyFault::NoAlgorithm`] when there is no key of this algorithm.
+    fn sign_answer(&self, answer: SignedAnswer, claims: Map<String, Value>, alg: Alg, now: Timestamp) -> Result<String, KeyFault>;
     /// Derives the text of a refresh token.
     fn mint_refresh(&self, family: FamilyId, generation: Generation) -> String;
     /// Reads a refresh token and checks its MAC, in constant time. `None` for anything that this tenant never made.

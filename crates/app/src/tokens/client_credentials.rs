@@ -54,7 +54,8 @@ pub async fn client_credentials(
     if scope.is_some_and(|scope| scope != left) {
         return Err(ClientGrantDenied::InvalidScope);
     }
-    let target = Target::of(&set, apis, &issuer).map_err(ClientGrantDenied::InvalidTarget)?;
-    let what = IssueToClient { tenant, client: &client.id, scope: left, target, cnf: proved };
+    let target = Target::of(&set, apis, &issuer).and_then(|target| target.signed_among(client.settings.signing_algs()));
+    let target = target.map_err(ClientGrantDenied::InvalidTarget)?;
+    let what = IssueToClient { tenant, client, scope: left, target, cnf: proved };
     Ok(issue_to_client(ctx, what).await?)
 }

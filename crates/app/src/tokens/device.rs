@@ -17,7 +17,7 @@ use domain::token::claims::Confirmation;
 use crate::authorize::device::{blinded, user_code};
 use crate::ctx::{Ctx, Origin};
 use crate::fault::Fault;
-use crate::keys::signer_of;
+use crate::keys::signer_for;
 use crate::ports::store::StoreError;
 use crate::tokens::issue::IssuedTokens;
 use crate::tokens::open::{Granted, open, standing};
@@ -123,7 +123,7 @@ pub async fn poll(
     origin: &Origin,
 ) -> Result<IssuedTokens, PollDenied> {
     let code = Handle::parse(HandleKind::DeviceCode, code.expose()).ok_or(PollDenied::InvalidGrant)?.hash();
-    let signer = signer_of(ctx, tenant.id, client.settings.id_token_signed_response_alg, 0).await?;
+    let signer = signer_for(ctx, tenant.id, client, 0).await?;
     let now = ctx.now();
     let mut tx = ctx.store.begin(tenant.id).await?;
     let Some(tenant) = tx.tenant().await?.filter(Tenant::is_active) else { return Err(PollDenied::InvalidGrant) };

@@ -16,10 +16,11 @@ use domain::token::family::Binding;
 
 use crate::ctx::{Ctx, Origin};
 use crate::fault::Fault;
+use crate::keys::signer_of;
 use crate::ports::store::StoreError;
 use crate::subjects::subject;
 use crate::tokens::introspect::{LivingAccess, Meant, living_access};
-use crate::tokens::issue::{IssuedTokens, with_key_for};
+use crate::tokens::issue::IssuedTokens;
 
 /// The one kind of token that is exchanged, and that comes out (RFC 8693, 3).
 pub const ACCESS_TOKEN: &str = "urn:ietf:params:oauth:token-type:access_token";
@@ -142,7 +143,8 @@ async fn exchanged(ctx: &Ctx, tenant: &Tenant, command: ExchangeCommand) -> Resu
     }
     let scope = scope.unwrap_or(most);
 
-    let signer = with_key_for(ctx, tenant, ctx.keys.signer(tenant.id, 0).await?, &target).await?;
+    let algs = target.algs(client.settings.signing_algs());
+    let signer = signer_of(ctx, tenant.id, &[&algs], 0).await?;
     let (issuer, jti) = (tenant.issuer(&ctx.base_url), TokenId::new(now, ctx.id_entropy()));
     let issuance = Issuance { tenant, issuer: &issuer, client_id: &client.id, scope: &scope, target: &target, jti, now };
     let (claims, user_id, session_id) = match &living.session {
@@ -159,7 +161,7 @@ async fn exchanged(ctx: &Ctx, tenant: &Tenant, command: ExchangeCommand) -> Resu
         None => (AccessClaims::of_client(issuance), None, None),
     };
     let mut claims = AccessClaims { exp: claims.exp.min(living.claims.exp), cnf: proved, act, ..claims };
-    let access_token = Secret::new(signer.sign(&mut claims, target.alg(), now)?);
+    let access_token = Secret::new(signer.sign(&mut claims, &algs, now)?);
     let event = AuditEvent::TokenExchanged {
         client_id: client.id,
         user_id,
@@ -234,5 +236,5 @@ async fn target(
     if set.is_empty() || !set.iter().all(is_there) {
         return Ok(Err(TargetRefused::NotThere));
     }
-    Ok(Target::of(&set, known, &issuer))
+    Ok(Target::of(&set, known, &issuer).and_then(|target| target.signed_among(client.settings.signing_algs())))
 }

@@ -1,5 +1,6 @@
 //! Introspection (RFC 7662): is this token alive, now, by the database?
 
+use domain::answer::{self, SignedAnswer};
 use domain::client::{Client, ClientId};
 use domain::ids::FamilyId;
 use domain::scope::Scope;
@@ -8,9 +9,11 @@ use domain::time::Timestamp;
 use domain::token::claims::{AccessClaims, Confirmation, Subject};
 use domain::token::family::{Binding, RefreshFamily};
 use domain::user::User;
+use serde_json::Value;
 
 use crate::ctx::Ctx;
 use crate::fault::Fault;
+use crate::keys::sign_answer;
 use crate::ports::store::TenantTx;
 use crate::subjects::{subject, user};
 
@@ -71,6 +74,15 @@ pub async fn introspect(ctx: &Ctx, tenant: &Tenant, token: &str) -> Result<Optio
         issued_at: family.head.rotated_at,
         scope: family.scope,
     }))
+}
+
+/// What was said of a token, signed for the client that has asked (RFC 9701, 5).
+///
+/// # Errors
+/// [`Fault::NoAlgorithm`] when the tenant has no key that this client may be answered by.
+pub async fn signed(ctx: &Ctx, tenant: &Tenant, client: &Client, said: Value) -> Result<String, Fault> {
+    let claims = answer::introspection(said, &tenant.issuer(&ctx.base_url), client, ctx.now());
+    sign_answer(ctx, tenant.id, client, SignedAnswer::Introspection, claims).await
 }
 
 /// An access token that verifies and all of whose origins are alive.

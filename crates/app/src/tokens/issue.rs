@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use domain::client::{Client, ClientId, GrantType};
+use domain::client::{Client, GrantType};
 use domain::ids::TokenId;
 use domain::openid::{self, IdClaims};
 use domain::resource::Target;
@@ -65,7 +65,9 @@ pub(crate) struct Issue<'a> {
 /// When no key may sign.
 pub(crate) async fn issue(ctx: &Ctx, what: Issue<'_>) -> Result<IssuedTokens, Fault> {
     let Issue { tenant, client, user, family, scope, target, nonce, cnf, signer, now } = what;
-    let signer = with_key_for(ctx, tenant, signer, &target).await?;
+    let algs = target.algs(client.settings.signing_algs());
+    // An API may have its own.
+    let signer = if signer.has(&algs, now) { signer } else { signer_of(ctx, tenant.id, &[&algs], signer.generation()).await? };
     let issuer = tenant.issuer(&ctx.base_url);
     let subject = subject(ctx, tenant.id, client, user.id).await?;
     let grant = Grant {
@@ -78,7 +80,7 @@ pub(crate) async fn issue(ctx: &Ctx, what: Issue<'_>) -> Result<IssuedTokens, Fa
     let jti = TokenId::new(now, ctx.id_entropy());
     let issuance = Issuance { tenant, issuer: &issuer, client_id: &family.client_id, scope: &scope, target: &target, jti, now };
     let mut claims = AccessClaims { cnf, ..AccessClaims::new(issuance, user, grant) };
-    let access_token = Secret::new(signer.sign(&mut claims, target.alg(), now)?);
+    let access_token = Secret::new(signer.sign(&mut claims, &algs, now)?);
     let id_token = match &family.sign_on {
         Some(sign_on) if scope.contains(Scope::OPENID) => {
             let mut id_claims = IdClaims {
@@ -115,23 +117,10 @@ pub(crate) async fn issue(ctx: &Ctx, what: Issue<'_>) -> Result<IssuedTokens, Fa
     })
 }
 
-/// The signer, with a key of the algorithm that the target's tokens are signed by.
-pub(crate) async fn with_key_for(
-    ctx: &Ctx,
-    tenant: &Tenant,
-    signer: Arc<dyn TokenSigner>,
-    target: &Target,
-) -> Result<Arc<dyn TokenSigner>, Fault> {
-    match target.alg() {
-        Some(alg) if !signer.has(alg) => signer_of(ctx, tenant.id, alg, signer.generation()).await,
-        _ => Ok(signer),
-    }
-}
-
 /// What a token of a client itself is made of.
 pub(crate) struct IssueToClient<'a> {
     pub tenant: &'a Tenant,
-    pub client: &'a ClientId,
+    pub client: &'a Client,
     pub scope: Scope,
     pub target: Target,
     pub cnf: Option<Confirmation>,
@@ -143,12 +132,13 @@ pub(crate) struct IssueToClient<'a> {
 /// When no key may sign.
 pub(crate) async fn issue_to_client(ctx: &Ctx, what: IssueToClient<'_>) -> Result<IssuedTokens, Fault> {
     let IssueToClient { tenant, client, scope, target, cnf } = what;
-    let signer = with_key_for(ctx, tenant, ctx.keys.signer(tenant.id, 0).await?, &target).await?;
+    let algs = target.algs(client.settings.signing_algs());
+    let signer = signer_of(ctx, tenant.id, &[&algs], 0).await?;
     let now = ctx.now();
     let (issuer, jti) = (tenant.issuer(&ctx.base_url), TokenId::new(now, ctx.id_entropy()));
-    let issuance = Issuance { tenant, issuer: &issuer, client_id: client, scope: &scope, target: &target, jti, now };
+    let issuance = Issuance { tenant, issuer: &issuer, client_id: &client.id, scope: &scope, target: &target, jti, now };
     let mut claims = AccessClaims { cnf, ..AccessClaims::of_client(issuance) };
-    let access_token = Secret::new(signer.sign(&mut claims, target.alg(), now)?);
+    let access_token = Secret::new(signer.sign(&mut claims, &algs, now)?);
     Ok(IssuedTokens {
         access_token,
         cnf,

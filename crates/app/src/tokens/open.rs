@@ -15,6 +15,7 @@ use domain::user::User;
 
 use crate::ctx::{Ctx, Origin};
 use crate::fault::Fault;
+use crate::keys::signer_for;
 use crate::login::begin_family;
 use crate::ports::keys::TokenSigner;
 use crate::ports::store::{StoreError, TenantTx};
@@ -66,7 +67,7 @@ pub(crate) async fn open(
     tx.audit_append(record).await?;
     tx.commit().await?;
     // The ring may have moved on since the snapshot was made: sign with what the row says.
-    let signer = if signer.generation() >= ring.generation { signer } else { ctx.keys.signer(tenant.id, ring.generation).await? };
+    let signer = if signer.generation() >= ring.generation { signer } else { signer_for(ctx, tenant.id, client, ring.generation).await? };
     let (cnf, now) = (proved, family.created_at);
     issue(ctx, Issue { tenant, client, user: &user, family: &family, scope, target, nonce, cnf, signer, now }).await
 }

@@ -16,7 +16,7 @@ use domain::token::family::{Revocation, RevocationCause};
 
 use crate::ctx::{Ctx, Origin};
 use crate::fault::Fault;
-use crate::keys::signer_of;
+use crate::keys::signer_for;
 use crate::ports::store::CodeUse;
 use crate::tokens::issue::IssuedTokens;
 use crate::tokens::open::{Granted, open, standing};
@@ -57,9 +57,8 @@ impl<E: Into<Fault>> From<E> for CodeDenied {
 pub async fn redeem(ctx: &Ctx, tenant: &Tenant, command: RedeemCommand, origin: &Origin) -> Result<IssuedTokens, CodeDenied> {
     let RedeemCommand { client, code, redirect_uri, code_verifier, wanted, proved } = command;
     let code = Handle::parse(HandleKind::AuthorizationCode, code.expose()).ok_or(CodeDenied::InvalidGrant)?.hash();
-    let alg = client.settings.id_token_signed_response_alg;
-    // Before the code is used up: its key may have to be made.
-    let signer = signer_of(ctx, tenant.id, alg, 0).await?;
+    // Before the code is used up: a key may have to be made.
+    let signer = signer_for(ctx, tenant.id, &client, 0).await?;
     let now = ctx.now();
     let mut tx = ctx.store.begin(tenant.id).await?;
     let Some(tenant) = tx.tenant().await?.filter(Tenant::is_active) else { return Err(CodeDenied::InvalidGrant) };

@@ -14,6 +14,7 @@ use tracing::Instrument;
 
 use crate::ctx::{Ctx, Origin};
 use crate::fault::Fault;
+use crate::keys::signer_for;
 use crate::tokens::issue::{Issue, IssuedTokens, issue};
 use crate::tokens::judgement::{RefreshAttempt, Verdict};
 use crate::tokens::target;
@@ -80,7 +81,8 @@ pub async fn refresh(
     command: RefreshCommand,
     origin: &Origin,
 ) -> Result<(RefreshOutcome, IssuedTokens), RefreshDenied> {
-    let signer = ctx.keys.signer(tenant.id, 0).await?;
+    // With a key for what the client gets, before its token is used up.
+    let signer = signer_for(ctx, tenant.id, &command.client, 0).await?;
     let (family_id, generation) = signer.open_refresh(&command.refresh_token).ok_or(RefreshDenied::InvalidGrant)?;
     let binding = match &command.presented_by {
         PresentedBy::Body => command.proved.map_or(Binding::Bearer, Binding::from),
@@ -143,8 +145,8 @@ pub async fn refresh(
     let scope = command.scope.unwrap_or_else(|| facts.family.scope.clone());
     let cnf = command.proved;
     // The ring may have moved on since the snapshot was made: sign with what the row says.
-    let signer =
-        if signer.generation() >= facts.ring_generation { signer } else { ctx.keys.signer(tenant.id, facts.ring_generation).await? };
+    let is_recent = signer.generation() >= facts.ring_generation;
+    let signer = if is_recent { signer } else { signer_for(ctx, tenant.id, &command.client, facts.ring_generation).await? };
     let (tenant, client, family) = (&facts.tenant, &command.client, &facts.family);
     let target = if family.resources.is_empty() && command.wanted.is_empty() {
         Target::usual()

@@ -36,5 +36,5 @@ pub(crate) async fn of_grant(
             return Ok(Err(TargetRefused::NotThere));
         }
     }
-    Ok(Target::of(&set, known, issuer))
+    Ok(Target::of(&set, known, issuer).and_then(|target| target.signed_among(client.settings.signing_algs())))
 }

@@ -159,9 +159,11 @@ fn return_address(client: &Client, parameters: &Parameters) -> Result<ReturnAddr
     if !client.settings.redirect_uris.iter().any(|known| known.is_meant_by(redirect_uri)) {
         return Err(refusal("redirect_uri is not registered for this client"));
     }
-    // A mode that is unknown is refused by its rule, and the refusal goes by query.
-    let wanted = parameters.get("response_mode");
-    let mode = ResponseMode::ALL.into_iter().find(|mode| Some(mode.name()) == wanted).unwrap_or(ResponseMode::Query);
+    // A mode that is unknown is refused by its rule, and the refusal goes by query; signed, when a signed one was meant.
+    let wanted = parameters.get("response_mode").unwrap_or_default();
+    let mode = ResponseMode::from_name(wanted).unwrap_or(ResponseMode::Query);
+    let is_signed = client.settings.require_signed_authorization_response || wanted.ends_with(".jwt");
+    let mode = if is_signed { mode.signed() } else { mode };
     Ok(ReturnAddress { redirect_uri: redirect_uri.to_owned(), mode, state: parameters.get("state").map(str::to_owned) })
 }
 
@@ -200,9 +202,13 @@ fn response_type(asked: &Asked<'_>, _: &mut AuthorizationRequest) -> Result<(), 
 }
 
 fn response_mode(asked: &Asked<'_>, request: &mut AuthorizationRequest) -> Result<(), Refusal> {
-    match asked.get("response_mode") {
-        Some(wanted) if wanted != request.return_to.mode.name() => Err(refusal("response_mode must be query or form_post")),
-        _ => Ok(()),
+    let Some(wanted) = asked.get("response_mode") else { return Ok(()) };
+    match ResponseMode::from_name(wanted) {
+        None => Err(refusal("response_mode must be query, form_post, query.jwt, form_post.jwt or jwt")),
+        Some(mode) if mode != request.return_to.mode => {
+            Err(refusal("this client is answered by signed answers alone: response_mode must be jwt"))
+        }
+        Some(_) => Ok(()),
     }
 }
 
@@ -428,11 +434,36 @@ mod tests {
         for other in ["token", "id_token", "id_token token", "code token", "code id_token", "none", "CODE"] {
             assert_eq!(to_client(&client, &[("response_type", Some(other))]), AuthorizeError::UnsupportedResponseType, "{other}");
         }
-        for mode in ["fragment", "jwt", "web_message"] {
+        for mode in ["fragment", "fragment.jwt", "JWT", "web_message"] {
             assert_eq!(to_client(&client, &[("response_mode", Some(mode))]), AuthorizeError::InvalidRequest, "s034 {mode}");
         }
         let machine = self::client(json!({ "grant_types": ["client_credentials"] }));
         assert_eq!(to_client(&machine, &[]), AuthorizeError::UnauthorizedClient);
+    }
+
+    #[test]
+    fn s034_a_client_of_signed_answers_is_sent_no_other_not_even_a_refusal() {
+        let mode = |client: &Client, wanted| match asked(client, &[("response_mode", wanted)]) {
+            Ok(request) => (request.return_to.mode, true),
+            Err(RequestRefused::ToClient(return_to, refusal)) => {
+                assert_eq!(refusal.error, AuthorizeError::InvalidRequest);
+                (return_to.mode, false)
+            }
+            Err(other) => panic!("{other:?}"),
+        };
+        let (plain, strict) = (client(json!({})), client(json!({ "require_signed_authorization_response": true })));
+        for (wanted, of_plain, of_strict) in [
+            (None, (ResponseMode::Query, true), (ResponseMode::QueryJwt, true)),
+            (Some("query"), (ResponseMode::Query, true), (ResponseMode::QueryJwt, false)),
+            (Some("form_post"), (ResponseMode::FormPost, true), (ResponseMode::FormPostJwt, false)),
+            (Some("jwt"), (ResponseMode::QueryJwt, true), (ResponseMode::QueryJwt, true)),
+            (Some("query.jwt"), (ResponseMode::QueryJwt, true), (ResponseMode::QueryJwt, true)),
+            (Some("form_post.jwt"), (ResponseMode::FormPostJwt, true), (ResponseMode::FormPostJwt, true)),
+            (Some("fragment"), (ResponseMode::Query, false), (ResponseMode::QueryJwt, false)),
+            (Some("fragment.jwt"), (ResponseMode::QueryJwt, false), (ResponseMode::QueryJwt, false)),
+        ] {
+            assert_eq!((mode(&plain, wanted), mode(&strict, wanted)), (of_plain, of_strict), "{wanted:?}");
+        }
     }
 
     #[test]

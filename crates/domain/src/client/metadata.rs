@@ -14,7 +14,9 @@ use super::origin::WebOrigin;
 use super::profile::Profile;
 use super::redirect_uri::{Reach, RedirectUri};
 use super::{ApplicationType, AuthMethod, ClientKeys, ClientSettings, ConsentPolicy, GrantType, ResponseType, SubjectType};
+use crate::answer::usual_alg;
 use crate::certificate::CertificateName;
+use crate::keys::policy::RotationNumbers;
 use crate::keys::ring::Alg;
 use crate::resource::ResourceSet;
 use crate::scope::Scope;
@@ -62,6 +64,10 @@ pub struct ClientMetadata {
     pub id_token_signed_response_alg: Option<String>,
     /// Userinfo as a JWT, signed by this; JSON by default.
     pub userinfo_signed_response_alg: Option<String>,
+    /// Of answers to authorization requests in a signed response mode (JARM, 3). One that the tenant has by default.
+    pub authorization_signed_response_alg: Option<String>,
+    /// Of signed introspection (RFC 9701, 6). One that the tenant has by default.
+    pub introspection_signed_response_alg: Option<String>,
     /// Seconds.
     pub default_max_age: Option<u32>,
     pub require_auth_time: Option<bool>,
@@ -72,6 +78,8 @@ pub struct ClientMetadata {
     pub request_object_signing_alg: Option<String>,
     /// `true` takes no request that is not signed (RFC 9101, 10.5).
     pub require_signed_request_object: Option<bool>,
+    /// Of our own: `true` answers authorization requests by signed answers alone (JARM).
+    pub require_signed_authorization_response: Option<bool>,
     /// `true` gives no tokens without a DPoP proof (RFC 9449, 5.2).
     pub dpop_bound_access_tokens: Option<bool>,
     /// `true` gives no tokens without a certificate, and binds them to it (RFC 8705, 3.4).
@@ -207,6 +215,19 @@ fn site_of(uri: &str) -> Option<url::Origin> {
 }
 
 impl ClientMetadata {
+    /// Names an algorithm for ID tokens, where nobody did and the tenant's `keys` have not the one that the standard supposes.
+    #[must_use]
+    pub fn with_usual_alg(mut self, keys: &RotationNumbers) -> Self {
+        let may = match word("profile", self.profile.as_deref(), &Profile::ALL) {
+            Ok(Some(profile)) => profile.algs(),
+            _ => &Alg::ALL,
+        };
+        if self.id_token_signed_response_alg.is_none() {
+            self.id_token_signed_response_alg = usual_alg(may, keys).map(|alg| alg.name().to_owned());
+        }
+        self
+    }
+
     /// What the client may do, if all of it fits together.
     ///
     /// # Errors
@@ -311,6 +332,10 @@ impl ClientMetadata {
         if require_signed_request_object && keys.is_none() {
             return Err(bad("jwks", "require_signed_request_object needs jwks or jwks_uri"));
         }
+        let require_signed_authorization_response = self.require_signed_authorization_response.unwrap_or(false);
+        if require_signed_authorization_response && !has_code {
+            return Err(bad("require_signed_authorization_response", "is for clients with the grant authorization_code"));
+        }
         let frontchannel_logout_uri = site("frontchannel_logout_uri", self.frontchannel_logout_uri)?;
         if let Some(uri) = &frontchannel_logout_uri
             && (uri.contains('#') || !redirect_uris.iter().any(|redirect_uri| site_of(redirect_uri.as_str()) == site_of(uri)))
@@ -365,12 +390,23 @@ impl ClientMetadata {
             sector_identifier_uri,
             id_token_signed_response_alg: alg,
             userinfo_signed_response_alg: word("userinfo_signed_response_alg", self.userinfo_signed_response_alg.as_deref(), &algs)?,
+            authorization_signed_response_alg: word(
+                "authorization_signed_response_alg",
+                self.authorization_signed_response_alg.as_deref(),
+                &algs,
+            )?,
+            introspection_signed_response_alg: word(
+                "introspection_signed_response_alg",
+                self.introspection_signed_response_alg.as_deref(),
+                &algs,
+            )?,
             default_max_age: self.default_max_age.map(Ttl::seconds),
             require_auth_time: self.require_auth_time.unwrap_or(false),
             require_pushed_authorization_requests: self.require_pushed_authorization_requests.unwrap_or(false),
             require_pkce,
             request_object_signing_alg: word("request_object_signing_alg", self.request_object_signing_alg.as_deref(), &algs)?,
             require_signed_request_object,
+            require_signed_authorization_response,
             dpop_bound_access_tokens,
             tls_client_certificate_bound_access_tokens,
             certificate_name: certificate_name(names, method)?,
@@ -510,6 +546,12 @@ mod tests {
                 json!({ "tls_client_certificate_bound_access_tokens": true, "dpop_bound_access_tokens": true }),
             ),
             ("request_object_signing_alg", json!({ "request_object_signing_alg": "none" })),
+            ("authorization_signed_response_alg", json!({ "authorization_signed_response_alg": "none" })),
+            ("introspection_signed_response_alg", json!({ "introspection_signed_response_alg": "HS256" })),
+            (
+                "require_signed_authorization_response",
+                json!({ "require_signed_authorization_response": true, "grant_types": ["client_credentials"], "response_types": [] }),
+            ),
             ("logo_uri", json!({ "logo_uri": "http://app.example/logo.png" })),
             ("allowed_origins", json!({ "allowed_origins": ["https://app.example", "http://app.example"] })),
             ("allowed_origins", json!({ "allowed_origins": ["*"] })),

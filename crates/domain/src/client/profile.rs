@@ -13,6 +13,8 @@ use crate::keys::ring::Alg;
 pub enum Profile {
     /// FAPI 2.0 Security Profile.
     Fapi2,
+    /// The same with FAPI 2.0 Message Signing: requests and their answers are signed.
+    Fapi2MessageSigning,
 }
 
 /// Says yes where nothing was said.
@@ -34,12 +36,14 @@ fn settle(member: &'static str, said: &mut Option<String>, usual: &str, allowed:
 }
 
 impl Profile {
-    pub const ALL: [(&'static str, Self); 1] = [(Self::Fapi2.name(), Self::Fapi2)];
+    pub const ALL: [(&'static str, Self); 2] =
+        [(Self::Fapi2.name(), Self::Fapi2), (Self::Fapi2MessageSigning.name(), Self::Fapi2MessageSigning)];
 
     /// The word of the metadata.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Fapi2 => "fapi2",
+            Self::Fapi2MessageSigning => "fapi2_message_signing",
         }
     }
 
@@ -48,7 +52,7 @@ impl Profile {
     /// Source: FAPI 2.0 Security Profile, 5.4.1.
     pub const fn algs(self) -> &'static [Alg] {
         match self {
-            Self::Fapi2 => &[Alg::ES256, Alg::PS256, Alg::EdDSA],
+            Self::Fapi2 | Self::Fapi2MessageSigning => &[Alg::ES256, Alg::PS256, Alg::EdDSA],
         }
     }
 
@@ -57,7 +61,7 @@ impl Profile {
     /// # Errors
     /// When it says something else.
     ///
-    /// Source: FAPI 2.0 Security Profile, 5.3.2.
+    /// Source: FAPI 2.0 Security Profile, 5.3.2; FAPI 2.0 Message Signing, 5.3, 5.4.
     pub(super) fn settled(self, mut metadata: ClientMetadata) -> Result<ClientMetadata, BadMetadata> {
         let algs: Vec<_> = self.algs().iter().map(|alg| alg.name()).collect();
         let methods = ["private_key_jwt", "tls_client_auth", "self_signed_tls_client_auth"];
@@ -66,6 +70,9 @@ impl Profile {
         for (member, said) in [
             ("token_endpoint_auth_signing_alg", &mut metadata.token_endpoint_auth_signing_alg),
             ("request_object_signing_alg", &mut metadata.request_object_signing_alg),
+            ("userinfo_signed_response_alg", &mut metadata.userinfo_signed_response_alg),
+            ("authorization_signed_response_alg", &mut metadata.authorization_signed_response_alg),
+            ("introspection_signed_response_alg", &mut metadata.introspection_signed_response_alg),
         ] {
             if said.is_some() {
                 settle(member, said, "", &algs)?;
@@ -81,6 +88,10 @@ impl Profile {
         // One of both: by the key of a proof, where nothing is said of a certificate.
         if metadata.tls_client_certificate_bound_access_tokens != Some(true) {
             demand("dpop_bound_access_tokens", &mut metadata.dpop_bound_access_tokens)?;
+        }
+        if self == Self::Fapi2MessageSigning {
+            demand("require_signed_request_object", &mut metadata.require_signed_request_object)?;
+            demand("require_signed_authorization_response", &mut metadata.require_signed_authorization_response)?;
         }
         let is_native = metadata.application_type.as_deref() == Some("native");
         if !is_native && metadata.redirect_uris.iter().flatten().any(|uri| !uri.starts_with("https://")) {
@@ -124,6 +135,19 @@ mod tests {
     }
 
     #[test]
+    fn message_signing_is_the_same_with_signed_requests_and_answers() {
+        let settings = read(&json!({ "profile": "fapi2_message_signing" })).expect("good");
+        assert!(settings.require_signed_request_object && settings.require_signed_authorization_response);
+        assert!(settings.require_pushed_authorization_requests && settings.dpop_bound_access_tokens);
+        assert_eq!(settings.signing_algs(), [Alg::ES256, Alg::PS256, Alg::EdDSA]);
+        for member in ["require_signed_request_object", "require_signed_authorization_response"] {
+            let refused = read(&json!({ "profile": "fapi2_message_signing", member: false })).expect_err(member);
+            assert_eq!(refused.member, member);
+            assert!(read(&json!({ member: true })).is_ok(), "each of them alone beside the security profile");
+        }
+    }
+
+    #[test]
     fn tokens_are_bound_to_a_certificate_instead_of_a_proof_where_the_client_says_so() {
         for said in [json!({}), json!({ "dpop_bound_access_tokens": false })] {
             let mut metadata = json!({ "tls_client_certificate_bound_access_tokens": true });
@@ -149,6 +173,9 @@ mod tests {
             ("request_object_signing_alg", json!("RS256")),
             ("id_token_signed_response_alg", json!("RS256")),
             ("id_token_signed_response_alg", json!("ES384")),
+            ("userinfo_signed_response_alg", json!("RS256")),
+            ("authorization_signed_response_alg", json!("RS256")),
+            ("introspection_signed_response_alg", json!("ES384")),
             ("redirect_uris", json!(["http://127.0.0.1/cb"])),
             ("jwks", json!(null)),
         ] {

@@ -10,6 +10,7 @@ use super::metadata::{BadMetadata, ClientMetadata};
 use super::{AuthMethod, ClientSettings, GrantType};
 use crate::handle::HandleHash;
 use crate::ids::InitialAccessTokenId;
+use crate::keys::policy::RotationNumbers;
 use crate::scope::Scope;
 use crate::text::DisplayName;
 use crate::time::{Timestamp, Ttl};
@@ -83,7 +84,7 @@ impl SelfRegistration {
 }
 
 /// Members that a client may say about itself. Others are ignored (RFC 7591, 2).
-const MEMBERS: [&str; 39] = [
+const MEMBERS: [&str; 41] = [
     "client_name",
     "application_type",
     "redirect_uris",
@@ -101,6 +102,8 @@ const MEMBERS: [&str; 39] = [
     "sector_identifier_uri",
     "id_token_signed_response_alg",
     "userinfo_signed_response_alg",
+    "authorization_signed_response_alg",
+    "introspection_signed_response_alg",
     "default_max_age",
     "require_auth_time",
     "require_pushed_authorization_requests",
@@ -128,7 +131,7 @@ const MEMBERS: [&str; 39] = [
 /// Grants that need a user's consent each time.
 const GRANTS: [GrantType; 2] = [GrantType::AuthorizationCode, GrantType::RefreshToken];
 
-/// What a client that says this about itself may do; `before` is what it may do until now, for one that changes itself.
+/// What a client that says this about itself may do in a tenant with these `keys`; `before` is what it may do until now, for one that changes itself.
 ///
 /// Scopes that it may not give itself are left out, as RFC 7591, 3.2.1 allows; the answer says what was taken.
 ///
@@ -137,6 +140,7 @@ const GRANTS: [GrantType; 2] = [GrantType::AuthorizationCode, GrantType::Refresh
 pub fn settings(
     mut members: Map<String, Value>,
     policy: RegistrationPolicy,
+    keys: &RotationNumbers,
     before: Option<&ClientSettings>,
 ) -> Result<ClientSettings, BadMetadata> {
     members.retain(|name, _| MEMBERS.contains(&name.as_str()));
@@ -146,6 +150,7 @@ pub fn settings(
     // What an administrator switched on stays on; a profile does so with all that it demands.
     metadata.profile = before.and_then(|before| before.profile).map(|profile| profile.name().to_owned());
     metadata.require_issuer_audience = before.map(|before| before.require_issuer_audience);
+    metadata.require_signed_authorization_response = before.map(|before| before.require_signed_authorization_response);
     metadata.may_impersonate = before.map(|before| before.may_impersonate);
     metadata.resources = before.map(|before| before.resources.iter().cloned().map(String::from).collect());
     metadata.require_dpop_nonce = before.map(|before| before.require_dpop_nonce);
@@ -155,7 +160,7 @@ pub fn settings(
         let may = |token: &str| Scope::OF_OPENID.contains(&token) || before.is_some_and(|before| before.scope.contains(token));
         metadata.scope = Some(asked.retain(may).to_string());
     }
-    let settings = metadata.validated()?;
+    let settings = metadata.with_usual_alg(keys).validated()?;
     let may = |grant: &GrantType| GRANTS.contains(grant) || before.is_some_and(|before| before.may_use(*grant));
     match settings.grant_types.iter().find(|grant| !may(grant)) {
         Some(grant) => Err(BadMetadata::new("grant_types", format!("{} is given by an administrator alone", grant.name()))),
@@ -182,7 +187,7 @@ mod tests {
 
     fn read(members: Value, policy: RegistrationPolicy, before: Option<&ClientSettings>) -> Result<ClientSettings, &'static str> {
         let Value::Object(members) = members else { panic!("no object") };
-        settings(members, policy, before).map_err(|bad| bad.member)
+        settings(members, policy, &RotationNumbers::default(), before).map_err(|bad| bad.member)
     }
 
     fn with(more: Value) -> Result<ClientSettings, &'static str> {

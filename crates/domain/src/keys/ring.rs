@@ -243,14 +243,30 @@ impl KeyRing {
         newest(Some(self.numbers.access_token_alg)).or_else(|| newest(None))
     }
 
+    /// The key that signs, at `now`, access tokens that may be signed by these algorithms alone: the signer of all others where it is by one of
+    /// them; else a key of the first of them that has one.
+    pub fn signer_among(&self, algs: &[Alg], now: Timestamp) -> Option<&RingKey> {
+        let usual = self.signer_at(now).or_else(|| self.first_signer());
+        let active = || algs.iter().find_map(|alg| self.newest_signer_of(*alg, now));
+        let any = || algs.iter().find_map(|alg| self.signer_of(*alg, now));
+        usual.filter(|key| algs.contains(&key.alg)).or_else(active).or_else(any)
+    }
+
+    /// The key that signs, at `now`, what has to be signed by this algorithm: the newest that may; or the first that will, so that an
+    /// algorithm signs as soon as it has a key at all. Never one that has stopped: what it signed now could outlive it.
+    pub fn signer_of(&self, alg: Alg, now: Timestamp) -> Option<&RingKey> {
+        self.newest_signer_of(alg, now).or_else(|| self.next_signer_of(alg, now))
+    }
+
     /// The newest key of this algorithm that may sign at `now`, whatever access tokens are signed with.
-    pub fn newest_signer_of(&self, alg: Alg, now: Timestamp) -> Option<&RingKey> {
+    fn newest_signer_of(&self, alg: Alg, now: Timestamp) -> Option<&RingKey> {
         self.keys.iter().filter(|key| key.alg == alg && key.may_sign(now)).max_by_key(|key| (key.sign_from, &key.kid))
     }
 
-    /// The living key of this algorithm that signs first, or did.
-    pub fn first_of(&self, alg: Alg) -> Option<&RingKey> {
-        self.keys.iter().filter(|key| key.alg == alg && key.is_live()).min_by_key(|key| (key.sign_from, &key.kid))
+    /// The key of this algorithm that will sign first.
+    fn next_signer_of(&self, alg: Alg, now: Timestamp) -> Option<&RingKey> {
+        let staged = self.keys.iter().filter(|key| key.alg == alg && key.state_at(now) == KeyState::Staged);
+        staged.min_by_key(|key| (key.sign_from, &key.kid))
     }
 
     /// The key that will sign first, for a clock that is behind the one by which the ring was changed: when all keys were replaced

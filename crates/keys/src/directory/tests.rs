@@ -139,7 +139,7 @@ fn a_new_tenant_signs_what_its_published_keys_verify() {
         let published = node.published(tenant(1)).await.unwrap();
         assert_eq!(node.stats(), KeyStats { awake: 1, activations: 1, ..KeyStats::default() }, "public keys only");
         let signer = node.signer(tenant(1), 0).await.unwrap();
-        let token = signer.sign(&mut claims(), None, NOW).unwrap();
+        let token = signer.sign(&mut claims(), &Alg::ALL, NOW).unwrap();
         assert!(published.verifier.verify(&token, ISSUER, NOW).is_ok());
         assert_eq!(node.stats(), KeyStats { awake: 1, unsealed: 1, activations: 1, ..KeyStats::default() });
     });
@@ -308,12 +308,12 @@ fn an_emergency_destroys_the_old_private_keys() {
     run(|world| async move {
         let node = world.node();
         world.create(&node, tenant(1)).await;
-        let old = node.signer(tenant(1), 0).await.unwrap().sign(&mut claims(), None, NOW).unwrap();
+        let old = node.signer(tenant(1), 0).await.unwrap().sign(&mut claims(), &Alg::ALL, NOW).unwrap();
         let change = node.execute(tenant(1), emergency(), by()).await.unwrap();
         let revoked = change.consequences.unwrap().revoked_kids;
         assert_eq!(revoked.len(), 1);
         assert!(change.keys.verifier.verify(&old, ISSUER, NOW).is_err());
-        let new = node.signer(tenant(1), 0).await.unwrap().sign(&mut claims(), None, NOW).unwrap();
+        let new = node.signer(tenant(1), 0).await.unwrap().sign(&mut claims(), &Alg::ALL, NOW).unwrap();
         assert!(change.keys.verifier.verify(&new, ISSUER, NOW).is_ok());
         let secrets = world.store.begin_read(tenant(1)).await.unwrap().sealed_secrets().await.unwrap();
         assert!(secrets.iter().all(|secret| secret.name != revoked[0].as_str()));
@@ -671,7 +671,7 @@ fn the_key_encryption_key_is_asked_once_while_a_tenant_is_awake() {
         node.published(tenant(1)).await.unwrap();
         assert_eq!(kek.unwraps.load(Ordering::SeqCst), 0, "the JWKS needs no key");
         for _ in 0..5 {
-            node.signer(tenant(1), 0).await.unwrap().sign(&mut claims(), None, NOW).unwrap();
+            node.signer(tenant(1), 0).await.unwrap().sign(&mut claims(), &Alg::ALL, NOW).unwrap();
         }
         node.execute(tenant(1), rotate(), by()).await.unwrap();
         node.signer(tenant(1), 2).await.unwrap();
