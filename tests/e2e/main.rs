@@ -20,6 +20,7 @@ mod foreign_parties;
 mod foreign_verifiers;
 mod foresight;
 mod junk;
+mod jwt_bearer;
 mod key_log;
 mod keys;
 mod limits;

@@ -28,7 +28,7 @@ const SWEPT: [&str; 14] = [
 ];
 
 /// Tables that do not grow with use. A new table must be put into one of the two lists.
-const KEPT: [&str; 19] = [
+const KEPT: [&str; 20] = [
     "client_origins",        // a hundred per client at most; they go with it
     "clients",               // as many as administrators register; those that registered themselves are swept when nobody uses them
     "consents",              // one per user and client
@@ -46,7 +46,8 @@ const KEPT: [&str; 19] = [
     "seaql_migrations",      // one per step of the schema
     "tenant_branding",       // one per tenant
     "tenants",
-    "used_kids", // a kid is never used again: 43 characters per key that ever was
+    "trusted_issuers", // as many as administrators trust: 50 per tenant at most
+    "used_kids",       // a kid is never used again: 43 characters per key that ever was
     "users",
 ];
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use actix_web::{HttpResponse, ResponseError, Route, guard, middleware, web};
 
-use crate::admin::{branding, clients, events, foresight, initial_tokens, keys, resources, tenants, users};
+use crate::admin::{branding, clients, events, foresight, initial_tokens, keys, resources, tenants, trusted_issuers, users};
 use crate::admission::admit;
 use crate::assets;
 use crate::busy;
@@ -201,6 +201,15 @@ fn routes() -> Vec<Entry> {
             ("GET", TenantAdmin, web::to(resources::get)),
             ("PUT", TenantAdmin, web::to(resources::replace)),
             ("DELETE", TenantAdmin, web::to(resources::delete)),
+        ]),
+        ("/admin/v1/tenants/{slug}/trusted-issuers", vec![
+            ("GET", TenantAdmin, web::to(trusted_issuers::list)),
+            ("POST", TenantAdmin, web::to(trusted_issuers::create)),
+        ]),
+        ("/admin/v1/tenants/{slug}/trusted-issuers/{issuer}", vec![
+            ("GET", TenantAdmin, web::to(trusted_issuers::get)),
+            ("PUT", TenantAdmin, web::to(trusted_issuers::replace)),
+            ("DELETE", TenantAdmin, web::to(trusted_issuers::delete)),
         ]),
         ("/admin/v1/tenants/{slug}/initial-access-tokens", vec![
             ("GET", TenantAdmin, web::to(initial_tokens::list)),

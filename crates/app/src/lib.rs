@@ -34,6 +34,7 @@ pub mod sessions;
 mod subjects;
 pub mod tenants;
 pub mod tokens;
+pub mod trusted_issuers;
 pub mod userinfo;
 pub mod users;
 pub mod verifiers;

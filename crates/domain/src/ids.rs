@@ -158,6 +158,11 @@ id!(
     "api"
 );
 id!(
+    /// Names an issuer that a tenant trusts: `iss_…`. Assertions say its `iss`, not this.
+    TrustedIssuerId,
+    "iss"
+);
+id!(
     /// Names a user's session with the tenant's own pages: `sso_…`.
     SsoSessionId,
     "sso"

@@ -33,5 +33,6 @@ pub mod tenant;
 pub mod text;
 pub mod time;
 pub mod token;
+pub mod trusted_issuer;
 pub mod user;
 pub mod user_agent;

@@ -36,6 +36,7 @@ mod rings;
 mod sso;
 mod store;
 mod tenants;
+mod trusted_issuers;
 mod tx;
 mod users;
 mod verifiers;

@@ -21,7 +21,7 @@ use domain::guess::{GuessCounter, GuessScope};
 use domain::handle::HandleHash;
 use domain::ids::{
     ClientSecretId, DataKeyId, EventId, FamilyId, InitialAccessTokenId, MailId, RegisteredClientId, ResourceId, SsoSessionId, TenantId,
-    UserId,
+    TrustedIssuerId, UserId,
 };
 use domain::interaction::Progress;
 use domain::keys::policy::RotationNumbers;
@@ -38,6 +38,7 @@ use domain::tenant::{Tenant, TenantPolicy, TenantStatus};
 use domain::text::{Email, LoginName};
 use domain::time::{Timestamp, Ttl};
 use domain::token::family::{Binding, Generation, Head, RefreshFamily};
+use domain::trusted_issuer::{TrustedIssuer, TrustedIssuerForm};
 use domain::user::{CustomClaims, Roles, User, UserNames, UserStatus};
 use transparency::tree::{Frontier, leaf_hash};
 
@@ -169,6 +170,17 @@ pub fn resource() -> Resource {
         created_at: NOW,
         updated_at: NOW,
     }
+}
+
+/// An issuer of its own name, with everything that one may have.
+pub fn trusted_issuer() -> TrustedIssuer {
+    let issuer = format!("https://partner{}.example", next());
+    let form = serde_json::json!({
+        "issuer": issuer, "jwks_uri": format!("{issuer}/jwks"), "signing_algs": ["ES256", "RS256"], "subject_is": "email",
+        "subjects": ["alice@acme.example"], "scope": "orders:read", "clients": ["cli_1"],
+    });
+    let (issuer, settings) = serde_json::from_value::<TrustedIssuerForm>(form).expect("a form").validated().expect("good");
+    TrustedIssuer { id: TrustedIssuerId::new(NOW, chance()), issuer, settings, created_at: NOW, updated_at: NOW }
 }
 
 /// A request of this client that waits until a quarter of an hour after [`NOW`].

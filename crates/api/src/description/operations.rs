@@ -105,6 +105,7 @@ pub(super) fn tags() -> Value {
         { "name": "users", "description": "Users of a tenant, and their sessions." },
         { "name": "clients", "description": "OAuth clients of a tenant, and their secrets." },
         { "name": "resources", "description": "APIs of a tenant, which tokens may be for." },
+        { "name": "trusted issuers", "description": "Issuers of others whose word about users clients may exchange for tokens (RFC 7523)." },
         { "name": "registration", "description": "Clients that register themselves (RFC 7591, RFC 7592), and the tokens that let them." },
         { "name": "keys", "description": "Signing keys of a tenant." },
     ])
@@ -119,6 +120,7 @@ const LINKED: Answers = &[
 const PAGED: &[&str] = &["limit", "after"];
 const PASSWORD_REFUSED: (u16, &str) = (422, "`password_refused`");
 const BAD_METADATA: (u16, &str) = (422, "`invalid_redirect_uri` or `invalid_client_metadata`: `member` says which one");
+const ISSUER_REFUSED: (u16, &str) = (422, "`trusted_issuer_refused`: `member` says which one");
 const RESOURCE_REFUSED: (u16, &str) = (422, "`resource_refused`: `member` says which one");
 const USERINFO: &[(u16, &str)] = &[
     (401, "`invalid_token`, `invalid_dpop_proof`, `use_dpop_nonce`, or there is no token"),
@@ -315,6 +317,13 @@ pub(super) fn operations() -> Vec<(&'static str, &'static str, Operation)> {
         ("PUT", "/admin/v1/tenants/{slug}/resources/{resource}", op("resources", "replaceResource", "Replace what is said about an API; it counts from the next token on", &[(200, Some("Resource"), "The API as it is now.")])
             .takes(Json("ResourceChange")).refuses(&[RESOURCE_REFUSED])),
         ("DELETE", "/admin/v1/tenants/{slug}/resources/{resource}", op("resources", "deleteResource", "Delete an API: there are no more tokens for it", &[(204, None, "Deleted.")])),
+        ("GET", "/admin/v1/tenants/{slug}/trusted-issuers", op("trusted issuers", "listTrustedIssuers", "Trusted issuers, by id", &[(200, Some("TrustedIssuerPage"), "A page.")]).asks(PAGED)),
+        ("POST", "/admin/v1/tenants/{slug}/trusted-issuers", op("trusted issuers", "createTrustedIssuer", "Trust an issuer", &[(201, Some("TrustedIssuer"), "The issuer.")])
+            .takes(Json("TrustedIssuerChange")).refuses(&[(409, "`issuer_taken` or `too_many_trusted_issuers`"), ISSUER_REFUSED])),
+        ("GET", "/admin/v1/tenants/{slug}/trusted-issuers/{issuer}", op("trusted issuers", "getTrustedIssuer", "A trusted issuer", &[(200, Some("TrustedIssuer"), "The issuer.")])),
+        ("PUT", "/admin/v1/tenants/{slug}/trusted-issuers/{issuer}", op("trusted issuers", "replaceTrustedIssuer", "Replace what is said about an issuer; it counts from the next assertion on", &[(200, Some("TrustedIssuer"), "The issuer as it is now.")])
+            .takes(Json("TrustedIssuerChange")).refuses(&[ISSUER_REFUSED])),
+        ("DELETE", "/admin/v1/tenants/{slug}/trusted-issuers/{issuer}", op("trusted issuers", "deleteTrustedIssuer", "Trust an issuer no more; tokens that are out live until they expire or are revoked", &[(204, None, "Deleted.")])),
         ("GET", "/admin/v1/tenants/{slug}/initial-access-tokens", op("registration", "listInitialAccessTokens", "Tokens with which clients may be registered, by id", &[(200, Some("InitialAccessTokenPage"), "A page.")]).asks(PAGED)),
         ("POST", "/admin/v1/tenants/{slug}/initial-access-tokens", op("registration", "createInitialAccessToken", "Make a token with which clients may be registered", &[(201, Some("NewInitialAccessToken"), "The token: it is not shown again.")])
             .takes(OptionalJson("InitialAccessTokenCreation")).with(&["Cache-Control"])),

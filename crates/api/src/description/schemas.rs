@@ -112,6 +112,7 @@ fn policy_members(object: impl Fn(&str, Value) -> Value) -> Value {
         "refresh_absolute_ttl_seconds": seconds(300, 400 * DAY, "A session ends after this long whatever happens."),
         "retry_window_seconds": seconds(0, 60, "How long a refresh token that was just used may be presented again; 0 = strict."),
         "device_authorization": { "type": "boolean", "description": "Whether devices without a browser may be signed in by a code (RFC 8628)." },
+        "jwt_bearer": { "type": "boolean", "description": "Whether clients may exchange what trusted issuers say of users for access tokens (RFC 7523, 2.1)." },
         "audience": { "type": ["string", "null"], "description": "The audience of access tokens besides the issuer itself." },
         "claims": object("Which facts about the user go into access tokens.", json!({ "roles": flag(), "username": flag(), "email": flag() })),
         "require_dpop_nonce": { "type": "boolean", "description": "Whether DPoP proofs need a nonce of ours (RFC 9449, 8)." },
@@ -207,6 +208,27 @@ fn resource_members() -> Value {
     })
 }
 
+/// What a tenant says about an issuer that it trusts.
+fn trusted_issuer_members() -> Value {
+    json!({
+        "issuer": said("Its `iss`, byte for byte. Never changes."),
+        "signing_algs": { "type": "array", "items": reference("Alg"), "minItems": 1, "description": "The algorithms that it may sign by." },
+        "subject_is": { "type": "string", "enum": ["user_id", "email", "username"], "description": "What its `sub` says. An address counts when it is known to be the user's." },
+        "subjects": { "type": "array", "items": text(), "description": "The subjects that it may speak of; all users when this is empty." },
+        "scope": said("What tokens for its assertions may have at most, separated by spaces."),
+        "clients": { "type": "array", "items": reference("ClientId"), "minItems": 1, "maxItems": 50, "description": "Who may bring its assertions." },
+    })
+}
+
+/// Where an issuer's keys are: one of the two.
+fn trusted_issuer_keys(null: bool) -> Value {
+    let or_null = |kind: &str| if null { json!([kind, "null"]) } else { json!(kind) };
+    json!({
+        "jwks": { "type": or_null("object"), "description": "Its keys (RFC 7517, 5)." },
+        "jwks_uri": { "type": or_null("string"), "description": "Where it shows its keys." },
+    })
+}
+
 /// Members of a token with which clients may be registered, and `more`.
 fn initial_token(more: Value) -> Value {
     let own = json!({
@@ -237,6 +259,7 @@ const PROBLEMS: &[&str] = &[
     "too_many_requests",
     "head_too_large", "internal", "unavailable", "busy", "took_too_long", "invalid_redirect_uri", "invalid_client_metadata", "too_many_secrets",
     "takes_no_secret", "invalid_dpop_proof", "use_dpop_nonce", "identifier_taken", "resource_refused", "too_many_resources",
+    "issuer_taken", "trusted_issuer_refused", "too_many_trusted_issuers",
 ];
 
 #[rustfmt::skip]
@@ -333,7 +356,7 @@ pub(super) fn schemas() -> Value {
                 "grant_type": one_of(&GrantType::ALL.map(GrantType::name)),
                 "client_id": said("Left out by a client that authenticates by header."), "client_secret": text(),
                 "code": text(), "redirect_uri": said("That of the authorization request."), "code_verifier": said("RFC 7636, 4.5."),
-                "device_code": said("RFC 8628, 3.4."),
+                "device_code": said("RFC 8628, 3.4."), "assertion": said("RFC 7523, 2.1."),
                 "refresh_token": said("Left out by a cookie session."), "scope": said("Less than the session or the client has, or left out."),
             },
         })),
@@ -546,6 +569,15 @@ pub(super) fn schemas() -> Value {
         }), resource_members()))),
         ("ResourcePage", page("Resource")),
         ("ResourceChange", request("All that there is to say about an API: what is left out gets its default.", &["identifier", "name"], resource_members())),
+        ("TrustedIssuerId", id("iss", "Names an issuer that a tenant trusts. Assertions say its `iss`, not this.")),
+        ("TrustedIssuer", answer_with("An issuer that a tenant trusts (RFC 7523, 2.1), with `jwks` or `jwks_uri`.", both(json!({
+            "id": reference("TrustedIssuerId"), "created_at": reference("Timestamp"), "updated_at": reference("Timestamp"),
+        }), trusted_issuer_members()), trusted_issuer_keys(false))),
+        ("TrustedIssuerPage", page("TrustedIssuer")),
+        ("TrustedIssuerChange", request(
+            "All that there is to say about an issuer, with `jwks` or `jwks_uri`: what is left out gets its default.",
+            &["issuer", "signing_algs", "subject_is", "scope", "clients"], both(trusted_issuer_members(), trusted_issuer_keys(true)),
+        )),
         ("InitialAccessTokenId", id("iat", "Names a token with which clients may be registered.")),
         ("InitialAccessToken", answer("A token with which clients may be registered, without itself.", initial_token(json!({})))),
         ("NewInitialAccessToken", answer("A token that was just made.", initial_token(json!({ "token": said("Shown this once; `Authorization: Bearer …` of a registration.") })))),

@@ -14,6 +14,7 @@ use app::dpop::ProofDenied;
 use app::fault::Fault;
 use app::tenants::NoTenant;
 use app::tokens::device::{AskDenied, PollDenied};
+use app::tokens::jwt_bearer::ExchangeDenied;
 use app::tokens::redeem::CodeDenied;
 use app::tokens::refresh::RefreshDenied;
 use app::tokens::revoke::RevokeDenied;
@@ -227,6 +228,16 @@ impl OAuthError {
             CodeDenied::InvalidGrant => Self::invalid_grant(),
             CodeDenied::InvalidTarget(refused) => Self::invalid_target(refused),
             CodeDenied::Fault(fault) => fault.into(),
+        }
+    }
+
+    /// The answer to an assertion that was not exchanged.
+    pub(crate) fn of_exchange(denied: ExchangeDenied) -> Self {
+        match denied {
+            ExchangeDenied::InvalidGrant => Self::invalid_grant(),
+            ExchangeDenied::InvalidScope => Self::invalid_scope(),
+            ExchangeDenied::InvalidTarget(refused) => Self::invalid_target(refused),
+            ExchangeDenied::Fault(fault) => fault.into(),
         }
     }
 

@@ -9,6 +9,7 @@ use app::tenants;
 use app::tokens::client_credentials::{ClientGrantDenied, client_credentials};
 use app::tokens::device::poll;
 use app::tokens::issue::IssuedTokens;
+use app::tokens::jwt_bearer::jwt_bearer;
 use app::tokens::redeem::{RedeemCommand, redeem};
 use app::tokens::refresh::{PresentedBy, RefreshCommand, RefreshDenied, RefreshOutcome, refresh};
 use domain::client::{Client, GrantType};
@@ -107,6 +108,12 @@ async fn granted(
             let code = asked.form.optional("device_code").ok_or(OAuthError::invalid_request("device_code is missing"))?;
             let code = Secret::new(code.to_owned());
             poll(ctx, tenant, &client, &code, asked.wanted.clone(), asked.proved, asked.origin).await.map_err(OAuthError::of_poll)
+        }
+        GrantType::JwtBearer => {
+            let assertion = asked.form.optional("assertion").ok_or(OAuthError::invalid_request("assertion is missing"))?;
+            jwt_bearer(ctx, tenant, &client, assertion, scope, asked.wanted.clone(), asked.proved, asked.origin)
+                .await
+                .map_err(OAuthError::of_exchange)
         }
     }
 }

@@ -9,12 +9,13 @@ use domain::client::{Client, ClientId};
 use domain::consent::Allowed;
 use domain::device::DeviceGrant;
 use domain::handle::HandleHash;
-use domain::ids::{FamilyId, InitialAccessTokenId, MailId, ResourceId, SsoSessionId, UserId};
+use domain::ids::{FamilyId, InitialAccessTokenId, MailId, ResourceId, SsoSessionId, TrustedIssuerId, UserId};
 use domain::interaction::Progress;
 use domain::mail::{MailLink, QueuedMail};
 use domain::resource::{Resource, ResourceSet};
 use domain::sso::SsoSession;
 use domain::time::Timestamp;
+use domain::trusted_issuer::TrustedIssuer;
 
 use crate::ports::store::Stored;
 
@@ -51,6 +52,22 @@ pub trait ResourceStore: Send {
     async fn resources_page(&mut self, after: Option<ResourceId>, limit: u32) -> Stored<Vec<Resource>>;
     /// Those of these that there are, in the order of their identifiers.
     async fn resources_named(&mut self, named: &ResourceSet) -> Stored<Vec<Resource>>;
+}
+
+/// Issuers of others that the tenant trusts. Whoever writes holds the tenant's row ([`crate::ports::store::TenantStore::tenant_locked`]).
+#[async_trait]
+pub trait TrustedIssuerStore: Send {
+    /// `Conflict` when the tenant has one of this `iss`.
+    async fn trusted_issuer_insert(&mut self, issuer: &TrustedIssuer) -> Stored<()>;
+    async fn trusted_issuer_by_id(&mut self, id: TrustedIssuerId) -> Stored<Option<TrustedIssuer>>;
+    /// The one with this `iss`, byte for byte.
+    async fn trusted_issuer_named(&mut self, issuer: &str) -> Stored<Option<TrustedIssuer>>;
+    /// Replaces everything but the id and the `iss`. `Conflict` when there is no such issuer.
+    async fn trusted_issuer_update(&mut self, issuer: &TrustedIssuer) -> Stored<()>;
+    /// Answers whether it was there.
+    async fn trusted_issuer_delete(&mut self, id: TrustedIssuerId) -> Stored<bool>;
+    /// Issuers in the order of their ids, after `after`.
+    async fn trusted_issuers_page(&mut self, after: Option<TrustedIssuerId>, limit: u32) -> Stored<Vec<TrustedIssuer>>;
 }
 
 /// Tokens with which clients may be registered.

@@ -28,7 +28,7 @@ pub use crate::ports::custody::{
 };
 pub use crate::ports::provider::{
     AuthorizationStore, ClientStore, CodeUse, Consent, ConsentStore, DeviceStore, LogoutNotice, LogoutStore, MailStore, OnceStore,
-    PendingRequest, RegistrationStore, ResourceStore, SsoStore,
+    PendingRequest, RegistrationStore, ResourceStore, SsoStore, TrustedIssuerStore,
 };
 use crate::tokens::judgement::{Judgement, RefreshAttempt};
 
@@ -102,6 +102,7 @@ pub trait TenantTx:
     + OnceStore
     + RegistrationStore
     + ResourceStore
+    + TrustedIssuerStore
     + Send
 {
     fn tenant_id(&self) -> TenantId;

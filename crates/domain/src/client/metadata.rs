@@ -156,6 +156,19 @@ fn endpoint(member: &'static str, given: Option<String>) -> Result<Option<String
     }
 }
 
+/// Where somebody's public keys are: here or there, not both.
+pub(crate) fn client_keys(jwks: Option<Value>, jwks_uri: Option<String>) -> Result<Option<ClientKeys>, BadMetadata> {
+    match (jwks, jwks_uri) {
+        (Some(_), Some(_)) => Err(bad("jwks_uri", "jwks and jwks_uri exclude each other (RFC 7591, 2)")),
+        (Some(jwks), None) if jwks.to_string().len() <= 16_384 => {
+            jwks::read(&jwks).map_err(|why| bad("jwks", why))?;
+            Ok(Some(ClientKeys::Jwks(jwks)))
+        }
+        (Some(_), None) => Err(bad("jwks", "must be a JWK Set (RFC 7517, 5) of at most 16 KiB")),
+        (None, uri) => Ok(endpoint("jwks_uri", uri)?.map(ClientKeys::JwksUri)),
+    }
+}
+
 /// A word of the client's own: 1 to 100 characters without control characters.
 fn short(member: &'static str, given: Option<String>) -> Result<Option<String>, BadMetadata> {
     match given {
@@ -205,6 +218,9 @@ impl ClientMetadata {
         if grant_types.contains(&GrantType::ClientCredentials) && is_public {
             return Err(bad("grant_types", "client_credentials is for clients that prove themselves (RFC 6749, 4.4)"));
         }
+        if grant_types.contains(&GrantType::JwtBearer) && is_public {
+            return Err(bad("grant_types", "assertions of others are taken from clients that prove themselves"));
+        }
         if grant_types.contains(&GrantType::RefreshToken) && !has_users {
             return Err(bad("grant_types", "refresh_token needs a grant that gives refresh tokens: authorization_code or device_code"));
         }
@@ -242,15 +258,7 @@ impl ClientMetadata {
             return Err(bad("require_pkce", "a public client always uses PKCE (RFC 9700, 2.1.1)"));
         }
         let policies = [("first_party", ConsentPolicy::FirstParty), ("third_party", ConsentPolicy::ThirdParty)];
-        let keys = match (self.jwks, self.jwks_uri) {
-            (Some(_), Some(_)) => return Err(bad("jwks_uri", "jwks and jwks_uri exclude each other (RFC 7591, 2)")),
-            (Some(jwks), None) if jwks.to_string().len() <= 16_384 => {
-                jwks::read(&jwks).map_err(|why| bad("jwks", why))?;
-                Some(ClientKeys::Jwks(jwks))
-            }
-            (Some(_), None) => return Err(bad("jwks", "must be a JWK Set (RFC 7517, 5) of at most 16 KiB")),
-            (None, uri) => endpoint("jwks_uri", uri)?.map(ClientKeys::JwksUri),
-        };
+        let keys = client_keys(self.jwks, self.jwks_uri)?;
         if method == AuthMethod::PrivateKeyJwt && keys.is_none() {
             return Err(bad("jwks", "private_key_jwt needs jwks or jwks_uri"));
         }

@@ -21,7 +21,7 @@ use domain::consent::Allowed;
 use domain::device::DeviceGrant;
 use domain::guess::{GuessCounter, GuessScope};
 use domain::handle::HandleHash;
-use domain::ids::{EventId, FamilyId, InitialAccessTokenId, MailId, ResourceId, SsoSessionId, TenantId, UserId};
+use domain::ids::{EventId, FamilyId, InitialAccessTokenId, MailId, ResourceId, SsoSessionId, TenantId, TrustedIssuerId, UserId};
 use domain::interaction::Progress;
 use domain::keys::ring::KeyRing;
 use domain::keys::verifier::Sighting;
@@ -33,6 +33,7 @@ use domain::tenant::Tenant;
 use domain::text::{LoginName, Slug};
 use domain::time::{Timestamp, Ttl};
 use domain::token::family::{RefreshFamily, Revocation};
+use domain::trusted_issuer::TrustedIssuer;
 use domain::user::User;
 use transparency::tree::Hash;
 
@@ -250,6 +251,14 @@ delegate! { TenantTx:
         fn resource_delete(id: ResourceId) -> bool;
         fn resources_page(after: Option<ResourceId>, limit: u32) -> Vec<Resource>;
         fn resources_named(named: &ResourceSet) -> Vec<Resource>;
+    }
+    TrustedIssuerStore {
+        fn trusted_issuer_insert(issuer: &TrustedIssuer) -> ();
+        fn trusted_issuer_by_id(id: TrustedIssuerId) -> Option<TrustedIssuer>;
+        fn trusted_issuer_named(issuer: &str) -> Option<TrustedIssuer>;
+        fn trusted_issuer_update(issuer: &TrustedIssuer) -> ();
+        fn trusted_issuer_delete(id: TrustedIssuerId) -> bool;
+        fn trusted_issuers_page(after: Option<TrustedIssuerId>, limit: u32) -> Vec<TrustedIssuer>;
     }
     LogoutStore {
         fn logout_notice_insert(notice: &LogoutNotice) -> ();

@@ -30,5 +30,6 @@ pub(crate) mod sealed_secrets;
 pub(crate) mod sso_sessions;
 pub(crate) mod tenant_branding;
 pub(crate) mod tenants;
+pub(crate) mod trusted_issuers;
 pub(crate) mod used_kids;
 pub(crate) mod users;

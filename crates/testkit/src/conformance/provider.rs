@@ -16,6 +16,7 @@ use domain::resource::{Resource, ResourceSet};
 use domain::scope::Scope;
 use domain::sso::SsoSession;
 use domain::time::Ttl;
+use domain::trusted_issuer::TrustedIssuer;
 use futures_util::future::join_all;
 
 use crate::sample::{self, NOW};
@@ -416,6 +417,49 @@ pub async fn an_api_comes_changes_and_goes(store: Arc<dyn Store>) {
     tx.commit().await.expect("commits");
 }
 
+/// A trusted issuer is its tenant's, found by id and by name, and one name is one issuer.
+pub async fn a_trusted_issuer_comes_changes_and_goes(store: Arc<dyn Store>) {
+    let (home, other) = (sample::home(&*store).await.expect("stored"), sample::home(&*store).await.expect("stored"));
+    let mut all = [sample::trusted_issuer(), sample::trusted_issuer()];
+    all.sort_by_key(|issuer| issuer.id);
+    let mut tx = store.begin(home.id()).await.expect("begins");
+    for issuer in &all {
+        tx.trusted_issuer_insert(issuer).await.expect("stored");
+    }
+    tx.commit().await.expect("commits");
+
+    // Another tenant may trust an issuer of the same name, and trusts none of these.
+    let mut tx = store.begin(other.id()).await.expect("begins");
+    assert_eq!(tx.trusted_issuer_by_id(all[0].id).await, Ok(None));
+    assert_eq!(tx.trusted_issuer_named(&all[0].issuer).await, Ok(None));
+    assert_eq!(tx.trusted_issuers_page(None, 10).await, Ok(vec![]));
+    assert_eq!(tx.trusted_issuer_update(&all[0]).await, Err(StoreError::Conflict));
+    assert_eq!(tx.trusted_issuer_delete(all[0].id).await, Ok(false));
+    let theirs = TrustedIssuer { issuer: all[0].issuer.clone(), ..sample::trusted_issuer() };
+    tx.trusted_issuer_insert(&theirs).await.expect("stored");
+    tx.commit().await.expect("commits");
+
+    let mut tx = store.begin(home.id()).await.expect("begins");
+    let again = TrustedIssuer { issuer: all[0].issuer.clone(), ..sample::trusted_issuer() };
+    assert_eq!(tx.trusted_issuer_insert(&again).await, Err(StoreError::Conflict), "its name is taken");
+    drop(tx);
+    let changed = TrustedIssuer { settings: again.settings, updated_at: NOW.plus(Ttl::minutes(1)), ..all[0].clone() };
+    let mut tx = store.begin(home.id()).await.expect("begins");
+    tx.trusted_issuer_update(&changed).await.expect("changed");
+    tx.commit().await.expect("commits");
+
+    let mut tx = store.begin(home.id()).await.expect("begins");
+    assert_eq!(tx.trusted_issuer_by_id(changed.id).await, Ok(Some(changed.clone())));
+    assert_eq!(tx.trusted_issuer_named(&changed.issuer).await, Ok(Some(changed.clone())));
+    assert_eq!(tx.trusted_issuer_named(&format!("{}/", changed.issuer)).await, Ok(None));
+    assert_eq!(tx.trusted_issuers_page(None, 1).await, Ok(vec![changed.clone()]));
+    assert_eq!(tx.trusted_issuers_page(Some(changed.id), 10).await, Ok(all[1..].to_vec()));
+    assert_eq!(tx.trusted_issuer_delete(changed.id).await, Ok(true));
+    assert_eq!(tx.trusted_issuer_delete(changed.id).await, Ok(false));
+    assert_eq!(tx.trusted_issuer_update(&changed).await, Err(StoreError::Conflict));
+    tx.commit().await.expect("commits");
+}
+
 /// A logout is claimed by one of many nodes, and not again before it is time; it belongs to its tenant.
 pub async fn a_logout_is_told_by_one_node_at_a_time(store: Arc<dyn Store>) {
     let (home, other) = (sample::home(&*store).await.expect("stored"), sample::home(&*store).await.expect("stored"));
@@ -528,7 +572,7 @@ pub async fn what_expires_is_swept_and_a_tenant_leaves_nothing(store: Arc<dyn St
     let notice = sample::logout_notice(&home.family);
     let (mail, link) = (sample::mail(&home.alice), sample::mail_link(&home.alice));
     let device = sample::device_grant(&client.id);
-    let (token, resource) = (sample::initial_access_token(1), sample::resource());
+    let (token, resource, trusted) = (sample::initial_access_token(1), sample::resource(), sample::trusted_issuer());
     let store_all = async || {
         let mut tx = store.begin(home.id()).await.expect("begins");
         tx.pending_insert(&pending).await.expect("stored");
@@ -564,12 +608,14 @@ pub async fn what_expires_is_swept_and_a_tenant_leaves_nothing(store: Arc<dyn St
     let mut tx = store.begin(home.id()).await.expect("begins");
     tx.client_insert(&client).await.expect("stored");
     tx.resource_insert(&resource).await.expect("stored");
+    tx.trusted_issuer_insert(&trusted).await.expect("stored");
     tx.consent_set(home.alice.id, &client.id, &Allowed::default(), NOW).await.expect("set");
     tx.commit().await.expect("commits");
     sample::gone(&*store, home.id()).await.expect("gone");
     let mut tx = store.begin(home.id()).await.expect("begins");
     assert_eq!(tx.client_by_id(&client.id).await, Ok(None));
     assert_eq!(tx.resource_by_id(resource.id).await, Ok(None));
+    assert_eq!(tx.trusted_issuer_by_id(trusted.id).await, Ok(None));
     assert_eq!(tx.pending_by_handle(&pending.handle).await, Ok(None));
     assert_eq!(tx.device_by_code(&code).await, Ok(None));
     assert_eq!(tx.sso_by_handle(&session.handle).await, Ok(None));

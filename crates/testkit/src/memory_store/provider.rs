@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use app::ports::store::{
     AuthorizationStore, ClientStore, CodeUse, Consent, ConsentStore, DeviceStore, Leftover, LogoutNotice, LogoutStore, MailStore,
-    OnceStore, PendingRequest, RegistrationStore, ResourceStore, SsoStore, StoreError, Stored,
+    OnceStore, PendingRequest, RegistrationStore, ResourceStore, SsoStore, StoreError, Stored, TrustedIssuerStore,
 };
 use async_trait::async_trait;
 use domain::authorize::code::CodeGrant;
@@ -14,12 +14,13 @@ use domain::client::{Client, ClientId};
 use domain::consent::Allowed;
 use domain::device::DeviceGrant;
 use domain::handle::HandleHash;
-use domain::ids::{FamilyId, InitialAccessTokenId, MailId, ResourceId, SsoSessionId, TenantId, UserId};
+use domain::ids::{FamilyId, InitialAccessTokenId, MailId, ResourceId, SsoSessionId, TenantId, TrustedIssuerId, UserId};
 use domain::interaction::Progress;
 use domain::mail::{MailLink, QueuedMail};
 use domain::resource::{Resource, ResourceSet};
 use domain::sso::SsoSession;
 use domain::time::{Timestamp, Ttl};
+use domain::trusted_issuer::TrustedIssuer;
 
 use super::{Tx, remove_some};
 
@@ -33,6 +34,7 @@ pub(super) struct Rows {
     sessions: BTreeMap<(TenantId, HandleHash), SsoSession>,
     consents: BTreeMap<(TenantId, UserId, ClientId), (Allowed, Timestamp)>,
     resources: BTreeMap<(TenantId, ResourceId), Resource>,
+    trusted: BTreeMap<(TenantId, TrustedIssuerId), TrustedIssuer>,
     initial_tokens: BTreeMap<(TenantId, InitialAccessTokenId), InitialAccessToken>,
     spent: BTreeMap<(TenantId, [u8; 32]), Timestamp>,
     pub(super) logouts: Waiting<FamilyId, LogoutNotice>,
@@ -53,6 +55,7 @@ impl Rows {
         remove_some(&mut self.consents, left, |(owner, ..), _| *owner == tenant);
         remove_some(&mut self.clients, left, |(owner, _), _| *owner == tenant);
         remove_some(&mut self.resources, left, |(owner, _), _| *owner == tenant);
+        remove_some(&mut self.trusted, left, |(owner, _), _| *owner == tenant);
         remove_some(&mut self.spent, left, |(owner, _), _| *owner == tenant);
         remove_some(&mut self.initial_tokens, left, |(owner, _), _| *owner == tenant);
         remove_some(&mut self.logouts, left, |(owner, _), _| *owner == tenant);
@@ -352,6 +355,48 @@ impl ResourceStore for Tx {
         let mut all: Vec<_> = own.filter(|resource| named.contains(&resource.identifier)).cloned().collect();
         all.sort_by(|one, other| one.identifier.cmp(&other.identifier));
         Ok(all)
+    }
+}
+
+impl Tx {
+    fn trusted(&self) -> impl Iterator<Item = &TrustedIssuer> {
+        self.state.provider.trusted.iter().filter(|((tenant, _), _)| *tenant == self.tenant).map(|(_, issuer)| issuer)
+    }
+}
+
+#[async_trait]
+impl TrustedIssuerStore for Tx {
+    async fn trusted_issuer_insert(&mut self, issuer: &TrustedIssuer) -> Stored<()> {
+        if self.trusted().any(|known| known.issuer == issuer.issuer) {
+            return Err(StoreError::Conflict);
+        }
+        let key = (self.tenant, issuer.id);
+        self.writing()?.provider.trusted.insert(key, issuer.clone());
+        Ok(())
+    }
+
+    async fn trusted_issuer_by_id(&mut self, id: TrustedIssuerId) -> Stored<Option<TrustedIssuer>> {
+        Ok(self.state.provider.trusted.get(&(self.tenant, id)).cloned())
+    }
+
+    async fn trusted_issuer_named(&mut self, issuer: &str) -> Stored<Option<TrustedIssuer>> {
+        Ok(self.trusted().find(|known| known.issuer == issuer).cloned())
+    }
+
+    async fn trusted_issuer_update(&mut self, issuer: &TrustedIssuer) -> Stored<()> {
+        let key = (self.tenant, issuer.id);
+        let known = self.writing()?.provider.trusted.get_mut(&key).ok_or(StoreError::Conflict)?;
+        (known.settings, known.updated_at) = (issuer.settings.clone(), issuer.updated_at);
+        Ok(())
+    }
+
+    async fn trusted_issuer_delete(&mut self, id: TrustedIssuerId) -> Stored<bool> {
+        let key = (self.tenant, id);
+        Ok(self.writing()?.provider.trusted.remove(&key).is_some())
+    }
+
+    async fn trusted_issuers_page(&mut self, after: Option<TrustedIssuerId>, limit: u32) -> Stored<Vec<TrustedIssuer>> {
+        Ok(self.trusted().filter(|issuer| after.is_none_or(|after| issuer.id > after)).take(limit as usize).cloned().collect())
     }
 }
 
