@@ -212,11 +212,11 @@ fn resource_members() -> Value {
 fn trusted_issuer_members() -> Value {
     json!({
         "issuer": said("Its `iss`, byte for byte. Never changes."),
-        "signing_algs": { "type": "array", "items": reference("Alg"), "minItems": 1, "description": "The algorithms that it may sign by." },
+        "signing_algs": { "type": "array", "items": reference("Alg"), "description": "The algorithms that it may sign by." },
         "subject_is": { "type": "string", "enum": ["user_id", "email", "username"], "description": "What its `sub` says. An address counts when it is known to be the user's." },
         "subjects": { "type": "array", "items": text(), "description": "The subjects that it may speak of; all users when this is empty." },
         "scope": said("What tokens for its assertions may have at most, separated by spaces."),
-        "clients": { "type": "array", "items": reference("ClientId"), "minItems": 1, "maxItems": 50, "description": "Who may bring its assertions." },
+        "clients": { "type": "array", "items": reference("ClientId"), "description": "Who may bring its assertions: 1 to 50." },
     })
 }
 
