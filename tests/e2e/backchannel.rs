@@ -11,6 +11,7 @@ const TOKEN: &str = "/t/acme/oauth/token";
 const ASK: &str = "/t/acme/oauth/bc-authorize";
 const CIBA: &str = "urn:openid:params:grant-type:ciba";
 const ACCOUNT: &str = "/t/acme/account";
+const DECIDE: &str = "/t/acme/account/requests/decide";
 
 /// The metadata of a call centre: confidential, with nothing but this grant.
 fn call_centre() -> Value {
@@ -57,24 +58,9 @@ async fn account(world: &World, name: &str) -> (Browser, Page) {
     (browser, page)
 }
 
-/// What the form of the account page sends that answers the first request that waits.
-fn answer<'a>(page: &'a Page, decision: &'a str) -> [(&'static str, String); 3] {
-    let after = |from: &str, mark: &str| {
-        let rest = from.split_once(mark).unwrap_or_else(|| panic!("{mark} is not on {}", page.text)).1;
-        rest.split_once('"').expect("a value").0.to_owned()
-    };
-    let form = page.text.split_once("/account/requests/decide\"").expect("a form").1;
-    [
-        ("csrf_token", after(form, "name=\"csrf_token\" value=\"")),
-        ("request", after(form, "name=\"request\" value=\"")),
-        ("decision", decision.to_owned()),
-    ]
-}
-
+/// Answers the first request that waits.
 async fn decide(browser: &mut Browser, page: &Page, decision: &str) -> Page {
-    let form = answer(page, decision);
-    let form: Vec<_> = form.iter().map(|(name, value)| (*name, value.as_str())).collect();
-    browser.post("/t/acme/account/requests/decide", &form).await
+    browser.submit_form(page, DECIDE, &[("decision", decision)]).await
 }
 
 #[test]
@@ -201,12 +187,12 @@ fn nobody_answers_for_another_user_or_without_a_form_of_ours() {
         assert!(!own.text.contains("Call centre"));
         // Her own token, and alice's request.
         let csrf_token = own.form().1["csrf_token"].clone();
-        let [_, (_, request), _] = answer(&page, "allow");
+        let request = page.form_holding(DECIDE).1["request"].clone();
         let form = [("csrf_token", csrf_token.as_str()), ("request", &request), ("decision", "allow")];
-        mallorys.post("/t/acme/account/requests/decide", &form).await.is(303);
+        mallorys.post(DECIDE, &form).await.is(303);
         poll(world, &centre, &code).await.refused_oauth(400, "authorization_pending");
         let forged = [("csrf_token", csrf_token.as_str()), ("request", &request), ("decision", "allow")];
-        let refused = browser.post("/t/acme/account/requests/decide", &forged).await;
+        let refused = browser.post(DECIDE, &forged).await;
         assert!(refused.status >= 400, "{}", refused.text);
         world.clock.forward(5);
         poll(world, &centre, &code).await.refused_oauth(400, "authorization_pending");

@@ -10,10 +10,11 @@ use crate::relay::Relay;
 use crate::world::{World, in_world_with};
 
 /// Tables whose rows are removed when they are over.
-const SWEPT: [&str; 14] = [
+const SWEPT: [&str; 15] = [
     "audit_events",
     "authorization_codes",
     "authorization_requests",
+    "backchannel_requests",
     "device_codes",
     "guess_counters",
     "initial_access_tokens",
@@ -81,6 +82,7 @@ async fn use_it(world: &World, relay: &Relay) {
     crate::oidc::leave_behind(world).await;
     crate::client_keys::leave_behind(world).await;
     crate::device::leave_behind(world).await;
+    crate::backchannel::leave_behind(world).await;
     crate::logouts::leave_behind(world).await;
     crate::mail::leave_behind(world, relay).await;
     crate::registration::leave_behind(world).await;
@@ -117,6 +119,7 @@ fn every_table_is_swept_or_does_not_grow_with_use() {
                 "guess_counters",
                 "authorization_codes",
                 "device_codes",
+                "backchannel_requests",
                 "authorization_requests",
                 "sso_sessions",
                 "spent_names",

@@ -196,7 +196,7 @@ impl PlatformTx for SqlPlatformTx {
             Leftover::AuditEvents => ("tenant_id, id", "at < $1"),
             Leftover::Verifiers => ("tenant_id, verifier", "last_seen < $1"),
             Leftover::PendingRequests => ("tenant_id, handle", "expires_at < $1"),
-            Leftover::AuthorizationCodes | Leftover::DeviceCodes => ("tenant_id, code", "expires_at < $1"),
+            Leftover::AuthorizationCodes | Leftover::DeviceCodes | Leftover::BackchannelRequests => ("tenant_id, code", "expires_at < $1"),
             Leftover::SsoSessions => ("tenant_id, handle", "ends_at < $1"),
             Leftover::SpentNames => ("tenant_id, name", "expires_at < $1"),
             Leftover::LogoutNotices => ("tenant_id, family_id", "expires_at < $1"),

@@ -847,6 +847,7 @@ impl PlatformTx for Tx {
             Leftover::PendingRequests
             | Leftover::AuthorizationCodes
             | Leftover::DeviceCodes
+            | Leftover::BackchannelRequests
             | Leftover::SsoSessions
             | Leftover::SpentNames
             | Leftover::LogoutNotices

@@ -48,7 +48,9 @@ fn read(form: &Form) -> Result<AskUser, OAuthError> {
     let hint = match hints {
         [Some(login), None, None] => Hint::Login(login),
         [None, Some(token), None] => Hint::IdToken(token),
-        [None, None, Some(_)] => return Err(OAuthError::invalid_request("login_hint_token is not taken here: send login_hint or id_token_hint")),
+        [None, None, Some(_)] => {
+            return Err(OAuthError::invalid_request("login_hint_token is not taken here: send login_hint or id_token_hint"));
+        }
         _ => return Err(OAuthError::invalid_request("send one of login_hint and id_token_hint")),
     };
     let scope = form.optional("scope").unwrap_or_default().parse::<Scope>().map_err(|_| OAuthError::invalid_scope())?;

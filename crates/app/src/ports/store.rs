@@ -27,8 +27,8 @@ pub use crate::ports::custody::{
     CustodyStore, Destroyed, FirstFormatSecret, KekUse, KeyOwner, OwnedDataKey, Retirement, SealedDataKey, SealedSecret, SecretStore,
 };
 pub use crate::ports::provider::{
-    AuthorizationStore, ClientStore, CodeUse, Consent, ConsentStore, DeviceStore, LogoutNotice, LogoutStore, MailStore, OnceStore,
-    PendingRequest, RegistrationStore, ResourceStore, SsoStore, TrustedIssuerStore,
+    AuthorizationStore, BackchannelStore, ClientStore, CodeUse, Consent, ConsentStore, DeviceStore, LogoutNotice, LogoutStore, MailStore,
+    OnceStore, PendingRequest, RegistrationStore, ResourceStore, SsoStore, TrustedIssuerStore,
 };
 use crate::tokens::judgement::{Judgement, RefreshAttempt};
 
@@ -102,6 +102,7 @@ pub trait TenantTx:
     + OnceStore
     + RegistrationStore
     + ResourceStore
+    + BackchannelStore
     + TrustedIssuerStore
     + Send
 {
@@ -162,7 +163,7 @@ pub trait UserStore: Send {
     async fn account_by_id(&mut self, id: UserId) -> Stored<Option<Account>>;
     /// Replaces everything but the id and the hash. `Conflict` as for insert.
     async fn user_update(&mut self, user: &User) -> Stored<()>;
-    /// Removes the user with its hash, families, known sources, sessions and consents. Answers whether there was one.
+    /// Removes the user with its hash, families, known sources, sessions, consents and what it was asked for. Answers whether there was one.
     async fn user_delete(&mut self, id: UserId) -> Stored<bool>;
     /// Users in the order of their ids, after `after`.
     async fn users_page(&mut self, after: Option<UserId>, limit: u32) -> Stored<Vec<User>>;
@@ -312,6 +313,8 @@ pub enum Leftover {
     AuthorizationCodes,
     /// Devices that nobody signed in.
     DeviceCodes,
+    /// What users were asked for behind their backs.
+    BackchannelRequests,
     /// Sessions with the tenant's pages past their end, idle or absolute.
     SsoSessions,
     /// What could be used once, and could not be used any more in any case.
@@ -329,7 +332,7 @@ pub enum Leftover {
 }
 
 impl Leftover {
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::Families,
         Self::GuessCounters,
         Self::KnownSources,
@@ -338,6 +341,7 @@ impl Leftover {
         Self::PendingRequests,
         Self::AuthorizationCodes,
         Self::DeviceCodes,
+        Self::BackchannelRequests,
         Self::SsoSessions,
         Self::SpentNames,
         Self::LogoutNotices,
@@ -358,6 +362,7 @@ impl Leftover {
             Self::PendingRequests => "authorization_requests",
             Self::AuthorizationCodes => "authorization_codes",
             Self::DeviceCodes => "device_codes",
+            Self::BackchannelRequests => "backchannel_requests",
             Self::SsoSessions => "sso_sessions",
             Self::SpentNames => "spent_names",
             Self::LogoutNotices => "logout_notices",

@@ -105,8 +105,8 @@ pub async fn ask(ctx: &Ctx, tenant: &Tenant, client: &Client, command: AskUser, 
     }
     let id = BackchannelRequestId::new(now, ctx.id_entropy());
     let source = origin.source.map(|address| address.to_string());
-    let request =
-        BackchannelRequest::asked(id, user.id, client.id.clone(), scope, resources, binding_message, requested_expiry, source, now);
+    let grant = DeviceGrant { resources, ..DeviceGrant::asked(client.id.clone(), scope, source, now) };
+    let request = BackchannelRequest::asked(id, user.id, grant, binding_message, requested_expiry, now);
     let code = ctx.handle(HandleKind::BackchannelRequest);
     tx.backchannel_insert(&code.hash(), &request).await?;
     have_told(ctx, tx.as_mut(), &user, client, &request).await?;
@@ -118,13 +118,7 @@ pub async fn ask(ctx: &Ctx, tenant: &Tenant, client: &Client, command: AskUser, 
 }
 
 /// Has the user told that somebody waits for them.
-async fn have_told(
-    ctx: &Ctx,
-    tx: &mut dyn TenantTx,
-    user: &User,
-    client: &Client,
-    request: &BackchannelRequest,
-) -> Result<(), StoreError> {
+async fn have_told(ctx: &Ctx, tx: &mut dyn TenantTx, user: &User, client: &Client, request: &BackchannelRequest) -> Result<(), StoreError> {
     let Some(address) = user.names.email().filter(|_| user.email_verified_at.is_some() && ctx.mail.is_on()) else { return Ok(()) };
     let letter = Letter::BackchannelRequest {
         address: address.clone(),

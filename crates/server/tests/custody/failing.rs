@@ -13,6 +13,7 @@ use app::tokens::judgement::{Judgement, RefreshAttempt};
 use async_trait::async_trait;
 use domain::audit::AuditRecord;
 use domain::authorize::code::CodeGrant;
+use domain::backchannel::BackchannelRequest;
 use domain::branding::{Appearance, Branding, Logo};
 use domain::client::origin::WebOrigin;
 use domain::client::registration::InitialAccessToken;
@@ -259,6 +260,13 @@ delegate! { TenantTx:
         fn trusted_issuer_update(issuer: &TrustedIssuer) -> ();
         fn trusted_issuer_delete(id: TrustedIssuerId) -> bool;
         fn trusted_issuers_page(after: Option<TrustedIssuerId>, limit: u32) -> Vec<TrustedIssuer>;
+    }
+    BackchannelStore {
+        fn backchannel_insert(code: &HandleHash, request: &BackchannelRequest) -> ();
+        fn backchannel_by_code(code: &HandleHash) -> Option<BackchannelRequest>;
+        fn backchannel_of(user: UserId) -> Vec<(HandleHash, BackchannelRequest)>;
+        fn backchannel_update(code: &HandleHash, request: &BackchannelRequest) -> ();
+        fn backchannel_delete(code: &HandleHash) -> bool;
     }
     LogoutStore {
         fn logout_notice_insert(notice: &LogoutNotice) -> ();

@@ -3,11 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use app::ports::store::{
-    AuthorizationStore, ClientStore, CodeUse, Consent, ConsentStore, DeviceStore, Leftover, LogoutNotice, LogoutStore, MailStore,
-    OnceStore, PendingRequest, RegistrationStore, ResourceStore, SsoStore, StoreError, Stored, TrustedIssuerStore,
+    AuthorizationStore, BackchannelStore, ClientStore, CodeUse, Consent, ConsentStore, DeviceStore, Leftover, LogoutNotice, LogoutStore,
+    MailStore, OnceStore, PendingRequest, RegistrationStore, ResourceStore, SsoStore, StoreError, Stored, TrustedIssuerStore,
 };
 use async_trait::async_trait;
 use domain::authorize::code::CodeGrant;
+use domain::backchannel::BackchannelRequest;
 use domain::client::origin::WebOrigin;
 use domain::client::registration::InitialAccessToken;
 use domain::client::{Client, ClientId};
@@ -31,6 +32,7 @@ pub(super) struct Rows {
     codes: BTreeMap<(TenantId, HandleHash), (CodeGrant, Option<FamilyId>)>,
     /// With the hash of what their users type.
     devices: BTreeMap<(TenantId, HandleHash), (DeviceGrant, [u8; 32])>,
+    backchannel: BTreeMap<(TenantId, HandleHash), BackchannelRequest>,
     sessions: BTreeMap<(TenantId, HandleHash), SsoSession>,
     consents: BTreeMap<(TenantId, UserId, ClientId), (Allowed, Timestamp)>,
     resources: BTreeMap<(TenantId, ResourceId), Resource>,
@@ -51,6 +53,7 @@ impl Rows {
         remove_some(&mut self.pending, left, |(owner, _), _| *owner == tenant);
         remove_some(&mut self.codes, left, |(owner, _), _| *owner == tenant);
         remove_some(&mut self.devices, left, |(owner, _), _| *owner == tenant);
+        remove_some(&mut self.backchannel, left, |(owner, _), _| *owner == tenant);
         remove_some(&mut self.sessions, left, |(owner, _), _| *owner == tenant);
         remove_some(&mut self.consents, left, |(owner, ..), _| *owner == tenant);
         remove_some(&mut self.clients, left, |(owner, _), _| *owner == tenant);
@@ -65,6 +68,7 @@ impl Rows {
 
     pub(super) fn forget_user(&mut self, tenant: TenantId, user: UserId) {
         self.consents.retain(|(owner, whose, _), _| *owner != tenant || *whose != user);
+        self.backchannel.retain(|(owner, _), request| *owner != tenant || request.user_id != user);
         self.sessions.retain(|(owner, _), session| *owner != tenant || session.user_id != user);
         self.mails.retain(|(owner, _), (mail, ..)| *owner != tenant || mail.user_id != Some(user));
         self.links.retain(|(owner, _), (link, _)| *owner != tenant || link.user_id != user);
@@ -75,6 +79,7 @@ impl Rows {
             Leftover::PendingRequests => remove_some(&mut self.pending, left, |_, pending| pending.expires_at < before),
             Leftover::AuthorizationCodes => remove_some(&mut self.codes, left, |_, (grant, _)| grant.expires_at < before),
             Leftover::DeviceCodes => remove_some(&mut self.devices, left, |_, (grant, _)| grant.expires_at < before),
+            Leftover::BackchannelRequests => remove_some(&mut self.backchannel, left, |_, request| request.grant.expires_at < before),
             Leftover::SsoSessions => remove_some(&mut self.sessions, left, |_, session| session.ends_at() < before),
             Leftover::SpentNames => remove_some(&mut self.spent, left, |_, expires_at| *expires_at < before),
             Leftover::LogoutNotices => remove_some(&mut self.logouts, left, |_, (notice, ..)| notice.expires_at < before),
@@ -355,6 +360,42 @@ impl ResourceStore for Tx {
         let mut all: Vec<_> = own.filter(|resource| named.contains(&resource.identifier)).cloned().collect();
         all.sort_by(|one, other| one.identifier.cmp(&other.identifier));
         Ok(all)
+    }
+}
+
+#[async_trait]
+impl BackchannelStore for Tx {
+    async fn backchannel_insert(&mut self, code: &HandleHash, request: &BackchannelRequest) -> Stored<()> {
+        let key = (self.tenant, *code);
+        let all = &mut self.writing()?.provider.backchannel;
+        if all.contains_key(&key) {
+            return Err(StoreError::Conflict);
+        }
+        all.insert(key, request.clone());
+        Ok(())
+    }
+
+    async fn backchannel_by_code(&mut self, code: &HandleHash) -> Stored<Option<BackchannelRequest>> {
+        Ok(self.state.provider.backchannel.get(&(self.tenant, *code)).cloned())
+    }
+
+    async fn backchannel_of(&mut self, user: UserId) -> Stored<Vec<(HandleHash, BackchannelRequest)>> {
+        let all = self.state.provider.backchannel.iter();
+        let own = all.filter(|((tenant, _), request)| *tenant == self.tenant && request.user_id == user);
+        Ok(own.map(|((_, code), request)| (*code, request.clone())).collect())
+    }
+
+    async fn backchannel_update(&mut self, code: &HandleHash, request: &BackchannelRequest) -> Stored<()> {
+        let key = (self.tenant, *code);
+        if let Some(known) = self.writing()?.provider.backchannel.get_mut(&key) {
+            *known = request.clone();
+        }
+        Ok(())
+    }
+
+    async fn backchannel_delete(&mut self, code: &HandleHash) -> Stored<bool> {
+        let key = (self.tenant, *code);
+        Ok(self.writing()?.provider.backchannel.remove(&key).is_some())
     }
 }
 
