@@ -5,7 +5,8 @@ use serde_json::{Value, json};
 
 use crate::browser::{Browser, Page};
 use crate::oidc::{Shop, claims, client, shop};
-use crate::world::{Answer, PASSWORD, World, in_world};
+use crate::relying_party::RelyingParty;
+use crate::world::{Answer, PASSWORD, World, in_world, in_world_with};
 
 const TOKEN: &str = "/t/acme/oauth/token";
 const ASK: &str = "/t/acme/oauth/bc-authorize";
@@ -33,6 +34,22 @@ pub(crate) async fn leave_behind(world: &World) {
     world.policy("acme", json!({ "backchannel_authentication": true })).await;
     let centre = client(world, call_centre()).await;
     ask(world, &centre, &[]).await.is(200);
+    // And one that nobody can tell.
+    let till = client(world, till("https://127.0.0.1:9/told")).await;
+    ask(world, &till, &[("client_notification_token", "t")]).await.is(200);
+    let (mut browser, page) = account(world, "alice").await;
+    let page = decide(&mut browser, &page, "deny").await;
+    let page = browser.follow(page).await;
+    decide(&mut browser, &page, "deny").await.is(303);
+    ask(world, &centre, &[]).await.is(200);
+}
+
+/// The metadata of a till, which is told here.
+fn till(uri: &str) -> Value {
+    let mut till = call_centre();
+    till["backchannel_token_delivery_mode"] = json!("ping");
+    till["backchannel_client_notification_endpoint"] = json!(uri);
+    till
 }
 
 /// Asks for alice; `more` replaces and adds, and takes away what is empty.
@@ -69,7 +86,7 @@ fn a_user_lets_a_client_in_that_has_not_got_their_browser() {
         let centre = hotline(world).await;
         let metadata = world.anon().get("/t/acme/.well-known/openid-configuration").await.is(200).json();
         assert_eq!(metadata["backchannel_authentication_endpoint"], format!("{}{ASK}", world.base_url));
-        assert_eq!(metadata["backchannel_token_delivery_modes_supported"], json!(["poll"]));
+        assert_eq!(metadata["backchannel_token_delivery_modes_supported"], json!(["poll", "ping"]));
         let asked = ask(world, &centre, &[("binding_message", "W4SCT & more")]).await.is(200);
         assert_eq!(asked.header("cache-control"), "no-store");
         let code = asked.word("auth_req_id");
@@ -223,6 +240,32 @@ fn r42_what_was_allowed_is_worth_nothing_when_the_user_or_the_session_is_gone() 
         world.platform_admin().post(&format!("/admin/v1/tenants/acme/users/{alice}/disable"), json!({})).await.is(200);
         poll(world, &centre, &code).await.refused_oauth(400, "invalid_grant");
         ask(world, &centre, &[]).await.refused_oauth(400, "unknown_user_id");
+    });
+}
+
+#[test]
+fn a_client_is_told_that_there_is_an_answer_until_it_takes_note() {
+    let open = |settings: &mut server::Settings| settings.outbound.allow_private = vec!["127.0.0.0/8".parse().expect("a range")];
+    in_world_with(open, async |world| {
+        let party = RelyingParty::start().await;
+        let till = shop(world, till(&format!("{}/told", party.url))).await;
+        world.policy("acme", json!({ "backchannel_authentication": true })).await;
+        ask(world, &till, &[]).await.refused_oauth(400, "invalid_request");
+        ask(world, &till, &[("client_notification_token", "not a token")]).await.refused_oauth(400, "invalid_request");
+        party.answer_with(&[503]);
+        let code = ask(world, &till, &[("client_notification_token", "told-with-this")]).await.is(200).word("auth_req_id");
+        let (mut browser, page) = account(world, "alice").await;
+        decide(&mut browser, &page, "allow").await.is(303);
+        // The first was in vain; the second comes seconds later, by the database's clock.
+        let posted = party.posted(2).await;
+        let body = json!({ "auth_req_id": code }).to_string();
+        assert_eq!(posted, vec![("/told".to_owned(), body.clone()), ("/told".to_owned(), body)]);
+        assert_eq!(party.bearers(), ["Bearer told-with-this", "Bearer told-with-this"]);
+        poll(world, &till, &code).await.is(200);
+        let stored = std::fs::read(&world.database).expect("the database");
+        for secret in [code.as_str(), "told-with-this"] {
+            assert!(!stored.windows(secret.len()).any(|bytes| bytes == secret.as_bytes()), "{secret} lies in the database");
+        }
     });
 }
 

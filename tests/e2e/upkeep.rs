@@ -10,10 +10,11 @@ use crate::relay::Relay;
 use crate::world::{World, in_world_with};
 
 /// Tables whose rows are removed when they are over.
-const SWEPT: [&str; 15] = [
+const SWEPT: [&str; 16] = [
     "audit_events",
     "authorization_codes",
     "authorization_requests",
+    "backchannel_pings",
     "backchannel_requests",
     "device_codes",
     "guess_counters",
@@ -120,6 +121,7 @@ fn every_table_is_swept_or_does_not_grow_with_use() {
                 "authorization_codes",
                 "device_codes",
                 "backchannel_requests",
+                "backchannel_pings",
                 "authorization_requests",
                 "sso_sessions",
                 "spent_names",

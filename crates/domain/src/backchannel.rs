@@ -5,6 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::client::ClientId;
 use crate::device::DeviceGrant;
 use crate::ids::{BackchannelRequestId, UserId};
 use crate::text::BadText;
@@ -21,7 +22,28 @@ pub struct BackchannelRequest {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub binding_message: Option<BindingMessage>,
     pub asked_at: Timestamp,
+    /// What its client is told with when there is an answer: sealed by a secret of the tenant, in base64url.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ping: Option<String>,
     pub grant: DeviceGrant,
+}
+
+/// A client that is still to be told that its user has answered (OpenID CIBA Core 1.0, 10.2).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BackchannelPing {
+    pub id: BackchannelRequestId,
+    pub client_id: ClientId,
+    /// As in [`BackchannelRequest::ping`].
+    pub sealed: String,
+    /// Nobody is told any more after this.
+    pub expires_at: Timestamp,
+}
+
+/// Whether this can be the bearer token that a client wants to be told with (OpenID CIBA Core 1.0, 7.1).
+pub fn is_notification_token(text: &str) -> bool {
+    let bare = text.trim_end_matches('=');
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~+/".contains(&byte);
+    !bare.is_empty() && text.len() <= 1_024 && bare.bytes().all(is_plain)
 }
 
 impl BackchannelRequest {
@@ -42,7 +64,7 @@ impl BackchannelRequest {
     ) -> Self {
         let (shortest, longest) = Self::BOUNDS;
         let expires_at = now.plus(wished.unwrap_or(Self::TTL).clamp(shortest, longest));
-        Self { id, user_id, binding_message, asked_at: now, grant: DeviceGrant { expires_at, ..grant } }
+        Self { id, user_id, binding_message, asked_at: now, ping: None, grant: DeviceGrant { expires_at, ..grant } }
     }
 }
 
@@ -82,7 +104,6 @@ impl From<BindingMessage> for String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::client::ClientId;
     use crate::device::Poll;
 
     const NOW: Timestamp = Timestamp::from_seconds(1_800_000_000);
@@ -100,6 +121,16 @@ mod tests {
             assert_eq!(request.grant.expires_at, NOW.plus(Ttl::seconds(seconds)));
             let end = request.grant.expires_at;
             assert_eq!(request.grant.poll(&ClientId::first_party(), end), Poll::Expired);
+        }
+    }
+
+    #[test]
+    fn a_notification_token_is_one_that_a_header_takes() {
+        for good in ["8d67dc78-7faa-4d41-aabd-67707b374255", "a", "a+/~._-=="] {
+            assert!(is_notification_token(good), "{good}");
+        }
+        for bad in ["", "=", "a b", "a\r\nx: y", "a=b", "ä", &"x".repeat(1_025)] {
+            assert!(!is_notification_token(bad), "{bad:?}");
         }
     }
 

@@ -92,6 +92,7 @@ impl Client {
             backchannel_logout_uri: None,
             backchannel_logout_session_required: false,
             backchannel_token_delivery_mode: None,
+            backchannel_client_notification_endpoint: None,
             subject_type: SubjectType::Public,
             sector_identifier_uri: None,
             id_token_signed_response_alg: Alg::RS256,
@@ -270,14 +271,17 @@ pub enum ResponseType {
 pub enum DeliveryMode {
     /// It asks again and again.
     Poll,
+    /// It is told that there is an answer, and asks then.
+    Ping,
 }
 
 impl DeliveryMode {
-    pub const ALL: [Self; 1] = [Self::Poll];
+    pub const ALL: [Self; 2] = [Self::Poll, Self::Ping];
 
     pub const fn name(self) -> &'static str {
         match self {
             Self::Poll => "poll",
+            Self::Ping => "ping",
         }
     }
 }
@@ -349,6 +353,9 @@ pub struct ClientSettings {
     /// With the grant of OpenID CIBA Core 1.0.
     #[serde(default)]
     pub backchannel_token_delivery_mode: Option<DeliveryMode>,
+    /// Where a client is told that its user has answered.
+    #[serde(default)]
+    pub backchannel_client_notification_endpoint: Option<String>,
     pub subject_type: SubjectType,
     /// Lists the redirect URIs of all clients of the sector.
     #[serde(default)]

@@ -91,6 +91,7 @@ impl Sweep {
             | Leftover::SsoSessions
             | Leftover::SpentNames
             | Leftover::LogoutNotices
+            | Leftover::BackchannelPings
             | Leftover::Mails
             | Leftover::MailLinks
             | Leftover::InitialAccessTokens

@@ -13,7 +13,7 @@ use app::tokens::judgement::RefreshAttempt;
 use domain::audit::{Actor, AuditEvent, AuditRecord};
 use domain::authorize::code::CodeGrant;
 use domain::authorize::{AcrWish, AuthorizationRequest, ResponseMode, ReturnAddress};
-use domain::backchannel::{BackchannelRequest, BindingMessage};
+use domain::backchannel::{BackchannelPing, BackchannelRequest, BindingMessage};
 use domain::client::metadata::ClientMetadata;
 use domain::client::registration::InitialAccessToken;
 use domain::client::{Client, ClientId, ClientSecret, ClientStatus};
@@ -240,6 +240,12 @@ pub fn backchannel_request(client: &ClientId, user_id: UserId) -> BackchannelReq
     let message = BindingMessage::try_from("W4SCT".to_owned()).expect("a message");
     let id = BackchannelRequestId::new(NOW, chance());
     BackchannelRequest::asked(id, user_id, device_grant(client), Some(message), None, NOW)
+}
+
+/// What this client is to be told of an answer.
+pub fn backchannel_ping(client: &ClientId) -> BackchannelPing {
+    let id = BackchannelRequestId::new(NOW, chance());
+    BackchannelPing { id, client_id: client.clone(), sealed: "c2VhbGVk".to_owned(), expires_at: NOW.plus(Ttl::minutes(5)) }
 }
 
 pub fn sign_on() -> SignOn {

@@ -247,6 +247,7 @@ impl OAuthError {
         match denied {
             AskUserDenied::InvalidScope => Self::invalid_scope(),
             AskUserDenied::InvalidTarget(refused) => Self::invalid_target(refused),
+            AskUserDenied::NotificationToken => Self::invalid_request("this client is told of answers: send client_notification_token"),
             AskUserDenied::UnknownUser => Self::new(StatusCode::BAD_REQUEST, "unknown_user_id", "the hint names nobody who may be asked"),
             AskUserDenied::TooMany => {
                 Self::new(StatusCode::FORBIDDEN, "access_denied", "the user has not answered what they are asked already")

@@ -7,10 +7,11 @@ use app::account::backchannel::decide;
 use app::authorize::Decision;
 use app::tenants;
 use app::tokens::backchannel::{AskUser, Hint, ask};
-use domain::backchannel::BindingMessage;
+use domain::backchannel::{BindingMessage, is_notification_token};
 use domain::client::GrantType;
 use domain::resource;
 use domain::scope::Scope;
+use domain::secret::Secret;
 use domain::time::Ttl;
 use serde_json::json;
 
@@ -63,7 +64,13 @@ fn read(form: &Form) -> Result<AskUser, OAuthError> {
         None => None,
     };
     let resources = resource::read(form.each("resource")).map_err(OAuthError::invalid_target)?;
-    Ok(AskUser { hint, scope, resources, binding_message, requested_expiry })
+    let notification_token = match form.optional("client_notification_token") {
+        Some(token) if !is_notification_token(token) => {
+            return Err(OAuthError::invalid_request("client_notification_token must be a bearer token of at most 1024 characters"));
+        }
+        token => token.map(|token| Secret::new(token.to_owned())),
+    };
+    Ok(AskUser { hint, scope, resources, binding_message, requested_expiry, notification_token })
 }
 
 /// `POST {issuer}/account/requests/decide`: `request` and `decision`.

@@ -3,6 +3,7 @@
 //! Invariant: nobody answers but the user who is asked, logged in, with a form of ours, once.
 
 use domain::audit::{Actor, AuditEvent};
+use domain::backchannel::BackchannelPing;
 use domain::client::ClientId;
 use domain::device::DeviceAnswer;
 use domain::ids::{BackchannelRequestId, UserId};
@@ -90,6 +91,10 @@ pub async fn decide(
         }
     };
     request.grant.answer = answer;
+    if let Some(sealed) = request.ping.take() {
+        let (client_id, expires_at) = (request.grant.client_id.clone(), request.grant.expires_at);
+        tx.backchannel_ping_insert(&BackchannelPing { id, client_id, sealed, expires_at }).await?;
+    }
     tx.backchannel_update(&code, &request).await?;
     tx.audit_append(&ctx.record(tenant.id, Actor::User { user_id }, origin, event)).await?;
     Ok(tx.commit().await?)

@@ -3,14 +3,14 @@
 use async_trait::async_trait;
 use domain::authorize::AuthorizationRequest;
 use domain::authorize::code::CodeGrant;
-use domain::backchannel::BackchannelRequest;
+use domain::backchannel::{BackchannelPing, BackchannelRequest};
 use domain::client::origin::WebOrigin;
 use domain::client::registration::InitialAccessToken;
 use domain::client::{Client, ClientId};
 use domain::consent::Allowed;
 use domain::device::DeviceGrant;
 use domain::handle::HandleHash;
-use domain::ids::{FamilyId, InitialAccessTokenId, MailId, ResourceId, SsoSessionId, TrustedIssuerId, UserId};
+use domain::ids::{BackchannelRequestId, FamilyId, InitialAccessTokenId, MailId, ResourceId, SsoSessionId, TrustedIssuerId, UserId};
 use domain::interaction::Progress;
 use domain::mail::{MailLink, QueuedMail};
 use domain::resource::{Resource, ResourceSet};
@@ -148,6 +148,12 @@ pub trait BackchannelStore: Send {
     async fn backchannel_update(&mut self, code: &HandleHash, request: &BackchannelRequest) -> Stored<()>;
     /// Answers whether it was there.
     async fn backchannel_delete(&mut self, code: &HandleHash) -> Stored<bool>;
+    /// Due at once; claimed by [`crate::ports::store::PlatformTx::backchannel_pings_claim`]. A second one of the same request changes
+    /// nothing.
+    async fn backchannel_ping_insert(&mut self, ping: &BackchannelPing) -> Stored<()>;
+    async fn backchannel_ping(&mut self, id: BackchannelRequestId) -> Stored<Option<BackchannelPing>>;
+    /// Answers whether it was there.
+    async fn backchannel_ping_delete(&mut self, id: BackchannelRequestId) -> Stored<bool>;
 }
 
 #[async_trait]

@@ -12,7 +12,7 @@ use async_trait::async_trait;
 use domain::audit::AuditRecord;
 use domain::branding::{Appearance, Branding, Logo};
 use domain::guess::{GuessCounter, GuessScope};
-use domain::ids::{EventId, FamilyId, MailId, TenantId, UserId};
+use domain::ids::{BackchannelRequestId, EventId, FamilyId, MailId, TenantId, UserId};
 use domain::keys::ring::KeyRing;
 use domain::keys::verifier::Sighting;
 use domain::secret::Secret;
@@ -315,6 +315,8 @@ pub enum Leftover {
     DeviceCodes,
     /// What users were asked for behind their backs.
     BackchannelRequests,
+    /// Answers that clients were not told of in all the time they had.
+    BackchannelPings,
     /// Sessions with the tenant's pages past their end, idle or absolute.
     SsoSessions,
     /// What could be used once, and could not be used any more in any case.
@@ -332,7 +334,7 @@ pub enum Leftover {
 }
 
 impl Leftover {
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::Families,
         Self::GuessCounters,
         Self::KnownSources,
@@ -342,6 +344,7 @@ impl Leftover {
         Self::AuthorizationCodes,
         Self::DeviceCodes,
         Self::BackchannelRequests,
+        Self::BackchannelPings,
         Self::SsoSessions,
         Self::SpentNames,
         Self::LogoutNotices,
@@ -363,6 +366,7 @@ impl Leftover {
             Self::AuthorizationCodes => "authorization_codes",
             Self::DeviceCodes => "device_codes",
             Self::BackchannelRequests => "backchannel_requests",
+            Self::BackchannelPings => "backchannel_pings",
             Self::SsoSessions => "sso_sessions",
             Self::SpentNames => "spent_names",
             Self::LogoutNotices => "logout_notices",
@@ -397,6 +401,8 @@ pub trait PlatformTx: CustodyStore + Send {
     /// Up to `limit` logouts that a client is to be told of now, whoever waits longest first. By the database's clock nobody else gets them
     /// until it is time for the next attempt: four seconds later, then four times as long each time.
     async fn logout_notices_claim(&mut self, limit: u32) -> Stored<Vec<(TenantId, FamilyId)>>;
+    /// The same for answers that clients are to be told of.
+    async fn backchannel_pings_claim(&mut self, limit: u32) -> Stored<Vec<(TenantId, BackchannelRequestId)>>;
     /// The same for mails; the first attempt may take half a minute.
     async fn mails_claim(&mut self, limit: u32) -> Stored<Vec<(TenantId, MailId)>>;
     /// Removes up to `limit` of these that were over before `before`, whosever they are; answers how many.

@@ -5,7 +5,7 @@
 
 use domain::audit::{Actor, AuditEvent};
 use domain::backchannel::{BackchannelRequest, BindingMessage};
-use domain::client::{Client, ClientId};
+use domain::client::{Client, ClientId, DeliveryMode};
 use domain::device::DeviceGrant;
 use domain::handle::HandleKind;
 use domain::ids::{BackchannelRequestId, UserId};
@@ -22,6 +22,7 @@ use crate::authorize::hinted;
 use crate::ctx::{Ctx, Origin};
 use crate::fault::Fault;
 use crate::mail::queue;
+use crate::pings;
 use crate::ports::store::{StoreError, TenantTx};
 use crate::tokens::target::apis_of;
 
@@ -43,6 +44,8 @@ pub struct AskUser {
     pub resources: ResourceSet,
     pub binding_message: Option<BindingMessage>,
     pub requested_expiry: Option<Ttl>,
+    /// What the client wants to be told with; needed by one that is told.
+    pub notification_token: Option<Secret<String>>,
 }
 
 /// What a client gets to poll with.
@@ -58,6 +61,8 @@ pub enum AskUserDenied {
     /// `openid` is missing, or the client may not have it.
     InvalidScope,
     InvalidTarget(TargetRefused),
+    /// The client is told of answers, and has not said with which token.
+    NotificationToken,
     /// Nobody goes by that, or nobody who may log in.
     UnknownUser,
     /// The user is asked too much already.
@@ -79,7 +84,12 @@ impl<E: Into<Fault>> From<E> for AskUserDenied {
 /// Source: OpenID CIBA Core 1.0, 7.1, 7.3.
 #[tracing::instrument(name = "app.ask_user", skip_all)]
 pub async fn ask(ctx: &Ctx, tenant: &Tenant, client: &Client, command: AskUser, origin: &Origin) -> Result<AskedUser, AskUserDenied> {
-    let AskUser { hint, scope, resources, binding_message, requested_expiry } = command;
+    let AskUser { hint, scope, resources, binding_message, requested_expiry, notification_token } = command;
+    let token = match (client.settings.backchannel_token_delivery_mode, notification_token) {
+        (Some(DeliveryMode::Ping), None) => return Err(AskUserDenied::NotificationToken),
+        (Some(DeliveryMode::Ping), token) => token,
+        (Some(DeliveryMode::Poll) | None, _) => None,
+    };
     let scope = scope.retain(|word| client.settings.scope.contains(word));
     let named = match hint {
         Hint::IdToken(token) => match hinted(ctx, tenant, &token).await? {
@@ -90,6 +100,11 @@ pub async fn ask(ctx: &Ctx, tenant: &Tenant, client: &Client, command: AskUser, 
         Hint::Login(text) => Named::parse(&text).ok_or(AskUserDenied::UnknownUser)?,
     };
     let now = ctx.now();
+    let code = ctx.handle(HandleKind::BackchannelRequest);
+    let ping = match &token {
+        Some(token) => Some(pings::sealed(ctx.keys.signer(tenant.id, 0).await?.as_ref(), &code.text(), token)?),
+        None => None,
+    };
     let mut tx = ctx.store.begin(tenant.id).await?;
     let Some(tenant) = tx.tenant().await?.filter(Tenant::is_active) else { return Err(AskUserDenied::UnknownUser) };
     let apis = apis_of(tx.as_mut(), client).await?;
@@ -106,8 +121,8 @@ pub async fn ask(ctx: &Ctx, tenant: &Tenant, client: &Client, command: AskUser, 
     let id = BackchannelRequestId::new(now, ctx.id_entropy());
     let source = origin.source.map(|address| address.to_string());
     let grant = DeviceGrant { resources, ..DeviceGrant::asked(client.id.clone(), scope, source, now) };
-    let request = BackchannelRequest::asked(id, user.id, grant, binding_message, requested_expiry, now);
-    let code = ctx.handle(HandleKind::BackchannelRequest);
+    let asked = BackchannelRequest::asked(id, user.id, grant, binding_message, requested_expiry, now);
+    let request = BackchannelRequest { ping, ..asked };
     tx.backchannel_insert(&code.hash(), &request).await?;
     have_told(ctx, tx.as_mut(), &user, client, &request).await?;
     let event = AuditEvent::BackchannelAsked { user_id: user.id, client_id: client.id.clone() };

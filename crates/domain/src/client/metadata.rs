@@ -51,8 +51,10 @@ pub struct ClientMetadata {
     pub frontchannel_logout_session_required: Option<bool>,
     pub backchannel_logout_uri: Option<String>,
     pub backchannel_logout_session_required: Option<bool>,
-    /// `poll`, with the grant of OpenID CIBA Core 1.0.
+    /// `poll` or `ping`, with the grant of OpenID CIBA Core 1.0.
     pub backchannel_token_delivery_mode: Option<String>,
+    /// With `ping`.
+    pub backchannel_client_notification_endpoint: Option<String>,
     /// `public` (default) or `pairwise`.
     pub subject_type: Option<String>,
     /// For pairwise subjects: where all redirect URIs of the sector are listed.
@@ -232,6 +234,10 @@ impl ClientMetadata {
         if has_backchannel != mode.is_some() {
             return Err(bad("backchannel_token_delivery_mode", "goes together with the grant urn:openid:params:grant-type:ciba"));
         }
+        let notification_endpoint = endpoint("backchannel_client_notification_endpoint", self.backchannel_client_notification_endpoint)?;
+        if notification_endpoint.is_some() != (mode == Some(DeliveryMode::Ping)) {
+            return Err(bad("backchannel_client_notification_endpoint", "goes together with backchannel_token_delivery_mode ping"));
+        }
         if grant_types.contains(&GrantType::RefreshToken) && !has_users {
             return Err(bad(
                 "grant_types",
@@ -330,6 +336,7 @@ impl ClientMetadata {
             backchannel_logout_uri: endpoint("backchannel_logout_uri", self.backchannel_logout_uri)?,
             backchannel_logout_session_required: self.backchannel_logout_session_required.unwrap_or(false),
             backchannel_token_delivery_mode: mode,
+            backchannel_client_notification_endpoint: notification_endpoint,
             subject_type,
             sector_identifier_uri,
             id_token_signed_response_alg: alg,
@@ -427,6 +434,10 @@ mod tests {
             ("backchannel_token_delivery_mode", json!({ "grant_types": [CIBA], "response_types": [] })),
             ("backchannel_token_delivery_mode", json!({ "grant_types": [CIBA], "backchannel_token_delivery_mode": "push" })),
             ("backchannel_token_delivery_mode", json!({ "backchannel_token_delivery_mode": "poll" })),
+            (
+                "backchannel_client_notification_endpoint",
+                json!({ "grant_types": [CIBA], "response_types": [], "backchannel_token_delivery_mode": "ping" }),
+            ),
             ("response_types", json!({ "response_types": ["token"] })),
             ("response_types", json!({ "response_types": [] })),
             ("token_endpoint_auth_method", json!({ "token_endpoint_auth_method": "client_secret_jwt" })),

@@ -8,14 +8,16 @@ use app::ports::store::{
 };
 use async_trait::async_trait;
 use domain::authorize::code::CodeGrant;
-use domain::backchannel::BackchannelRequest;
+use domain::backchannel::{BackchannelPing, BackchannelRequest};
 use domain::client::origin::WebOrigin;
 use domain::client::registration::InitialAccessToken;
 use domain::client::{Client, ClientId};
 use domain::consent::Allowed;
 use domain::device::DeviceGrant;
 use domain::handle::HandleHash;
-use domain::ids::{FamilyId, InitialAccessTokenId, MailId, ResourceId, SsoSessionId, TenantId, TrustedIssuerId, UserId};
+use domain::ids::{
+    BackchannelRequestId, FamilyId, InitialAccessTokenId, MailId, ResourceId, SsoSessionId, TenantId, TrustedIssuerId, UserId,
+};
 use domain::interaction::Progress;
 use domain::mail::{MailLink, QueuedMail};
 use domain::resource::{Resource, ResourceSet};
@@ -40,6 +42,7 @@ pub(super) struct Rows {
     initial_tokens: BTreeMap<(TenantId, InitialAccessTokenId), InitialAccessToken>,
     spent: BTreeMap<(TenantId, [u8; 32]), Timestamp>,
     pub(super) logouts: Waiting<FamilyId, LogoutNotice>,
+    pub(super) pings: Waiting<BackchannelRequestId, BackchannelPing>,
     pub(super) mails: Waiting<MailId, QueuedMail>,
     /// With whether it was used.
     links: BTreeMap<(TenantId, HandleHash), (MailLink, bool)>,
@@ -62,6 +65,7 @@ impl Rows {
         remove_some(&mut self.spent, left, |(owner, _), _| *owner == tenant);
         remove_some(&mut self.initial_tokens, left, |(owner, _), _| *owner == tenant);
         remove_some(&mut self.logouts, left, |(owner, _), _| *owner == tenant);
+        remove_some(&mut self.pings, left, |(owner, _), _| *owner == tenant);
         remove_some(&mut self.mails, left, |(owner, _), _| *owner == tenant);
         remove_some(&mut self.links, left, |(owner, _), _| *owner == tenant);
     }
@@ -82,6 +86,7 @@ impl Rows {
             Leftover::BackchannelRequests => remove_some(&mut self.backchannel, left, |_, request| request.grant.expires_at < before),
             Leftover::SsoSessions => remove_some(&mut self.sessions, left, |_, session| session.ends_at() < before),
             Leftover::SpentNames => remove_some(&mut self.spent, left, |_, expires_at| *expires_at < before),
+            Leftover::BackchannelPings => remove_some(&mut self.pings, left, |_, (ping, ..)| ping.expires_at < before),
             Leftover::LogoutNotices => remove_some(&mut self.logouts, left, |_, (notice, ..)| notice.expires_at < before),
             Leftover::Mails => remove_some(&mut self.mails, left, |_, (mail, ..)| mail.expires_at < before),
             Leftover::MailLinks => remove_some(&mut self.links, left, |_, (link, _)| link.expires_at < before),
@@ -396,6 +401,21 @@ impl BackchannelStore for Tx {
     async fn backchannel_delete(&mut self, code: &HandleHash) -> Stored<bool> {
         let key = (self.tenant, *code);
         Ok(self.writing()?.provider.backchannel.remove(&key).is_some())
+    }
+
+    async fn backchannel_ping_insert(&mut self, ping: &BackchannelPing) -> Stored<()> {
+        let key = (self.tenant, ping.id);
+        self.writing()?.provider.pings.entry(key).or_insert((ping.clone(), Timestamp::EPOCH, Ttl::seconds(4)));
+        Ok(())
+    }
+
+    async fn backchannel_ping(&mut self, id: BackchannelRequestId) -> Stored<Option<BackchannelPing>> {
+        Ok(self.state.provider.pings.get(&(self.tenant, id)).map(|(ping, ..)| ping.clone()))
+    }
+
+    async fn backchannel_ping_delete(&mut self, id: BackchannelRequestId) -> Stored<bool> {
+        let key = (self.tenant, id);
+        Ok(self.writing()?.provider.pings.remove(&key).is_some())
     }
 }
 
