@@ -4,6 +4,7 @@
 
 mod account;
 mod apache;
+mod backchannel;
 mod bad_input;
 mod branding;
 mod browser;

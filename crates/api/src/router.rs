@@ -19,8 +19,8 @@ use crate::extract::json;
 use crate::health;
 use crate::limits::limited;
 use crate::oauth::{
-    account, authorize, device, discovery, email, end_session, introspect, jwks, key_log, login, logout, me, par, recovery, register,
-    revoke, token, userinfo,
+    account, authorize, backchannel, device, discovery, email, end_session, introspect, jwks, key_log, login, logout, me, par, recovery,
+    register, revoke, token, userinfo,
 };
 use crate::observe::observe;
 use crate::state::ApiState;
@@ -78,6 +78,7 @@ fn routes() -> Vec<Entry> {
         ]),
         ("/t/{slug}/oauth/par", vec![("POST", ByCredential, web::to(par::post))]),
         ("/t/{slug}/oauth/device_authorization", vec![("POST", ByCredential, web::to(device::authorization))]),
+        ("/t/{slug}/oauth/bc-authorize", vec![("POST", ByCredential, web::to(backchannel::post))]),
         ("/t/{slug}/device", vec![
             ("GET", Public, web::to(device::get)),
             ("POST", ByCredential, web::to(device::post)),
@@ -87,6 +88,7 @@ fn routes() -> Vec<Entry> {
         ("/t/{slug}/interaction/{request}/consent", vec![("POST", ByCredential, web::to(authorize::consent))]),
         ("/t/{slug}/account", vec![("GET", ByCredential, web::to(account::get))]),
         ("/t/{slug}/account/login", vec![("POST", ByCredential, web::to(account::login))]),
+        ("/t/{slug}/account/requests/decide", vec![("POST", ByCredential, web::to(backchannel::answer))]),
         ("/t/{slug}/account/profile", vec![("POST", ByCredential, web::to(account::profile))]),
         ("/t/{slug}/account/password", vec![
             ("GET", ByCredential, web::to(account::password_page)),

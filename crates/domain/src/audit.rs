@@ -204,6 +204,28 @@ pub enum AuditEvent {
     InitialAccessTokenRevoked {
         initial_access_token_id: InitialAccessTokenId,
     },
+    /// A client asked this user behind their back.
+    BackchannelAsked {
+        user_id: UserId,
+        client_id: ClientId,
+    },
+    BackchannelAllowed {
+        user_id: UserId,
+        client_id: ClientId,
+    },
+    BackchannelDenied {
+        user_id: UserId,
+        client_id: ClientId,
+    },
+    BackchannelSignedIn {
+        user_id: UserId,
+        client_id: ClientId,
+        session_id: FamilyId,
+    },
+    BackchannelRefused {
+        client_id: ClientId,
+        reason: String,
+    },
     TrustedIssuerCreated {
         trusted_issuer_id: TrustedIssuerId,
         issuer: String,

@@ -91,6 +91,8 @@ impl Client {
             frontchannel_logout_session_required: false,
             backchannel_logout_uri: None,
             backchannel_logout_session_required: false,
+            backchannel_token_delivery_mode: None,
+            backchannel_client_notification_endpoint: None,
             subject_type: SubjectType::Public,
             sector_identifier_uri: None,
             id_token_signed_response_alg: Alg::RS256,
@@ -120,6 +122,11 @@ impl Client {
 
     pub const fn is_active(&self) -> bool {
         matches!(self.status, ClientStatus::Active)
+    }
+
+    /// What its users know it by.
+    pub fn shown_name(&self) -> String {
+        self.settings.client_name.as_ref().map_or_else(|| self.id.to_string(), ToString::to_string)
     }
 
     /// Whose pages may read what it is answered, for as long as it is active.
@@ -222,10 +229,14 @@ pub enum GrantType {
     /// RFC 7523, 2.1.
     #[serde(rename = "urn:ietf:params:oauth:grant-type:jwt-bearer")]
     JwtBearer,
+    /// OpenID CIBA Core 1.0, 10.1.
+    #[serde(rename = "urn:openid:params:grant-type:ciba")]
+    Backchannel,
 }
 
 impl GrantType {
-    pub const ALL: [Self; 5] = [Self::AuthorizationCode, Self::RefreshToken, Self::ClientCredentials, Self::DeviceCode, Self::JwtBearer];
+    pub const ALL: [Self; 6] =
+        [Self::AuthorizationCode, Self::RefreshToken, Self::ClientCredentials, Self::DeviceCode, Self::JwtBearer, Self::Backchannel];
 
     pub const fn name(self) -> &'static str {
         match self {
@@ -234,12 +245,13 @@ impl GrantType {
             Self::ClientCredentials => "client_credentials",
             Self::DeviceCode => "urn:ietf:params:oauth:grant-type:device_code",
             Self::JwtBearer => "urn:ietf:params:oauth:grant-type:jwt-bearer",
+            Self::Backchannel => "urn:openid:params:grant-type:ciba",
         }
     }
 
     /// Whether users are there who log in and agree: it begins sessions.
     pub const fn has_users(self) -> bool {
-        matches!(self, Self::AuthorizationCode | Self::DeviceCode)
+        matches!(self, Self::AuthorizationCode | Self::DeviceCode | Self::Backchannel)
     }
 
     pub fn from_name(name: &str) -> Option<Self> {
@@ -251,6 +263,27 @@ impl GrantType {
 #[serde(rename_all = "snake_case")]
 pub enum ResponseType {
     Code,
+}
+
+/// How a client learns of its user's answer (OpenID CIBA Core 1.0, 5).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DeliveryMode {
+    /// It asks again and again.
+    Poll,
+    /// It is told that there is an answer, and asks then.
+    Ping,
+}
+
+impl DeliveryMode {
+    pub const ALL: [Self; 2] = [Self::Poll, Self::Ping];
+
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Poll => "poll",
+            Self::Ping => "ping",
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -317,6 +350,12 @@ pub struct ClientSettings {
     pub backchannel_logout_uri: Option<String>,
     #[serde(default)]
     pub backchannel_logout_session_required: bool,
+    /// With the grant of OpenID CIBA Core 1.0.
+    #[serde(default)]
+    pub backchannel_token_delivery_mode: Option<DeliveryMode>,
+    /// Where a client is told that its user has answered.
+    #[serde(default)]
+    pub backchannel_client_notification_endpoint: Option<String>,
     pub subject_type: SubjectType,
     /// Lists the redirect URIs of all clients of the sector.
     #[serde(default)]

@@ -163,6 +163,11 @@ id!(
     "iss"
 );
 id!(
+    /// Names what a client asks a user for behind their back: `bcr_…`. It opens nothing.
+    BackchannelRequestId,
+    "bcr"
+);
+id!(
     /// Names a user's session with the tenant's own pages: `sso_…`.
     SsoSessionId,
     "sso"

@@ -9,6 +9,7 @@
 
 pub mod audit;
 pub mod authorize;
+pub mod backchannel;
 pub mod branding;
 pub mod client;
 pub mod consent;

@@ -63,6 +63,9 @@ pub struct TenantPolicy {
     pub device_authorization: bool,
     /// Whether clients may exchange what trusted issuers say of users for access tokens (RFC 7523, 2.1).
     pub jwt_bearer: bool,
+    /// Whether clients may ask users whose browser they have not got (OpenID CIBA Core 1.0). Off unless the tenant wants it: people are
+    /// talked into answering what others have begun.
+    pub backchannel_authentication: bool,
     /// The audience of access tokens besides the issuer itself.
     pub audience: Option<String>,
     /// Which facts about the user go into access tokens.
@@ -83,6 +86,7 @@ impl Default for TenantPolicy {
             retry_window_seconds: Ttl::seconds(10),
             device_authorization: false,
             jwt_bearer: false,
+            backchannel_authentication: false,
             audience: None,
             claims: ClaimsPolicy::default(),
             require_dpop_nonce: false,
@@ -147,6 +151,7 @@ impl TenantPolicy {
             GrantType::AuthorizationCode | GrantType::RefreshToken | GrantType::ClientCredentials => true,
             GrantType::DeviceCode => self.device_authorization,
             GrantType::JwtBearer => self.jwt_bearer,
+            GrantType::Backchannel => self.backchannel_authentication,
         }
     }
 

@@ -7,6 +7,7 @@
 
 mod audit;
 mod authorizations;
+mod backchannel;
 mod branding;
 mod clients;
 mod connect;

@@ -172,6 +172,9 @@ pub(super) fn operations() -> Vec<(&'static str, &'static str, Operation)> {
         ("POST", "/t/{slug}/oauth/device_authorization", op("tokens", "authorizeDevice", "Ask for a user, for a device without a browser (RFC 8628, 3.1)", &[(200, Some("DeviceAuthorization"), "The codes to poll with and to show.")])
             .takes(Form("DeviceAuthorizationRequest")).with(&["Cache-Control"])
             .refuses(&[(400, "`invalid_scope`, `invalid_target`, `unauthorized_client`, or `unsupported_grant_type`: the tenant does not want it"), (401, "`invalid_client`")])),
+        ("POST", "/t/{slug}/oauth/bc-authorize", op("tokens", "askUser", "Ask a user whose browser one has not got (OpenID CIBA Core 1.0, 7)", &[(200, Some("BackchannelAuthentication"), "What to poll with.")])
+            .takes(Form("BackchannelAuthenticationRequest")).with(&["Cache-Control"])
+            .refuses(&[(400, "`invalid_scope`, `invalid_target`, `unknown_user_id`, `invalid_binding_message`, `unauthorized_client`, or `unsupported_grant_type`: the tenant does not want it"), (401, "`invalid_client`"), (403, "`access_denied`: the user is asked too much already")])),
         ("GET", "/t/{slug}/device", page(op("login pages", "getDevicePage", "Where a device's code is typed", &[(200, Some("Page"), "The page.")])).asks(&["user_code"]).with(&["Cache-Control"])),
         ("POST", "/t/{slug}/device", page(op("login pages", "enterDeviceCode", "Type the code that a device shows", &[
             (200, Some("Page"), "The page once more: no device shows this code."), (303, None, "On."), (400, Some("Page"), "The form is malformed."),
@@ -203,6 +206,7 @@ pub(super) fn operations() -> Vec<(&'static str, &'static str, Operation)> {
         ("POST", "/t/{slug}/account/sessions/end", account_form("endAccountSession", "End one of one's sessions")),
         ("POST", "/t/{slug}/account/sessions/end-others", account_form("endOtherSessions", "End all of one's sessions but this one")),
         ("POST", "/t/{slug}/account/applications/revoke", account_form("revokeApplication", "Take back what one has allowed an application")),
+        ("POST", "/t/{slug}/account/requests/decide", account_form("answerRequest", "Answer an application that waits for one")),
         ("GET", "/t/{slug}/account/export", Operation { or_as: &["text/html; charset=utf-8"],
             ..op("account", "exportAccount", "All that is stored about oneself, but the audit log", &[(200, Some("AccountExport"), "The data, or the login.")]).with(&["Cache-Control"]) }),
         ("POST", "/t/{slug}/account/sign-out", account_form("signOutOfAccount", "Log out in this browser")),

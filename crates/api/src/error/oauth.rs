@@ -13,6 +13,7 @@ use app::clients::registration::RegistrationDenied;
 use app::dpop::ProofDenied;
 use app::fault::Fault;
 use app::tenants::NoTenant;
+use app::tokens::backchannel::AskUserDenied;
 use app::tokens::device::{AskDenied, PollDenied};
 use app::tokens::jwt_bearer::ExchangeDenied;
 use app::tokens::redeem::CodeDenied;
@@ -239,6 +240,24 @@ impl OAuthError {
             ExchangeDenied::InvalidTarget(refused) => Self::invalid_target(refused),
             ExchangeDenied::Fault(fault) => fault.into(),
         }
+    }
+
+    /// The answer to a client that may not ask this user (OpenID CIBA Core 1.0, 13).
+    pub(crate) fn of_user(denied: AskUserDenied) -> Self {
+        match denied {
+            AskUserDenied::InvalidScope => Self::invalid_scope(),
+            AskUserDenied::InvalidTarget(refused) => Self::invalid_target(refused),
+            AskUserDenied::NotificationToken => Self::invalid_request("this client is told of answers: send client_notification_token"),
+            AskUserDenied::UnknownUser => Self::new(StatusCode::BAD_REQUEST, "unknown_user_id", "the hint names nobody who may be asked"),
+            AskUserDenied::TooMany => {
+                Self::new(StatusCode::FORBIDDEN, "access_denied", "the user has not answered what they are asked already")
+            }
+            AskUserDenied::Fault(fault) => fault.into(),
+        }
+    }
+
+    pub(crate) const fn invalid_binding_message() -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "invalid_binding_message", "binding_message must be 1 to 128 characters on one line")
     }
 
     /// The answer to a device that may not ask.

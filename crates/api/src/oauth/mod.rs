@@ -2,6 +2,7 @@
 
 pub(crate) mod account;
 pub(crate) mod authorize;
+pub(crate) mod backchannel;
 mod browser;
 pub(crate) mod client_auth;
 pub(crate) mod cookie;

@@ -1,8 +1,8 @@
 //! What of a client's metadata can only be judged beside the rest of the world: whether the tenant has keys of its algorithms, and
 //! whether its sector knows it; and whether there are the APIs that it is to have tokens for.
 
+use domain::client::ClientSettings;
 use domain::client::metadata::BadMetadata;
-use domain::client::{ClientSettings, GrantType};
 use domain::ids::TenantId;
 use domain::resource::ResourceUri;
 
@@ -18,7 +18,7 @@ pub(crate) async fn check(ctx: &Ctx, tenant: TenantId, settings: &ClientSettings
     if let Some(unknown) = unknown_api(ctx, tenant, settings).await? {
         return Ok(Err(BadMetadata::new("resources", format!("there is no API {unknown}"))));
     }
-    if !settings.may_use(GrantType::AuthorizationCode) && !settings.may_use(GrantType::DeviceCode) {
+    if !settings.grant_types.iter().any(|grant| grant.has_users()) {
         return Ok(Ok(()));
     }
     let keys = ctx.keys.published(tenant).await?;

@@ -3,13 +3,14 @@
 use async_trait::async_trait;
 use domain::authorize::AuthorizationRequest;
 use domain::authorize::code::CodeGrant;
+use domain::backchannel::{BackchannelPing, BackchannelRequest};
 use domain::client::origin::WebOrigin;
 use domain::client::registration::InitialAccessToken;
 use domain::client::{Client, ClientId};
 use domain::consent::Allowed;
 use domain::device::DeviceGrant;
 use domain::handle::HandleHash;
-use domain::ids::{FamilyId, InitialAccessTokenId, MailId, ResourceId, SsoSessionId, TrustedIssuerId, UserId};
+use domain::ids::{BackchannelRequestId, FamilyId, InitialAccessTokenId, MailId, ResourceId, SsoSessionId, TrustedIssuerId, UserId};
 use domain::interaction::Progress;
 use domain::mail::{MailLink, QueuedMail};
 use domain::resource::{Resource, ResourceSet};
@@ -132,6 +133,27 @@ pub trait DeviceStore: Send {
     async fn device_update(&mut self, code: &HandleHash, grant: &DeviceGrant) -> Stored<()>;
     /// Answers whether it was there.
     async fn device_delete(&mut self, code: &HandleHash) -> Stored<bool>;
+}
+
+/// What clients ask users for behind their backs, under the hash of what they poll with.
+#[async_trait]
+pub trait BackchannelStore: Send {
+    async fn backchannel_insert(&mut self, code: &HandleHash, request: &BackchannelRequest) -> Stored<()>;
+    /// In a transaction that may write, its row stays locked until it ends: of many that poll or answer at once each sees what the one
+    /// before did.
+    async fn backchannel_by_code(&mut self, code: &HandleHash) -> Stored<Option<BackchannelRequest>>;
+    /// What this user was asked for, as far as it is there, in no order. Locks nothing.
+    async fn backchannel_of(&mut self, user: UserId) -> Stored<Vec<(HandleHash, BackchannelRequest)>>;
+    /// Replaces what is kept of one that is there; its end and its user stay.
+    async fn backchannel_update(&mut self, code: &HandleHash, request: &BackchannelRequest) -> Stored<()>;
+    /// Answers whether it was there.
+    async fn backchannel_delete(&mut self, code: &HandleHash) -> Stored<bool>;
+    /// Due at once; claimed by [`crate::ports::store::PlatformTx::backchannel_pings_claim`]. A second one of the same request changes
+    /// nothing.
+    async fn backchannel_ping_insert(&mut self, ping: &BackchannelPing) -> Stored<()>;
+    async fn backchannel_ping(&mut self, id: BackchannelRequestId) -> Stored<Option<BackchannelPing>>;
+    /// Answers whether it was there.
+    async fn backchannel_ping_delete(&mut self, id: BackchannelRequestId) -> Stored<bool>;
 }
 
 #[async_trait]

@@ -13,7 +13,7 @@ use super::jwks;
 use super::origin::WebOrigin;
 use super::profile::Profile;
 use super::redirect_uri::{Reach, RedirectUri};
-use super::{ApplicationType, AuthMethod, ClientKeys, ClientSettings, ConsentPolicy, GrantType, ResponseType, SubjectType};
+use super::{ApplicationType, AuthMethod, ClientKeys, ClientSettings, ConsentPolicy, DeliveryMode, GrantType, ResponseType, SubjectType};
 use crate::keys::ring::Alg;
 use crate::resource::ResourceSet;
 use crate::scope::Scope;
@@ -51,6 +51,10 @@ pub struct ClientMetadata {
     pub frontchannel_logout_session_required: Option<bool>,
     pub backchannel_logout_uri: Option<String>,
     pub backchannel_logout_session_required: Option<bool>,
+    /// `poll` or `ping`, with the grant of OpenID CIBA Core 1.0.
+    pub backchannel_token_delivery_mode: Option<String>,
+    /// With `ping`.
+    pub backchannel_client_notification_endpoint: Option<String>,
     /// `public` (default) or `pairwise`.
     pub subject_type: Option<String>,
     /// For pairwise subjects: where all redirect URIs of the sector are listed.
@@ -221,8 +225,24 @@ impl ClientMetadata {
         if grant_types.contains(&GrantType::JwtBearer) && is_public {
             return Err(bad("grant_types", "assertions of others are taken from clients that prove themselves"));
         }
+        let modes = DeliveryMode::ALL.map(|mode| (mode.name(), mode));
+        let mode = word("backchannel_token_delivery_mode", self.backchannel_token_delivery_mode.as_deref(), &modes)?;
+        let has_backchannel = grant_types.contains(&GrantType::Backchannel);
+        if has_backchannel && is_public {
+            return Err(bad("grant_types", "ciba is for clients that prove themselves (OpenID CIBA Core 1.0, 7.1)"));
+        }
+        if has_backchannel != mode.is_some() {
+            return Err(bad("backchannel_token_delivery_mode", "goes together with the grant urn:openid:params:grant-type:ciba"));
+        }
+        let notification_endpoint = endpoint("backchannel_client_notification_endpoint", self.backchannel_client_notification_endpoint)?;
+        if notification_endpoint.is_some() != (mode == Some(DeliveryMode::Ping)) {
+            return Err(bad("backchannel_client_notification_endpoint", "goes together with backchannel_token_delivery_mode ping"));
+        }
         if grant_types.contains(&GrantType::RefreshToken) && !has_users {
-            return Err(bad("grant_types", "refresh_token needs a grant that gives refresh tokens: authorization_code or device_code"));
+            return Err(bad(
+                "grant_types",
+                "refresh_token needs a grant that gives refresh tokens: authorization_code, device_code or ciba",
+            ));
         }
         let usual = if has_code { vec!["code".to_owned()] } else { Vec::new() };
         let response_types = words("response_types", &self.response_types.unwrap_or(usual), &[("code", ResponseType::Code)])?;
@@ -315,6 +335,8 @@ impl ClientMetadata {
             frontchannel_logout_session_required: self.frontchannel_logout_session_required.unwrap_or(false),
             backchannel_logout_uri: endpoint("backchannel_logout_uri", self.backchannel_logout_uri)?,
             backchannel_logout_session_required: self.backchannel_logout_session_required.unwrap_or(false),
+            backchannel_token_delivery_mode: mode,
+            backchannel_client_notification_endpoint: notification_endpoint,
             subject_type,
             sector_identifier_uri,
             id_token_signed_response_alg: alg,
@@ -347,6 +369,8 @@ mod tests {
 
     use super::*;
     use crate::client::ClientKind;
+
+    const CIBA: &str = "urn:openid:params:grant-type:ciba";
 
     fn read(metadata: Value) -> Result<ClientSettings, BadMetadata> {
         serde_json::from_value::<ClientMetadata>(metadata).expect("the members are known").validated()
@@ -403,6 +427,17 @@ mod tests {
             ("grant_types", json!({ "grant_types": [] })),
             ("grant_types", json!({ "grant_types": ["refresh_token"] })),
             ("grant_types", json!({ "grant_types": ["authorization_code", "client_credentials"], "token_endpoint_auth_method": "none" })),
+            (
+                "grant_types",
+                json!({ "grant_types": [CIBA], "token_endpoint_auth_method": "none", "backchannel_token_delivery_mode": "poll" }),
+            ),
+            ("backchannel_token_delivery_mode", json!({ "grant_types": [CIBA], "response_types": [] })),
+            ("backchannel_token_delivery_mode", json!({ "grant_types": [CIBA], "backchannel_token_delivery_mode": "push" })),
+            ("backchannel_token_delivery_mode", json!({ "backchannel_token_delivery_mode": "poll" })),
+            (
+                "backchannel_client_notification_endpoint",
+                json!({ "grant_types": [CIBA], "response_types": [], "backchannel_token_delivery_mode": "ping" }),
+            ),
             ("response_types", json!({ "response_types": ["token"] })),
             ("response_types", json!({ "response_types": [] })),
             ("token_endpoint_auth_method", json!({ "token_endpoint_auth_method": "client_secret_jwt" })),

@@ -13,6 +13,7 @@ use app::tokens::judgement::{Judgement, RefreshAttempt};
 use async_trait::async_trait;
 use domain::audit::AuditRecord;
 use domain::authorize::code::CodeGrant;
+use domain::backchannel::{BackchannelPing, BackchannelRequest};
 use domain::branding::{Appearance, Branding, Logo};
 use domain::client::origin::WebOrigin;
 use domain::client::registration::InitialAccessToken;
@@ -21,7 +22,9 @@ use domain::consent::Allowed;
 use domain::device::DeviceGrant;
 use domain::guess::{GuessCounter, GuessScope};
 use domain::handle::HandleHash;
-use domain::ids::{EventId, FamilyId, InitialAccessTokenId, MailId, ResourceId, SsoSessionId, TenantId, TrustedIssuerId, UserId};
+use domain::ids::{
+    BackchannelRequestId, EventId, FamilyId, InitialAccessTokenId, MailId, ResourceId, SsoSessionId, TenantId, TrustedIssuerId, UserId,
+};
 use domain::interaction::Progress;
 use domain::keys::ring::KeyRing;
 use domain::keys::verifier::Sighting;
@@ -260,6 +263,16 @@ delegate! { TenantTx:
         fn trusted_issuer_delete(id: TrustedIssuerId) -> bool;
         fn trusted_issuers_page(after: Option<TrustedIssuerId>, limit: u32) -> Vec<TrustedIssuer>;
     }
+    BackchannelStore {
+        fn backchannel_insert(code: &HandleHash, request: &BackchannelRequest) -> ();
+        fn backchannel_by_code(code: &HandleHash) -> Option<BackchannelRequest>;
+        fn backchannel_of(user: UserId) -> Vec<(HandleHash, BackchannelRequest)>;
+        fn backchannel_update(code: &HandleHash, request: &BackchannelRequest) -> ();
+        fn backchannel_delete(code: &HandleHash) -> bool;
+        fn backchannel_ping_insert(ping: &BackchannelPing) -> ();
+        fn backchannel_ping(id: BackchannelRequestId) -> Option<BackchannelPing>;
+        fn backchannel_ping_delete(id: BackchannelRequestId) -> bool;
+    }
     LogoutStore {
         fn logout_notice_insert(notice: &LogoutNotice) -> ();
         fn logout_notice(family: FamilyId) -> Option<LogoutNotice>;
@@ -333,6 +346,9 @@ impl PlatformTx for Failing<Box<dyn PlatformTx>> {
     }
     async fn logout_notices_claim(&mut self, limit: u32) -> Stored<Vec<(TenantId, FamilyId)>> {
         self.inner.logout_notices_claim(limit).await
+    }
+    async fn backchannel_pings_claim(&mut self, limit: u32) -> Stored<Vec<(TenantId, BackchannelRequestId)>> {
+        self.inner.backchannel_pings_claim(limit).await
     }
     async fn mails_claim(&mut self, limit: u32) -> Stored<Vec<(TenantId, MailId)>> {
         self.inner.mails_claim(limit).await

@@ -6,6 +6,8 @@
 pub(crate) mod audit_events;
 pub(crate) mod authorization_codes;
 pub(crate) mod authorization_requests;
+pub(crate) mod backchannel_pings;
+pub(crate) mod backchannel_requests;
 pub(crate) mod client_origins;
 pub(crate) mod clients;
 pub(crate) mod consents;
