@@ -84,6 +84,7 @@ impl Client {
             response_types: BTreeSet::new(),
             scope: Scope::default(),
             resources: ResourceSet::new(),
+            may_impersonate: false,
             token_endpoint_auth_method: AuthMethod::None,
             token_endpoint_auth_signing_alg: None,
             require_issuer_audience: false,
@@ -232,11 +233,21 @@ pub enum GrantType {
     /// OpenID CIBA Core 1.0, 10.1.
     #[serde(rename = "urn:openid:params:grant-type:ciba")]
     Backchannel,
+    /// RFC 8693, 2.1.
+    #[serde(rename = "urn:ietf:params:oauth:grant-type:token-exchange")]
+    TokenExchange,
 }
 
 impl GrantType {
-    pub const ALL: [Self; 6] =
-        [Self::AuthorizationCode, Self::RefreshToken, Self::ClientCredentials, Self::DeviceCode, Self::JwtBearer, Self::Backchannel];
+    pub const ALL: [Self; 7] = [
+        Self::AuthorizationCode,
+        Self::RefreshToken,
+        Self::ClientCredentials,
+        Self::DeviceCode,
+        Self::JwtBearer,
+        Self::Backchannel,
+        Self::TokenExchange,
+    ];
 
     pub const fn name(self) -> &'static str {
         match self {
@@ -246,6 +257,7 @@ impl GrantType {
             Self::DeviceCode => "urn:ietf:params:oauth:grant-type:device_code",
             Self::JwtBearer => "urn:ietf:params:oauth:grant-type:jwt-bearer",
             Self::Backchannel => "urn:openid:params:grant-type:ciba",
+            Self::TokenExchange => "urn:ietf:params:oauth:grant-type:token-exchange",
         }
     }
 
@@ -333,6 +345,9 @@ pub struct ClientSettings {
     /// The APIs of the tenant that it may have tokens for, besides the issuer itself.
     #[serde(default)]
     pub resources: ResourceSet,
+    /// Whether it may exchange the token of another client without saying who acts (RFC 8693, 1.1).
+    #[serde(default)]
+    pub may_impersonate: bool,
     pub token_endpoint_auth_method: AuthMethod,
     /// The one algorithm of its assertions; any asymmetric one when it has named none.
     #[serde(default)]

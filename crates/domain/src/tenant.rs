@@ -66,6 +66,8 @@ pub struct TenantPolicy {
     /// Whether clients may ask users whose browser they have not got (OpenID CIBA Core 1.0). Off unless the tenant wants it: people are
     /// talked into answering what others have begun.
     pub backchannel_authentication: bool,
+    /// Whether clients may exchange tokens (RFC 8693), those of them that are registered for it.
+    pub token_exchange: bool,
     /// The audience of access tokens besides the issuer itself.
     pub audience: Option<String>,
     /// Which facts about the user go into access tokens.
@@ -87,6 +89,7 @@ impl Default for TenantPolicy {
             device_authorization: false,
             jwt_bearer: false,
             backchannel_authentication: false,
+            token_exchange: false,
             audience: None,
             claims: ClaimsPolicy::default(),
             require_dpop_nonce: false,
@@ -152,6 +155,7 @@ impl TenantPolicy {
             GrantType::DeviceCode => self.device_authorization,
             GrantType::JwtBearer => self.jwt_bearer,
             GrantType::Backchannel => self.backchannel_authentication,
+            GrantType::TokenExchange => self.token_exchange,
         }
     }
 

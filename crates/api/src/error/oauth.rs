@@ -15,7 +15,8 @@ use app::fault::Fault;
 use app::tenants::NoTenant;
 use app::tokens::backchannel::AskUserDenied;
 use app::tokens::device::{AskDenied, PollDenied};
-use app::tokens::jwt_bearer::ExchangeDenied;
+use app::tokens::exchange::ExchangeDenied;
+use app::tokens::jwt_bearer::AssertionDenied;
 use app::tokens::redeem::CodeDenied;
 use app::tokens::refresh::RefreshDenied;
 use app::tokens::revoke::RevokeDenied;
@@ -64,7 +65,7 @@ impl OAuthError {
             RevokeDenied::NoSession => Self::new(
                 StatusCode::BAD_REQUEST,
                 "unsupported_token_type",
-                "a token of the client itself cannot be revoked: it is over when it expires",
+                "a token of the client itself, or that it exchanged, cannot be revoked: it is over when it expires",
             ),
             RevokeDenied::Fault(fault) => fault.into(),
         }
@@ -233,12 +234,12 @@ impl OAuthError {
     }
 
     /// The answer to an assertion that was not exchanged.
-    pub(crate) fn of_exchange(denied: ExchangeDenied) -> Self {
+    pub(crate) fn of_assertion(denied: AssertionDenied) -> Self {
         match denied {
-            ExchangeDenied::InvalidGrant => Self::invalid_grant(),
-            ExchangeDenied::InvalidScope => Self::invalid_scope(),
-            ExchangeDenied::InvalidTarget(refused) => Self::invalid_target(refused),
-            ExchangeDenied::Fault(fault) => fault.into(),
+            AssertionDenied::InvalidGrant => Self::invalid_grant(),
+            AssertionDenied::InvalidScope => Self::invalid_scope(),
+            AssertionDenied::InvalidTarget(refused) => Self::invalid_target(refused),
+            AssertionDenied::Fault(fault) => fault.into(),
         }
     }
 
@@ -280,6 +281,24 @@ impl OAuthError {
             PollDenied::InvalidGrant => Self::invalid_grant(),
             PollDenied::InvalidTarget(refused) => Self::invalid_target(refused),
             PollDenied::Fault(fault) => fault.into(),
+        }
+    }
+
+    /// The answer to a token that was not exchanged (RFC 8693, 2.2.2).
+    pub(crate) fn of_exchange(denied: ExchangeDenied) -> Self {
+        match denied {
+            ExchangeDenied::TokenType => Self::invalid_request("access tokens alone are exchanged, for access tokens"),
+            ExchangeDenied::Subject => Self::invalid_request(
+                "the subject_token is not one that this client may exchange: unknown, over, bound to a key that was not proved, or not for it",
+            ),
+            ExchangeDenied::Actor => Self::invalid_request("the actor_token is not a living one that this client was given"),
+            ExchangeDenied::Impersonation => {
+                Self::invalid_request("actor_token is missing: this client may act for others, but not pass for them")
+            }
+            ExchangeDenied::TooManyActors => Self::invalid_request("too many have acted for each other with this token already"),
+            ExchangeDenied::InvalidScope => Self::invalid_scope(),
+            ExchangeDenied::InvalidTarget(refused) => Self::invalid_target(refused),
+            ExchangeDenied::Fault(fault) => fault.into(),
         }
     }
 

@@ -30,7 +30,7 @@ use crate::tokens::issue::{IssueForAssertion, IssuedTokens, issue_for_assertion}
 use crate::tokens::target::apis_of;
 
 #[derive(Debug)]
-pub enum ExchangeDenied {
+pub enum AssertionDenied {
     /// Whatever is wrong with the assertion, or with whom it is about: one answer for all.
     InvalidGrant,
     /// More was asked for than client and issuer have in common.
@@ -39,7 +39,7 @@ pub enum ExchangeDenied {
     Fault(Fault),
 }
 
-impl<E: Into<Fault>> From<E> for ExchangeDenied {
+impl<E: Into<Fault>> From<E> for AssertionDenied {
     fn from(error: E) -> Self {
         Self::Fault(error.into())
     }
@@ -51,7 +51,7 @@ const ASSERTION_TYPES: [&str; 2] = ["jwt", "authorization-grant+jwt"];
 /// A token for the user that `assertion` is about, with `scope`, or with all that client and issuer have in common.
 ///
 /// # Errors
-/// See [`ExchangeDenied`]. What a trusted issuer has signed in vain is in the audit log.
+/// See [`AssertionDenied`]. What a trusted issuer has signed in vain is in the audit log.
 #[tracing::instrument(name = "app.jwt_bearer", skip_all)]
 #[expect(clippy::too_many_arguments, reason = "what a token request brings")]
 pub async fn jwt_bearer(
@@ -63,10 +63,10 @@ pub async fn jwt_bearer(
     wanted: ResourceSet,
     proved: Option<Thumbprint>,
     origin: &Origin,
-) -> Result<IssuedTokens, ExchangeDenied> {
+) -> Result<IssuedTokens, AssertionDenied> {
     let refused = |why: &str| {
         tracing::info!(client_id = %client.id, why, "an assertion was not exchanged");
-        ExchangeDenied::InvalidGrant
+        AssertionDenied::InvalidGrant
     };
     let iss = claim_in(assertion, "iss").ok_or_else(|| refused("it names no issuer"))?;
     let mut tx = ctx.store.begin_read(tenant.id).await?;
@@ -84,18 +84,18 @@ pub async fn jwt_bearer(
     let issuer = tenant.issuer(&ctx.base_url);
     let own = client.settings.scope.clone().retain(|word| trusted.settings.scope.contains(word));
     if scope.as_ref().is_some_and(|scope| !scope.is_within(&own)) {
-        return Err(ExchangeDenied::InvalidScope);
+        return Err(AssertionDenied::InvalidScope);
     }
     let (resources, granted) =
-        resource::aimed(wanted, scope.clone().unwrap_or(own), &apis, &issuer).map_err(ExchangeDenied::InvalidTarget)?;
+        resource::aimed(wanted, scope.clone().unwrap_or(own), &apis, &issuer).map_err(AssertionDenied::InvalidTarget)?;
     // Nothing of what was asked for by name is left out in silence.
     if scope.is_some_and(|scope| scope != granted) {
-        return Err(ExchangeDenied::InvalidScope);
+        return Err(AssertionDenied::InvalidScope);
     }
-    let target = Target::of(&resources, apis, &issuer).map_err(ExchangeDenied::InvalidTarget)?;
+    let target = Target::of(&resources, apis, &issuer).map_err(AssertionDenied::InvalidTarget)?;
 
     let mut tx = ctx.store.begin(tenant.id).await?;
-    let Some(tenant) = tx.tenant().await?.filter(Tenant::is_active) else { return Err(ExchangeDenied::InvalidGrant) };
+    let Some(tenant) = tx.tenant().await?.filter(Tenant::is_active) else { return Err(AssertionDenied::InvalidGrant) };
     let allowed = Allowed { scope: granted.clone(), resources: resources.clone() };
     let user = match whom(ctx, tx.as_mut(), &tenant, client, &trusted, opened, &allowed).await? {
         Ok(user) => user,
