@@ -14,6 +14,7 @@ use domain::keys::policy::{NodeTiming, RotationNumbers, RotationPolicy, UnsafePo
 use domain::keys::ring::{Alg, KeyRing, PublicJwk};
 use domain::openid::{IdClaims, LogoutClaims};
 use domain::pseudonym::Pseudonym;
+use domain::secret::Secret;
 use domain::tenant::Tenant;
 use domain::time::{Timestamp, Ttl};
 use domain::token::claims::AccessClaims;

@@ -165,6 +165,7 @@ pub(crate) async fn issue_for_assertion(ctx: &Ctx, what: IssueForAssertion<'_>) 
         cnf,
         expires_in: claims.expires_in(now),
         refresh_token: None,
+        issued_token_type: None,
         id_token: None,
         scope: claims.scope,
         binding: Binding::Bearer,
