@@ -187,7 +187,8 @@ fn what_a_client_may_ask_is_what_it_is_registered_for() {
         for _ in 0..10 {
             ask(world, &centre, &[]).await.is(200);
         }
-        ask(world, &centre, &[]).await.refused_oauth(403, "access_denied");
+        let refused = ask(world, &centre, &[]).await.refused_oauth(429, "slow_down");
+        assert_eq!(refused.header("retry-after"), "30");
         let form = json!({ "grant_types": [CIBA], "backchannel_token_delivery_mode": "poll", "token_endpoint_auth_method": "none" });
         world.platform_admin().post("/admin/v1/tenants/acme/clients", form).await.refused(422, "invalid_client_metadata");
     });

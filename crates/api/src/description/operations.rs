@@ -174,7 +174,7 @@ pub(super) fn operations() -> Vec<(&'static str, &'static str, Operation)> {
             .refuses(&[(400, "`invalid_scope`, `invalid_target`, `unauthorized_client`, or `unsupported_grant_type`: the tenant does not want it"), (401, "`invalid_client`")])),
         ("POST", "/t/{slug}/oauth/bc-authorize", op("tokens", "askUser", "Ask a user whose browser one has not got (OpenID CIBA Core 1.0, 7)", &[(200, Some("BackchannelAuthentication"), "What to poll with.")])
             .takes(Form("BackchannelAuthenticationRequest")).with(&["Cache-Control"])
-            .refuses(&[(400, "`invalid_scope`, `invalid_target`, `unknown_user_id`, `invalid_binding_message`, `unauthorized_client`, or `unsupported_grant_type`: the tenant does not want it"), (401, "`invalid_client`"), (403, "`access_denied`: the user is asked too much already")])),
+            .refuses(&[(400, "`invalid_scope`, `invalid_target`, `unknown_user_id`, `invalid_binding_message`, `unauthorized_client`, or `unsupported_grant_type`: the tenant does not want it"), (401, "`invalid_client`"), (429, "`slow_down`: the user is asked too much already")])),
         ("GET", "/t/{slug}/device", page(op("login pages", "getDevicePage", "Where a device's code is typed", &[(200, Some("Page"), "The page.")])).asks(&["user_code"]).with(&["Cache-Control"])),
         ("POST", "/t/{slug}/device", page(op("login pages", "enterDeviceCode", "Type the code that a device shows", &[
             (200, Some("Page"), "The page once more: no device shows this code."), (303, None, "On."), (400, Some("Page"), "The form is malformed."),

@@ -250,9 +250,11 @@ impl OAuthError {
             AskUserDenied::InvalidTarget(refused) => Self::invalid_target(refused),
             AskUserDenied::NotificationToken => Self::invalid_request("this client is told of answers: send client_notification_token"),
             AskUserDenied::UnknownUser => Self::new(StatusCode::BAD_REQUEST, "unknown_user_id", "the hint names nobody who may be asked"),
-            AskUserDenied::TooMany => {
-                Self::new(StatusCode::FORBIDDEN, "access_denied", "the user has not answered what they are asked already")
-            }
+            // So long at least one of them lives.
+            AskUserDenied::TooMany => Self {
+                retry_after: Some(30),
+                ..Self::new(StatusCode::TOO_MANY_REQUESTS, "slow_down", "the user has not answered what they are asked already; wait")
+            },
             AskUserDenied::Fault(fault) => fault.into(),
         }
     }
