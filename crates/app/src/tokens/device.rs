@@ -9,11 +9,11 @@ use domain::client::{Client, ClientId};
 use domain::device::{DeviceGrant, Poll, UserCode};
 use domain::handle::{Handle, HandleHash, HandleKind};
 use domain::ids::{FamilyId, UserId};
-use domain::keys::thumbprint::Thumbprint;
 use domain::resource::{self, ResourceSet, TargetRefused};
 use domain::scope::Scope;
 use domain::secret::Secret;
 use domain::tenant::Tenant;
+use domain::token::claims::Confirmation;
 
 use crate::authorize::device::{blinded, user_code};
 use crate::ctx::{Ctx, Origin};
@@ -197,7 +197,7 @@ pub async fn poll(
     awaited: Awaited,
     code: &Secret<String>,
     wanted: ResourceSet,
-    proved: Option<Thumbprint>,
+    proved: Option<Confirmation>,
     origin: &Origin,
 ) -> Result<IssuedTokens, PollDenied> {
     let code = Handle::parse(awaited.kind(), code.expose()).ok_or(PollDenied::InvalidGrant)?.hash();

@@ -9,7 +9,6 @@ use domain::client::Client;
 use domain::client::assertion::Audience;
 use domain::consent::{self, Allowed};
 use domain::keys::ring::Alg;
-use domain::keys::thumbprint::Thumbprint;
 use domain::resource::{self, ResourceSet, Target, TargetRefused};
 use domain::scope::Scope;
 use domain::tenant::Tenant;
@@ -61,7 +60,7 @@ pub async fn jwt_bearer(
     assertion: &str,
     scope: Option<Scope>,
     wanted: ResourceSet,
-    proved: Option<Thumbprint>,
+    proved: Option<Confirmation>,
     origin: &Origin,
 ) -> Result<IssuedTokens, AssertionDenied> {
     let refused = |why: &str| {
@@ -124,8 +123,7 @@ pub async fn jwt_bearer(
     tx.audit_append(&record(event)).await?;
     tx.commit().await?;
     let signer = ctx.keys.signer(tenant.id, ring.generation).await?;
-    let cnf = proved.map(Confirmation::Dpop);
-    let what = IssueForAssertion { tenant: &tenant, client, user: &user, family: &family, scope: granted, target, cnf, signer };
+    let what = IssueForAssertion { tenant: &tenant, client, user: &user, family: &family, scope: granted, target, cnf: proved, signer };
     Ok(issue_for_assertion(ctx, what).await?)
 }
 
