@@ -87,12 +87,13 @@ pub(crate) async fn get(state: web::Data<ApiState>, slug: web::Path<String>) -> 
 }
 
 /// Endpoints that clients ask themselves, where they are asked with a certificate (RFC 8705, 5).
-const ASKED_BY_CLIENTS: [&str; 7] = [
+const ASKED_BY_CLIENTS: [&str; 8] = [
     "token_endpoint",
     "revocation_endpoint",
     "introspection_endpoint",
     "pushed_authorization_request_endpoint",
     "device_authorization_endpoint",
+    "backchannel_authentication_endpoint",
     "userinfo_endpoint",
     "registration_endpoint",
 ];
