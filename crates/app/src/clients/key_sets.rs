@@ -131,7 +131,7 @@ pub(crate) async fn has_certificate(ctx: &Ctx, tenant: TenantId, client: &Client
         None => false,
         Some(ClientKeys::Jwks(set)) => jwks::read(set).is_ok_and(|keys| is_there(&keys)),
         Some(ClientKeys::JwksUri(uri)) => {
-            let keys = async |wants_newer| ctx.key_sets.at(ctx, (tenant, client.id.clone()), uri, wants_newer).await;
+            let keys = async |wants_newer| ctx.key_sets.at(ctx, (tenant, Signatory::Client(client.id.clone())), uri, wants_newer).await;
             keys(false).await.is_some_and(|keys| is_there(&keys)) || keys(true).await.is_some_and(|keys| is_there(&keys))
         }
     }
