@@ -5,6 +5,7 @@
 mod account;
 mod accounts;
 mod apache;
+mod backchannel;
 mod bad_input;
 mod branding;
 mod browser;
@@ -22,6 +23,7 @@ mod foreign_parties;
 mod foreign_verifiers;
 mod foresight;
 mod junk;
+mod jwt_bearer;
 mod key_log;
 mod keys;
 mod limits;

@@ -48,6 +48,8 @@ struct Told {
     statuses: Vec<u16>,
     fetched: usize,
     posted: Vec<(String, String)>,
+    /// Their `Authorization` headers, where they have one.
+    bearers: Vec<String>,
 }
 
 #[derive(Clone)]
@@ -114,6 +116,11 @@ impl RelyingParty {
         self.told.lock().expect("not poisoned").fetched
     }
 
+    /// The `Authorization` headers of the posts that had one.
+    pub(crate) fn bearers(&self) -> Vec<String> {
+        self.told.lock().expect("not poisoned").bearers.clone()
+    }
+
     /// Path and body of every post, once there are `count` of them.
     pub(crate) async fn posted(&self, count: usize) -> Vec<(String, String)> {
         let enough = async {
@@ -139,6 +146,11 @@ impl Told {
                 (200, self.jwks.to_string())
             }
             (_, path) => {
+                self.bearers.extend(
+                    head.lines()
+                        .find_map(|line| line.split_once(": ").filter(|(name, _)| name.eq_ignore_ascii_case("authorization")))
+                        .map(|(_, value)| value.to_owned()),
+                );
                 self.posted.push((path.unwrap_or_default().to_owned(), body.to_owned()));
                 (self.statuses.pop().unwrap_or(200), String::new())
             }

@@ -55,6 +55,7 @@ const KNOWN: &[Row] = &[
     row("GET", "/.well-known/installation-jwks.json", Public, Body::None),
     row("GET", "/t/{slug}/oauth/authorize", Public, Body::None),
     row("POST", "/t/{slug}/oauth/authorize", Public, Body::Form(&[("client_id", "x")])),
+    row("POST", "/t/{slug}/oauth/bc-authorize", ByCredential, Body::Form(&[("client_id", "x"), ("scope", "openid"), ("login_hint", "alice")])),
     row("POST", "/t/{slug}/oauth/device_authorization", ByCredential, Body::Form(&[("client_id", "x")])),
     row("GET", "/t/{slug}/device", Public, Body::None),
     row("POST", "/t/{slug}/device", ByCredential, Body::Form(&[("user_code", "x")])),
@@ -73,6 +74,7 @@ const KNOWN: &[Row] = &[
     row("POST", "/t/{slug}/account/sessions/end", ByCredential, Body::Form(&[("session", "x")])),
     row("POST", "/t/{slug}/account/sessions/end-others", ByCredential, Body::Form(&[])),
     row("POST", "/t/{slug}/account/applications/revoke", ByCredential, Body::Form(&[("application", "x")])),
+    row("POST", "/t/{slug}/account/requests/decide", ByCredential, Body::Form(&[("request", "x"), ("decision", "allow")])),
     row("GET", "/t/{slug}/account/export", ByCredential, Body::None),
     row("POST", "/t/{slug}/account/sign-out", ByCredential, Body::Form(&[])),
     row("GET", "/t/{slug}/account/email", ByCredential, Body::None),
@@ -141,6 +143,11 @@ const KNOWN: &[Row] = &[
     row("GET", "/admin/v1/tenants/{slug}/resources/{resource}", TenantAdmin, Body::None),
     row("PUT", "/admin/v1/tenants/{slug}/resources/{resource}", TenantAdmin, Body::Json(r#"{"identifier":"https://api.example","name":"Mallory"}"#)),
     row("DELETE", "/admin/v1/tenants/{slug}/resources/{resource}", TenantAdmin, Body::None),
+    row("GET", "/admin/v1/tenants/{slug}/trusted-issuers", TenantAdmin, Body::None),
+    row("POST", "/admin/v1/tenants/{slug}/trusted-issuers", TenantAdmin, Body::Json(MALLORYS)),
+    row("GET", "/admin/v1/tenants/{slug}/trusted-issuers/{issuer}", TenantAdmin, Body::None),
+    row("PUT", "/admin/v1/tenants/{slug}/trusted-issuers/{issuer}", TenantAdmin, Body::Json(MALLORYS)),
+    row("DELETE", "/admin/v1/tenants/{slug}/trusted-issuers/{issuer}", TenantAdmin, Body::None),
     row("GET", "/admin/v1/tenants/{slug}/initial-access-tokens", TenantAdmin, Body::None),
     row("POST", "/admin/v1/tenants/{slug}/initial-access-tokens", TenantAdmin, Body::Json("{}")),
     row("DELETE", "/admin/v1/tenants/{slug}/initial-access-tokens/{token}", TenantAdmin, Body::None),
@@ -159,6 +166,9 @@ const KNOWN: &[Row] = &[
     row("POST", "/admin/v1/tenants/{slug}/keys/{kid}/revoke", TenantAdmin, Body::Json("{}")),
 ];
 
+/// An issuer of the intruder's own.
+const MALLORYS: &str = r#"{"issuer":"https://mallory.example","jwks_uri":"https://mallory.example/jwks","signing_algs":["ES256"],"subject_is":"username","scope":"orders","clients":["first-party"]}"#;
+
 /// What the addresses name: real things, so that a missing check would be seen.
 #[derive(Clone, Copy)]
 struct Targets<'a> {
@@ -170,6 +180,7 @@ struct Targets<'a> {
     secret: &'a str,
     token: &'a str,
     resource: &'a str,
+    issuer: &'a str,
 }
 
 impl Row {
@@ -187,6 +198,7 @@ impl Row {
             ("{secret}", at.secret),
             ("{token}", at.token),
             ("{resource}", at.resource),
+            ("{issuer}", at.issuer),
         ];
         let path = named.into_iter().fold(self.path.to_owned(), |path, (segment, name)| path.replace(segment, name));
         token.map_or_else(|| world.anon(), |token| world.bearing(token)).request(self.method, &path)
@@ -219,14 +231,20 @@ async fn session_of(world: &World, slug: &str, who: &SignedIn) -> String {
     world.bearing(&who.access_token).get(&format!("/t/{slug}/me")).await.is(200).word("session_id")
 }
 
-/// Registers a client, makes a token with which one may be registered, and adds an API; answers their ids, that of the client's secret second.
-async fn things(world: &World, slug: &str) -> (String, String, String, String) {
+/// Registers a client, makes a token with which one may be registered, and adds an API and trusts an issuer; answers their ids, that of the client's secret second.
+async fn things(world: &World, slug: &str) -> (String, String, String, String, String) {
     let form = json!({ "grant_types": ["client_credentials"] });
     let made = world.platform_admin().post(&format!("/admin/v1/tenants/{slug}/clients"), form).await.is(201);
     let token = world.platform_admin().post(&format!("/admin/v1/tenants/{slug}/initial-access-tokens"), json!({})).await.is(201);
     let form = json!({ "identifier": "https://api.example", "name": "An API" });
     let resource = world.platform_admin().post(&format!("/admin/v1/tenants/{slug}/resources"), form).await.is(201);
-    (made.word("client_id"), made.json()["secrets"][0]["id"].as_str().expect("an id").to_owned(), token.word("id"), resource.word("id"))
+    let form = json!({
+        "issuer": "https://partner.example", "jwks_uri": "https://partner.example/jwks", "signing_algs": ["ES256"], "subject_is": "username",
+        "scope": "orders", "clients": [made.word("client_id")],
+    });
+    let issuer = world.platform_admin().post(&format!("/admin/v1/tenants/{slug}/trusted-issuers"), form).await.is(201);
+    let secret = made.json()["secrets"][0]["id"].as_str().expect("an id").to_owned();
+    (made.word("client_id"), secret, token.word("id"), resource.word("id"), issuer.word("id"))
 }
 
 async fn signing_kid(world: &World, slug: &str) -> String {
@@ -251,7 +269,7 @@ fn nothing_but_a_living_token_opens_a_guarded_route() {
         let admin = world.tenant_admin("acme").await;
         let session = session_of(world, "acme", &admin).await;
         let kid = signing_kid(world, "acme").await;
-        let (client, secret, token, resource) = things(world, "acme").await;
+        let (client, secret, token, resource, issuer) = things(world, "acme").await;
         let at = Targets {
             slug: "acme",
             user: &admin.user,
@@ -261,6 +279,7 @@ fn nothing_but_a_living_token_opens_a_guarded_route() {
             secret: &secret,
             token: &token,
             resource: &resource,
+            issuer: &issuer,
         };
         let old_platform = world.platform_token(Ttl::minutes(5)).await;
         let unsigned = admin.access_token.rsplit_once('.').expect("a JWT").0.to_owned() + ".";
@@ -291,6 +310,7 @@ fn a_body_larger_than_any_is_refused_for_lack_of_rights_first() {
             secret: NO_ID,
             token: NO_ID,
             resource: NO_ID,
+            issuer: NO_ID,
         };
         let big = "a".repeat(70_000);
         for row in KNOWN.iter().filter(|row| row.needs_a_token()) {
@@ -313,7 +333,7 @@ fn a_user_without_a_role_administers_and_introspects_nothing() {
         let alice = world.alice("acme").await;
         let session = session_of(world, "acme", &admin).await;
         let kid = signing_kid(world, "acme").await;
-        let (client, secret, token, resource) = things(world, "acme").await;
+        let (client, secret, token, resource, issuer) = things(world, "acme").await;
         // Not even about herself.
         for user in [&admin.user, &alice.user] {
             let at = Targets {
@@ -325,6 +345,7 @@ fn a_user_without_a_role_administers_and_introspects_nothing() {
                 secret: &secret,
                 token: &token,
                 resource: &resource,
+                issuer: &issuer,
             };
             for row in KNOWN {
                 match row.guard {
@@ -356,7 +377,7 @@ fn a_tenants_administrator_cannot_tell_another_tenant_from_a_missing_one() {
         let alice = world.alice("acme").await;
         let session = session_of(world, "acme", &alice).await;
         let kid = signing_kid(world, "acme").await;
-        let (client, secret, token, resource) = things(world, "acme").await;
+        let (client, secret, token, resource, issuer) = things(world, "acme").await;
         let there = Targets {
             slug: "acme",
             user: &alice.user,
@@ -366,6 +387,7 @@ fn a_tenants_administrator_cannot_tell_another_tenant_from_a_missing_one() {
             secret: &secret,
             token: &token,
             resource: &resource,
+            issuer: &issuer,
         };
         let nowhere = Targets { slug: "nowhere", ..there };
         for row in KNOWN.iter().filter(|row| row.guard == TenantAdmin) {
@@ -394,6 +416,7 @@ fn a_tenants_administrator_is_nobody_to_the_platform() {
             secret: NO_ID,
             token: NO_ID,
             resource: NO_ID,
+            issuer: NO_ID,
         };
         for row in KNOWN.iter().filter(|row| row.guard == PlatformAdmin) {
             row.tried_with_any_body(world, Some(&admin.access_token), &at).await.refused(401, "invalid_token");
@@ -413,7 +436,7 @@ fn ids_of_another_tenant_name_nothing_under_ones_own() {
         let foreigner = world.alice("globex").await;
         let session = session_of(world, "globex", &foreigner).await;
         let kid = signing_kid(world, "globex").await;
-        let (client, secret, token, resource) = things(world, "globex").await;
+        let (client, secret, token, resource, issuer) = things(world, "globex").await;
         let foreign = Targets {
             slug: "acme",
             user: &foreigner.user,
@@ -423,11 +446,23 @@ fn ids_of_another_tenant_name_nothing_under_ones_own() {
             secret: &secret,
             token: &token,
             resource: &resource,
+            issuer: &issuer,
         };
-        let missing =
-            Targets { slug: "acme", user: NO_ID, session: NO_ID, kid: NO_KID, client: NO_ID, secret: NO_ID, token: NO_ID, resource: NO_ID };
+        let missing = Targets {
+            slug: "acme",
+            user: NO_ID,
+            session: NO_ID,
+            kid: NO_KID,
+            client: NO_ID,
+            secret: NO_ID,
+            token: NO_ID,
+            resource: NO_ID,
+            issuer: NO_ID,
+        };
         let names_something = |row: &&Row| {
-            ["{user}", "{session}", "{kid}", "{client}", "{secret}", "{token}", "{resource}"].iter().any(|part| row.path.contains(part))
+            ["{user}", "{session}", "{kid}", "{client}", "{secret}", "{token}", "{resource}", "{issuer}"]
+                .iter()
+                .any(|part| row.path.contains(part))
         };
         // What is opened by a credential of its own, its own tests know.
         for row in KNOWN.iter().filter(|row| row.needs_a_token()).filter(names_something) {

@@ -10,10 +10,12 @@ use crate::relay::Relay;
 use crate::world::{World, in_world_with};
 
 /// Tables whose rows are removed when they are over.
-const SWEPT: [&str; 14] = [
+const SWEPT: [&str; 16] = [
     "audit_events",
     "authorization_codes",
     "authorization_requests",
+    "backchannel_pings",
+    "backchannel_requests",
     "device_codes",
     "guess_counters",
     "initial_access_tokens",
@@ -28,7 +30,7 @@ const SWEPT: [&str; 14] = [
 ];
 
 /// Tables that do not grow with use. A new table must be put into one of the two lists.
-const KEPT: [&str; 19] = [
+const KEPT: [&str; 20] = [
     "client_origins",        // a hundred per client at most; they go with it
     "clients",               // as many as administrators register; those that registered themselves are swept when nobody uses them
     "consents",              // one per user and client
@@ -46,7 +48,8 @@ const KEPT: [&str; 19] = [
     "seaql_migrations",      // one per step of the schema
     "tenant_branding",       // one per tenant
     "tenants",
-    "used_kids", // a kid is never used again: 43 characters per key that ever was
+    "trusted_issuers", // as many as administrators trust: 50 per tenant at most
+    "used_kids",       // a kid is never used again: 43 characters per key that ever was
     "users",
 ];
 
@@ -80,6 +83,7 @@ async fn use_it(world: &World, relay: &Relay) {
     crate::oidc::leave_behind(world).await;
     crate::client_keys::leave_behind(world).await;
     crate::device::leave_behind(world).await;
+    crate::backchannel::leave_behind(world).await;
     crate::logouts::leave_behind(world).await;
     crate::mail::leave_behind(world, relay).await;
     crate::registration::leave_behind(world).await;
@@ -116,6 +120,8 @@ fn every_table_is_swept_or_does_not_grow_with_use() {
                 "guess_counters",
                 "authorization_codes",
                 "device_codes",
+                "backchannel_requests",
+                "backchannel_pings",
                 "authorization_requests",
                 "sso_sessions",
                 "spent_names",

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use actix_web::{HttpResponse, ResponseError, Route, guard, middleware, web};
 
-use crate::admin::{branding, clients, events, foresight, initial_tokens, keys, resources, tenants, users};
+use crate::admin::{branding, clients, events, foresight, initial_tokens, keys, resources, tenants, trusted_issuers, users};
 use crate::admission::admit;
 use crate::assets;
 use crate::busy;
@@ -19,8 +19,8 @@ use crate::extract::json;
 use crate::health;
 use crate::limits::limited;
 use crate::oauth::{
-    account, accounts, authorize, device, discovery, email, end_session, introspect, jwks, key_log, login, logout, me, par, recovery,
-    register, revoke, token, userinfo,
+    account, accounts, authorize, backchannel, device, discovery, email, end_session, introspect, jwks, key_log, login, logout, me, par,
+    recovery, register, revoke, token, userinfo,
 };
 use crate::observe::observe;
 use crate::state::ApiState;
@@ -78,6 +78,7 @@ fn routes() -> Vec<Entry> {
         ]),
         ("/t/{slug}/oauth/par", vec![("POST", ByCredential, web::to(par::post))]),
         ("/t/{slug}/oauth/device_authorization", vec![("POST", ByCredential, web::to(device::authorization))]),
+        ("/t/{slug}/oauth/bc-authorize", vec![("POST", ByCredential, web::to(backchannel::post))]),
         ("/t/{slug}/device", vec![
             ("GET", Public, web::to(device::get)),
             ("POST", ByCredential, web::to(device::post)),
@@ -95,6 +96,7 @@ fn routes() -> Vec<Entry> {
             ("GET", ByCredential, web::to(accounts::of_browser)),
             ("POST", ByCredential, web::to(accounts::choose_for_browser)),
         ]),
+        ("/t/{slug}/account/requests/decide", vec![("POST", ByCredential, web::to(backchannel::answer))]),
         ("/t/{slug}/account/profile", vec![("POST", ByCredential, web::to(account::profile))]),
         ("/t/{slug}/account/password", vec![
             ("GET", ByCredential, web::to(account::password_page)),
@@ -209,6 +211,15 @@ fn routes() -> Vec<Entry> {
             ("GET", TenantAdmin, web::to(resources::get)),
             ("PUT", TenantAdmin, web::to(resources::replace)),
             ("DELETE", TenantAdmin, web::to(resources::delete)),
+        ]),
+        ("/admin/v1/tenants/{slug}/trusted-issuers", vec![
+            ("GET", TenantAdmin, web::to(trusted_issuers::list)),
+            ("POST", TenantAdmin, web::to(trusted_issuers::create)),
+        ]),
+        ("/admin/v1/tenants/{slug}/trusted-issuers/{issuer}", vec![
+            ("GET", TenantAdmin, web::to(trusted_issuers::get)),
+            ("PUT", TenantAdmin, web::to(trusted_issuers::replace)),
+            ("DELETE", TenantAdmin, web::to(trusted_issuers::delete)),
         ]),
         ("/admin/v1/tenants/{slug}/initial-access-tokens", vec![
             ("GET", TenantAdmin, web::to(initial_tokens::list)),

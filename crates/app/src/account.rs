@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use domain::audit::{Actor, AuditEvent};
-use domain::client::{Client, ClientId};
+use domain::client::ClientId;
 use domain::handle::{Handle, HandleKind};
 use domain::ids::{FamilyId, SsoSessionId};
 use domain::password::{Password, PasswordDenied};
@@ -31,6 +31,7 @@ use crate::ports::store::{StoreError, TenantTx};
 use crate::sessions;
 use crate::users::{self, UserDenied};
 
+pub mod backchannel;
 pub mod email;
 
 /// What the account's address shows.
@@ -50,6 +51,8 @@ pub struct Account {
     /// The session that looks, first; then the newest ones.
     pub sessions: Vec<OpenSession>,
     pub applications: Vec<Application>,
+    /// What clients wait for an answer to.
+    pub waiting: Vec<backchannel::Waiting>,
 }
 
 /// A session that can be ended by itself.
@@ -173,7 +176,7 @@ async fn read(tx: &mut dyn TenantTx, user: User, current: &SsoSession, csrf_toke
     let mut names = BTreeMap::new();
     for id in consents.iter().map(|consent| &consent.client_id).chain(families.iter().map(|family| &family.client_id)) {
         if !names.contains_key(id) && *id != ClientId::first_party() {
-            let name = tx.client_by_id(id).await?.map(|client| shown_name(&client));
+            let name = tx.client_by_id(id).await?.map(|client| client.shown_name());
             names.insert(id.clone(), name.unwrap_or_else(|| id.to_string()));
         }
     }
@@ -221,11 +224,8 @@ async fn read(tx: &mut dyn TenantTx, user: User, current: &SsoSession, csrf_toke
         .collect();
     sessions.sort_by_key(|session| (!session.is_current, std::cmp::Reverse(session.began_at)));
     let applications = applications.collect();
-    Ok(Account { user, csrf_token, sessions, applications })
-}
-
-fn shown_name(client: &Client) -> String {
-    client.settings.client_name.as_ref().map_or_else(|| client.id.to_string(), ToString::to_string)
+    let waiting = backchannel::waiting(tx, user.id, now).await?;
+    Ok(Account { user, csrf_token, sessions, applications, waiting })
 }
 
 /// Logs a user in to their account.

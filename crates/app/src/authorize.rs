@@ -583,7 +583,7 @@ async fn hint(ctx: &Ctx, tenant: &Tenant, parameters: &Parameters) -> Result<Opt
 }
 
 /// Whom an ID token that comes back as a hint names, and which client it was for; `None` when it is none of this tenant.
-async fn hinted(ctx: &Ctx, tenant: &Tenant, hint: &str) -> Result<Option<(UserId, ClientId)>, Fault> {
+pub(crate) async fn hinted(ctx: &Ctx, tenant: &Tenant, hint: &str) -> Result<Option<(UserId, ClientId)>, Fault> {
     let keys = ctx.keys.published(tenant.id).await?;
     let Ok(claims) = keys.verifier.verify_id(hint, &tenant.issuer(&ctx.base_url)) else { return Ok(None) };
     let user = match claims.sub {

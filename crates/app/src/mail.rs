@@ -117,6 +117,10 @@ async fn reader(tx: &mut dyn TenantTx, mail: &QueuedMail) -> Result<Option<(User
         // Another address by now: it is not asked about any more.
         Letter::EmailVerification { address } => user.names.email().filter(|email| *email == address).cloned(),
         Letter::EmailChange { address } | Letter::NewSignIn { address, .. } => Some(address.clone()),
+        // Another address by now, or one that is not known to be the user's any more.
+        Letter::BackchannelRequest { address, .. } => {
+            user.names.email().filter(|email| *email == address && user.email_verified_at.is_some()).cloned()
+        }
         Letter::EmailChanged { old, .. } => Some(old.clone()),
     };
     let is_outdated = mail.content.letter.link().is_some() && user.password_changed_at > mail.asked_at;
@@ -165,6 +169,9 @@ fn message(ctx: &Ctx, tenant: &Tenant, mail: QueuedMail, user: &User, link: Opti
         Letter::NewSignIn { user_agent, place, at: when, .. } => {
             let device = Device::named(user_agent.as_deref().unwrap_or_default()).to_string();
             Message::NewSignIn { account, device, place, at: when, link: at("/account")? }
+        }
+        Letter::BackchannelRequest { client, binding_message, place, at: when, .. } => {
+            Message::BackchannelRequest { account, client, binding_message, place, at: when, link: at("/account")? }
         }
     })
 }

@@ -5,7 +5,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::client::ClientId;
-use crate::ids::{ClientSecretId, EventId, FamilyId, InitialAccessTokenId, ResourceId, SsoSessionId, TenantId, UserId};
+use crate::ids::{ClientSecretId, EventId, FamilyId, InitialAccessTokenId, ResourceId, SsoSessionId, TenantId, TrustedIssuerId, UserId};
 use crate::keys::ring::Kid;
 use crate::time::Timestamp;
 
@@ -203,6 +203,53 @@ pub enum AuditEvent {
     },
     InitialAccessTokenRevoked {
         initial_access_token_id: InitialAccessTokenId,
+    },
+    /// A client asked this user behind their back.
+    BackchannelAsked {
+        user_id: UserId,
+        client_id: ClientId,
+    },
+    BackchannelAllowed {
+        user_id: UserId,
+        client_id: ClientId,
+    },
+    BackchannelDenied {
+        user_id: UserId,
+        client_id: ClientId,
+    },
+    BackchannelSignedIn {
+        user_id: UserId,
+        client_id: ClientId,
+        session_id: FamilyId,
+    },
+    BackchannelRefused {
+        client_id: ClientId,
+        reason: String,
+    },
+    TrustedIssuerCreated {
+        trusted_issuer_id: TrustedIssuerId,
+        issuer: String,
+    },
+    TrustedIssuerChanged {
+        trusted_issuer_id: TrustedIssuerId,
+        issuer: String,
+    },
+    TrustedIssuerDeleted {
+        trusted_issuer_id: TrustedIssuerId,
+        issuer: String,
+    },
+    /// A client exchanged what a trusted issuer said of this user.
+    AssertionExchanged {
+        user_id: UserId,
+        client_id: ClientId,
+        session_id: FamilyId,
+        trusted_issuer_id: TrustedIssuerId,
+    },
+    /// An assertion that a trusted issuer has signed was worth nothing.
+    AssertionNotExchanged {
+        client_id: ClientId,
+        trusted_issuer_id: TrustedIssuerId,
+        reason: String,
     },
     ResourceCreated {
         resource_id: ResourceId,

@@ -93,6 +93,8 @@ impl Client {
             frontchannel_logout_session_required: false,
             backchannel_logout_uri: None,
             backchannel_logout_session_required: false,
+            backchannel_token_delivery_mode: None,
+            backchannel_client_notification_endpoint: None,
             subject_type: SubjectType::Public,
             sector_identifier_uri: None,
             id_token_signed_response_alg: Alg::RS256,
@@ -127,6 +129,11 @@ impl Client {
 
     pub const fn is_active(&self) -> bool {
         matches!(self.status, ClientStatus::Active)
+    }
+
+    /// What its users know it by.
+    pub fn shown_name(&self) -> String {
+        self.settings.client_name.as_ref().map_or_else(|| self.id.to_string(), ToString::to_string)
     }
 
     /// Whose pages may read what it is answered, for as long as it is active.
@@ -243,14 +250,27 @@ pub enum GrantType {
     /// RFC 8628, 3.4.
     #[serde(rename = "urn:ietf:params:oauth:grant-type:device_code")]
     DeviceCode,
+    /// RFC 7523, 2.1.
+    #[serde(rename = "urn:ietf:params:oauth:grant-type:jwt-bearer")]
+    JwtBearer,
+    /// OpenID CIBA Core 1.0, 10.1.
+    #[serde(rename = "urn:openid:params:grant-type:ciba")]
+    Backchannel,
     /// RFC 8693, 2.1.
     #[serde(rename = "urn:ietf:params:oauth:grant-type:token-exchange")]
     TokenExchange,
 }
 
 impl GrantType {
-    pub const ALL: [Self; 5] =
-        [Self::AuthorizationCode, Self::RefreshToken, Self::ClientCredentials, Self::DeviceCode, Self::TokenExchange];
+    pub const ALL: [Self; 7] = [
+        Self::AuthorizationCode,
+        Self::RefreshToken,
+        Self::ClientCredentials,
+        Self::DeviceCode,
+        Self::JwtBearer,
+        Self::Backchannel,
+        Self::TokenExchange,
+    ];
 
     pub const fn name(self) -> &'static str {
         match self {
@@ -258,13 +278,15 @@ impl GrantType {
             Self::RefreshToken => "refresh_token",
             Self::ClientCredentials => "client_credentials",
             Self::DeviceCode => "urn:ietf:params:oauth:grant-type:device_code",
+            Self::JwtBearer => "urn:ietf:params:oauth:grant-type:jwt-bearer",
+            Self::Backchannel => "urn:openid:params:grant-type:ciba",
             Self::TokenExchange => "urn:ietf:params:oauth:grant-type:token-exchange",
         }
     }
 
     /// Whether users are there who log in and agree: it begins sessions.
     pub const fn has_users(self) -> bool {
-        matches!(self, Self::AuthorizationCode | Self::DeviceCode)
+        matches!(self, Self::AuthorizationCode | Self::DeviceCode | Self::Backchannel)
     }
 
     pub fn from_name(name: &str) -> Option<Self> {
@@ -276,6 +298,27 @@ impl GrantType {
 #[serde(rename_all = "snake_case")]
 pub enum ResponseType {
     Code,
+}
+
+/// How a client learns of its user's answer (OpenID CIBA Core 1.0, 5).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DeliveryMode {
+    /// It asks again and again.
+    Poll,
+    /// It is told that there is an answer, and asks then.
+    Ping,
+}
+
+impl DeliveryMode {
+    pub const ALL: [Self; 2] = [Self::Poll, Self::Ping];
+
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Poll => "poll",
+            Self::Ping => "ping",
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -345,6 +388,12 @@ pub struct ClientSettings {
     pub backchannel_logout_uri: Option<String>,
     #[serde(default)]
     pub backchannel_logout_session_required: bool,
+    /// With the grant of OpenID CIBA Core 1.0.
+    #[serde(default)]
+    pub backchannel_token_delivery_mode: Option<DeliveryMode>,
+    /// Where a client is told that its user has answered.
+    #[serde(default)]
+    pub backchannel_client_notification_endpoint: Option<String>,
     pub subject_type: SubjectType,
     /// Lists the redirect URIs of all clients of the sector.
     #[serde(default)]

@@ -23,6 +23,8 @@ pub enum HandleKind {
     PushedRequest,
     /// What a device polls with (RFC 8628).
     DeviceCode,
+    /// What a client polls with that asks a user behind their back (OpenID CIBA Core 1.0): its `auth_req_id`.
+    BackchannelRequest,
     /// A user's session with the tenant's pages.
     SsoSession,
     /// A browser, by which pages that belong together know each other.
@@ -48,6 +50,7 @@ impl HandleKind {
             Self::PendingRequest => "ar1_",
             Self::PushedRequest => "urn:ietf:params:oauth:request_uri:",
             Self::DeviceCode => "dc1_",
+            Self::BackchannelRequest => "bc1_",
             Self::SsoSession => "ss1_",
             Self::Browser => "br1_",
             Self::ClientSecret => "cs1_",

@@ -158,6 +158,16 @@ id!(
     "api"
 );
 id!(
+    /// Names an issuer that a tenant trusts: `iss_…`. Assertions say its `iss`, not this.
+    TrustedIssuerId,
+    "iss"
+);
+id!(
+    /// Names what a client asks a user for behind their back: `bcr_…`. It opens nothing.
+    BackchannelRequestId,
+    "bcr"
+);
+id!(
     /// Names a user's session with the tenant's own pages: `sso_…`.
     SsoSessionId,
     "sso"

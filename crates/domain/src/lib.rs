@@ -10,6 +10,7 @@
 pub mod answer;
 pub mod audit;
 pub mod authorize;
+pub mod backchannel;
 pub mod branding;
 pub mod certificate;
 pub mod client;
@@ -35,5 +36,6 @@ pub mod tenant;
 pub mod text;
 pub mod time;
 pub mod token;
+pub mod trusted_issuer;
 pub mod user;
 pub mod user_agent;

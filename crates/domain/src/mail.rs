@@ -46,6 +46,8 @@ pub enum Letter {
     EmailChanged { old: Email, new: Email },
     /// A login from a place that was not seen before.
     NewSignIn { address: Email, user_agent: Option<String>, place: Option<String>, at: Timestamp },
+    /// A client waits for an answer, which is given on the account page.
+    BackchannelRequest { address: Email, client: String, binding_message: Option<String>, place: Option<String>, at: Timestamp },
 }
 
 impl Letter {
@@ -55,6 +57,8 @@ impl Letter {
             Self::PasswordReset { .. } => Ttl::minutes(30),
             Self::EmailVerification { .. } | Self::EmailChange { .. } => Ttl::minutes(60),
             Self::EmailChanged { .. } | Self::NewSignIn { .. } => Ttl::days(1),
+            // Later it is an answer to nothing.
+            Self::BackchannelRequest { .. } => Ttl::minutes(5),
         }
     }
 
@@ -64,7 +68,7 @@ impl Letter {
             Self::PasswordReset { .. } => Some(HandleKind::PasswordReset),
             Self::EmailVerification { .. } => Some(HandleKind::EmailVerification),
             Self::EmailChange { .. } => Some(HandleKind::EmailChange),
-            Self::EmailChanged { .. } | Self::NewSignIn { .. } => None,
+            Self::EmailChanged { .. } | Self::NewSignIn { .. } | Self::BackchannelRequest { .. } => None,
         }
     }
 
@@ -76,6 +80,7 @@ impl Letter {
             Self::EmailChange { .. } => "email_change",
             Self::EmailChanged { .. } => "email_changed",
             Self::NewSignIn { .. } => "new_sign_in",
+            Self::BackchannelRequest { .. } => "backchannel_request",
         }
     }
 }

@@ -61,6 +61,11 @@ pub struct TenantPolicy {
     /// Whether devices without a browser may be signed in by a code (RFC 8628). Off unless the tenant wants it: people are talked into
     /// typing codes of others.
     pub device_authorization: bool,
+    /// Whether clients may exchange what trusted issuers say of users for access tokens (RFC 7523, 2.1).
+    pub jwt_bearer: bool,
+    /// Whether clients may ask users whose browser they have not got (OpenID CIBA Core 1.0). Off unless the tenant wants it: people are
+    /// talked into answering what others have begun.
+    pub backchannel_authentication: bool,
     /// Whether clients may exchange tokens (RFC 8693), those of them that are registered for it.
     pub token_exchange: bool,
     /// The audience of access tokens besides the issuer itself.
@@ -82,6 +87,8 @@ impl Default for TenantPolicy {
             refresh_absolute_ttl_seconds: Ttl::days(90),
             retry_window_seconds: Ttl::seconds(10),
             device_authorization: false,
+            jwt_bearer: false,
+            backchannel_authentication: false,
             token_exchange: false,
             audience: None,
             claims: ClaimsPolicy::default(),
@@ -146,6 +153,8 @@ impl TenantPolicy {
         match grant {
             GrantType::AuthorizationCode | GrantType::RefreshToken | GrantType::ClientCredentials => true,
             GrantType::DeviceCode => self.device_authorization,
+            GrantType::JwtBearer => self.jwt_bearer,
+            GrantType::Backchannel => self.backchannel_authentication,
             GrantType::TokenExchange => self.token_exchange,
         }
     }

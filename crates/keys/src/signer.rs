@@ -18,6 +18,7 @@ use domain::answer::SignedAnswer;
 use domain::ids::{FamilyId, TenantId};
 use domain::keys::ring::{Alg, KeyRing, Kid, RingKey};
 use domain::openid::{ID_TOKEN_TYPE, IdClaims};
+use domain::secret::Secret;
 use domain::time::Timestamp;
 use domain::token::claims::{ACCESS_TOKEN_TYPE, AccessClaims};
 use domain::token::family::Generation;
@@ -25,6 +26,7 @@ use domain::token::refresh_token;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
+use crate::aead;
 use crate::seal::{DataKey, SecretName};
 
 /// One signing key, parsed, with its JWS headers ready.
@@ -148,6 +150,12 @@ impl TenantSigner {
         self.message("claviger/csrf/1", &[family.as_bytes()])
     }
 
+    /// A key for things of one use.
+    fn concealing(&self, domain: &str) -> [u8; 32] {
+        let width = (domain.len() as u64).to_be_bytes();
+        mac(&self.oldest, &self.message("claviger/conceal/1", &[&width, domain.as_bytes()]))
+    }
+
     /// No label is the beginning of another, and the tenant has a fixed width: two uses never share a message.
     fn message(&self, label: &str, parts: &[&[u8]]) -> Vec<u8> {
         let mut message = Vec::with_capacity(label.len() + 16 + parts.iter().map(|part| part.len()).sum::<usize>());
@@ -227,6 +235,14 @@ impl TokenSigner for TenantSigner {
     fn blind(&self, domain: &str, text: &[u8]) -> [u8; 32] {
         let width = (domain.len() as u64).to_be_bytes();
         mac(&self.oldest, &self.message("claviger/blind/1", &[&width, domain.as_bytes(), text]))
+    }
+
+    fn conceal(&self, domain: &str, plain: &[u8]) -> Result<Vec<u8>, KeyFault> {
+        aead::seal(&self.concealing(domain), domain.as_bytes(), plain).map_err(|_| KeyFault::Sealed("sealing failed".to_owned()))
+    }
+
+    fn reveal(&self, domain: &str, sealed: &[u8]) -> Option<Secret<Vec<u8>>> {
+        aead::open(&self.concealing(domain), domain.as_bytes(), sealed).ok().map(|plain| Secret::new(plain.to_vec()))
     }
 }
 

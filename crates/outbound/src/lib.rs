@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use app::ports::outbound::{Answer, Outbound, OutboundFault};
 use async_trait::async_trait;
+use domain::secret::Secret;
 pub use ipnet::IpNet;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::header::{ACCEPT, CONTENT_TYPE};
@@ -203,6 +204,12 @@ impl Outbound for GuardedHttp {
         let (http, url) = self.judge(url)?;
         self.answer(http.post(url).form(form)).await
     }
+
+    async fn post_json(&self, url: &str, bearer: &Secret<String>, body: String) -> Result<Answer, OutboundFault> {
+        let (http, url) = self.judge(url)?;
+        let request = http.post(url).bearer_auth(bearer.expose()).header(CONTENT_TYPE, "application/json").body(body);
+        self.answer(request).await
+    }
 }
 
 /// Talks to nobody: for commands that have no business outside.
@@ -216,6 +223,10 @@ impl Outbound for Nobody {
     }
 
     async fn post_form(&self, _: &str, _: &[(&str, &str)]) -> Result<Answer, OutboundFault> {
+        Err(OutboundFault::Refused("this command talks to nobody"))
+    }
+
+    async fn post_json(&self, _: &str, _: &Secret<String>, _: String) -> Result<Answer, OutboundFault> {
         Err(OutboundFault::Refused("this command talks to nobody"))
     }
 }

@@ -17,7 +17,7 @@ use lettre::transport::smtp::client::{Certificate, Tls, TlsParameters};
 use lettre::transport::smtp::extension::ClientId;
 use lettre::transport::smtp::{self, PoolConfig};
 use lettre::{Address, AsyncSmtpTransport, AsyncTransport, Message, Tokio1Executor};
-use pages::{EmailChangedMail, Look, MailBody, NewSignInMail, PasswordResetMail, VerificationMail};
+use pages::{BackchannelRequestMail, EmailChangedMail, Look, MailBody, NewSignInMail, PasswordResetMail, VerificationMail};
 use tokio::io::AsyncWriteExt;
 
 /// For one mail, from the connection to the relay's word that it has it.
@@ -170,6 +170,9 @@ fn words(message: &Told) -> Box<dyn MailBody> {
         Told::Verification { link, minutes } => Box::new(VerificationMail { link, minutes }),
         Told::EmailChanged { account, new, at } => Box::new(EmailChangedMail { account, new_email: new.to_string(), at }),
         Told::NewSignIn { account, device, place, at, link } => Box::new(NewSignInMail { account, device, place, at, link }),
+        Told::BackchannelRequest { account, client, binding_message, place, at, link } => {
+            Box::new(BackchannelRequestMail { account, client, binding_message, place, at, link })
+        }
     }
 }
 

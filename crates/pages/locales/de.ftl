@@ -173,6 +173,10 @@ error-unavailable-advice = Versuchen Sie es in einigen Minuten noch einmal. Blei
 
 ## Konto
 account-title = Ihr Konto
+account-waiting = Wartet auf Ihre Antwort
+account-waiting-text = Apps fragen, ob sie Sie anmelden dürfen. Stimmen Sie nur zu, wenn Sie das eben selbst begonnen haben und dort dieselbe Nachricht steht.
+account-waiting-message = Nachricht: { $message }
+account-waiting-since = Gefragt { $time }
 account-profile = Profil
 account-name = Name
 account-username = Benutzername
@@ -229,3 +233,9 @@ mail-sign-in-subject = Neue Anmeldung bei { $tenant }
 mail-sign-in-text = Jemand hat sich bei { $tenant } als { $account } angemeldet, auf einem Gerät, das wir noch nicht kannten.
 mail-sign-in-button = Sitzungen ansehen
 mail-sign-in-not-you = Wenn Sie es waren, müssen Sie nichts tun. Wenn nicht, ändern Sie sofort Ihr Passwort.
+mail-request-subject = Eine App wartet auf Ihre Antwort bei { $tenant }
+mail-request-text = Eine App fragt, ob sie sich bei { $tenant } als { $account } anmelden darf. In Ihrem Konto können Sie antworten.
+mail-request-button = Antworten
+mail-request-not-you = Wenn Sie das nicht selbst begonnen haben, lehnen Sie es dort ab oder tun Sie nichts: Es endet von selbst.
+mail-fact-app = App
+mail-fact-message = Nachricht

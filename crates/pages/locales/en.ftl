@@ -174,6 +174,10 @@ error-unavailable-advice = Try again in a few minutes. If it still fails, write 
 
 ## Account
 account-title = Your account
+account-waiting = Waiting for your answer
+account-waiting-text = Apps ask whether they may sign you in. Agree only to what you have just begun yourself, and only if the message there is the same.
+account-waiting-message = Message: { $message }
+account-waiting-since = Asked { $time }
 account-profile = Profile
 account-name = Name
 account-username = Username
@@ -230,3 +234,9 @@ mail-sign-in-subject = New sign-in to { $tenant }
 mail-sign-in-text = Somebody signed in to { $account } at { $tenant } from a device that we have not seen before.
 mail-sign-in-button = Look at your sessions
 mail-sign-in-not-you = If it was you, there is nothing to do. If not, change your password at once.
+mail-request-subject = An app waits for your answer at { $tenant }
+mail-request-text = An app asks whether it may sign in to { $account } at { $tenant } for you. Look at your account to answer.
+mail-request-button = Answer
+mail-request-not-you = If you have not begun this yourself, refuse it there, or do nothing: it ends by itself.
+mail-fact-app = App
+mail-fact-message = Message

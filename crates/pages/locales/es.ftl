@@ -173,6 +173,10 @@ error-unavailable-advice = Vuelve a intentarlo en unos minutos. Si sigue falland
 
 ## Cuenta
 account-title = Tu cuenta
+account-waiting = Esperan tu respuesta
+account-waiting-text = Hay aplicaciones que piden iniciar tu sesión. Acepta solo lo que acabas de empezar tú y si el mensaje es el mismo allí.
+account-waiting-message = Mensaje: { $message }
+account-waiting-since = Solicitado { $time }
 account-profile = Perfil
 account-name = Nombre
 account-username = Usuario
@@ -229,3 +233,9 @@ mail-sign-in-subject = Nuevo inicio de sesión en { $tenant }
 mail-sign-in-text = Alguien ha iniciado sesión en { $account } de { $tenant } desde un dispositivo que no habíamos visto antes.
 mail-sign-in-button = Ver tus sesiones
 mail-sign-in-not-you = Si has sido tú, no tienes que hacer nada. Si no, cambia la contraseña de inmediato.
+mail-request-subject = Una aplicación espera tu respuesta en { $tenant }
+mail-request-text = Una aplicación pide iniciar sesión en { $account } de { $tenant } por ti. Responde en tu cuenta.
+mail-request-button = Responder
+mail-request-not-you = Si no lo has empezado tú, recházalo allí o no hagas nada: termina por sí solo.
+mail-fact-app = Aplicación
+mail-fact-message = Mensaje

@@ -173,6 +173,10 @@ error-unavailable-advice = Réessayez dans quelques minutes. Si l’erreur persi
 
 ## Compte
 account-title = Votre compte
+account-waiting = En attente de votre réponse
+account-waiting-text = Des applications demandent à vous connecter. N’acceptez que ce que vous venez de commencer vous-même, et si le message y est le même.
+account-waiting-message = Message : { $message }
+account-waiting-since = Demandé { $time }
 account-profile = Profil
 account-name = Nom
 account-username = Nom d’utilisateur
@@ -229,3 +233,9 @@ mail-sign-in-subject = Nouvelle connexion à { $tenant }
 mail-sign-in-text = Quelqu’un s’est connecté à { $account } chez { $tenant } depuis un appareil que nous n’avions jamais vu.
 mail-sign-in-button = Voir vos sessions
 mail-sign-in-not-you = Si c’était vous, vous n’avez rien à faire. Sinon, changez tout de suite de mot de passe.
+mail-request-subject = Une application attend votre réponse chez { $tenant }
+mail-request-text = Une application demande à se connecter à { $account } chez { $tenant } pour vous. Répondez dans votre compte.
+mail-request-button = Répondre
+mail-request-not-you = Si vous n’avez pas commencé cela vous-même, refusez, ou ne faites rien : la demande prend fin d’elle-même.
+mail-fact-app = Application
+mail-fact-message = Message

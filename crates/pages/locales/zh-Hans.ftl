@@ -169,6 +169,10 @@ error-unavailable-advice = 请几分钟后重试。如果仍然失败，请将�
 
 ## 账号
 account-title = 您的账号
+account-waiting = 等待您的答复
+account-waiting-text = 有应用请求为您登录。请仅在您刚刚亲自发起操作、且对方显示的消息相同时才同意。
+account-waiting-message = 消息：{ $message }
+account-waiting-since = 请求时间：{ $time }
 account-profile = 个人资料
 account-name = 姓名
 account-username = 用户名
@@ -224,3 +228,9 @@ mail-sign-in-subject = { $tenant } 有新的登录
 mail-sign-in-text = 有人在我们从未见过的设备上登录了 { $tenant } 的账号 { $account }。
 mail-sign-in-button = 查看您的会话
 mail-sign-in-not-you = 如果是您本人，则无需任何操作。如果不是，请立即更改密码。
+mail-request-subject = 有应用在 { $tenant } 等待您的答复
+mail-request-text = 有应用请求以 { $account } 的身份登录 { $tenant }。请在您的账号页面答复。
+mail-request-button = 前往答复
+mail-request-not-you = 如果不是您本人发起的，请在那里拒绝，或不做任何操作：请求会自行失效。
+mail-fact-app = 应用
+mail-fact-message = 消息

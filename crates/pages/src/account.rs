@@ -24,6 +24,8 @@ pub struct AccountPage {
     pub password_changed_at: Option<Timestamp>,
     pub sessions: Vec<SessionRow>,
     pub applications: Vec<ConnectedApp>,
+    /// What applications wait for an answer to.
+    pub waiting: Vec<WaitingRequest>,
     /// Paths, on this site.
     pub profile_action: String,
     /// Absent where no mail is sent.
@@ -34,6 +36,7 @@ pub struct AccountPage {
     pub end_session_action: String,
     pub end_other_sessions_action: String,
     pub revoke_action: String,
+    pub decide_action: String,
     pub export: String,
     pub sign_out: String,
     /// Who is signed in.
@@ -53,6 +56,18 @@ pub struct SessionRow {
     pub signed_in_at: Timestamp,
     pub last_used_at: Timestamp,
     pub is_this_one: bool,
+}
+
+/// An application that asks whether it may sign the user in. Its form posts `request` and `decision`: `allow` or `deny`.
+#[derive(Debug, Clone)]
+pub struct WaitingRequest {
+    pub id: String,
+    pub client: String,
+    /// What the user compares with what they see elsewhere.
+    pub binding_message: Option<String>,
+    pub place: Option<String>,
+    pub asked_at: Timestamp,
+    pub scopes: Vec<crate::ScopeLine>,
 }
 
 /// An application that was allowed something.

@@ -22,7 +22,7 @@ mod page;
 mod redirect;
 mod words;
 
-pub use account::{AccountPage, ConfirmEmailPage, ConnectedApp, EmailChangePage, EmailTrouble, SessionRow};
+pub use account::{AccountPage, ConfirmEmailPage, ConnectedApp, EmailChangePage, EmailTrouble, SessionRow, WaitingRequest};
 pub use assets::{Asset, assets};
 pub use consent::{ConsentPage, ScopeLine};
 pub use credentials::{ForgotPasswordPage, NewPasswordPage, PasswordReason, PasswordTrouble};
@@ -30,7 +30,7 @@ pub use device::{DeviceCodePage, DeviceConfirmPage, DeviceTrouble};
 pub use form::{Client, Form};
 pub use login::{AccountChoice, ChooseAccountPage, LoginNotice, LoginPage, LoginStep, LoginTrouble};
 pub use look::Look;
-pub use mail::{EmailChangedMail, Mail, MailBody, NewSignInMail, PasswordResetMail, VerificationMail};
+pub use mail::{BackchannelRequestMail, EmailChangedMail, Mail, MailBody, NewSignInMail, PasswordResetMail, VerificationMail};
 pub use message::{ErrorKind, ErrorPage, Message, MessagePage};
 pub use page::Page;
 pub use redirect::{Destination, FormPostPage, LoggedOutPage, LogoutPage};

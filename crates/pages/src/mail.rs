@@ -56,6 +56,18 @@ pub struct NewSignInMail {
     pub link: Link,
 }
 
+/// An application waits for an answer, which is given on the account page.
+#[derive(Debug, Clone)]
+pub struct BackchannelRequestMail {
+    pub account: String,
+    pub client: String,
+    pub binding_message: Option<String>,
+    pub place: Option<String>,
+    pub at: Timestamp,
+    /// The account page.
+    pub link: Link,
+}
+
 /// The parts of any mail of ours, already in words.
 struct Letter {
     subject: String,
@@ -149,6 +161,24 @@ impl MailBody for NewSignInMail {
             facts,
             button: Some((t.say("mail-sign-in-button"), self.link.as_str().to_owned())),
             after: t.say("mail-sign-in-not-you"),
+        }
+        .write(look, t)
+    }
+}
+
+impl MailBody for BackchannelRequestMail {
+    fn mail(&self, look: &Look<'_>) -> Mail {
+        let t = Words::new(look.language);
+        let mut facts = vec![(t.say("mail-fact-app"), self.client.clone())];
+        facts.extend(self.binding_message.clone().map(|message| (t.say("mail-fact-message"), message)));
+        facts.extend(self.place.clone().map(|place| (t.say("mail-fact-place"), place)));
+        facts.push((t.say("mail-fact-time"), t.moment(&self.at)));
+        Letter {
+            subject: t.say1("mail-request-subject", "tenant", look.title()),
+            paragraphs: vec![t.say2("mail-request-text", "account", self.account.as_str(), "tenant", look.title())],
+            facts,
+            button: Some((t.say("mail-request-button"), self.link.as_str().to_owned())),
+            after: t.say("mail-request-not-you"),
         }
         .write(look, t)
     }

@@ -199,6 +199,7 @@ async fn start_on(
         actix_web::rt::spawn(reload::on_hangup(custody)),
         actix_web::rt::spawn(Arc::clone(&tls).watch()),
         actix_web::rt::spawn(tell(Arc::clone(&ctx), "logouts", async |ctx| app::logouts::deliver(ctx).await)),
+        actix_web::rt::spawn(tell(Arc::clone(&ctx), "answers", async |ctx| app::pings::deliver(ctx).await)),
         actix_web::rt::spawn(tell(Arc::clone(&ctx), "mails", async |ctx| app::mail::deliver(ctx).await)),
         actix_web::rt::spawn(make_ahead(Arc::clone(&directory))),
     ];

@@ -25,7 +25,7 @@ const KEEP_FAMILIES: Ttl = Ttl::days(1);
 const KEEP_VERIFIERS: Ttl = Ttl::days(30);
 /// A code is remembered this long after its minute, to notice that a thief had it, too.
 const KEEP_CODES: Ttl = Ttl::hours(1);
-/// A device may still ask what became of its code, and is told that it has expired.
+/// A device, or a client that asked a user, may still ask what became of it, and is told that it has expired.
 const KEEP_DEVICES: Ttl = Ttl::hours(1);
 
 /// The sweep of one node, and what it has removed since the start.
@@ -86,11 +86,12 @@ impl Sweep {
             Leftover::AuditEvents => self.keep_audit,
             Leftover::Verifiers => Some(KEEP_VERIFIERS),
             Leftover::AuthorizationCodes => Some(KEEP_CODES),
-            Leftover::DeviceCodes => Some(KEEP_DEVICES),
+            Leftover::DeviceCodes | Leftover::BackchannelRequests => Some(KEEP_DEVICES),
             Leftover::PendingRequests
             | Leftover::SsoSessions
             | Leftover::SpentNames
             | Leftover::LogoutNotices
+            | Leftover::BackchannelPings
             | Leftover::Mails
             | Leftover::MailLinks
             | Leftover::InitialAccessTokens

@@ -7,6 +7,7 @@
 
 mod audit;
 mod authorizations;
+mod backchannel;
 mod branding;
 mod clients;
 mod connect;
@@ -36,6 +37,7 @@ mod rings;
 mod sso;
 mod store;
 mod tenants;
+mod trusted_issuers;
 mod tx;
 mod users;
 mod verifiers;

@@ -19,6 +19,7 @@ pub(crate) struct Outbox {
 }
 
 pub(crate) const LOGOUT_NOTICES: Outbox = Outbox { table: "logout_notices", id: "family_id" };
+pub(crate) const BACKCHANNEL_PINGS: Outbox = Outbox { table: "backchannel_pings", id: "id" };
 pub(crate) const MAILS: Outbox = Outbox { table: "mails", id: "id" };
 
 impl Outbox {

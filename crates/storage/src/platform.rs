@@ -7,7 +7,7 @@
 
 use app::ports::store::{Leftover, PlatformTx, RingMark, Stored};
 use async_trait::async_trait;
-use domain::ids::{FamilyId, MailId, TenantId};
+use domain::ids::{BackchannelRequestId, FamilyId, MailId, TenantId};
 use domain::keys::verifier::{Sighting, VerifierName};
 use domain::tenant::Tenant;
 use domain::text::Slug;
@@ -21,7 +21,7 @@ use crate::dialect::{self, Purpose, Scope, statement};
 use crate::entities::{key_rings, tenants};
 use crate::error::{self, Cell};
 use crate::families;
-use crate::outbox::{LOGOUT_NOTICES, MAILS, Outbox};
+use crate::outbox::{BACKCHANNEL_PINGS, LOGOUT_NOTICES, MAILS, Outbox};
 use crate::tenants::{self as tenants_rows, from_row};
 use crate::tx::BoundedTx;
 use crate::verifiers;
@@ -196,11 +196,11 @@ impl PlatformTx for SqlPlatformTx {
             Leftover::AuditEvents => ("tenant_id, id", "at < $1"),
             Leftover::Verifiers => ("tenant_id, verifier", "last_seen < $1"),
             Leftover::PendingRequests => ("tenant_id, handle", "expires_at < $1"),
-            Leftover::AuthorizationCodes | Leftover::DeviceCodes => ("tenant_id, code", "expires_at < $1"),
+            Leftover::AuthorizationCodes | Leftover::DeviceCodes | Leftover::BackchannelRequests => ("tenant_id, code", "expires_at < $1"),
             Leftover::SsoSessions => ("tenant_id, handle", "ends_at < $1"),
             Leftover::SpentNames => ("tenant_id, name", "expires_at < $1"),
             Leftover::LogoutNotices => ("tenant_id, family_id", "expires_at < $1"),
-            Leftover::Mails => ("tenant_id, id", "expires_at < $1"),
+            Leftover::Mails | Leftover::BackchannelPings => ("tenant_id, id", "expires_at < $1"),
             Leftover::MailLinks => ("tenant_id, handle", "expires_at < $1"),
             Leftover::InitialAccessTokens => ("tenant_id, id", "expires_at < $1"),
             Leftover::UnusedClients => ("tenant_id, id", "unused_until < $1"),
@@ -218,6 +218,11 @@ impl PlatformTx for SqlPlatformTx {
     async fn logout_notices_claim(&mut self, limit: u32) -> Stored<Vec<(TenantId, FamilyId)>> {
         let claimed = self.claimed(LOGOUT_NOTICES, limit).await?;
         Ok(claimed.into_iter().map(|(tenant, id)| (tenant, FamilyId::from_uuid(id))).collect())
+    }
+
+    async fn backchannel_pings_claim(&mut self, limit: u32) -> Stored<Vec<(TenantId, BackchannelRequestId)>> {
+        let claimed = self.claimed(BACKCHANNEL_PINGS, limit).await?;
+        Ok(claimed.into_iter().map(|(tenant, id)| (tenant, BackchannelRequestId::from_uuid(id))).collect())
     }
 
     async fn mails_claim(&mut self, limit: u32) -> Stored<Vec<(TenantId, MailId)>> {

@@ -24,7 +24,7 @@ use crate::tx::SqlTenantTx;
 const TABLE: &str = "tenants";
 
 /// What a tenant owns in any number, with its primary key.
-const OWNED: [(&str, &str); 22] = [
+const OWNED: [(&str, &str); 25] = [
     ("initial_access_tokens", "tenant_id, id"),
     ("spent_names", "tenant_id, name"),
     ("logout_notices", "tenant_id, family_id"),
@@ -33,11 +33,14 @@ const OWNED: [(&str, &str); 22] = [
     ("authorization_requests", "tenant_id, handle"),
     ("authorization_codes", "tenant_id, code"),
     ("device_codes", "tenant_id, code"),
+    ("backchannel_requests", "tenant_id, code"),
+    ("backchannel_pings", "tenant_id, id"),
     ("sso_sessions", "tenant_id, handle"),
     ("consents", "tenant_id, user_id, client_id"),
     ("client_origins", "tenant_id, origin, client_id"),
     ("clients", "tenant_id, id"),
     ("resources", "tenant_id, id"),
+    ("trusted_issuers", "tenant_id, id"),
     ("tenant_branding", "tenant_id"),
     ("jwks_verifiers", "tenant_id, verifier"),
     ("refresh_families", "tenant_id, id"),

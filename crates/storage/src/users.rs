@@ -154,11 +154,10 @@ impl UserStore for SqlTenantTx {
             .exec(&self.tx)
             .await
             .map_err(error::of("consents"))?;
-        for sql in
-            ["DELETE FROM mails WHERE tenant_id = $1 AND user_id = $2", "DELETE FROM mail_links WHERE tenant_id = $1 AND user_id = $2"]
-        {
+        for table in ["mails", "mail_links", "backchannel_requests"] {
+            let sql = format!("DELETE FROM {table} WHERE tenant_id = $1 AND user_id = $2");
             let values = [self.owner().into(), id.as_uuid().into()];
-            self.tx.execute_raw(statement(&self.tx, sql, values)).await.map_err(error::of("mails"))?;
+            self.tx.execute_raw(statement(&self.tx, sql, values)).await.map_err(error::of(table))?;
         }
         self.sso_delete_of(id).await?;
         let deleted = users::Entity::delete_by_id((self.owner(), id.as_uuid())).exec(&self.tx).await.map_err(error::of(TABLE))?;

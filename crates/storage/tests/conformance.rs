@@ -114,7 +114,10 @@ on_every_backend! {
     provider::a_family_remembers_how_it_began,
     provider::of_many_who_spend_a_name_exactly_one_does,
     provider::an_initial_access_token_is_used_as_often_as_it_may_be,
+    provider::a_user_is_asked_and_answers_once,
+    provider::an_answer_is_told_by_one_node_at_a_time,
     provider::an_api_comes_changes_and_goes,
+    provider::a_trusted_issuer_comes_changes_and_goes,
     provider::a_logout_is_told_by_one_node_at_a_time,
     provider::a_mail_is_sent_by_one_node_at_a_time,
     provider::a_link_is_used_once,
@@ -159,7 +162,10 @@ async fn row_level_security_hides_rows_from_raw_queries() {
     tx.mail_link_insert(&sample::mail_link(&a.alice)).await.expect("stored");
     tx.device_insert(&sample::hash(), &[1; 32], &sample::device_grant(&client.id)).await.expect("stored");
     tx.initial_token_insert(&sample::initial_access_token(1)).await.expect("stored");
+    tx.backchannel_insert(&sample::hash(), &sample::backchannel_request(&client.id, a.alice.id)).await.expect("stored");
+    tx.backchannel_ping_insert(&sample::backchannel_ping(&client.id)).await.expect("stored");
     tx.resource_insert(&sample::resource()).await.expect("stored");
+    tx.trusted_issuer_insert(&sample::trusted_issuer()).await.expect("stored");
     let registration = domain::client::registration::SelfRegistration::new(sample::hash(), sample::NOW);
     tx.client_insert(&domain::client::Client { registration: Some(registration), ..sample::client() }).await.expect("stored");
     tx.commit().await.expect("commits");
@@ -197,15 +203,18 @@ async fn row_level_security_hides_rows_from_raw_queries() {
         "device_codes",
         "initial_access_tokens",
         "resources",
+        "trusted_issuers",
+        "backchannel_requests",
+        "backchannel_pings",
     ];
     let setting = |name: &str, value: &str| sqlx::AssertSqlSafe(format!("SELECT set_config('{name}', '{value}', true)"));
     let tenant = a.id().as_uuid().to_string();
     for (name, value, is_seen) in [
-        ("claviger.tenant", "", [0; 26]),
-        ("claviger.tenant", &tenant, [1, 1, 1, 1, 3, 1, 1, 1, 1, 1, 2, 2, 1, 2, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1]),
-        ("claviger.tenant", "", [0; 26]),
-        ("claviger.scope", "platform", [2, 0, 2, 2, 0, 1, 1, 0, 2, 0, 0, 0, 1, 1, 0, 1, 1, 1, 0, 1, 1, 1, 1, 1, 1, 0]),
-        ("claviger.scope", "audit-sweep", [0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]),
+        ("claviger.tenant", "", [0; 29]),
+        ("claviger.tenant", &tenant, [1, 1, 1, 1, 3, 1, 1, 1, 1, 1, 2, 2, 1, 2, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1]),
+        ("claviger.tenant", "", [0; 29]),
+        ("claviger.scope", "platform", [2, 0, 2, 2, 0, 1, 1, 0, 2, 0, 0, 0, 1, 1, 0, 1, 1, 1, 0, 1, 1, 1, 1, 1, 1, 0, 0, 1, 1]),
+        ("claviger.scope", "audit-sweep", [0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]),
     ] {
         sqlx::query(setting(name, value)).execute(&mut *tx).await.expect("set");
         for (table, expected) in tables.iter().zip(is_seen) {

@@ -21,7 +21,7 @@ use async_trait::async_trait;
 use domain::audit::AuditRecord;
 use domain::branding::{Appearance, Branding, Logo};
 use domain::guess::{GuessCounter, GuessScope};
-use domain::ids::{EventId, FamilyId, MailId, TenantId, UserId};
+use domain::ids::{BackchannelRequestId, EventId, FamilyId, MailId, TenantId, UserId};
 use domain::keys::ring::{KeyRing, Kid};
 use domain::keys::verifier::{Sighting, VerifierName};
 use domain::secret::Secret;
@@ -826,6 +826,11 @@ impl PlatformTx for Tx {
         Ok(provider::claim(&mut self.platform_writing().await?.provider.logouts, now, limit as usize))
     }
 
+    async fn backchannel_pings_claim(&mut self, limit: u32) -> Stored<Vec<(TenantId, BackchannelRequestId)>> {
+        let now = crate::sample::NOW;
+        Ok(provider::claim(&mut self.platform_writing().await?.provider.pings, now, limit as usize))
+    }
+
     async fn mails_claim(&mut self, limit: u32) -> Stored<Vec<(TenantId, MailId)>> {
         let now = crate::sample::NOW;
         Ok(provider::claim(&mut self.platform_writing().await?.provider.mails, now, limit as usize))
@@ -847,6 +852,8 @@ impl PlatformTx for Tx {
             Leftover::PendingRequests
             | Leftover::AuthorizationCodes
             | Leftover::DeviceCodes
+            | Leftover::BackchannelRequests
+            | Leftover::BackchannelPings
             | Leftover::SsoSessions
             | Leftover::SpentNames
             | Leftover::LogoutNotices

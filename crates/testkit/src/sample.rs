@@ -13,6 +13,7 @@ use app::tokens::judgement::RefreshAttempt;
 use domain::audit::{Actor, AuditEvent, AuditRecord};
 use domain::authorize::code::CodeGrant;
 use domain::authorize::{AcrWish, AuthorizationRequest, ResponseMode, ReturnAddress};
+use domain::backchannel::{BackchannelPing, BackchannelRequest, BindingMessage};
 use domain::client::metadata::ClientMetadata;
 use domain::client::registration::InitialAccessToken;
 use domain::client::{Client, ClientId, ClientSecret, ClientStatus};
@@ -20,8 +21,8 @@ use domain::device::DeviceGrant;
 use domain::guess::{GuessCounter, GuessScope};
 use domain::handle::HandleHash;
 use domain::ids::{
-    ClientSecretId, DataKeyId, EventId, FamilyId, InitialAccessTokenId, MailId, RegisteredClientId, ResourceId, SsoSessionId, TenantId,
-    UserId,
+    BackchannelRequestId, ClientSecretId, DataKeyId, EventId, FamilyId, InitialAccessTokenId, MailId, RegisteredClientId, ResourceId,
+    SsoSessionId, TenantId, TrustedIssuerId, UserId,
 };
 use domain::interaction::Progress;
 use domain::keys::policy::RotationNumbers;
@@ -38,6 +39,7 @@ use domain::tenant::{Tenant, TenantPolicy, TenantStatus};
 use domain::text::{Email, LoginName};
 use domain::time::{Timestamp, Ttl};
 use domain::token::family::{Binding, Generation, Head, RefreshFamily};
+use domain::trusted_issuer::{TrustedIssuer, TrustedIssuerForm};
 use domain::user::{CustomClaims, Roles, User, UserNames, UserStatus};
 use transparency::tree::{Frontier, leaf_hash};
 
@@ -171,6 +173,17 @@ pub fn resource() -> Resource {
     }
 }
 
+/// An issuer of its own name, with everything that one may have.
+pub fn trusted_issuer() -> TrustedIssuer {
+    let issuer = format!("https://partner{}.example", next());
+    let form = serde_json::json!({
+        "issuer": issuer, "jwks_uri": format!("{issuer}/jwks"), "signing_algs": ["ES256", "RS256"], "subject_is": "email",
+        "subjects": ["alice@acme.example"], "scope": "orders:read", "clients": ["cli_1"],
+    });
+    let (issuer, settings) = serde_json::from_value::<TrustedIssuerForm>(form).expect("a form").validated().expect("good");
+    TrustedIssuer { id: TrustedIssuerId::new(NOW, chance()), issuer, settings, created_at: NOW, updated_at: NOW }
+}
+
 /// A request of this client that waits until a quarter of an hour after [`NOW`].
 pub fn pending(client: &ClientId) -> PendingRequest {
     let redirect_uri = "https://app.example/cb".to_owned();
@@ -220,6 +233,19 @@ pub fn code_grant(client: &ClientId, user_id: UserId) -> CodeGrant {
 pub fn device_grant(client: &ClientId) -> DeviceGrant {
     let asked = DeviceGrant::asked(client.clone(), "openid".parse().expect("a scope"), Some("192.0.2.7".to_owned()), NOW);
     DeviceGrant { resources: resources(), ..asked }
+}
+
+/// What this client asked this user for behind their back, [`NOW`].
+pub fn backchannel_request(client: &ClientId, user_id: UserId) -> BackchannelRequest {
+    let message = BindingMessage::try_from("W4SCT".to_owned()).expect("a message");
+    let id = BackchannelRequestId::new(NOW, chance());
+    BackchannelRequest::asked(id, user_id, device_grant(client), Some(message), None, NOW)
+}
+
+/// What this client is to be told of an answer.
+pub fn backchannel_ping(client: &ClientId) -> BackchannelPing {
+    let id = BackchannelRequestId::new(NOW, chance());
+    BackchannelPing { id, client_id: client.clone(), sealed: "c2VhbGVk".to_owned(), expires_at: NOW.plus(Ttl::minutes(5)) }
 }
 
 pub fn sign_on() -> SignOn {

@@ -9,6 +9,7 @@ pub(crate) mod keys;
 pub(crate) mod resources;
 pub(crate) mod tenants;
 mod timeline;
+pub(crate) mod trusted_issuers;
 pub(crate) mod users;
 
 use domain::ids::FamilyId;

@@ -249,6 +249,7 @@ fn parameters() -> Value {
         "secret": in_path("secret", schemas::reference("ClientSecretId"), "The secret's id."),
         "token": in_path("token", schemas::reference("InitialAccessTokenId"), "The token's id."),
         "resource": in_path("resource", schemas::reference("ResourceId"), "The id of an API."),
+        "issuer": in_path("issuer", schemas::reference("TrustedIssuerId"), "The id of a trusted issuer."),
         "kid": in_path("kid", text(), "The key's id."),
         "level": in_path("level", text(), "`entries`, or the level of the hashes."),
         "tile": in_path("tile", text(), "The number of the tile, in groups of three digits; `.p` after the last one when the tile is partial."),

@@ -105,6 +105,7 @@ pub(super) fn tags() -> Value {
         { "name": "users", "description": "Users of a tenant, and their sessions." },
         { "name": "clients", "description": "OAuth clients of a tenant, and their secrets." },
         { "name": "resources", "description": "APIs of a tenant, which tokens may be for." },
+        { "name": "trusted issuers", "description": "Issuers of others whose word about users clients may exchange for tokens (RFC 7523)." },
         { "name": "registration", "description": "Clients that register themselves (RFC 7591, RFC 7592), and the tokens that let them." },
         { "name": "keys", "description": "Signing keys of a tenant." },
     ])
@@ -119,6 +120,7 @@ const LINKED: Answers = &[
 const PAGED: &[&str] = &["limit", "after"];
 const PASSWORD_REFUSED: (u16, &str) = (422, "`password_refused`");
 const BAD_METADATA: (u16, &str) = (422, "`invalid_redirect_uri` or `invalid_client_metadata`: `member` says which one");
+const ISSUER_REFUSED: (u16, &str) = (422, "`trusted_issuer_refused`: `member` says which one");
 const RESOURCE_REFUSED: (u16, &str) = (422, "`resource_refused`: `member` says which one");
 const USERINFO: &[(u16, &str)] = &[
     (400, "`unauthorized_client`: what the client has registered for cannot be signed any more; or `invalid_request`"),
@@ -171,6 +173,9 @@ pub(super) fn operations() -> Vec<(&'static str, &'static str, Operation)> {
         ("POST", "/t/{slug}/oauth/device_authorization", op("tokens", "authorizeDevice", "Ask for a user, for a device without a browser (RFC 8628, 3.1)", &[(200, Some("DeviceAuthorization"), "The codes to poll with and to show.")])
             .takes(Form("DeviceAuthorizationRequest")).with(&["Cache-Control"])
             .refuses(&[(400, "`invalid_scope`, `invalid_target`, `unauthorized_client`, or `unsupported_grant_type`: the tenant does not want it"), (401, "`invalid_client`")])),
+        ("POST", "/t/{slug}/oauth/bc-authorize", op("tokens", "askUser", "Ask a user whose browser one has not got (OpenID CIBA Core 1.0, 7)", &[(200, Some("BackchannelAuthentication"), "What to poll with.")])
+            .takes(Form("BackchannelAuthenticationRequest")).with(&["Cache-Control"])
+            .refuses(&[(400, "`invalid_scope`, `invalid_target`, `unknown_user_id`, `invalid_binding_message`, `unauthorized_client`, or `unsupported_grant_type`: the tenant does not want it"), (401, "`invalid_client`"), (429, "`slow_down`: the user is asked too much already")])),
         ("GET", "/t/{slug}/device", page(op("login pages", "getDevicePage", "Where a device's code is typed", &[(200, Some("Page"), "The page.")])).asks(&["user_code"]).with(&["Cache-Control"])),
         ("POST", "/t/{slug}/device", page(op("login pages", "enterDeviceCode", "Type the code that a device shows", &[
             (200, Some("Page"), "The page once more: no device shows this code."), (303, None, "On."), (400, Some("Page"), "The form is malformed."),
@@ -212,6 +217,7 @@ pub(super) fn operations() -> Vec<(&'static str, &'static str, Operation)> {
         ("POST", "/t/{slug}/account/sessions/end", account_form("endAccountSession", "End one of one's sessions")),
         ("POST", "/t/{slug}/account/sessions/end-others", account_form("endOtherSessions", "End all of one's sessions but this one")),
         ("POST", "/t/{slug}/account/applications/revoke", account_form("revokeApplication", "Take back what one has allowed an application")),
+        ("POST", "/t/{slug}/account/requests/decide", account_form("answerRequest", "Answer an application that waits for one")),
         ("GET", "/t/{slug}/account/export", Operation { or_as: &["text/html; charset=utf-8"],
             ..op("account", "exportAccount", "All that is stored about oneself, but the audit log", &[(200, Some("AccountExport"), "The data, or the login.")]).with(&["Cache-Control"]) }),
         ("POST", "/t/{slug}/account/sign-out", account_form("signOutOfAccount", "Log out in this browser")),
@@ -326,6 +332,13 @@ pub(super) fn operations() -> Vec<(&'static str, &'static str, Operation)> {
         ("PUT", "/admin/v1/tenants/{slug}/resources/{resource}", op("resources", "replaceResource", "Replace what is said about an API; it counts from the next token on", &[(200, Some("Resource"), "The API as it is now.")])
             .takes(Json("ResourceChange")).refuses(&[RESOURCE_REFUSED])),
         ("DELETE", "/admin/v1/tenants/{slug}/resources/{resource}", op("resources", "deleteResource", "Delete an API: there are no more tokens for it", &[(204, None, "Deleted.")])),
+        ("GET", "/admin/v1/tenants/{slug}/trusted-issuers", op("trusted issuers", "listTrustedIssuers", "Trusted issuers, by id", &[(200, Some("TrustedIssuerPage"), "A page.")]).asks(PAGED)),
+        ("POST", "/admin/v1/tenants/{slug}/trusted-issuers", op("trusted issuers", "createTrustedIssuer", "Trust an issuer", &[(201, Some("TrustedIssuer"), "The issuer.")])
+            .takes(Json("TrustedIssuerChange")).refuses(&[(409, "`issuer_taken` or `too_many_trusted_issuers`"), ISSUER_REFUSED])),
+        ("GET", "/admin/v1/tenants/{slug}/trusted-issuers/{issuer}", op("trusted issuers", "getTrustedIssuer", "A trusted issuer", &[(200, Some("TrustedIssuer"), "The issuer.")])),
+        ("PUT", "/admin/v1/tenants/{slug}/trusted-issuers/{issuer}", op("trusted issuers", "replaceTrustedIssuer", "Replace what is said about an issuer; it counts from the next assertion on", &[(200, Some("TrustedIssuer"), "The issuer as it is now.")])
+            .takes(Json("TrustedIssuerChange")).refuses(&[ISSUER_REFUSED])),
+        ("DELETE", "/admin/v1/tenants/{slug}/trusted-issuers/{issuer}", op("trusted issuers", "deleteTrustedIssuer", "Trust an issuer no more; tokens that are out live until they expire or are revoked", &[(204, None, "Deleted.")])),
         ("GET", "/admin/v1/tenants/{slug}/initial-access-tokens", op("registration", "listInitialAccessTokens", "Tokens with which clients may be registered, by id", &[(200, Some("InitialAccessTokenPage"), "A page.")]).asks(PAGED)),
         ("POST", "/admin/v1/tenants/{slug}/initial-access-tokens", op("registration", "createInitialAccessToken", "Make a token with which clients may be registered", &[(201, Some("NewInitialAccessToken"), "The token: it is not shown again.")])
             .takes(OptionalJson("InitialAccessTokenCreation")).with(&["Cache-Control"])),

@@ -112,6 +112,8 @@ fn policy_members(object: impl Fn(&str, Value) -> Value) -> Value {
         "refresh_absolute_ttl_seconds": seconds(300, 400 * DAY, "A session ends after this long whatever happens."),
         "retry_window_seconds": seconds(0, 60, "How long a refresh token that was just used may be presented again; 0 = strict."),
         "device_authorization": { "type": "boolean", "description": "Whether devices without a browser may be signed in by a code (RFC 8628)." },
+        "jwt_bearer": { "type": "boolean", "description": "Whether clients may exchange what trusted issuers say of users for access tokens (RFC 7523, 2.1)." },
+        "backchannel_authentication": { "type": "boolean", "description": "Whether clients may ask users whose browser they have not got (OpenID CIBA Core 1.0)." },
         "token_exchange": { "type": "boolean", "description": "Whether clients may exchange tokens (RFC 8693) that are registered for it." },
         "audience": { "type": ["string", "null"], "description": "The audience of access tokens besides the issuer itself." },
         "claims": object("Which facts about the user go into access tokens.", json!({ "roles": flag(), "username": flag(), "email": flag() })),
@@ -136,7 +138,7 @@ fn client_members(more: Value) -> Value {
         "post_logout_redirect_uris": texts(), "allowed_origins": texts(), "grant_types": texts(), "response_types": texts(), "scope": text(),
         "token_endpoint_auth_method": text(), "token_endpoint_auth_signing_alg": text_or_null(), "require_issuer_audience": flag(),
         "frontchannel_logout_uri": text_or_null(), "frontchannel_logout_session_required": flag(),
-        "backchannel_logout_uri": text_or_null(), "backchannel_logout_session_required": flag(),
+        "backchannel_logout_uri": text_or_null(), "backchannel_logout_session_required": flag(), "backchannel_token_delivery_mode": text_or_null(), "backchannel_client_notification_endpoint": text_or_null(),
         "subject_type": text(), "sector_identifier_uri": text_or_null(), "id_token_signed_response_alg": reference("Alg"), "userinfo_signed_response_alg": optional("Alg"),
         "default_max_age": { "type": ["integer", "null"], "minimum": 0 }, "require_auth_time": flag(),
         "require_pushed_authorization_requests": flag(), "require_pkce": flag(), "dpop_bound_access_tokens": flag(),
@@ -226,6 +228,27 @@ fn resource_members() -> Value {
     })
 }
 
+/// What a tenant says about an issuer that it trusts.
+fn trusted_issuer_members() -> Value {
+    json!({
+        "issuer": said("Its `iss`, byte for byte. Never changes."),
+        "signing_algs": { "type": "array", "items": reference("Alg"), "description": "The algorithms that it may sign by." },
+        "subject_is": { "type": "string", "enum": ["user_id", "email", "username"], "description": "What its `sub` says. An address counts when it is known to be the user's." },
+        "subjects": { "type": "array", "items": text(), "description": "The subjects that it may speak of; all users when this is empty." },
+        "scope": said("What tokens for its assertions may have at most, separated by spaces."),
+        "clients": { "type": "array", "items": reference("ClientId"), "description": "Who may bring its assertions: 1 to 50." },
+    })
+}
+
+/// Where an issuer's keys are: one of the two.
+fn trusted_issuer_keys(null: bool) -> Value {
+    let or_null = |kind: &str| if null { json!([kind, "null"]) } else { json!(kind) };
+    json!({
+        "jwks": { "type": or_null("object"), "description": "Its keys (RFC 7517, 5)." },
+        "jwks_uri": { "type": or_null("string"), "description": "Where it shows its keys." },
+    })
+}
+
 /// Members of a token with which clients may be registered, and `more`.
 fn initial_token(more: Value) -> Value {
     let own = json!({
@@ -256,6 +279,7 @@ const PROBLEMS: &[&str] = &[
     "too_many_requests",
     "head_too_large", "internal", "unavailable", "busy", "took_too_long", "invalid_redirect_uri", "invalid_client_metadata", "too_many_secrets",
     "takes_no_secret", "invalid_dpop_proof", "use_dpop_nonce", "identifier_taken", "resource_refused", "too_many_resources",
+    "issuer_taken", "trusted_issuer_refused", "too_many_trusted_issuers",
 ];
 
 #[rustfmt::skip]
@@ -263,7 +287,7 @@ const OAUTH_ERRORS: &[&str] = &[
     "invalid_request", "invalid_client", "invalid_token", "insufficient_scope", "invalid_grant", "invalid_scope", "invalid_target", "invalid_dpop_proof",
     "use_dpop_nonce",
     "unauthorized_client", "unsupported_grant_type", "unsupported_response_type", "unsupported_token_type", "request_not_supported",
-    "invalid_request_object", "authorization_pending", "access_denied", "expired_token",
+    "invalid_request_object", "unknown_user_id", "invalid_binding_message", "authorization_pending", "access_denied", "expired_token",
     "invalid_redirect_uri", "invalid_client_metadata", "unapproved_software_statement",
     "registration_not_supported", "unmet_authentication_requirements", "slow_down", "too_many_requests", "temporarily_unavailable", "server_error",
 ];
@@ -310,6 +334,8 @@ pub(super) fn schemas() -> Value {
         "require_signed_authorization_response": { "type": ["boolean", "null"], "description": "`true` answers authorization requests by signed answers alone (JARM)." },
         "require_dpop_nonce": { "type": ["boolean", "null"], "description": "`true` takes no DPoP proof without a nonce of ours (RFC 9449, 8)." },
         "require_issuer_audience": { "type": ["boolean", "null"], "description": "`true` takes no assertion that is meant for the token endpoint." },
+        "backchannel_token_delivery_mode": { "type": ["string", "null"], "description": "`poll` or `ping`, together with the grant `urn:openid:params:grant-type:ciba` (OpenID CIBA Core 1.0)." },
+        "backchannel_client_notification_endpoint": { "type": ["string", "null"], "description": "Where a client with `ping` is told of answers." },
         "require_pkce": { "type": ["boolean", "null"], "description": "`false` lets a confidential client do without PKCE." },
         "may_impersonate": { "type": ["boolean", "null"], "description": "`true` lets it exchange tokens of other clients without an actor token (RFC 8693, 1.1)." },
         "resources": { "type": ["array", "null"], "items": text(), "description": "The APIs that it may have tokens for, by their identifiers (RFC 8707)." },
@@ -354,7 +380,7 @@ pub(super) fn schemas() -> Value {
                 "grant_type": one_of(&GrantType::ALL.map(GrantType::name)),
                 "client_id": said("Left out by a client that authenticates by header."), "client_secret": text(),
                 "code": text(), "redirect_uri": said("That of the authorization request."), "code_verifier": said("RFC 7636, 4.5."),
-                "device_code": said("RFC 8628, 3.4."),
+                "device_code": said("RFC 8628, 3.4."), "auth_req_id": said("OpenID CIBA Core 1.0, 10.1."), "assertion": said("RFC 7523, 2.1."),
                 "subject_token": said("RFC 8693, 2.1."), "subject_token_type": text(), "actor_token": text(), "actor_token_type": text(), "requested_token_type": text(),
                 "resource": said("An API that the token is to be for; may come several times (RFC 8707, 2)."), "audience": said("The same, in an exchange."),
                 "refresh_token": said("Left out by a cookie session."), "scope": said("Less than the session or the client has, or left out."),
@@ -368,6 +394,16 @@ pub(super) fn schemas() -> Value {
                 "code_challenge": text(), "code_challenge_method": text(), "nonce": text(), "dpop_jkt": said("RFC 9449, 10."),
             },
         })),
+        ("BackchannelAuthenticationRequest", json!({
+            "type": "object", "description": "OpenID CIBA Core 1.0, 7.1, with the client's proof of itself. Other parameters are ignored; none may come twice.",
+            "required": ["scope"], "additionalProperties": true,
+            "properties": {
+                "scope": said("With `openid`."), "login_hint": said("A username, an address that is known to be the user's, or their `sub`."),
+                "id_token_hint": said("An ID token of this client."), "binding_message": said("1 to 128 characters on one line, for the user to compare."),
+                "requested_expiry": said("Seconds; taken within 30 seconds and 30 minutes."), "client_notification_token": said("What a client with `ping` is told with."), "client_id": text(), "client_secret": text(),
+            },
+        })),
+        ("BackchannelAuthentication", answer("OpenID CIBA Core 1.0, 7.3.", json!({ "auth_req_id": text(), "expires_in": count(), "interval": count() }))),
         ("DeviceAuthorization", answer("RFC 8628, 3.2.", json!({
             "device_code": text(), "user_code": text(), "verification_uri": text(), "verification_uri_complete": text(), "expires_in": count(), "interval": count(),
         }))),
@@ -485,7 +521,9 @@ pub(super) fn schemas() -> Value {
                 "authorization_response_iss_parameter_supported": flag(),
             })
         }, json!({
-            "device_authorization_endpoint": text(), "registration_endpoint": said("Where clients may register themselves."),
+            "device_authorization_endpoint": text(), "backchannel_authentication_endpoint": text(),
+            "backchannel_token_delivery_modes_supported": { "type": "array", "items": text() }, "backchannel_user_code_parameter_supported": flag(),
+            "registration_endpoint": said("Where clients may register themselves."),
             "tls_client_certificate_bound_access_tokens": flag(),
             "mtls_endpoint_aliases": { "type": "object", "additionalProperties": text(), "description": "Where clients with certificates ask (RFC 8705, 5)." },
         }))),
@@ -576,7 +614,7 @@ pub(super) fn schemas() -> Value {
             "registration_access_token": said("With which the client looks at itself, changes itself and removes itself."),
         }), metadata_members(json!({
             "client_secret": said("Where it is new."), "client_secret_expires_at": { "type": "integer", "minimum": 0, "description": "Seconds since the epoch; 0 = never." },
-            "require_issuer_audience": flag(), "require_pkce": flag(), "consent": text(), "require_dpop_nonce": flag(), "require_signed_authorization_response": flag(), "profile": text(),
+            "require_issuer_audience": flag(), "require_pkce": flag(), "consent": text(), "require_dpop_nonce": flag(), "require_signed_authorization_response": flag(), "profile": text(), "backchannel_token_delivery_mode": text(), "backchannel_client_notification_endpoint": text(),
             "allowed_origins": { "type": "array", "items": text() }, "may_impersonate": flag(), "resources": { "type": "array", "items": text() },
         })))),
         ("ResourceId", id("api", "Names an API of a tenant. Tokens say its identifier, not this.")),
@@ -585,6 +623,15 @@ pub(super) fn schemas() -> Value {
         }), resource_members()))),
         ("ResourcePage", page("Resource")),
         ("ResourceChange", request("All that there is to say about an API: what is left out gets its default.", &["identifier", "name"], resource_members())),
+        ("TrustedIssuerId", id("iss", "Names an issuer that a tenant trusts. Assertions say its `iss`, not this.")),
+        ("TrustedIssuer", answer_with("An issuer that a tenant trusts (RFC 7523, 2.1), with `jwks` or `jwks_uri`.", both(json!({
+            "id": reference("TrustedIssuerId"), "created_at": reference("Timestamp"), "updated_at": reference("Timestamp"),
+        }), trusted_issuer_members()), trusted_issuer_keys(false))),
+        ("TrustedIssuerPage", page("TrustedIssuer")),
+        ("TrustedIssuerChange", request(
+            "All that there is to say about an issuer, with `jwks` or `jwks_uri`: what is left out gets its default.",
+            &["issuer", "signing_algs", "subject_is", "scope", "clients"], both(trusted_issuer_members(), trusted_issuer_keys(true)),
+        )),
         ("InitialAccessTokenId", id("iat", "Names a token with which clients may be registered.")),
         ("InitialAccessToken", answer("A token with which clients may be registered, without itself.", initial_token(json!({})))),
         ("NewInitialAccessToken", answer("A token that was just made.", initial_token(json!({ "token": said("Shown this once; `Authorization: Bearer …` of a registration.") })))),

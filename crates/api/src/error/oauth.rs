@@ -13,8 +13,10 @@ use app::clients::registration::RegistrationDenied;
 use app::dpop::ProofDenied;
 use app::fault::Fault;
 use app::tenants::NoTenant;
+use app::tokens::backchannel::AskUserDenied;
 use app::tokens::device::{AskDenied, PollDenied};
 use app::tokens::exchange::ExchangeDenied;
+use app::tokens::jwt_bearer::AssertionDenied;
 use app::tokens::redeem::CodeDenied;
 use app::tokens::refresh::RefreshDenied;
 use app::tokens::revoke::RevokeDenied;
@@ -237,6 +239,36 @@ impl OAuthError {
             CodeDenied::InvalidTarget(refused) => Self::invalid_target(refused),
             CodeDenied::Fault(fault) => fault.into(),
         }
+    }
+
+    /// The answer to an assertion that was not exchanged.
+    pub(crate) fn of_assertion(denied: AssertionDenied) -> Self {
+        match denied {
+            AssertionDenied::InvalidGrant => Self::invalid_grant(),
+            AssertionDenied::InvalidScope => Self::invalid_scope(),
+            AssertionDenied::InvalidTarget(refused) => Self::invalid_target(refused),
+            AssertionDenied::Fault(fault) => fault.into(),
+        }
+    }
+
+    /// The answer to a client that may not ask this user (OpenID CIBA Core 1.0, 13).
+    pub(crate) fn of_user(denied: AskUserDenied) -> Self {
+        match denied {
+            AskUserDenied::InvalidScope => Self::invalid_scope(),
+            AskUserDenied::InvalidTarget(refused) => Self::invalid_target(refused),
+            AskUserDenied::NotificationToken => Self::invalid_request("this client is told of answers: send client_notification_token"),
+            AskUserDenied::UnknownUser => Self::new(StatusCode::BAD_REQUEST, "unknown_user_id", "the hint names nobody who may be asked"),
+            // So long at least one of them lives.
+            AskUserDenied::TooMany => Self {
+                retry_after: Some(30),
+                ..Self::new(StatusCode::TOO_MANY_REQUESTS, "slow_down", "the user has not answered what they are asked already; wait")
+            },
+            AskUserDenied::Fault(fault) => fault.into(),
+        }
+    }
+
+    pub(crate) const fn invalid_binding_message() -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "invalid_binding_message", "binding_message must be 1 to 128 characters on one line")
     }
 
     /// The answer to a device that may not ask.

@@ -17,12 +17,14 @@ use app::key_log::NotLogged;
 use app::ports::keys::{KeyCommandDenied, KeyCommandError};
 use app::resources::ResourceDenied;
 use app::tenants::{NoTenant, TenantDenied};
+use app::trusted_issuers::TrustedIssuerDenied;
 use app::users::UserDenied;
 use domain::client::registration::InitialAccessToken;
 use domain::keys::plan::RotationDenied;
 use domain::password::PasswordDenied;
 use domain::resource::Resource;
 use domain::text::BadText;
+use domain::trusted_issuer::TrustedIssuer;
 use serde_json::{Map, Value, json};
 
 use super::{Outlook, Refusal};
@@ -377,6 +379,25 @@ impl From<ResourceDenied> for Problem {
                 Self::new(StatusCode::CONFLICT, "too_many_resources", format!("A tenant has at most {} APIs.", Resource::MOST))
             }
             ResourceDenied::Fault(fault) => fault.into(),
+        }
+    }
+}
+
+impl From<TrustedIssuerDenied> for Problem {
+    fn from(denied: TrustedIssuerDenied) -> Self {
+        match denied {
+            TrustedIssuerDenied::Unknown => Self::not_found(),
+            TrustedIssuerDenied::Bad(bad) => {
+                Self::new(StatusCode::UNPROCESSABLE_ENTITY, "trusted_issuer_refused", bad.to_string()).with("member", json!(bad.member))
+            }
+            TrustedIssuerDenied::IssuerTaken => {
+                Self::new(StatusCode::CONFLICT, "issuer_taken", "The tenant trusts an issuer of this name already.")
+            }
+            TrustedIssuerDenied::TooMany => {
+                let detail = format!("A tenant trusts at most {} issuers.", TrustedIssuer::MOST);
+                Self::new(StatusCode::CONFLICT, "too_many_trusted_issuers", detail)
+            }
+            TrustedIssuerDenied::Fault(fault) => fault.into(),
         }
     }
 }

@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use actix_web::dev::Payload;
 use actix_web::{FromRequest, HttpRequest};
-use domain::ids::{ClientSecretId, FamilyId, InitialAccessTokenId, RegisteredClientId, ResourceId, UserId};
+use domain::ids::{ClientSecretId, FamilyId, InitialAccessTokenId, RegisteredClientId, ResourceId, TrustedIssuerId, UserId};
 use domain::keys::ring::Kid;
 
 use crate::error::problem::Problem;
@@ -33,6 +33,9 @@ impl InAddress for InitialAccessTokenId {
 }
 impl InAddress for ResourceId {
     const SEGMENT: &'static str = "resource";
+}
+impl InAddress for TrustedIssuerId {
+    const SEGMENT: &'static str = "issuer";
 }
 impl InAddress for Kid {
     const SEGMENT: &'static str = "kid";

@@ -15,7 +15,7 @@ use domain::password::{Password, PasswordDenied};
 use domain::user_agent::Device;
 use pages::{
     AccountPage, ConnectedApp, LoggedOutPage, LoginPage, LoginStep, Message, NewPasswordPage, PasswordReason, PasswordTrouble, ScopeLine,
-    SessionRow,
+    SessionRow, WaitingRequest,
 };
 
 use crate::error::problem::Problem;
@@ -63,7 +63,7 @@ fn done(query: &str) -> Option<Message> {
 }
 
 fn account_page(visit: &Visit, account: Account, notice: Option<Message>, refused_name: Option<String>) -> AccountPage {
-    let Account { user, csrf_token, sessions, applications } = account;
+    let Account { user, csrf_token, sessions, applications, waiting } = account;
     let name = user.claims.as_map().get("name").and_then(|name| name.as_str()).unwrap_or_default().to_owned();
     let sessions = sessions.into_iter().map(|session| SessionRow {
         id: session.id.to_string(),
@@ -79,6 +79,14 @@ fn account_page(visit: &Visit, account: Account, notice: Option<Message>, refuse
         allowed_at: app.allowed_at,
         scopes: app.scope.iter().map(|scope| ScopeLine { scope: scope.to_owned(), description: None }).collect(),
     });
+    let waiting = waiting.into_iter().map(|request| WaitingRequest {
+        id: request.id.to_string(),
+        client: request.client,
+        binding_message: request.binding_message,
+        place: request.source,
+        asked_at: request.asked_at,
+        scopes: request.scope.iter().map(|scope| ScopeLine { scope: scope.to_owned(), description: None }).collect(),
+    });
     let has_mail = visit.state.ctx.mail.is_on();
     AccountPage {
         csrf_token,
@@ -91,6 +99,7 @@ fn account_page(visit: &Visit, account: Account, notice: Option<Message>, refuse
         password_changed_at: Some(user.password_changed_at),
         sessions: sessions.collect(),
         applications: applications.collect(),
+        waiting: waiting.collect(),
         profile_action: visit.at("/account/profile"),
         email_change: has_mail.then(|| visit.at("/account/email")),
         verify_action: (has_mail && user.email_verified_at.is_none() && user.names.email().is_some())
@@ -99,6 +108,7 @@ fn account_page(visit: &Visit, account: Account, notice: Option<Message>, refuse
         end_session_action: visit.at("/account/sessions/end"),
         end_other_sessions_action: visit.at("/account/sessions/end-others"),
         revoke_action: visit.at("/account/applications/revoke"),
+        decide_action: visit.at("/account/requests/decide"),
         export: visit.at("/account/export"),
         sign_out: visit.at("/account/sign-out"),
         account: user.display_name(),

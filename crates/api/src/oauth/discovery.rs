@@ -6,7 +6,7 @@ use app::fault::Fault;
 use app::tenants;
 use domain::authorize::{Prompt, ResponseMode};
 use domain::client::registration::RegistrationAccess;
-use domain::client::{AuthMethod, GrantType};
+use domain::client::{AuthMethod, DeliveryMode, GrantType};
 use domain::keys::ring::Alg;
 use domain::openid;
 use domain::scope::Scope;
@@ -72,6 +72,11 @@ pub(crate) async fn get(state: web::Data<ApiState>, slug: web::Path<String>) -> 
     if tenant.policy.offers(GrantType::DeviceCode) {
         body["device_authorization_endpoint"] = at("oauth/device_authorization").into();
     }
+    if tenant.policy.offers(GrantType::Backchannel) {
+        body["backchannel_authentication_endpoint"] = at("oauth/bc-authorize").into();
+        body["backchannel_token_delivery_modes_supported"] = json!(DeliveryMode::ALL.map(DeliveryMode::name));
+        body["backchannel_user_code_parameter_supported"] = false.into();
+    }
     if tenant.policy.registration.access != RegistrationAccess::Off {
         body["registration_endpoint"] = json!(at("oauth/register"));
     }
@@ -85,12 +90,13 @@ pub(crate) async fn get(state: web::Data<ApiState>, slug: web::Path<String>) -> 
 }
 
 /// Endpoints that clients ask themselves, where they are asked with a certificate (RFC 8705, 5).
-const ASKED_BY_CLIENTS: [&str; 7] = [
+const ASKED_BY_CLIENTS: [&str; 8] = [
     "token_endpoint",
     "revocation_endpoint",
     "introspection_endpoint",
     "pushed_authorization_request_endpoint",
     "device_authorization_endpoint",
+    "backchannel_authentication_endpoint",
     "userinfo_endpoint",
     "registration_endpoint",
 ];

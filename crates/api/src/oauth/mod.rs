@@ -3,6 +3,7 @@
 pub(crate) mod account;
 pub(crate) mod accounts;
 pub(crate) mod authorize;
+pub(crate) mod backchannel;
 mod browser;
 pub(crate) mod client_auth;
 pub(crate) mod cookie;

@@ -7,9 +7,10 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use app::ctx::{Ctx, Origin};
 use app::tenants;
 use app::tokens::client_credentials::{ClientGrantDenied, client_credentials};
-use app::tokens::device::poll;
+use app::tokens::device::{Awaited, poll};
 use app::tokens::exchange::{Brought, ExchangeCommand, exchange};
 use app::tokens::issue::IssuedTokens;
+use app::tokens::jwt_bearer::jwt_bearer;
 use app::tokens::redeem::{RedeemCommand, redeem};
 use app::tokens::refresh::{PresentedBy, RefreshCommand, RefreshDenied, RefreshOutcome, refresh};
 use domain::client::{Client, GrantType};
@@ -121,7 +122,22 @@ async fn granted(
         GrantType::DeviceCode => {
             let code = asked.form.optional("device_code").ok_or(OAuthError::invalid_request("device_code is missing"))?;
             let code = Secret::new(code.to_owned());
-            poll(ctx, tenant, &client, &code, asked.wanted.clone(), asked.proved, asked.origin).await.map_err(OAuthError::of_poll)
+            poll(ctx, tenant, &client, Awaited::Device, &code, asked.wanted.clone(), asked.proved, asked.origin)
+                .await
+                .map_err(OAuthError::of_poll)
+        }
+        GrantType::Backchannel => {
+            let code = asked.form.optional("auth_req_id").ok_or(OAuthError::invalid_request("auth_req_id is missing"))?;
+            let code = Secret::new(code.to_owned());
+            poll(ctx, tenant, &client, Awaited::Backchannel, &code, asked.wanted.clone(), asked.proved, asked.origin)
+                .await
+                .map_err(OAuthError::of_poll)
+        }
+        GrantType::JwtBearer => {
+            let assertion = asked.form.optional("assertion").ok_or(OAuthError::invalid_request("assertion is missing"))?;
+            jwt_bearer(ctx, tenant, &client, assertion, scope, asked.wanted.clone(), asked.proved, asked.origin)
+                .await
+                .map_err(OAuthError::of_assertion)
         }
         GrantType::TokenExchange => {
             let command = exchange_command(client, scope, asked)?;

@@ -96,9 +96,14 @@ pub async fn authenticate(ctx: &Ctx, tenant: &Tenant, presented: Presented, orig
 
 /// The client that an assertion says it is from, before anybody has looked whether that is true.
 pub fn named_in(assertion: &str) -> Option<String> {
+    claim_in(assertion, "sub")
+}
+
+/// A word that a JWT says, before anybody has looked whether that is true.
+pub(crate) fn claim_in(assertion: &str, name: &str) -> Option<String> {
     let payload = URL_SAFE_NO_PAD.decode(assertion.split('.').nth(1)?).ok()?;
     let claims: serde_json::Value = serde_json::from_slice(&payload).ok()?;
-    claims.get("sub")?.as_str().map(str::to_owned)
+    claims.get(name)?.as_str().map(str::to_owned)
 }
 
 /// Types that an assertion may have: none, that of any JWT, and its own (rfc7523bis). A token of another kind is none (RFC 8725, 3.11).

@@ -39,17 +39,14 @@ pub(crate) async fn check(ctx: &Ctx, tenant: TenantId, settings: &ClientSettings
     if let Some((member, _)) = wanted.into_iter().find(|(_, alg)| alg.is_some_and(|alg| !algs.contains(&alg))) {
         return Ok(Err(BadMetadata::new(member, format!("must be one of {}", names(algs)))));
     }
-    if !has_users {
-        return Ok(Ok(()));
-    }
-    if let Some(uri) = &settings.sector_identifier_uri
+    if let Some(uri) = settings.sector_identifier_uri.as_ref().filter(|_| has_users)
         && let Err(why) = sector(ctx, uri, settings).await
     {
         return Ok(Err(BadMetadata::new("sector_identifier_uri", why)));
     }
-    for alg in wanted.into_iter().filter_map(|(_, alg)| alg) {
-        signer_of(ctx, tenant, alg, 0).await?;
-    }
+    let registered: Vec<Alg> = wanted.into_iter().filter_map(|(_, alg)| alg).collect();
+    let needed: Vec<&[Alg]> = registered.iter().map(std::slice::from_ref).chain([may]).collect();
+    signer_of(ctx, tenant, &needed, 0).await?;
     Ok(Ok(()))
 }
 

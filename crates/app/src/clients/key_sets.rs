@@ -1,13 +1,13 @@
-//! The public keys of clients: as they are registered, or as the client shows them at its `jwks_uri`, kept for a while.
+//! The public keys of clients and of trusted issuers: as they are registered, or as their owner shows them at its `jwks_uri`, kept for a while.
 //!
-//! Invariant: whatever is presented, a client's address is asked once a minute at most by each node, and by one request at a time.
+//! Invariant: whatever is presented, an address is asked once a minute at most by each node, and by one request at a time.
 
 use std::sync::Arc;
 
 use domain::certificate::Certificate;
 use domain::client::jwks::{self, ClientKey};
 use domain::client::{Client, ClientId, ClientKeys};
-use domain::ids::TenantId;
+use domain::ids::{TenantId, TrustedIssuerId};
 use domain::keys::ring::Alg;
 use domain::time::{Timestamp, Ttl};
 use tokio::sync::Mutex;
@@ -33,10 +33,17 @@ struct Fetched {
     keys: Option<(Keys, Timestamp)>,
 }
 
-/// What clients have shown at their addresses.
+/// Whose keys they are.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Signatory {
+    Client(ClientId),
+    Issuer(TrustedIssuerId),
+}
+
+/// What clients, and issuers that are trusted, have shown at their addresses.
 #[derive(Debug)]
 pub struct KeySets {
-    sets: WarmMap<(TenantId, ClientId), Mutex<Fetched>>,
+    sets: WarmMap<(TenantId, Signatory), Mutex<Fetched>>,
 }
 
 impl KeySets {
@@ -46,7 +53,7 @@ impl KeySets {
     }
 
     /// The keys at `uri`; newer ones than are known, if `wants_newer` and that is possible. `None` when there are none to be had.
-    async fn at(&self, ctx: &Ctx, owner: (TenantId, ClientId), uri: &str, wants_newer: bool) -> Option<Keys> {
+    async fn at(&self, ctx: &Ctx, owner: (TenantId, Signatory), uri: &str, wants_newer: bool) -> Option<Keys> {
         let now = ctx.now();
         let (entry, _) = self.sets.find_or_put(owner, now, Mutex::default);
         entry.touch(now);
@@ -61,7 +68,7 @@ impl KeySets {
             fetched.tried_at = Some(now);
             match fetch(ctx, uri).await {
                 Ok(keys) => fetched.keys = Some((Arc::new(keys), now)),
-                Err(why) => tracing::info!(uri, why, "the keys of a client could not be fetched"),
+                Err(why) => tracing::info!(uri, why, "the keys at a jwks_uri could not be fetched"),
             }
         }
         fetched.keys.as_ref().filter(|(_, at)| now < at.plus(STALE)).map(|(keys, _)| Arc::clone(keys))
@@ -88,9 +95,25 @@ async fn fetch(ctx: &Ctx, uri: &str) -> Result<Vec<ClientKey>, String> {
 pub async fn open_signed(ctx: &Ctx, tenant: TenantId, client: &Client, token: &str, algs: &[Alg]) -> Result<ForeignToken, ForeignRefused> {
     match &client.settings.keys {
         None => Err(ForeignRefused::UnknownKey),
-        Some(ClientKeys::Jwks(set)) => ctx.keys.open_foreign(token, &jwks::read(set).map_err(|_| ForeignRefused::UnknownKey)?, algs),
-        Some(ClientKeys::JwksUri(uri)) => {
-            let keys = async |wants_newer| ctx.key_sets.at(ctx, (tenant, client.id.clone()), uri, wants_newer).await;
+        Some(keys) => open_signed_by(ctx, (tenant, Signatory::Client(client.id.clone())), keys, token, algs).await,
+    }
+}
+
+/// Opens a token that `owner` has signed with one of `keys`, by one of `algs`; otherwise like [`open_signed`].
+///
+/// # Errors
+/// Whenever anything is not as it must be.
+pub async fn open_signed_by(
+    ctx: &Ctx,
+    owner: (TenantId, Signatory),
+    keys: &ClientKeys,
+    token: &str,
+    algs: &[Alg],
+) -> Result<ForeignToken, ForeignRefused> {
+    match keys {
+        ClientKeys::Jwks(set) => ctx.keys.open_foreign(token, &jwks::read(set).map_err(|_| ForeignRefused::UnknownKey)?, algs),
+        ClientKeys::JwksUri(uri) => {
+            let keys = async |wants_newer| ctx.key_sets.at(ctx, owner.clone(), uri, wants_newer).await;
             let known = keys(false).await.unwrap_or_default();
             match ctx.keys.open_foreign(token, &known, algs) {
                 Err(ForeignRefused::UnknownKey) => ctx.keys.open_foreign(token, &keys(true).await.unwrap_or_default(), algs),
@@ -108,7 +131,7 @@ pub(crate) async fn has_certificate(ctx: &Ctx, tenant: TenantId, client: &Client
         None => false,
         Some(ClientKeys::Jwks(set)) => jwks::read(set).is_ok_and(|keys| is_there(&keys)),
         Some(ClientKeys::JwksUri(uri)) => {
-            let keys = async |wants_newer| ctx.key_sets.at(ctx, (tenant, client.id.clone()), uri, wants_newer).await;
+            let keys = async |wants_newer| ctx.key_sets.at(ctx, (tenant, Signatory::Client(client.id.clone())), uri, wants_newer).await;
             keys(false).await.is_some_and(|keys| is_there(&keys)) || keys(true).await.is_some_and(|keys| is_there(&keys))
         }
     }

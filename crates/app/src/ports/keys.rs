@@ -15,6 +15,7 @@ use domain::keys::policy::{NodeTiming, RotationNumbers, RotationPolicy, UnsafePo
 use domain::keys::ring::{Alg, KeyRing, PublicJwk};
 use domain::openid::IdClaims;
 use domain::pseudonym::Pseudonym;
+use domain::secret::Secret;
 use domain::tenant::Tenant;
 use domain::time::{Timestamp, Ttl};
 use domain::token::claims::AccessClaims;
@@ -133,6 +134,14 @@ pub trait TokenSigner: Send + Sync {
     fn is_csrf_token(&self, family: FamilyId, token: &str) -> bool;
     /// A keyed hash of something that must not lie in clear in the database, such as an address. `domain` tells uses apart.
     fn blind(&self, domain: &str, text: &[u8]) -> [u8; 32];
+    /// Seals something that is needed in clear again soon, such as a token that a client wants to be told with. It does not outlive
+    /// the secret that it is sealed by. `domain` tells uses apart.
+    ///
+    /// # Errors
+    /// When the library cannot seal.
+    fn conceal(&self, domain: &str, plain: &[u8]) -> Result<Vec<u8>, KeyFault>;
+    /// Opens what [`Self::conceal`] made for the same use; `None` for anything else.
+    fn reveal(&self, domain: &str, sealed: &[u8]) -> Option<Secret<Vec<u8>>>;
 }
 
 /// A change somebody asks for.

@@ -48,6 +48,15 @@ pub enum Message {
         at: Timestamp,
         link: Link,
     },
+    /// A client waits for an answer.
+    BackchannelRequest {
+        account: String,
+        client: String,
+        binding_message: Option<String>,
+        place: Option<String>,
+        at: Timestamp,
+        link: Link,
+    },
 }
 
 impl std::fmt::Debug for Message {
@@ -57,6 +66,7 @@ impl std::fmt::Debug for Message {
             Self::Verification { .. } => "Verification",
             Self::EmailChanged { .. } => "EmailChanged",
             Self::NewSignIn { .. } => "NewSignIn",
+            Self::BackchannelRequest { .. } => "BackchannelRequest",
         })
     }
 }

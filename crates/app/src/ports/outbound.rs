@@ -1,9 +1,10 @@
-//! Somebody who talks to addresses that clients have given: for their keys, and to tell them of a logout.
+//! Somebody who talks to addresses that clients have given: for their keys, and to tell them of a logout or of an answer.
 //!
 //! Invariant: such an address is a stranger's word. Whoever implements this talks to nobody inside the house, follows nobody anywhere
 //! else, waits for seconds and reads little.
 
 use async_trait::async_trait;
+use domain::secret::Secret;
 
 /// What came back, whatever its status.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,4 +31,6 @@ pub trait Outbound: Send + Sync {
     async fn get(&self, url: &str, accept: &'static str) -> Result<Answer, OutboundFault>;
     /// Posts a form.
     async fn post_form(&self, url: &str, form: &[(&str, &str)]) -> Result<Answer, OutboundFault>;
+    /// Posts JSON, with a bearer token.
+    async fn post_json(&self, url: &str, bearer: &Secret<String>, body: String) -> Result<Answer, OutboundFault>;
 }

@@ -3,18 +3,20 @@
 use async_trait::async_trait;
 use domain::authorize::AuthorizationRequest;
 use domain::authorize::code::CodeGrant;
+use domain::backchannel::{BackchannelPing, BackchannelRequest};
 use domain::client::origin::WebOrigin;
 use domain::client::registration::InitialAccessToken;
 use domain::client::{Client, ClientId};
 use domain::consent::Allowed;
 use domain::device::DeviceGrant;
 use domain::handle::HandleHash;
-use domain::ids::{FamilyId, InitialAccessTokenId, MailId, ResourceId, SsoSessionId, UserId};
+use domain::ids::{BackchannelRequestId, FamilyId, InitialAccessTokenId, MailId, ResourceId, SsoSessionId, TrustedIssuerId, UserId};
 use domain::interaction::Progress;
 use domain::mail::{MailLink, QueuedMail};
 use domain::resource::{Resource, ResourceSet};
 use domain::sso::SsoSession;
 use domain::time::Timestamp;
+use domain::trusted_issuer::TrustedIssuer;
 
 use crate::ports::store::Stored;
 
@@ -51,6 +53,22 @@ pub trait ResourceStore: Send {
     async fn resources_page(&mut self, after: Option<ResourceId>, limit: u32) -> Stored<Vec<Resource>>;
     /// Those of these that there are, in the order of their identifiers.
     async fn resources_named(&mut self, named: &ResourceSet) -> Stored<Vec<Resource>>;
+}
+
+/// Issuers of others that the tenant trusts. Whoever writes holds the tenant's row ([`crate::ports::store::TenantStore::tenant_locked`]).
+#[async_trait]
+pub trait TrustedIssuerStore: Send {
+    /// `Conflict` when the tenant has one of this `iss`.
+    async fn trusted_issuer_insert(&mut self, issuer: &TrustedIssuer) -> Stored<()>;
+    async fn trusted_issuer_by_id(&mut self, id: TrustedIssuerId) -> Stored<Option<TrustedIssuer>>;
+    /// The one with this `iss`, byte for byte.
+    async fn trusted_issuer_named(&mut self, issuer: &str) -> Stored<Option<TrustedIssuer>>;
+    /// Replaces everything but the id and the `iss`. `Conflict` when there is no such issuer.
+    async fn trusted_issuer_update(&mut self, issuer: &TrustedIssuer) -> Stored<()>;
+    /// Answers whether it was there.
+    async fn trusted_issuer_delete(&mut self, id: TrustedIssuerId) -> Stored<bool>;
+    /// Issuers in the order of their ids, after `after`.
+    async fn trusted_issuers_page(&mut self, after: Option<TrustedIssuerId>, limit: u32) -> Stored<Vec<TrustedIssuer>>;
 }
 
 /// Tokens with which clients may be registered.
@@ -115,6 +133,27 @@ pub trait DeviceStore: Send {
     async fn device_update(&mut self, code: &HandleHash, grant: &DeviceGrant) -> Stored<()>;
     /// Answers whether it was there.
     async fn device_delete(&mut self, code: &HandleHash) -> Stored<bool>;
+}
+
+/// What clients ask users for behind their backs, under the hash of what they poll with.
+#[async_trait]
+pub trait BackchannelStore: Send {
+    async fn backchannel_insert(&mut self, code: &HandleHash, request: &BackchannelRequest) -> Stored<()>;
+    /// In a transaction that may write, its row stays locked until it ends: of many that poll or answer at once each sees what the one
+    /// before did.
+    async fn backchannel_by_code(&mut self, code: &HandleHash) -> Stored<Option<BackchannelRequest>>;
+    /// What this user was asked for, as far as it is there, in no order. Locks nothing.
+    async fn backchannel_of(&mut self, user: UserId) -> Stored<Vec<(HandleHash, BackchannelRequest)>>;
+    /// Replaces what is kept of one that is there; its end and its user stay.
+    async fn backchannel_update(&mut self, code: &HandleHash, request: &BackchannelRequest) -> Stored<()>;
+    /// Answers whether it was there.
+    async fn backchannel_delete(&mut self, code: &HandleHash) -> Stored<bool>;
+    /// Due at once; claimed by [`crate::ports::store::PlatformTx::backchannel_pings_claim`]. A second one of the same request changes
+    /// nothing.
+    async fn backchannel_ping_insert(&mut self, ping: &BackchannelPing) -> Stored<()>;
+    async fn backchannel_ping(&mut self, id: BackchannelRequestId) -> Stored<Option<BackchannelPing>>;
+    /// Answers whether it was there.
+    async fn backchannel_ping_delete(&mut self, id: BackchannelRequestId) -> Stored<bool>;
 }
 
 #[async_trait]

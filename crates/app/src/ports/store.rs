@@ -12,7 +12,7 @@ use async_trait::async_trait;
 use domain::audit::AuditRecord;
 use domain::branding::{Appearance, Branding, Logo};
 use domain::guess::{GuessCounter, GuessScope};
-use domain::ids::{EventId, FamilyId, MailId, TenantId, UserId};
+use domain::ids::{BackchannelRequestId, EventId, FamilyId, MailId, TenantId, UserId};
 use domain::keys::ring::KeyRing;
 use domain::keys::verifier::Sighting;
 use domain::secret::Secret;
@@ -27,8 +27,8 @@ pub use crate::ports::custody::{
     CustodyStore, Destroyed, FirstFormatSecret, KekUse, KeyOwner, OwnedDataKey, Retirement, SealedDataKey, SealedSecret, SecretStore,
 };
 pub use crate::ports::provider::{
-    AuthorizationStore, ClientStore, CodeUse, Consent, ConsentStore, DeviceStore, LogoutNotice, LogoutStore, MailStore, OnceStore,
-    PendingRequest, RegistrationStore, ResourceStore, SsoStore,
+    AuthorizationStore, BackchannelStore, ClientStore, CodeUse, Consent, ConsentStore, DeviceStore, LogoutNotice, LogoutStore, MailStore,
+    OnceStore, PendingRequest, RegistrationStore, ResourceStore, SsoStore, TrustedIssuerStore,
 };
 use crate::tokens::judgement::{Judgement, RefreshAttempt};
 
@@ -102,6 +102,8 @@ pub trait TenantTx:
     + OnceStore
     + RegistrationStore
     + ResourceStore
+    + BackchannelStore
+    + TrustedIssuerStore
     + Send
 {
     fn tenant_id(&self) -> TenantId;
@@ -161,7 +163,7 @@ pub trait UserStore: Send {
     async fn account_by_id(&mut self, id: UserId) -> Stored<Option<Account>>;
     /// Replaces everything but the id and the hash. `Conflict` as for insert.
     async fn user_update(&mut self, user: &User) -> Stored<()>;
-    /// Removes the user with its hash, families, known sources, sessions and consents. Answers whether there was one.
+    /// Removes the user with its hash, families, known sources, sessions, consents and what it was asked for. Answers whether there was one.
     async fn user_delete(&mut self, id: UserId) -> Stored<bool>;
     /// Users in the order of their ids, after `after`.
     async fn users_page(&mut self, after: Option<UserId>, limit: u32) -> Stored<Vec<User>>;
@@ -311,6 +313,10 @@ pub enum Leftover {
     AuthorizationCodes,
     /// Devices that nobody signed in.
     DeviceCodes,
+    /// What users were asked for behind their backs.
+    BackchannelRequests,
+    /// Answers that clients were not told of in all the time they had.
+    BackchannelPings,
     /// Sessions with the tenant's pages past their end, idle or absolute.
     SsoSessions,
     /// What could be used once, and could not be used any more in any case.
@@ -328,7 +334,7 @@ pub enum Leftover {
 }
 
 impl Leftover {
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 17] = [
         Self::Families,
         Self::GuessCounters,
         Self::KnownSources,
@@ -337,6 +343,8 @@ impl Leftover {
         Self::PendingRequests,
         Self::AuthorizationCodes,
         Self::DeviceCodes,
+        Self::BackchannelRequests,
+        Self::BackchannelPings,
         Self::SsoSessions,
         Self::SpentNames,
         Self::LogoutNotices,
@@ -357,6 +365,8 @@ impl Leftover {
             Self::PendingRequests => "authorization_requests",
             Self::AuthorizationCodes => "authorization_codes",
             Self::DeviceCodes => "device_codes",
+            Self::BackchannelRequests => "backchannel_requests",
+            Self::BackchannelPings => "backchannel_pings",
             Self::SsoSessions => "sso_sessions",
             Self::SpentNames => "spent_names",
             Self::LogoutNotices => "logout_notices",
@@ -391,6 +401,8 @@ pub trait PlatformTx: CustodyStore + Send {
     /// Up to `limit` logouts that a client is to be told of now, whoever waits longest first. By the database's clock nobody else gets them
     /// until it is time for the next attempt: four seconds later, then four times as long each time.
     async fn logout_notices_claim(&mut self, limit: u32) -> Stored<Vec<(TenantId, FamilyId)>>;
+    /// The same for answers that clients are to be told of.
+    async fn backchannel_pings_claim(&mut self, limit: u32) -> Stored<Vec<(TenantId, BackchannelRequestId)>>;
     /// The same for mails; the first attempt may take half a minute.
     async fn mails_claim(&mut self, limit: u32) -> Stored<Vec<(TenantId, MailId)>>;
     /// Removes up to `limit` of these that were over before `before`, whosever they are; answers how many.

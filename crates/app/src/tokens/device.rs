@@ -1,13 +1,14 @@
 //! The device's side of the device grant (RFC 8628): it asks ([`ask`]), shows its user a code, and polls ([`poll`]) until they have
-//! answered on [our pages](crate::authorize::device).
+//! answered on [our pages](crate::authorize::device). A client that asks [behind the back](crate::tokens::backchannel) polls like one.
 //!
 //! Invariant: what a user allowed is fetched once, and a poll that is refused is remembered when it came too early.
 
 use domain::audit::{Actor, AuditEvent};
-use domain::client::Client;
+use domain::backchannel::BackchannelRequest;
+use domain::client::{Client, ClientId};
 use domain::device::{DeviceGrant, Poll, UserCode};
-use domain::handle::{Handle, HandleKind};
-use domain::ids::FamilyId;
+use domain::handle::{Handle, HandleHash, HandleKind};
+use domain::ids::{FamilyId, UserId};
 use domain::resource::{self, ResourceSet, TargetRefused};
 use domain::scope::Scope;
 use domain::secret::Secret;
@@ -18,7 +19,7 @@ use crate::authorize::device::{blinded, user_code};
 use crate::ctx::{Ctx, Origin};
 use crate::fault::Fault;
 use crate::keys::signer_for;
-use crate::ports::store::StoreError;
+use crate::ports::store::{StoreError, TenantTx};
 use crate::tokens::issue::IssuedTokens;
 use crate::tokens::open::{Granted, open, standing};
 use crate::tokens::target::{self, apis_of};
@@ -107,32 +108,110 @@ impl<E: Into<Fault>> From<E> for PollDenied {
     }
 }
 
+/// What is polled for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Awaited {
+    Device,
+    /// What was asked for by [`crate::tokens::backchannel`].
+    Backchannel,
+}
+
+impl Awaited {
+    const fn kind(self) -> HandleKind {
+        match self {
+            Self::Device => HandleKind::DeviceCode,
+            Self::Backchannel => HandleKind::BackchannelRequest,
+        }
+    }
+
+    fn signed_in(self, user_id: UserId, client_id: ClientId, session_id: FamilyId) -> AuditEvent {
+        match self {
+            Self::Device => AuditEvent::DeviceSignedIn { user_id, client_id, session_id },
+            Self::Backchannel => AuditEvent::BackchannelSignedIn { user_id, client_id, session_id },
+        }
+    }
+
+    fn refused(self, client_id: ClientId, reason: &str) -> AuditEvent {
+        let reason = reason.to_owned();
+        match self {
+            Self::Device => AuditEvent::DeviceRefused { client_id, reason },
+            Self::Backchannel => AuditEvent::BackchannelRefused { client_id, reason },
+        }
+    }
+
+    async fn row(self, tx: &mut dyn TenantTx, code: &HandleHash) -> Result<Option<Row>, StoreError> {
+        Ok(match self {
+            Self::Device => tx.device_by_code(code).await?.map(Row::Device),
+            Self::Backchannel => tx.backchannel_by_code(code).await?.map(Row::Backchannel),
+        })
+    }
+}
+
+/// What is kept of it.
+enum Row {
+    Device(DeviceGrant),
+    Backchannel(BackchannelRequest),
+}
+
+impl Row {
+    const fn grant(&mut self) -> &mut DeviceGrant {
+        match self {
+            Self::Device(grant) => grant,
+            Self::Backchannel(request) => &mut request.grant,
+        }
+    }
+
+    fn into_grant(self) -> DeviceGrant {
+        match self {
+            Self::Device(grant) => grant,
+            Self::Backchannel(request) => request.grant,
+        }
+    }
+
+    async fn update(&self, tx: &mut dyn TenantTx, code: &HandleHash) -> Result<(), StoreError> {
+        match self {
+            Self::Device(grant) => tx.device_update(code, grant).await,
+            Self::Backchannel(request) => tx.backchannel_update(code, request).await,
+        }
+    }
+
+    async fn delete(&self, tx: &mut dyn TenantTx, code: &HandleHash) -> Result<bool, StoreError> {
+        match self {
+            Self::Device(_) => tx.device_delete(code).await,
+            Self::Backchannel(_) => tx.backchannel_delete(code).await,
+        }
+    }
+}
+
 /// Asks whether the user has answered, and opens the session of this client and this user when they have allowed it. The first tokens
 /// are for `wanted`, or for all that was granted.
 ///
 /// # Errors
 /// See [`PollDenied`]. What must be remembered of the poll has been committed.
-#[tracing::instrument(name = "app.poll_device", skip_all)]
+#[tracing::instrument(name = "app.poll", skip_all)]
+#[expect(clippy::too_many_arguments, reason = "what a token request brings")]
 pub async fn poll(
     ctx: &Ctx,
     tenant: &Tenant,
     client: &Client,
+    awaited: Awaited,
     code: &Secret<String>,
     wanted: ResourceSet,
     proved: Option<Confirmation>,
     origin: &Origin,
 ) -> Result<IssuedTokens, PollDenied> {
-    let code = Handle::parse(HandleKind::DeviceCode, code.expose()).ok_or(PollDenied::InvalidGrant)?.hash();
+    let code = Handle::parse(awaited.kind(), code.expose()).ok_or(PollDenied::InvalidGrant)?.hash();
     let signer = signer_for(ctx, tenant.id, client, 0).await?;
     let now = ctx.now();
     let mut tx = ctx.store.begin(tenant.id).await?;
     let Some(tenant) = tx.tenant().await?.filter(Tenant::is_active) else { return Err(PollDenied::InvalidGrant) };
-    let mut grant = tx.device_by_code(&code).await?.ok_or(PollDenied::InvalidGrant)?;
+    let mut row = awaited.row(tx.as_mut(), &code).await?.ok_or(PollDenied::InvalidGrant)?;
     let record = |event| ctx.record(tenant.id, Actor::Client { client_id: client.id.clone() }, origin, event);
-    let refused = |reason: &str| record(AuditEvent::DeviceRefused { client_id: client.id.clone(), reason: reason.to_owned() });
-    let denied = match grant.poll(&client.id, now) {
+    let refused = |reason: &str| record(awaited.refused(client.id.clone(), reason));
+    let denied = match row.grant().poll(&client.id, now) {
         Poll::Granted { user_id, sign_on } => {
-            tx.device_delete(&code).await?;
+            row.delete(tx.as_mut(), &code).await?;
+            let grant = row.into_grant();
             let Some(user) = standing(tx.as_mut(), user_id, &sign_on).await? else {
                 tx.audit_append(&refused("ended")).await?;
                 tx.commit().await?;
@@ -142,7 +221,7 @@ pub async fn poll(
             let target = target::of_grant(tx.as_mut(), client, &issuer, &grant.resources, wanted).await?;
             let target = target.map_err(PollDenied::InvalidTarget)?;
             let family_id = FamilyId::new(now, ctx.id_entropy());
-            let event = AuditEvent::DeviceSignedIn { user_id, client_id: client.id.clone(), session_id: family_id };
+            let event = awaited.signed_in(user_id, client.id.clone(), family_id);
             let granted = Granted { user, family_id, scope: grant.scope, resources: grant.resources, target, nonce: None, sign_on, proved };
             return Ok(open(ctx, &tenant, client, granted, tx, signer, &record(event), origin).await?);
         }
@@ -155,7 +234,7 @@ pub async fn poll(
         Poll::Denied => PollDenied::Denied,
         Poll::Expired => PollDenied::Expired,
     };
-    tx.device_update(&code, &grant).await?;
+    row.update(tx.as_mut(), &code).await?;
     tx.commit().await?;
     Err(denied)
 }

@@ -117,6 +117,53 @@ pub(crate) async fn issue(ctx: &Ctx, what: Issue<'_>) -> Result<IssuedTokens, Fa
     })
 }
 
+/// What a token for somebody else's word is made of.
+pub(crate) struct IssueForAssertion<'a> {
+    pub tenant: &'a Tenant,
+    pub client: &'a Client,
+    pub user: &'a User,
+    /// Ends with the token.
+    pub family: &'a RefreshFamily,
+    pub scope: Scope,
+    pub target: Target,
+    pub cnf: Option<Confirmation>,
+    pub signer: Arc<dyn TokenSigner>,
+}
+
+/// An access token alone, for the session (RFC 7523, 2.1). When the user logged in, and how, nobody here knows.
+///
+/// # Errors
+/// When no key may sign.
+pub(crate) async fn issue_for_assertion(ctx: &Ctx, what: IssueForAssertion<'_>) -> Result<IssuedTokens, Fault> {
+    let IssueForAssertion { tenant, client, user, family, scope, target, cnf, signer } = what;
+    let algs = target.algs(client.settings.signing_algs());
+    let now = family.created_at;
+    let signer = if signer.has(&algs, now) { signer } else { signer_of(ctx, tenant.id, &[&algs], signer.generation()).await? };
+    let (issuer, jti) = (tenant.issuer(&ctx.base_url), TokenId::new(now, ctx.id_entropy()));
+    let grant = Grant {
+        session_id: family.id,
+        session_ends_at: family.absolute_expires_at,
+        subject: subject(ctx, tenant.id, client, user.id).await?,
+        auth_time: family.auth_time,
+        sign_on: None,
+    };
+    let issuance = Issuance { tenant, issuer: &issuer, client_id: &client.id, scope: &scope, target: &target, jti, now };
+    let mut claims = AccessClaims { cnf, auth_time: None, ..AccessClaims::new(issuance, user, grant) };
+    let access_token = Secret::new(signer.sign(&mut claims, &algs, now)?);
+    Ok(IssuedTokens {
+        access_token,
+        cnf,
+        expires_in: claims.expires_in(now),
+        refresh_token: None,
+        issued_token_type: None,
+        id_token: None,
+        scope: claims.scope,
+        binding: Binding::Bearer,
+        csrf_token: None,
+        session_ends_at: family.absolute_expires_at,
+    })
+}
+
 /// What a token of a client itself is made of.
 pub(crate) struct IssueToClient<'a> {
     pub tenant: &'a Tenant,

@@ -1,12 +1,15 @@
-//! Tokens: issuing ([`issue`]) for a code ([`redeem`]), a refresh token ([`refresh`], judged by [`judgement`]), a device ([`device`]), another
-//! token ([`exchange`]) or a client itself ([`client_credentials`]); ending ([`revoke`]), explaining ([`introspect`]). What tokens are for says [`target`].
+//! Tokens: issuing ([`issue`]) for a code ([`redeem`]), a refresh token ([`refresh`], judged by [`judgement`]), a device ([`device`]), a
+//! user's answer elsewhere ([`backchannel`]), a trusted issuer's word ([`jwt_bearer`]), another token ([`exchange`]) or a client itself
+//! ([`client_credentials`]); ending ([`revoke`]), explaining ([`introspect`]). What tokens are for says [`target`].
 
+pub mod backchannel;
 pub mod client_credentials;
 pub mod device;
 pub mod exchange;
 pub mod introspect;
 pub mod issue;
 pub mod judgement;
+pub mod jwt_bearer;
 mod open;
 pub mod redeem;
 pub mod refresh;

@@ -38,7 +38,7 @@ impl Audience<'_> {
 /// An assertion that is good, if it was not used before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Assertion {
-    /// Under which it is remembered: a hash of client and `jti`.
+    /// Under which it is remembered: a hash of who signed it and `jti`.
     pub name: [u8; 32],
     /// After this it is refused in any case.
     pub expires_at: Timestamp,
@@ -59,11 +59,26 @@ pub fn judge(
     audience: Audience<'_>,
     now: Timestamp,
 ) -> Result<Assertion, AssertionRefused> {
-    let refused = |why| Err(AssertionRefused(why));
     let text = |name: &str| claims.get(name).and_then(Value::as_str);
     if text("iss") != Some(client.as_str()) || text("sub") != Some(client.as_str()) {
-        return refused("iss and sub are not both the client");
+        return Err(AssertionRefused("iss and sub are not both the client"));
     }
+    judge_use(claims, "client-assertion", client.as_str(), audience, now)
+}
+
+/// Judges what is the same for every assertion, whoever it is about: whom it is for, when it is good, and what it is remembered by.
+/// `kind` tells the names of one kind of issuer from those of another.
+///
+/// # Errors
+/// Says what is wrong.
+pub(crate) fn judge_use(
+    claims: &Map<String, Value>,
+    kind: &str,
+    issuer: &str,
+    audience: Audience<'_>,
+    now: Timestamp,
+) -> Result<Assertion, AssertionRefused> {
+    let refused = |why| Err(AssertionRefused(why));
     if !claims.get("aud").is_some_and(|aud| audience.is_meant_by(aud)) {
         return refused("aud is somebody else");
     }
@@ -78,7 +93,7 @@ pub fn judge(
         return refused(why);
     }
     let Some(jti) = jwt::jti(claims) else { return refused("jti is missing or too long") };
-    let name = Sha256::new().chain_update("client-assertion\0").chain_update(client.as_str()).chain_update("\0").chain_update(jti);
+    let name = Sha256::new().chain_update(kind).chain_update("\0").chain_update(issuer).chain_update("\0").chain_update(jti);
     Ok(Assertion { name: name.finalize().into(), expires_at: exp.plus(SKEW) })
 }
 

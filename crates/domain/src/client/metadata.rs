@@ -13,7 +13,7 @@ use super::jwks;
 use super::origin::WebOrigin;
 use super::profile::Profile;
 use super::redirect_uri::{Reach, RedirectUri};
-use super::{ApplicationType, AuthMethod, ClientKeys, ClientSettings, ConsentPolicy, GrantType, ResponseType, SubjectType};
+use super::{ApplicationType, AuthMethod, ClientKeys, ClientSettings, ConsentPolicy, DeliveryMode, GrantType, ResponseType, SubjectType};
 use crate::answer::usual_alg;
 use crate::certificate::CertificateName;
 use crate::keys::policy::RotationNumbers;
@@ -56,6 +56,10 @@ pub struct ClientMetadata {
     pub frontchannel_logout_session_required: Option<bool>,
     pub backchannel_logout_uri: Option<String>,
     pub backchannel_logout_session_required: Option<bool>,
+    /// `poll` or `ping`, with the grant of OpenID CIBA Core 1.0.
+    pub backchannel_token_delivery_mode: Option<String>,
+    /// With `ping`.
+    pub backchannel_client_notification_endpoint: Option<String>,
     /// `public` (default) or `pairwise`.
     pub subject_type: Option<String>,
     /// For pairwise subjects: where all redirect URIs of the sector are listed.
@@ -175,6 +179,19 @@ fn endpoint(member: &'static str, given: Option<String>) -> Result<Option<String
     }
 }
 
+/// Where somebody's public keys are: here or there, not both.
+pub(crate) fn client_keys(jwks: Option<Value>, jwks_uri: Option<String>) -> Result<Option<ClientKeys>, BadMetadata> {
+    match (jwks, jwks_uri) {
+        (Some(_), Some(_)) => Err(bad("jwks_uri", "jwks and jwks_uri exclude each other (RFC 7591, 2)")),
+        (Some(jwks), None) if jwks.to_string().len() <= 16_384 => {
+            jwks::read(&jwks).map_err(|why| bad("jwks", why))?;
+            Ok(Some(ClientKeys::Jwks(jwks)))
+        }
+        (Some(_), None) => Err(bad("jwks", "must be a JWK Set (RFC 7517, 5) of at most 16 KiB")),
+        (None, uri) => Ok(endpoint("jwks_uri", uri)?.map(ClientKeys::JwksUri)),
+    }
+}
+
 /// A word of the client's own: 1 to 100 characters without control characters.
 fn short(member: &'static str, given: Option<String>) -> Result<Option<String>, BadMetadata> {
     match given {
@@ -264,8 +281,27 @@ impl ClientMetadata {
         if grant_types.contains(&GrantType::ClientCredentials) && is_public {
             return Err(bad("grant_types", "client_credentials is for clients that prove themselves (RFC 6749, 4.4)"));
         }
+        if grant_types.contains(&GrantType::JwtBearer) && is_public {
+            return Err(bad("grant_types", "assertions of others are taken from clients that prove themselves"));
+        }
+        let modes = DeliveryMode::ALL.map(|mode| (mode.name(), mode));
+        let mode = word("backchannel_token_delivery_mode", self.backchannel_token_delivery_mode.as_deref(), &modes)?;
+        let has_backchannel = grant_types.contains(&GrantType::Backchannel);
+        if has_backchannel && is_public {
+            return Err(bad("grant_types", "ciba is for clients that prove themselves (OpenID CIBA Core 1.0, 7.1)"));
+        }
+        if has_backchannel != mode.is_some() {
+            return Err(bad("backchannel_token_delivery_mode", "goes together with the grant urn:openid:params:grant-type:ciba"));
+        }
+        let notification_endpoint = endpoint("backchannel_client_notification_endpoint", self.backchannel_client_notification_endpoint)?;
+        if notification_endpoint.is_some() != (mode == Some(DeliveryMode::Ping)) {
+            return Err(bad("backchannel_client_notification_endpoint", "goes together with backchannel_token_delivery_mode ping"));
+        }
         if grant_types.contains(&GrantType::RefreshToken) && !has_users {
-            return Err(bad("grant_types", "refresh_token needs a grant that gives refresh tokens: authorization_code or device_code"));
+            return Err(bad(
+                "grant_types",
+                "refresh_token needs a grant that gives refresh tokens: authorization_code, device_code or ciba",
+            ));
         }
         let usual = if has_code { vec!["code".to_owned()] } else { Vec::new() };
         let response_types = words("response_types", &self.response_types.unwrap_or(usual), &[("code", ResponseType::Code)])?;
@@ -301,15 +337,7 @@ impl ClientMetadata {
             return Err(bad("require_pkce", "a public client always uses PKCE (RFC 9700, 2.1.1)"));
         }
         let policies = [("first_party", ConsentPolicy::FirstParty), ("third_party", ConsentPolicy::ThirdParty)];
-        let keys = match (self.jwks, self.jwks_uri) {
-            (Some(_), Some(_)) => return Err(bad("jwks_uri", "jwks and jwks_uri exclude each other (RFC 7591, 2)")),
-            (Some(jwks), None) if jwks.to_string().len() <= 16_384 => {
-                jwks::read(&jwks).map_err(|why| bad("jwks", why))?;
-                Some(ClientKeys::Jwks(jwks))
-            }
-            (Some(_), None) => return Err(bad("jwks", "must be a JWK Set (RFC 7517, 5) of at most 16 KiB")),
-            (None, uri) => endpoint("jwks_uri", uri)?.map(ClientKeys::JwksUri),
-        };
+        let keys = client_keys(self.jwks, self.jwks_uri)?;
         if method == AuthMethod::PrivateKeyJwt && keys.is_none() {
             return Err(bad("jwks", "private_key_jwt needs jwks or jwks_uri"));
         }
@@ -386,6 +414,8 @@ impl ClientMetadata {
             frontchannel_logout_session_required: self.frontchannel_logout_session_required.unwrap_or(false),
             backchannel_logout_uri: endpoint("backchannel_logout_uri", self.backchannel_logout_uri)?,
             backchannel_logout_session_required: self.backchannel_logout_session_required.unwrap_or(false),
+            backchannel_token_delivery_mode: mode,
+            backchannel_client_notification_endpoint: notification_endpoint,
             subject_type,
             sector_identifier_uri,
             id_token_signed_response_alg: alg,
@@ -431,6 +461,8 @@ mod tests {
 
     use super::*;
     use crate::client::ClientKind;
+
+    const CIBA: &str = "urn:openid:params:grant-type:ciba";
 
     fn read(metadata: Value) -> Result<ClientSettings, BadMetadata> {
         serde_json::from_value::<ClientMetadata>(metadata).expect("the members are known").validated()
@@ -506,6 +538,17 @@ mod tests {
             ("grant_types", json!({ "grant_types": [] })),
             ("grant_types", json!({ "grant_types": ["refresh_token"] })),
             ("grant_types", json!({ "grant_types": ["authorization_code", "client_credentials"], "token_endpoint_auth_method": "none" })),
+            (
+                "grant_types",
+                json!({ "grant_types": [CIBA], "token_endpoint_auth_method": "none", "backchannel_token_delivery_mode": "poll" }),
+            ),
+            ("backchannel_token_delivery_mode", json!({ "grant_types": [CIBA], "response_types": [] })),
+            ("backchannel_token_delivery_mode", json!({ "grant_types": [CIBA], "backchannel_token_delivery_mode": "push" })),
+            ("backchannel_token_delivery_mode", json!({ "backchannel_token_delivery_mode": "poll" })),
+            (
+                "backchannel_client_notification_endpoint",
+                json!({ "grant_types": [CIBA], "response_types": [], "backchannel_token_delivery_mode": "ping" }),
+            ),
             ("grant_types", json!({ "grant_types": [GrantType::TokenExchange.name()], "token_endpoint_auth_method": "none" })),
             ("may_impersonate", json!({ "may_impersonate": true })),
             ("resources", json!({ "resources": ["https://api.example/#a"] })),

@@ -153,6 +153,13 @@ pub fn settings(
     metadata.require_signed_authorization_response = before.map(|before| before.require_signed_authorization_response);
     metadata.may_impersonate = before.map(|before| before.may_impersonate);
     metadata.resources = before.map(|before| before.resources.iter().cloned().map(String::from).collect());
+    // Given with its grant, by an administrator.
+    let has_backchannel =
+        metadata.grant_types.as_ref().is_some_and(|grants| grants.iter().any(|grant| grant == GrantType::Backchannel.name()));
+    let mode = before.and_then(|before| before.backchannel_token_delivery_mode).filter(|_| has_backchannel);
+    metadata.backchannel_token_delivery_mode = mode.map(|mode| mode.name().to_owned());
+    metadata.backchannel_client_notification_endpoint =
+        before.and_then(|before| before.backchannel_client_notification_endpoint.clone()).filter(|_| mode.is_some());
     metadata.require_dpop_nonce = before.map(|before| before.require_dpop_nonce);
     metadata.allowed_origins = before.map(|before| before.allowed_origins.iter().map(ToString::to_string).collect());
     if let Some(asked) = &metadata.scope {

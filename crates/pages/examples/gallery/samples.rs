@@ -285,6 +285,7 @@ pub(crate) fn pages(say: Say<'_>) -> Vec<(String, Box<dyn Page>)> {
             ConnectedApp { id: say("c1"), name: say("Photo Garden"), allowed_at: at, scopes: scopes(say).into_iter().take(3).collect() },
             ConnectedApp { id: say("c2"), name: say("Calendar"), allowed_at: at, scopes: scopes(say).split_off(8) },
         ],
+        waiting: Vec::new(),
         profile_action: say("/t/acme/account/profile"),
         email_change: Some(say("/t/acme/account/email")),
         verify_action: None,
@@ -292,6 +293,7 @@ pub(crate) fn pages(say: Say<'_>) -> Vec<(String, Box<dyn Page>)> {
         end_session_action: say("/t/acme/account/sessions/end"),
         end_other_sessions_action: say("/t/acme/account/sessions/end-others"),
         revoke_action: say("/t/acme/account/applications/revoke"),
+        decide_action: say("/t/acme/account/requests/decide"),
         export: say("/t/acme/account/export"),
         sign_out: say("/t/acme/logout"),
         account: say("alice@example.com"),
@@ -308,6 +310,19 @@ pub(crate) fn pages(say: Say<'_>) -> Vec<(String, Box<dyn Page>)> {
         ..account.clone()
     };
     let unverified = AccountPage { is_email_verified: false, verify_action: Some(say("/t/acme/account/email/verify")), ..account.clone() };
+    let request = |id: &str, message: Option<&str>, place: Option<&str>| WaitingRequest {
+        id: say(id),
+        client: say("Photo Garden"),
+        binding_message: message.map(say),
+        place: place.map(say),
+        asked_at: at,
+        scopes: scopes(say).into_iter().take(2).collect(),
+    };
+    let asked = AccountPage {
+        waiting: vec![request("r1", Some("W4SCT: 12.50 €"), Some("192.0.2.7")), request("r2", None, None)],
+        ..account.clone()
+    };
+    add("account-asked", Box::new(asked));
     add("account", Box::new(account));
     add("account-bare", Box::new(bare));
     add("account-unverified", Box::new(unverified));
@@ -325,7 +340,24 @@ pub(crate) fn mails(say: Say<'_>) -> Vec<(&'static str, Box<dyn MailBody>)> {
         ("mail-email-changed", Box::new(EmailChangedMail { account: account.clone(), new_email: say("new@example.com"), at })),
         (
             "mail-sign-in",
-            Box::new(NewSignInMail { account, device: say("Firefox on Linux"), place: Some(say("Zürich, Switzerland")), at, link: page }),
+            Box::new(NewSignInMail {
+                account: account.clone(),
+                device: say("Firefox on Linux"),
+                place: Some(say("Zürich, Switzerland")),
+                at,
+                link: page.clone(),
+            }),
+        ),
+        (
+            "mail-request",
+            Box::new(BackchannelRequestMail {
+                account,
+                client: say("Photo Garden"),
+                binding_message: Some(say("W4SCT")),
+                place: None,
+                at,
+                link: page,
+            }),
         ),
     ]
 }

@@ -13,6 +13,7 @@ use app::tokens::judgement::{Judgement, RefreshAttempt};
 use async_trait::async_trait;
 use domain::audit::AuditRecord;
 use domain::authorize::code::CodeGrant;
+use domain::backchannel::{BackchannelPing, BackchannelRequest};
 use domain::branding::{Appearance, Branding, Logo};
 use domain::client::origin::WebOrigin;
 use domain::client::registration::InitialAccessToken;
@@ -21,7 +22,9 @@ use domain::consent::Allowed;
 use domain::device::DeviceGrant;
 use domain::guess::{GuessCounter, GuessScope};
 use domain::handle::HandleHash;
-use domain::ids::{EventId, FamilyId, InitialAccessTokenId, MailId, ResourceId, SsoSessionId, TenantId, UserId};
+use domain::ids::{
+    BackchannelRequestId, EventId, FamilyId, InitialAccessTokenId, MailId, ResourceId, SsoSessionId, TenantId, TrustedIssuerId, UserId,
+};
 use domain::interaction::Progress;
 use domain::keys::ring::KeyRing;
 use domain::keys::verifier::Sighting;
@@ -33,6 +36,7 @@ use domain::tenant::Tenant;
 use domain::text::{LoginName, Slug};
 use domain::time::{Timestamp, Ttl};
 use domain::token::family::{RefreshFamily, Revocation};
+use domain::trusted_issuer::TrustedIssuer;
 use domain::user::User;
 use transparency::tree::Hash;
 
@@ -251,6 +255,24 @@ delegate! { TenantTx:
         fn resources_page(after: Option<ResourceId>, limit: u32) -> Vec<Resource>;
         fn resources_named(named: &ResourceSet) -> Vec<Resource>;
     }
+    TrustedIssuerStore {
+        fn trusted_issuer_insert(issuer: &TrustedIssuer) -> ();
+        fn trusted_issuer_by_id(id: TrustedIssuerId) -> Option<TrustedIssuer>;
+        fn trusted_issuer_named(issuer: &str) -> Option<TrustedIssuer>;
+        fn trusted_issuer_update(issuer: &TrustedIssuer) -> ();
+        fn trusted_issuer_delete(id: TrustedIssuerId) -> bool;
+        fn trusted_issuers_page(after: Option<TrustedIssuerId>, limit: u32) -> Vec<TrustedIssuer>;
+    }
+    BackchannelStore {
+        fn backchannel_insert(code: &HandleHash, request: &BackchannelRequest) -> ();
+        fn backchannel_by_code(code: &HandleHash) -> Option<BackchannelRequest>;
+        fn backchannel_of(user: UserId) -> Vec<(HandleHash, BackchannelRequest)>;
+        fn backchannel_update(code: &HandleHash, request: &BackchannelRequest) -> ();
+        fn backchannel_delete(code: &HandleHash) -> bool;
+        fn backchannel_ping_insert(ping: &BackchannelPing) -> ();
+        fn backchannel_ping(id: BackchannelRequestId) -> Option<BackchannelPing>;
+        fn backchannel_ping_delete(id: BackchannelRequestId) -> bool;
+    }
     LogoutStore {
         fn logout_notice_insert(notice: &LogoutNotice) -> ();
         fn logout_notice(family: FamilyId) -> Option<LogoutNotice>;
@@ -324,6 +346,9 @@ impl PlatformTx for Failing<Box<dyn PlatformTx>> {
     }
     async fn logout_notices_claim(&mut self, limit: u32) -> Stored<Vec<(TenantId, FamilyId)>> {
         self.inner.logout_notices_claim(limit).await
+    }
+    async fn backchannel_pings_claim(&mut self, limit: u32) -> Stored<Vec<(TenantId, BackchannelRequestId)>> {
+        self.inner.backchannel_pings_claim(limit).await
     }
     async fn mails_claim(&mut self, limit: u32) -> Stored<Vec<(TenantId, MailId)>> {
         self.inner.mails_claim(limit).await

@@ -6,6 +6,8 @@
 pub(crate) mod audit_events;
 pub(crate) mod authorization_codes;
 pub(crate) mod authorization_requests;
+pub(crate) mod backchannel_pings;
+pub(crate) mod backchannel_requests;
 pub(crate) mod client_origins;
 pub(crate) mod clients;
 pub(crate) mod consents;
@@ -30,5 +32,6 @@ pub(crate) mod sealed_secrets;
 pub(crate) mod sso_sessions;
 pub(crate) mod tenant_branding;
 pub(crate) mod tenants;
+pub(crate) mod trusted_issuers;
 pub(crate) mod used_kids;
 pub(crate) mod users;

@@ -16,6 +16,7 @@ use domain::resource::{Resource, ResourceSet};
 use domain::scope::Scope;
 use domain::sso::SsoSession;
 use domain::time::Ttl;
+use domain::trusted_issuer::TrustedIssuer;
 use futures_util::future::join_all;
 
 use crate::sample::{self, NOW};
@@ -418,6 +419,130 @@ pub async fn an_api_comes_changes_and_goes(store: Arc<dyn Store>) {
     tx.commit().await.expect("commits");
 }
 
+/// What a user was asked for is found by what its client polls with, and by its user; of 64 who take it away, one is told that they did.
+pub async fn a_user_is_asked_and_answers_once(store: Arc<dyn Store>) {
+    let (home, other) = (sample::home(&*store).await.expect("stored"), sample::home(&*store).await.expect("stored"));
+    let client = sample::client();
+    let (code, mut request) = (sample::hash(), sample::backchannel_request(&client.id, home.alice.id));
+    let mut tx = store.begin(home.id()).await.expect("begins");
+    tx.backchannel_insert(&code, &request).await.expect("stored");
+    tx.commit().await.expect("commits");
+
+    let mut tx = store.begin(other.id()).await.expect("begins");
+    assert_eq!(tx.backchannel_by_code(&code).await, Ok(None));
+    assert_eq!(tx.backchannel_of(home.alice.id).await, Ok(vec![]));
+    assert_eq!(tx.backchannel_delete(&code).await, Ok(false));
+    let mut theirs = request.clone();
+    theirs.grant.answer = DeviceAnswer::Denied;
+    tx.backchannel_update(&code, &theirs).await.expect("passed over");
+    tx.commit().await.expect("commits");
+
+    let mut tx = store.begin(home.id()).await.expect("begins");
+    assert_eq!(tx.backchannel_by_code(&code).await, Ok(Some(request.clone())));
+    assert_eq!(tx.backchannel_of(home.alice.id).await, Ok(vec![(code, request.clone())]));
+    request.grant.answer = DeviceAnswer::Allowed { user_id: home.alice.id, sign_on: sample::sign_on() };
+    tx.backchannel_update(&code, &request).await.expect("written");
+    tx.commit().await.expect("commits");
+    let mut tx = store.begin_read(home.id()).await.expect("begins");
+    assert_eq!(tx.backchannel_by_code(&code).await, Ok(Some(request)));
+    drop(tx);
+
+    let take = |_| {
+        let store = Arc::clone(&store);
+        let tenant = home.id();
+        tokio::spawn(async move {
+            let mut tx = store.begin(tenant).await.expect("begins");
+            let is_there = tx.backchannel_by_code(&code).await.expect("answered").is_some();
+            let is_taken = tx.backchannel_delete(&code).await.expect("answered");
+            tx.commit().await.expect("commits");
+            is_there && is_taken
+        })
+    };
+    let taken = join_all((0..64).map(take)).await;
+    assert_eq!(taken.into_iter().filter(|done| *done.as_ref().expect("no panic")).count(), 1);
+
+    // They go with their user.
+    let mut tx = store.begin(home.id()).await.expect("begins");
+    tx.backchannel_insert(&code, &sample::backchannel_request(&client.id, home.alice.id)).await.expect("stored");
+    assert_eq!(tx.user_delete(home.alice.id).await, Ok(true));
+    assert_eq!(tx.backchannel_by_code(&code).await, Ok(None));
+    tx.commit().await.expect("commits");
+}
+
+/// An answer is told by one of many nodes, and not again before it is time; it belongs to its tenant.
+pub async fn an_answer_is_told_by_one_node_at_a_time(store: Arc<dyn Store>) {
+    let (home, other) = (sample::home(&*store).await.expect("stored"), sample::home(&*store).await.expect("stored"));
+    let ping = sample::backchannel_ping(&sample::client().id);
+    let mut tx = store.begin(home.id()).await.expect("begins");
+    tx.backchannel_ping_insert(&ping).await.expect("stored");
+    tx.backchannel_ping_insert(&ping).await.expect("nothing to change");
+    tx.commit().await.expect("commits");
+    let claim = |_| {
+        let store = Arc::clone(&store);
+        tokio::spawn(async move {
+            let mut tx = store.begin_platform().await.expect("begins");
+            let claimed = tx.backchannel_pings_claim(10).await.expect("answered");
+            tx.commit().await.expect("commits");
+            claimed
+        })
+    };
+    let claimed: Vec<_> = join_all((0..8).map(claim)).await.into_iter().flat_map(|done| done.expect("no panic")).collect();
+    assert_eq!(claimed, [(home.id(), ping.id)]);
+
+    let mut tx = store.begin(other.id()).await.expect("begins");
+    assert_eq!(tx.backchannel_ping(ping.id).await, Ok(None), "of another tenant");
+    assert_eq!(tx.backchannel_ping_delete(ping.id).await, Ok(false));
+    tx.commit().await.expect("commits");
+    let mut tx = store.begin(home.id()).await.expect("begins");
+    assert_eq!(tx.backchannel_ping(ping.id).await, Ok(Some(ping.clone())));
+    assert_eq!(tx.backchannel_ping_delete(ping.id).await, Ok(true));
+    assert_eq!(tx.backchannel_ping_delete(ping.id).await, Ok(false));
+    tx.commit().await.expect("commits");
+}
+
+/// A trusted issuer is its tenant's, found by id and by name, and one name is one issuer.
+pub async fn a_trusted_issuer_comes_changes_and_goes(store: Arc<dyn Store>) {
+    let (home, other) = (sample::home(&*store).await.expect("stored"), sample::home(&*store).await.expect("stored"));
+    let mut all = [sample::trusted_issuer(), sample::trusted_issuer()];
+    all.sort_by_key(|issuer| issuer.id);
+    let mut tx = store.begin(home.id()).await.expect("begins");
+    for issuer in &all {
+        tx.trusted_issuer_insert(issuer).await.expect("stored");
+    }
+    tx.commit().await.expect("commits");
+
+    // Another tenant may trust an issuer of the same name, and trusts none of these.
+    let mut tx = store.begin(other.id()).await.expect("begins");
+    assert_eq!(tx.trusted_issuer_by_id(all[0].id).await, Ok(None));
+    assert_eq!(tx.trusted_issuer_named(&all[0].issuer).await, Ok(None));
+    assert_eq!(tx.trusted_issuers_page(None, 10).await, Ok(vec![]));
+    assert_eq!(tx.trusted_issuer_update(&all[0]).await, Err(StoreError::Conflict));
+    assert_eq!(tx.trusted_issuer_delete(all[0].id).await, Ok(false));
+    let theirs = TrustedIssuer { issuer: all[0].issuer.clone(), ..sample::trusted_issuer() };
+    tx.trusted_issuer_insert(&theirs).await.expect("stored");
+    tx.commit().await.expect("commits");
+
+    let mut tx = store.begin(home.id()).await.expect("begins");
+    let again = TrustedIssuer { issuer: all[0].issuer.clone(), ..sample::trusted_issuer() };
+    assert_eq!(tx.trusted_issuer_insert(&again).await, Err(StoreError::Conflict), "its name is taken");
+    drop(tx);
+    let changed = TrustedIssuer { settings: again.settings, updated_at: NOW.plus(Ttl::minutes(1)), ..all[0].clone() };
+    let mut tx = store.begin(home.id()).await.expect("begins");
+    tx.trusted_issuer_update(&changed).await.expect("changed");
+    tx.commit().await.expect("commits");
+
+    let mut tx = store.begin(home.id()).await.expect("begins");
+    assert_eq!(tx.trusted_issuer_by_id(changed.id).await, Ok(Some(changed.clone())));
+    assert_eq!(tx.trusted_issuer_named(&changed.issuer).await, Ok(Some(changed.clone())));
+    assert_eq!(tx.trusted_issuer_named(&format!("{}/", changed.issuer)).await, Ok(None));
+    assert_eq!(tx.trusted_issuers_page(None, 1).await, Ok(vec![changed.clone()]));
+    assert_eq!(tx.trusted_issuers_page(Some(changed.id), 10).await, Ok(all[1..].to_vec()));
+    assert_eq!(tx.trusted_issuer_delete(changed.id).await, Ok(true));
+    assert_eq!(tx.trusted_issuer_delete(changed.id).await, Ok(false));
+    assert_eq!(tx.trusted_issuer_update(&changed).await, Err(StoreError::Conflict));
+    tx.commit().await.expect("commits");
+}
+
 /// A logout is claimed by one of many nodes, and not again before it is time; it belongs to its tenant.
 pub async fn a_logout_is_told_by_one_node_at_a_time(store: Arc<dyn Store>) {
     let (home, other) = (sample::home(&*store).await.expect("stored"), sample::home(&*store).await.expect("stored"));
@@ -530,13 +655,17 @@ pub async fn what_expires_is_swept_and_a_tenant_leaves_nothing(store: Arc<dyn St
     let notice = sample::logout_notice(&home.family);
     let (mail, link) = (sample::mail(&home.alice), sample::mail_link(&home.alice));
     let device = sample::device_grant(&client.id);
-    let (token, resource) = (sample::initial_access_token(1), sample::resource());
+    let asked = sample::backchannel_request(&client.id, home.alice.id);
+    let ping = sample::backchannel_ping(&client.id);
+    let (token, resource, trusted) = (sample::initial_access_token(1), sample::resource(), sample::trusted_issuer());
     let store_all = async || {
         let mut tx = store.begin(home.id()).await.expect("begins");
         tx.pending_insert(&pending).await.expect("stored");
         tx.sso_insert(&session).await.expect("stored");
         tx.code_insert(&code, &grant).await.expect("stored");
         tx.device_insert(&code, &code.0, &device).await.expect("stored");
+        tx.backchannel_insert(&code, &asked).await.expect("stored");
+        tx.backchannel_ping_insert(&ping).await.expect("stored");
         tx.spend(&code.0, NOW).await.expect("spent");
         tx.logout_notice_insert(&notice).await.expect("stored");
         tx.mail_insert(&mail).await.expect("stored");
@@ -549,6 +678,8 @@ pub async fn what_expires_is_swept_and_a_tenant_leaves_nothing(store: Arc<dyn St
         (Leftover::PendingRequests, pending.expires_at),
         (Leftover::AuthorizationCodes, grant.expires_at),
         (Leftover::DeviceCodes, device.expires_at),
+        (Leftover::BackchannelRequests, asked.grant.expires_at),
+        (Leftover::BackchannelPings, ping.expires_at),
         (Leftover::SsoSessions, session.ends_at()),
         (Leftover::SpentNames, NOW),
         (Leftover::LogoutNotices, notice.expires_at),
@@ -566,14 +697,18 @@ pub async fn what_expires_is_swept_and_a_tenant_leaves_nothing(store: Arc<dyn St
     let mut tx = store.begin(home.id()).await.expect("begins");
     tx.client_insert(&client).await.expect("stored");
     tx.resource_insert(&resource).await.expect("stored");
+    tx.trusted_issuer_insert(&trusted).await.expect("stored");
     tx.consent_set(home.alice.id, &client.id, &Allowed::default(), NOW).await.expect("set");
     tx.commit().await.expect("commits");
     sample::gone(&*store, home.id()).await.expect("gone");
     let mut tx = store.begin(home.id()).await.expect("begins");
     assert_eq!(tx.client_by_id(&client.id).await, Ok(None));
     assert_eq!(tx.resource_by_id(resource.id).await, Ok(None));
+    assert_eq!(tx.trusted_issuer_by_id(trusted.id).await, Ok(None));
     assert_eq!(tx.pending_by_handle(&pending.handle).await, Ok(None));
     assert_eq!(tx.device_by_code(&code).await, Ok(None));
+    assert_eq!(tx.backchannel_by_code(&code).await, Ok(None));
+    assert_eq!(tx.backchannel_ping(ping.id).await, Ok(None));
     assert_eq!(tx.sso_by_handle(&session.handle).await, Ok(None));
     assert_eq!(tx.code_use(&code, home.family.id, NOW).await, Ok(CodeUse::Unknown));
     assert_eq!(tx.consent(home.alice.id, &client.id).await, Ok(None));

@@ -3,23 +3,27 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use app::ports::store::{
-    AuthorizationStore, ClientStore, CodeUse, Consent, ConsentStore, DeviceStore, Leftover, LogoutNotice, LogoutStore, MailStore,
-    OnceStore, PendingRequest, RegistrationStore, ResourceStore, SsoStore, StoreError, Stored,
+    AuthorizationStore, BackchannelStore, ClientStore, CodeUse, Consent, ConsentStore, DeviceStore, Leftover, LogoutNotice, LogoutStore,
+    MailStore, OnceStore, PendingRequest, RegistrationStore, ResourceStore, SsoStore, StoreError, Stored, TrustedIssuerStore,
 };
 use async_trait::async_trait;
 use domain::authorize::code::CodeGrant;
+use domain::backchannel::{BackchannelPing, BackchannelRequest};
 use domain::client::origin::WebOrigin;
 use domain::client::registration::InitialAccessToken;
 use domain::client::{Client, ClientId};
 use domain::consent::Allowed;
 use domain::device::DeviceGrant;
 use domain::handle::HandleHash;
-use domain::ids::{FamilyId, InitialAccessTokenId, MailId, ResourceId, SsoSessionId, TenantId, UserId};
+use domain::ids::{
+    BackchannelRequestId, FamilyId, InitialAccessTokenId, MailId, ResourceId, SsoSessionId, TenantId, TrustedIssuerId, UserId,
+};
 use domain::interaction::Progress;
 use domain::mail::{MailLink, QueuedMail};
 use domain::resource::{Resource, ResourceSet};
 use domain::sso::SsoSession;
 use domain::time::{Timestamp, Ttl};
+use domain::trusted_issuer::TrustedIssuer;
 
 use super::{Tx, remove_some};
 
@@ -30,12 +34,15 @@ pub(super) struct Rows {
     codes: BTreeMap<(TenantId, HandleHash), (CodeGrant, Option<FamilyId>)>,
     /// With the hash of what their users type.
     devices: BTreeMap<(TenantId, HandleHash), (DeviceGrant, [u8; 32])>,
+    backchannel: BTreeMap<(TenantId, HandleHash), BackchannelRequest>,
     sessions: BTreeMap<(TenantId, HandleHash), SsoSession>,
     consents: BTreeMap<(TenantId, UserId, ClientId), (Allowed, Timestamp)>,
     resources: BTreeMap<(TenantId, ResourceId), Resource>,
+    trusted: BTreeMap<(TenantId, TrustedIssuerId), TrustedIssuer>,
     initial_tokens: BTreeMap<(TenantId, InitialAccessTokenId), InitialAccessToken>,
     spent: BTreeMap<(TenantId, [u8; 32]), Timestamp>,
     pub(super) logouts: Waiting<FamilyId, LogoutNotice>,
+    pub(super) pings: Waiting<BackchannelRequestId, BackchannelPing>,
     pub(super) mails: Waiting<MailId, QueuedMail>,
     /// With whether it was used.
     links: BTreeMap<(TenantId, HandleHash), (MailLink, bool)>,
@@ -49,19 +56,23 @@ impl Rows {
         remove_some(&mut self.pending, left, |(owner, _), _| *owner == tenant);
         remove_some(&mut self.codes, left, |(owner, _), _| *owner == tenant);
         remove_some(&mut self.devices, left, |(owner, _), _| *owner == tenant);
+        remove_some(&mut self.backchannel, left, |(owner, _), _| *owner == tenant);
         remove_some(&mut self.sessions, left, |(owner, _), _| *owner == tenant);
         remove_some(&mut self.consents, left, |(owner, ..), _| *owner == tenant);
         remove_some(&mut self.clients, left, |(owner, _), _| *owner == tenant);
         remove_some(&mut self.resources, left, |(owner, _), _| *owner == tenant);
+        remove_some(&mut self.trusted, left, |(owner, _), _| *owner == tenant);
         remove_some(&mut self.spent, left, |(owner, _), _| *owner == tenant);
         remove_some(&mut self.initial_tokens, left, |(owner, _), _| *owner == tenant);
         remove_some(&mut self.logouts, left, |(owner, _), _| *owner == tenant);
+        remove_some(&mut self.pings, left, |(owner, _), _| *owner == tenant);
         remove_some(&mut self.mails, left, |(owner, _), _| *owner == tenant);
         remove_some(&mut self.links, left, |(owner, _), _| *owner == tenant);
     }
 
     pub(super) fn forget_user(&mut self, tenant: TenantId, user: UserId) {
         self.consents.retain(|(owner, whose, _), _| *owner != tenant || *whose != user);
+        self.backchannel.retain(|(owner, _), request| *owner != tenant || request.user_id != user);
         self.sessions.retain(|(owner, _), session| *owner != tenant || session.user_id != user);
         self.mails.retain(|(owner, _), (mail, ..)| *owner != tenant || mail.user_id != Some(user));
         self.links.retain(|(owner, _), (link, _)| *owner != tenant || link.user_id != user);
@@ -72,8 +83,10 @@ impl Rows {
             Leftover::PendingRequests => remove_some(&mut self.pending, left, |_, pending| pending.expires_at < before),
             Leftover::AuthorizationCodes => remove_some(&mut self.codes, left, |_, (grant, _)| grant.expires_at < before),
             Leftover::DeviceCodes => remove_some(&mut self.devices, left, |_, (grant, _)| grant.expires_at < before),
+            Leftover::BackchannelRequests => remove_some(&mut self.backchannel, left, |_, request| request.grant.expires_at < before),
             Leftover::SsoSessions => remove_some(&mut self.sessions, left, |_, session| session.ends_at() < before),
             Leftover::SpentNames => remove_some(&mut self.spent, left, |_, expires_at| *expires_at < before),
+            Leftover::BackchannelPings => remove_some(&mut self.pings, left, |_, (ping, ..)| ping.expires_at < before),
             Leftover::LogoutNotices => remove_some(&mut self.logouts, left, |_, (notice, ..)| notice.expires_at < before),
             Leftover::Mails => remove_some(&mut self.mails, left, |_, (mail, ..)| mail.expires_at < before),
             Leftover::MailLinks => remove_some(&mut self.links, left, |_, (link, _)| link.expires_at < before),
@@ -352,6 +365,99 @@ impl ResourceStore for Tx {
         let mut all: Vec<_> = own.filter(|resource| named.contains(&resource.identifier)).cloned().collect();
         all.sort_by(|one, other| one.identifier.cmp(&other.identifier));
         Ok(all)
+    }
+}
+
+#[async_trait]
+impl BackchannelStore for Tx {
+    async fn backchannel_insert(&mut self, code: &HandleHash, request: &BackchannelRequest) -> Stored<()> {
+        let key = (self.tenant, *code);
+        let all = &mut self.writing()?.provider.backchannel;
+        if all.contains_key(&key) {
+            return Err(StoreError::Conflict);
+        }
+        all.insert(key, request.clone());
+        Ok(())
+    }
+
+    async fn backchannel_by_code(&mut self, code: &HandleHash) -> Stored<Option<BackchannelRequest>> {
+        Ok(self.state.provider.backchannel.get(&(self.tenant, *code)).cloned())
+    }
+
+    async fn backchannel_of(&mut self, user: UserId) -> Stored<Vec<(HandleHash, BackchannelRequest)>> {
+        let all = self.state.provider.backchannel.iter();
+        let own = all.filter(|((tenant, _), request)| *tenant == self.tenant && request.user_id == user);
+        Ok(own.map(|((_, code), request)| (*code, request.clone())).collect())
+    }
+
+    async fn backchannel_update(&mut self, code: &HandleHash, request: &BackchannelRequest) -> Stored<()> {
+        let key = (self.tenant, *code);
+        if let Some(known) = self.writing()?.provider.backchannel.get_mut(&key) {
+            *known = request.clone();
+        }
+        Ok(())
+    }
+
+    async fn backchannel_delete(&mut self, code: &HandleHash) -> Stored<bool> {
+        let key = (self.tenant, *code);
+        Ok(self.writing()?.provider.backchannel.remove(&key).is_some())
+    }
+
+    async fn backchannel_ping_insert(&mut self, ping: &BackchannelPing) -> Stored<()> {
+        let key = (self.tenant, ping.id);
+        self.writing()?.provider.pings.entry(key).or_insert((ping.clone(), Timestamp::EPOCH, Ttl::seconds(4)));
+        Ok(())
+    }
+
+    async fn backchannel_ping(&mut self, id: BackchannelRequestId) -> Stored<Option<BackchannelPing>> {
+        Ok(self.state.provider.pings.get(&(self.tenant, id)).map(|(ping, ..)| ping.clone()))
+    }
+
+    async fn backchannel_ping_delete(&mut self, id: BackchannelRequestId) -> Stored<bool> {
+        let key = (self.tenant, id);
+        Ok(self.writing()?.provider.pings.remove(&key).is_some())
+    }
+}
+
+impl Tx {
+    fn trusted(&self) -> impl Iterator<Item = &TrustedIssuer> {
+        self.state.provider.trusted.iter().filter(|((tenant, _), _)| *tenant == self.tenant).map(|(_, issuer)| issuer)
+    }
+}
+
+#[async_trait]
+impl TrustedIssuerStore for Tx {
+    async fn trusted_issuer_insert(&mut self, issuer: &TrustedIssuer) -> Stored<()> {
+        if self.trusted().any(|known| known.issuer == issuer.issuer) {
+            return Err(StoreError::Conflict);
+        }
+        let key = (self.tenant, issuer.id);
+        self.writing()?.provider.trusted.insert(key, issuer.clone());
+        Ok(())
+    }
+
+    async fn trusted_issuer_by_id(&mut self, id: TrustedIssuerId) -> Stored<Option<TrustedIssuer>> {
+        Ok(self.state.provider.trusted.get(&(self.tenant, id)).cloned())
+    }
+
+    async fn trusted_issuer_named(&mut self, issuer: &str) -> Stored<Option<TrustedIssuer>> {
+        Ok(self.trusted().find(|known| known.issuer == issuer).cloned())
+    }
+
+    async fn trusted_issuer_update(&mut self, issuer: &TrustedIssuer) -> Stored<()> {
+        let key = (self.tenant, issuer.id);
+        let known = self.writing()?.provider.trusted.get_mut(&key).ok_or(StoreError::Conflict)?;
+        (known.settings, known.updated_at) = (issuer.settings.clone(), issuer.updated_at);
+        Ok(())
+    }
+
+    async fn trusted_issuer_delete(&mut self, id: TrustedIssuerId) -> Stored<bool> {
+        let key = (self.tenant, id);
+        Ok(self.writing()?.provider.trusted.remove(&key).is_some())
+    }
+
+    async fn trusted_issuers_page(&mut self, after: Option<TrustedIssuerId>, limit: u32) -> Stored<Vec<TrustedIssuer>> {
+        Ok(self.trusted().filter(|issuer| after.is_none_or(|after| issuer.id > after)).take(limit as usize).cloned().collect())
     }
 }
 
