@@ -11,6 +11,8 @@ use app::authorize::Browser;
 use domain::handle::{Handle, HandleKind};
 use domain::tenant::Tenant;
 
+use crate::extract;
+
 const BROWSER: &str = "browser";
 const SESSION: &str = "sso";
 
@@ -29,8 +31,8 @@ fn cookie(what: &str, tenant: &Tenant, base_url: &str, value: String) -> Cookie<
 }
 
 /// What the browser brings along; a cookie that is not of ours is none.
-pub(super) fn of(request: &HttpRequest, tenant: &Tenant, base_url: &str) -> Browser {
-    let read = |what, kind| request.cookie(&name(what, tenant, base_url)).and_then(|cookie| Handle::parse(kind, cookie.value()));
+pub(crate) fn of(request: &HttpRequest, tenant: &Tenant, base_url: &str) -> Browser {
+    let read = |what, kind| extract::cookie::value(request, &name(what, tenant, base_url)).and_then(|value| Handle::parse(kind, value));
     Browser { browser: read(BROWSER, HandleKind::Browser), session: read(SESSION, HandleKind::SsoSession) }
 }
 

@@ -2,7 +2,7 @@
 
 pub(crate) mod account;
 pub(crate) mod authorize;
-mod browser;
+pub(crate) mod browser;
 pub(crate) mod client_auth;
 pub(crate) mod cookie;
 pub(crate) mod device;
