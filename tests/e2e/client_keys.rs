@@ -14,7 +14,7 @@ const TOKEN: &str = "/t/acme/oauth/token";
 
 /// A program with a key.
 pub(crate) struct Machine {
-    pub(crate) id: String,
+    id: String,
 }
 
 pub(crate) async fn machine(world: &World, more: Value) -> Machine {
@@ -25,6 +25,11 @@ pub(crate) async fn machine(world: &World, more: Value) -> Machine {
     let made = world.platform_admin().post(CLIENTS, form).await.is(201);
     assert_eq!(made.json()["client_secret"], Value::Null, "it has no secret");
     Machine { id: made.word("client_id") }
+}
+
+/// The program with this id.
+pub(crate) fn machine_of(id: &str) -> Machine {
+    Machine { id: id.to_owned() }
 }
 
 impl Machine {

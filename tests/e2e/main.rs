@@ -19,6 +19,7 @@ mod fapi;
 mod foreign_parties;
 mod foreign_verifiers;
 mod foresight;
+mod inside;
 mod junk;
 mod key_log;
 mod keys;

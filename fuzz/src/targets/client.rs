@@ -37,7 +37,8 @@ pub(super) fn redirect_uri(data: &[u8]) {
     }
     let answer = with_query(registered, &[("code", "a&b#c".to_owned())]);
     let arrived = Url::parse(&answer).unwrap_or_else(|_| panic!("{answer} is no URL"));
-    assert_eq!((arrived.origin(), arrived.path(), arrived.fragment()), (url.origin(), url.path(), None), "{answer}");
+    let place = |url: &Url| (url.scheme().to_owned(), url.host_str().map(str::to_owned), url.port(), url.path().to_owned());
+    assert_eq!((place(&arrived), arrived.fragment()), (place(&url), None), "{answer}");
     assert!(arrived.query_pairs().any(|(name, value)| name == "code" && value == "a&b#c"), "{answer}");
 
     assert!(uri.is_meant_by(registered));
