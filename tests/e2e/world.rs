@@ -66,6 +66,7 @@ pub(crate) fn on_two_nodes_with(change: impl FnOnce(&mut Settings), test: impl A
     let folder = tempfile::tempdir().expect("a temporary folder");
     let mut settings = quick(folder.path());
     change(&mut settings);
+    crate::two_nodes::give_kek(folder.path());
     actix_web::rt::System::new().block_on(async {
         settings.database.url = testkit::postgres::fresh_database().await;
         play(settings, 2, test).await;
