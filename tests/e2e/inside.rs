@@ -1,7 +1,6 @@
 //! No address that a client gives makes the server talk to what is inside: every field that is fetched, by every spelling (R51).
 
 use serde_json::{Value, json};
-use testkit::inside::{INSIDE, STRANGE};
 use tokio::net::{TcpListener, TcpStream};
 
 use crate::browser::Browser;
@@ -9,6 +8,12 @@ use crate::client_keys::{machine_of, present};
 use crate::oidc::{CALLBACK, Shop, code, shop, told};
 use crate::relying_party::Key;
 use crate::world::{World, in_world};
+
+/// The spellings that the outbound client is tried with.
+#[path = "../../crates/outbound/src/tests/spellings.rs"]
+mod spellings;
+
+use spellings::{INSIDE, NAMED_INSIDE, STRANGE};
 
 const CLIENTS: &str = "/admin/v1/tenants/acme/clients";
 
@@ -39,6 +44,8 @@ fn r51_no_field_of_a_client_and_no_spelling_leads_inside() {
         let port = canary.local_addr().expect("an address").port().to_string();
         let hosts = INSIDE.iter().flat_map(|host| ["https", "http"].map(|scheme| format!("{scheme}://{host}:{{port}}/x?y")));
         let urls: Vec<_> = hosts.chain(STRANGE.iter().map(|url| (*url).to_owned())).map(|url| url.replace("{port}", &port)).collect();
+        // Names are for the client's own tests, which bring a resolver along.
+        assert!(NAMED_INSIDE.iter().all(|name| !INSIDE.contains(name)));
         assert!(urls.len() >= 120, "{} spellings", urls.len());
 
         let first = shop(world, json!({})).await;

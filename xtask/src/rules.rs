@@ -41,7 +41,7 @@ const ALLOWED: [(&str, &[&str], &[&str]); 15] = [
     ("app", &["domain", "transparency"], &[]),
     ("storage", &["app", "domain", "transparency", "migrations"], &["testkit"]),
     ("keys", &["app", "domain", "transparency"], &["testkit"]),
-    ("outbound", &["app", "domain", "pages"], &["testkit"]),
+    ("outbound", &["app", "domain", "pages"], &[]),
     ("pages", &["domain"], &[]),
     ("api", &["app", "domain", "pages"], &["testkit"]),
     ("testkit", &["app", "domain", "transparency"], &[]),

@@ -3,11 +3,14 @@
 use std::collections::HashMap;
 use std::net::IpAddr;
 
-use testkit::inside::{INSIDE, NAMED_INSIDE, STRANGE};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
 use super::*;
+
+mod spellings;
+
+use spellings::{INSIDE, NAMED_INSIDE, STRANGE};
 
 /// A resolver of our own: what it does not know, it says is not there.
 struct Names(HashMap<&'static str, Vec<IpAddr>>);

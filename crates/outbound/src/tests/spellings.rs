@@ -3,7 +3,7 @@
 //! Invariant: each of them means an address inside to some reader of URLs, or is no URL that we talk to.
 
 /// Spellings of hosts that lead inside. `{port}` stands after each.
-pub const INSIDE: &[&str] = &[
+pub(crate) const INSIDE: &[&str] = &[
     // Dotted, decimal, octal, hexadecimal, short, mixed.
     "127.0.0.1",
     "127.0.0.2",
@@ -86,7 +86,7 @@ pub const INSIDE: &[&str] = &[
 ];
 
 /// Names that somebody may let resolve to an address inside.
-pub const NAMED_INSIDE: &[&str] = &[
+pub(crate) const NAMED_INSIDE: &[&str] = &[
     "inside.example",
     "INSIDE.example.",
     "mixed.example",
@@ -99,7 +99,7 @@ pub const NAMED_INSIDE: &[&str] = &[
 ];
 
 /// Whole URLs that mean the listener to somebody, or are none of ours.
-pub const STRANGE: &[&str] = &[
+pub(crate) const STRANGE: &[&str] = &[
     "https://１２７.０.０.１:{port}/",
     "https://①②⑦.0.0.1:{port}/",
     "https://ⓛⓞⓒⓐⓛⓗⓞⓢⓣ:{port}/",
