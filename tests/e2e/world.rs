@@ -55,10 +55,19 @@ pub(crate) fn in_world(test: impl AsyncFnOnce(&World)) {
 
 /// Plays `test` in a world of its own with other settings than the usual ones.
 pub(crate) fn in_world_with(change: impl FnOnce(&mut Settings), test: impl AsyncFnOnce(&World)) {
+    in_world_by(anybody(), change, test);
+}
+
+fn anybody() -> Client {
+    Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none()).build().expect("a client")
+}
+
+/// Plays `test` in a world of its own, where everybody sends requests by `http`.
+pub(crate) fn in_world_by(http: Client, change: impl FnOnce(&mut Settings), test: impl AsyncFnOnce(&World)) {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let mut settings = quick(folder.path());
     change(&mut settings);
-    actix_web::rt::System::new().block_on(play(settings, 1, test));
+    actix_web::rt::System::new().block_on(play(http, settings, 1, test));
 }
 
 /// Plays `test` on two nodes with one PostgreSQL; requests go to them in turns.
@@ -69,7 +78,7 @@ pub(crate) fn on_two_nodes_with(change: impl FnOnce(&mut Settings), test: impl A
     crate::two_nodes::give_kek(folder.path());
     actix_web::rt::System::new().block_on(async {
         settings.database.url = testkit::postgres::fresh_database().await;
-        play(settings, 2, test).await;
+        play(anybody(), settings, 2, test).await;
     });
 }
 
@@ -88,7 +97,7 @@ fn quick(folder: &Path) -> Settings {
     settings
 }
 
-async fn play(mut settings: Settings, nodes: usize, test: impl AsyncFnOnce(&World)) {
+async fn play(http: Client, mut settings: Settings, nodes: usize, test: impl AsyncFnOnce(&World)) {
     let database = settings.database.sqlite_file().unwrap_or_default();
     let clock = Arc::new(MovedClock::default());
     let start = async |settings: &Settings| {
@@ -101,7 +110,6 @@ async fn play(mut settings: Settings, nodes: usize, test: impl AsyncFnOnce(&Worl
         others.push(start(&settings).await);
     }
     let platform_token = running.admin_token(Ttl::hours(1)).await.expect("a platform token");
-    let http = Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none()).build().expect("a client");
     let world =
         World { base_url: running.base_url.clone(), clock, database, running, others, turn: AtomicUsize::new(0), http, platform_token };
     test(&world).await;
@@ -317,6 +325,11 @@ impl World {
     pub(crate) async fn refresh(&self, slug: &str, token: &str) -> Answer {
         let parameters = [("grant_type", "refresh_token"), ("client_id", "first-party"), ("refresh_token", token)];
         self.anon().form(&format!("/t/{slug}/oauth/token"), &parameters).await
+    }
+
+    /// Looks at the files of the TLS listener.
+    pub(crate) fn reread_certificates(&self) {
+        self.running.reread_certificates();
     }
 
     /// Removes what is over now.

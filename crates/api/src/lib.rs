@@ -22,5 +22,6 @@ mod state;
 pub mod untrusted;
 
 pub use description::description;
+pub use oauth::mtls::{CertificateHeader, HeaderFormat, PeerCertificate};
 pub use router::{Guard, RouteInfo, management, public, table};
 pub use state::{ApiSettings, ApiState, FollowTrace};

@@ -7,6 +7,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::certificate::CertificateName;
 use crate::handle::{Handle, HandleHash, HandleKind};
 use crate::ids::ClientSecretId;
 use crate::keys::ring::Alg;
@@ -84,6 +85,7 @@ impl Client {
             response_types: BTreeSet::new(),
             scope: Scope::default(),
             resources: ResourceSet::new(),
+            may_impersonate: false,
             token_endpoint_auth_method: AuthMethod::None,
             token_endpoint_auth_signing_alg: None,
             require_issuer_audience: false,
@@ -102,6 +104,8 @@ impl Client {
             request_object_signing_alg: None,
             require_signed_request_object: false,
             dpop_bound_access_tokens: false,
+            tls_client_certificate_bound_access_tokens: false,
+            certificate_name: None,
             require_dpop_nonce: false,
             consent: ConsentPolicy::FirstParty,
             keys: None,
@@ -191,13 +195,28 @@ pub enum AuthMethod {
     ClientSecretBasic,
     ClientSecretPost,
     PrivateKeyJwt,
+    /// By a certificate that an authority answers for (RFC 8705, 2.1).
+    TlsClientAuth,
+    /// By a certificate that is known (RFC 8705, 2.2).
+    SelfSignedTlsClientAuth,
 }
 
 impl AuthMethod {
-    pub const ALL: [Self; 4] = [Self::ClientSecretBasic, Self::ClientSecretPost, Self::PrivateKeyJwt, Self::None];
+    pub const ALL: [Self; 6] = [
+        Self::ClientSecretBasic,
+        Self::ClientSecretPost,
+        Self::PrivateKeyJwt,
+        Self::TlsClientAuth,
+        Self::SelfSignedTlsClientAuth,
+        Self::None,
+    ];
 
     pub const fn is_by_secret(self) -> bool {
         matches!(self, Self::ClientSecretBasic | Self::ClientSecretPost)
+    }
+
+    pub const fn is_by_certificate(self) -> bool {
+        matches!(self, Self::TlsClientAuth | Self::SelfSignedTlsClientAuth)
     }
 
     pub const fn name(self) -> &'static str {
@@ -206,6 +225,8 @@ impl AuthMethod {
             Self::ClientSecretBasic => "client_secret_basic",
             Self::ClientSecretPost => "client_secret_post",
             Self::PrivateKeyJwt => "private_key_jwt",
+            Self::TlsClientAuth => "tls_client_auth",
+            Self::SelfSignedTlsClientAuth => "self_signed_tls_client_auth",
         }
     }
 }
@@ -219,10 +240,14 @@ pub enum GrantType {
     /// RFC 8628, 3.4.
     #[serde(rename = "urn:ietf:params:oauth:grant-type:device_code")]
     DeviceCode,
+    /// RFC 8693, 2.1.
+    #[serde(rename = "urn:ietf:params:oauth:grant-type:token-exchange")]
+    TokenExchange,
 }
 
 impl GrantType {
-    pub const ALL: [Self; 4] = [Self::AuthorizationCode, Self::RefreshToken, Self::ClientCredentials, Self::DeviceCode];
+    pub const ALL: [Self; 5] =
+        [Self::AuthorizationCode, Self::RefreshToken, Self::ClientCredentials, Self::DeviceCode, Self::TokenExchange];
 
     pub const fn name(self) -> &'static str {
         match self {
@@ -230,6 +255,7 @@ impl GrantType {
             Self::RefreshToken => "refresh_token",
             Self::ClientCredentials => "client_credentials",
             Self::DeviceCode => "urn:ietf:params:oauth:grant-type:device_code",
+            Self::TokenExchange => "urn:ietf:params:oauth:grant-type:token-exchange",
         }
     }
 
@@ -296,6 +322,9 @@ pub struct ClientSettings {
     /// The APIs of the tenant that it may have tokens for, besides the issuer itself.
     #[serde(default)]
     pub resources: ResourceSet,
+    /// Whether it may exchange the token of another client without saying who acts (RFC 8693, 1.1).
+    #[serde(default)]
+    pub may_impersonate: bool,
     pub token_endpoint_auth_method: AuthMethod,
     /// The one algorithm of its assertions; any asymmetric one when it has named none.
     #[serde(default)]
@@ -334,6 +363,12 @@ pub struct ClientSettings {
     /// It gets no tokens without a proof (RFC 9449, 5.2).
     #[serde(default)]
     pub dpop_bound_access_tokens: bool,
+    /// It gets no tokens without a certificate, and they are bound to that (RFC 8705, 3.4).
+    #[serde(default)]
+    pub tls_client_certificate_bound_access_tokens: bool,
+    /// The name in its certificate that it is known by, with [`AuthMethod::TlsClientAuth`].
+    #[serde(flatten)]
+    pub certificate_name: Option<CertificateName>,
     /// Its proofs need a nonce of ours, whatever the tenant says.
     #[serde(default)]
     pub require_dpop_nonce: bool,
