@@ -86,6 +86,12 @@ impl Browser {
         self.cookies.retain(|name, _| !name.contains(what));
     }
 
+    /// The same one, before another node.
+    pub(crate) fn before(mut self, node: &str) -> Self {
+        self.base_url = node.to_owned();
+        self
+    }
+
     fn at(&self, address: &str) -> String {
         if address.starts_with('/') { format!("{}{address}", self.base_url) } else { address.to_owned() }
     }

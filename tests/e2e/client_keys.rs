@@ -13,11 +13,11 @@ const CLIENTS: &str = "/admin/v1/tenants/acme/clients";
 const TOKEN: &str = "/t/acme/oauth/token";
 
 /// A program with a key.
-struct Machine {
+pub(crate) struct Machine {
     id: String,
 }
 
-async fn machine(world: &World, more: Value) -> Machine {
+pub(crate) async fn machine(world: &World, more: Value) -> Machine {
     let mut form = json!({
         "grant_types": ["client_credentials"], "token_endpoint_auth_method": "private_key_jwt", "scope": "reports",
     });
@@ -27,9 +27,14 @@ async fn machine(world: &World, more: Value) -> Machine {
     Machine { id: made.word("client_id") }
 }
 
+/// The program with this id.
+pub(crate) fn machine_of(id: &str) -> Machine {
+    Machine { id: id.to_owned() }
+}
+
 impl Machine {
     /// Good claims, of which none was used before.
-    fn claims(&self, world: &World) -> Value {
+    pub(crate) fn claims(&self, world: &World) -> Value {
         static JTI: AtomicU64 = AtomicU64::new(0);
         let now = world.clock.now().as_seconds();
         let jti = JTI.fetch_add(1, Ordering::Relaxed).to_string();
@@ -37,7 +42,7 @@ impl Machine {
     }
 }
 
-async fn present(world: &World, assertion: &str) -> Answer {
+pub(crate) async fn present(world: &World, assertion: &str) -> Answer {
     let form = [("grant_type", "client_credentials"), ("client_assertion_type", ASSERTION_TYPE), ("client_assertion", assertion)];
     world.anon().form(TOKEN, &form).await
 }

@@ -13,7 +13,7 @@ const PAGE: &str = "/t/acme/device";
 const DEVICE_CODE: &str = "urn:ietf:params:oauth:grant-type:device_code";
 
 /// The metadata of a television: public, with nothing but the device grant.
-fn television() -> Value {
+pub(crate) fn television() -> Value {
     json!({
         "client_name": "Television", "redirect_uris": null, "post_logout_redirect_uris": null, "grant_types": [DEVICE_CODE, "refresh_token"],
         "scope": "openid profile email offline_access", "token_endpoint_auth_method": "none", "consent": "third_party",
@@ -40,7 +40,7 @@ pub(crate) async fn ask(world: &World, client: &Shop) -> Value {
     world.anon().form(ASK, &form).await.is(200).json()
 }
 
-async fn poll(world: &World, client: &Shop, asked: &Value) -> Answer {
+pub(crate) async fn poll(world: &World, client: &Shop, asked: &Value) -> Answer {
     let code = asked["device_code"].as_str().expect("a code");
     world.anon().form(TOKEN, &[("grant_type", DEVICE_CODE), ("device_code", code), ("client_id", &client.id)]).await
 }

@@ -69,7 +69,7 @@ pub(crate) async fn get(world: &World, path: &str, scheme: &str, token: &str, pr
 }
 
 /// Public clients have no secret to send.
-fn token_form<'a>(shop: &'a Shop, parameters: &[(&'a str, &'a str)]) -> Vec<(&'a str, &'a str)> {
+pub(crate) fn token_form<'a>(shop: &'a Shop, parameters: &[(&'a str, &'a str)]) -> Vec<(&'a str, &'a str)> {
     let mut form = vec![("client_id", shop.id.as_str()), ("client_secret", shop.secret.as_str())];
     form.extend(parameters);
     form.retain(|(_, value)| !value.is_empty());

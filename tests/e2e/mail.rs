@@ -35,11 +35,11 @@ pub(crate) async fn asked(world: &World, identifier: &str) -> Page {
 
 /// The path of the link in a mail.
 #[track_caller]
-fn path_of(world: &World, mail: &Mail) -> String {
+pub(crate) fn path_of(world: &World, mail: &Mail) -> String {
     mail.link(&format!("{}/t/", world.base_url))[world.base_url.len()..].to_owned()
 }
 
-async fn chosen(browser: &mut Browser, link: &str, password: &str) -> Page {
+pub(crate) async fn chosen(browser: &mut Browser, link: &str, password: &str) -> Page {
     browser.post(link, &[("new_password", password), ("repeat_password", password)]).await
 }
 

@@ -15,7 +15,7 @@ const PAR: &str = "/t/acme/oauth/par";
 const PREFIX: &str = "urn:ietf:params:oauth:request_uri:";
 
 /// Pushes the request that the browser would bring; `more` replaces and adds, and takes away what is empty.
-async fn push(world: &World, shop: &Shop, more: &[(&str, &str)]) -> Answer {
+pub(crate) async fn push(world: &World, shop: &Shop, more: &[(&str, &str)]) -> Answer {
     let request = Url::parse(&format!("https://x.example{}", shop.request(&[]))).expect("an address");
     let mut form: BTreeMap<String, String> = request.query_pairs().into_owned().collect();
     form.insert("client_secret".to_owned(), shop.secret.clone());
@@ -25,7 +25,7 @@ async fn push(world: &World, shop: &Shop, more: &[(&str, &str)]) -> Answer {
 }
 
 /// The address that the browser is sent to with a pushed request.
-fn address(tenant: &str, client_id: &str, request_uri: &str) -> String {
+pub(crate) fn address(tenant: &str, client_id: &str, request_uri: &str) -> String {
     let query = url::form_urlencoded::Serializer::new(String::new())
         .extend_pairs([("client_id", client_id), ("request_uri", request_uri)])
         .finish();

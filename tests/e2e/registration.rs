@@ -6,7 +6,7 @@ use crate::browser::Browser;
 use crate::oidc::{CALLBACK, Shop, claims, logged_in, shop, told};
 use crate::world::{Answer, World, in_world, in_world_with};
 
-const REGISTER: &str = "/t/acme/oauth/register";
+pub(crate) const REGISTER: &str = "/t/acme/oauth/register";
 const TOKENS: &str = "/admin/v1/tenants/acme/initial-access-tokens";
 const DAY: u32 = 86_400;
 
@@ -24,7 +24,7 @@ pub(crate) async fn initial_token(world: &World, form: Value) -> Answer {
     world.platform_admin().post(TOKENS, form).await.is(201)
 }
 
-fn metadata(more: Value) -> Value {
+pub(crate) fn metadata(more: Value) -> Value {
     let mut members = json!({
         "client_name": "Stall", "redirect_uris": [CALLBACK], "grant_types": ["authorization_code", "refresh_token"],
         "token_endpoint_auth_method": "client_secret_post",
@@ -34,7 +34,7 @@ fn metadata(more: Value) -> Value {
 }
 
 /// Where a client manages itself, below the world's address.
-fn address(world: &World, registered: &Answer) -> String {
+pub(crate) fn address(world: &World, registered: &Answer) -> String {
     registered.word("registration_client_uri").strip_prefix(&world.base_url).expect("of this server").to_owned()
 }
 

@@ -28,6 +28,13 @@ async fn node(database: &str, folder: &std::path::Path, clock: &Arc<MovedClock>)
     server::start_at(settings, clock).await.expect("the server starts")
 }
 
+/// The key-encryption key that all nodes have: on a database that is shared nobody makes one.
+pub(crate) fn give_kek(folder: &std::path::Path) {
+    let kek = folder.join("kek");
+    std::fs::write(&kek, "claviger-kek-1:nodes:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8\n").expect("written");
+    std::fs::set_permissions(&kek, std::os::unix::fs::PermissionsExt::from_mode(0o600)).expect("private");
+}
+
 /// Both, on a database of their own; a token for the platform's administrator; the folder of their key-encryption key.
 async fn two_nodes() -> ([Running; 2], String, tempfile::TempDir) {
     two_nodes_by(&Arc::default()).await
@@ -36,9 +43,7 @@ async fn two_nodes() -> ([Running; 2], String, tempfile::TempDir) {
 async fn two_nodes_by(clock: &Arc<MovedClock>) -> ([Running; 2], String, tempfile::TempDir) {
     let database = testkit::postgres::fresh_database().await;
     let folder = tempfile::tempdir().expect("a temporary folder");
-    let kek = folder.path().join("kek");
-    std::fs::write(&kek, "claviger-kek-1:nodes:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8\n").expect("written");
-    std::fs::set_permissions(&kek, std::os::unix::fs::PermissionsExt::from_mode(0o600)).expect("private");
+    give_kek(folder.path());
     let nodes = [node(&database, folder.path(), clock).await, node(&database, folder.path(), clock).await];
     let token = nodes[0].admin_token(Ttl::hours(1)).await.expect("a token");
     (nodes, token, folder)

@@ -3,9 +3,9 @@
 //! Personas: [`World::anon`] brings nothing, [`World::platform_admin`] the platform's token, `alice` is a user without roles
 //! ([`World::alice`]), [`World::tenant_admin`] administers one tenant.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 
 use app::ports::world::Clock;
 use domain::time::{Timestamp, Ttl};
@@ -41,6 +41,9 @@ pub(crate) struct World {
     /// The file of the database.
     pub(crate) database: PathBuf,
     running: Running,
+    /// Other nodes on the same database.
+    others: Vec<Running>,
+    turn: AtomicUsize,
     http: Client,
     platform_token: String,
 }
@@ -52,35 +55,70 @@ pub(crate) fn in_world(test: impl AsyncFnOnce(&World)) {
 
 /// Plays `test` in a world of its own with other settings than the usual ones.
 pub(crate) fn in_world_with(change: impl FnOnce(&mut Settings), test: impl AsyncFnOnce(&World)) {
-    let http = Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none()).build().expect("a client");
-    in_world_by(http, change, test);
+    in_world_by(anybody(), change, test);
+}
+
+fn anybody() -> Client {
+    Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none()).build().expect("a client")
 }
 
 /// Plays `test` in a world of its own, where everybody sends requests by `http`.
 pub(crate) fn in_world_by(http: Client, change: impl FnOnce(&mut Settings), test: impl AsyncFnOnce(&World)) {
     let folder = tempfile::tempdir().expect("a temporary folder");
+    let mut settings = quick(folder.path());
+    change(&mut settings);
+    actix_web::rt::System::new().block_on(play(http, settings, 1, test));
+}
+
+/// Plays `test` on two nodes with one PostgreSQL; requests go to them in turns.
+pub(crate) fn on_two_nodes_with(change: impl FnOnce(&mut Settings), test: impl AsyncFnOnce(&World)) {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let mut settings = quick(folder.path());
+    change(&mut settings);
+    crate::two_nodes::give_kek(folder.path());
+    actix_web::rt::System::new().block_on(async {
+        settings.database.url = testkit::postgres::fresh_database().await;
+        play(anybody(), settings, 2, test).await;
+    });
+}
+
+/// A server on free ports with a database of its own in this folder.
+fn quick(folder: &Path) -> Settings {
     let mut settings = Settings::defaults().expect("the defaults are good");
     let free = "127.0.0.1:0".parse().expect("an address");
     (settings.server.public_addr, settings.server.management_addr) = (free, free);
     settings.server.base_url.clear();
     settings.server.workers = 2;
     settings.server.shutdown_grace_seconds = 1;
-    settings.database.url = format!("sqlite:{}", folder.path().join("claviger.db").display());
-    settings.keys.kek_file = folder.path().join("kek");
+    settings.database.url = format!("sqlite:{}", folder.join("claviger.db").display());
+    settings.keys.kek_file = folder.join("kek");
     settings.keys.rsa_pool = 0;
     settings.hashing.threads = 2;
-    change(&mut settings);
-    let database = settings.database.sqlite_file().expect("a file");
-    actix_web::rt::System::new().block_on(async {
-        let clock = Arc::new(MovedClock::default());
-        let running = server::start_at(settings, Arc::clone(&clock) as Arc<dyn Clock>).await.expect("the server starts");
-        let platform_token = running.admin_token(Ttl::hours(1)).await.expect("a platform token");
-        let world = World { base_url: running.base_url.clone(), clock, database, running, http, platform_token };
-        test(&world).await;
-        let World { running, http, .. } = world;
-        drop(http);
-        running.stop().await;
-    });
+    settings
+}
+
+async fn play(http: Client, mut settings: Settings, nodes: usize, test: impl AsyncFnOnce(&World)) {
+    let database = settings.database.sqlite_file().unwrap_or_default();
+    let clock = Arc::new(MovedClock::default());
+    let start = async |settings: &Settings| {
+        server::start_at(settings.clone(), Arc::clone(&clock) as Arc<dyn Clock>).await.expect("the server starts")
+    };
+    let running = start(&settings).await;
+    settings.server.base_url.clone_from(&running.base_url);
+    let mut others = Vec::new();
+    while others.len() + 1 < nodes {
+        others.push(start(&settings).await);
+    }
+    let platform_token = running.admin_token(Ttl::hours(1)).await.expect("a platform token");
+    let world =
+        World { base_url: running.base_url.clone(), clock, database, running, others, turn: AtomicUsize::new(0), http, platform_token };
+    test(&world).await;
+    let World { running, others, http, .. } = world;
+    drop(http);
+    running.stop().await;
+    for other in others {
+        other.stop().await;
+    }
 }
 
 /// What came back.
@@ -147,7 +185,7 @@ impl Caller<'_> {
     /// A request to be completed and handed to [`sent`].
     pub(crate) fn request(&self, method: &str, path: &str) -> RequestBuilder {
         let method = Method::from_bytes(method.as_bytes()).expect("a method");
-        let request = self.world.http.request(method, format!("{}{path}", self.world.base_url));
+        let request = self.world.http.request(method, format!("{}{path}", self.world.node()));
         match &self.bearer {
             Some(token) => request.bearer_auth(token),
             None => request,
@@ -204,6 +242,12 @@ impl World {
     /// What the server's use cases are given, to look and act behind its back.
     pub(crate) fn ctx(&self) -> &app::ctx::Ctx {
         &self.running.ctx
+    }
+
+    /// Where the next node listens.
+    pub(crate) fn node(&self) -> &str {
+        let turn = self.turn.fetch_add(1, Ordering::Relaxed) % (self.others.len() + 1);
+        if turn == 0 { &self.running.public_url } else { &self.others[turn - 1].public_url }
     }
 
     pub(crate) fn anon(&self) -> Caller<'_> {

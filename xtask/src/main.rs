@@ -1,4 +1,4 @@
-//! The habits of this project as commands: `cargo xtask test`, `faults`, `tidy` and `bench`.
+//! The habits of this project as commands: `cargo xtask test`, `faults`, `schemathesis`, `tidy` and `bench`.
 //!
 //! Enter at [`main`]. [`run_tests`] runs everything there is to run, [`faults`] a part of it for long, [`postgres`] finds or installs
 //! what it needs, [`tidy`] gathers facts about the workspace and [`rules`] judges them, [`bench`] builds and starts what measures.
@@ -16,6 +16,7 @@ mod pgbouncer;
 mod postgres;
 mod rules;
 mod run_tests;
+mod schemathesis;
 mod softhsm;
 mod tidy;
 mod verifiers;
@@ -28,6 +29,8 @@ Commands:
   bench [ARGS...]  Measure Claviger beside the limits of this machine. `cargo xtask bench --help` says what ARGS may be.
   faults [--cycles N] [--long]
                    Kill the server under load N times per database (200), and take away what it stands on.
+  schemathesis [--cases N] [--seed N]
+                   Send N requests (20000) that schemathesis invents from the API's description.
   tidy             Check the arrows between crates and the other rules that no compiler checks.";
 
 fn main() -> ExitCode {
@@ -38,6 +41,7 @@ fn main() -> ExitCode {
         (Some("test"), cargo_args) => run_tests::run(cargo_args),
         (Some("bench"), bench_args) => bench::run(bench_args),
         (Some("faults"), args) => faults::run(args),
+        (Some("schemathesis"), args) => schemathesis::run(args),
         (Some("tidy"), []) => tidy::run(),
         (Some("help" | "--help" | "-h"), []) => {
             println!("{USAGE}");

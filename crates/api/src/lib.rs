@@ -19,6 +19,7 @@ mod oauth;
 mod observe;
 mod router;
 mod state;
+pub mod untrusted;
 
 pub use description::description;
 pub use oauth::mtls::{CertificateHeader, HeaderFormat, PeerCertificate};

@@ -78,12 +78,19 @@ impl fmt::Debug for Timestamp {
 #[error("not a moment in RFC 3339 form, such as 2026-01-31T12:00:00Z")]
 pub struct NotATimestamp;
 
+/// The seconds of the years 0 to 9999 (RFC 3339, 1).
+const WRITABLE: std::ops::RangeInclusive<i64> = -62_167_219_200..=253_402_300_799;
+
 impl FromStr for Timestamp {
     type Err = NotATimestamp;
 
     fn from_str(text: &str) -> Result<Self, NotATimestamp> {
         let at = OffsetDateTime::parse(text, &Rfc3339).map_err(|_| NotATimestamp)?;
-        i64::try_from(at.unix_timestamp_nanos() / 1_000).map(Self).map_err(|_| NotATimestamp)
+        // With its offset, a moment can lie in a year that has no four digits: it could not be written again.
+        if !WRITABLE.contains(&at.unix_timestamp()) {
+            return Err(NotATimestamp);
+        }
+        i64::try_from(at.unix_timestamp_nanos().div_euclid(1_000)).map(Self).map_err(|_| NotATimestamp)
     }
 }
 

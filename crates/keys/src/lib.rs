@@ -26,6 +26,7 @@ mod rsa_pool;
 mod seal;
 mod signer;
 mod snapshot;
+pub mod untrusted;
 mod verifier;
 
 pub use custody::Custody;

@@ -18,7 +18,7 @@ const REPEATABLE: [&str; 2] = ["resource", "audience"];
 pub(crate) struct Form(Vec<(String, Zeroizing<String>)>);
 
 impl Form {
-    fn parse(bytes: &[u8]) -> Result<Self, OAuthError> {
+    pub(crate) fn parse(bytes: &[u8]) -> Result<Self, OAuthError> {
         let mut parameters: Vec<(String, Zeroizing<String>)> = Vec::new();
         for (name, value) in url::form_urlencoded::parse(bytes) {
             if parameters.len() >= 32 {

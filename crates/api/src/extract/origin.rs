@@ -44,7 +44,7 @@ pub(crate) fn source(request: &HttpRequest, trusted: &[IpAddr]) -> Option<IpAddr
 }
 
 /// Walks `X-Forwarded-For` from its end, past the trusted proxies, to the first address that is not one of them.
-fn client_address(peer: IpAddr, forwarded: &[&str], trusted: &[IpAddr]) -> IpAddr {
+pub(crate) fn client_address(peer: IpAddr, forwarded: &[&str], trusted: &[IpAddr]) -> IpAddr {
     let mut client = peer;
     let mut hops = forwarded.iter().flat_map(|line| line.split(',')).map(str::trim).rev();
     while trusted.contains(&client) {

@@ -6,6 +6,8 @@ use actix_web::cookie::{Cookie, SameSite};
 use actix_web::http::header::ORIGIN;
 use domain::tenant::Tenant;
 
+use crate::extract;
+
 /// `__Secure-` and bound to the issuer's path: tenants of one host do not see each other's.
 pub(crate) const NAME: &str = "__Secure-claviger_session";
 
@@ -30,8 +32,8 @@ pub(super) fn gone(tenant: &Tenant) -> Cookie<'static> {
     cookie
 }
 
-pub(super) fn refresh_token(request: &HttpRequest) -> Option<String> {
-    request.cookie(NAME).map(|cookie| cookie.value().to_owned())
+pub(crate) fn refresh_token(request: &HttpRequest) -> Option<String> {
+    extract::cookie::value(request, NAME).map(str::to_owned)
 }
 
 pub(super) fn csrf_token(request: &HttpRequest) -> Option<String> {

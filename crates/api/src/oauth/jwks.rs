@@ -29,6 +29,12 @@ fn fetched_by<'a>(request: &'a HttpRequest, trusted_proxies: &[IpAddr]) -> Fetch
     }
 }
 
+/// Whether an `If-None-Match` lists this tag, strong or weak, or says "whatever there is" (RFC 9110, 13.1.2).
+pub(crate) fn is_known(if_none_match: &str, etag: &str) -> bool {
+    let mut tags = if_none_match.split(',').map(str::trim);
+    tags.any(|tag| tag.strip_prefix("W/").unwrap_or(tag) == etag || tag == "*")
+}
+
 pub(crate) async fn get(state: web::Data<ApiState>, slug: web::Path<String>, request: HttpRequest) -> Result<HttpResponse, Problem> {
     // A suspended tenant's keys stay published: running tokens still verify.
     let (tenant, keys) = tenants::published(&state.ctx, &slug).await?;
@@ -39,11 +45,8 @@ pub(crate) async fn get(state: web::Data<ApiState>, slug: web::Path<String>, req
         state.ctx.verifiers.count(tenant, fetched_by(&request, &state.settings.trusted_proxies), fetch);
     }
     let cache = format!("public, max-age={}, must-revalidate", max_age.as_seconds());
-    let is_known = request
-        .headers()
-        .get(IF_NONE_MATCH)
-        .and_then(|value| value.to_str().ok())
-        .is_some_and(|value| value.split(',').map(|tag| tag.trim().trim_start_matches("W/")).any(|tag| tag == keys.etag || tag == "*"));
+    let is_known =
+        request.headers().get(IF_NONE_MATCH).and_then(|value| value.to_str().ok()).is_some_and(|value| is_known(value, &keys.etag));
     let mut response = if is_known { HttpResponse::NotModified() } else { HttpResponse::Ok() };
     response.insert_header((CACHE_CONTROL, cache)).insert_header((ETAG, keys.etag.clone()));
     if is_known {

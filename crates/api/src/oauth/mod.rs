@@ -4,7 +4,7 @@ pub(crate) mod account;
 pub(crate) mod accounts;
 pub(crate) mod authorize;
 pub(crate) mod backchannel;
-mod browser;
+pub(crate) mod browser;
 pub(crate) mod client_auth;
 pub(crate) mod cookie;
 pub(crate) mod device;

@@ -102,15 +102,22 @@ pub fn import(text: &str) -> Result<Secret<String>, BadText> {
         return Err(refused);
     }
     if is_bcrypt(text) {
-        let cost: u32 = text[4..6].parse().map_err(|_| refused.clone())?;
-        return if (4..=14).contains(&cost) { Ok(Secret::new(text.to_owned())) } else { Err(refused) };
+        let is_bounded = text.parse::<bcrypt::HashParts>().is_ok_and(|parts| (4..=14).contains(&parts.get_cost()));
+        return if is_bounded { Ok(Secret::new(text.to_owned())) } else { Err(refused) };
     }
     let parsed = PasswordHash::new(text).map_err(|_| refused.clone())?;
-    let at_most = |name: &str, most: u32| parsed.params.get_decimal(name).is_none_or(|value| value <= most);
+    // Judged by what the algorithm itself reads in it, so that what is taken can also be checked.
     let bounded = match parsed.algorithm.as_str() {
-        "argon2id" | "argon2i" | "argon2d" => at_most("m", Argon2Params::MAX_MEMORY_KIB) && at_most("t", 10) && at_most("p", 4),
-        "scrypt" => at_most("ln", 17) && at_most("r", 16) && at_most("p", 4),
-        "pbkdf2-sha256" | "pbkdf2-sha512" => at_most("i", 2_000_000),
+        "argon2id" | "argon2i" | "argon2d" => {
+            let is_known = parsed.version.is_none_or(|version| Version::try_from(version).is_ok());
+            let is_long_enough = parsed.salt.as_ref().is_some_and(|salt| salt.len() >= argon2::MIN_SALT_LEN);
+            is_known
+                && is_long_enough
+                && Params::try_from(&parsed)
+                    .is_ok_and(|params| params.m_cost() <= Argon2Params::MAX_MEMORY_KIB && params.t_cost() <= 10 && params.p_cost() <= 4)
+        }
+        "scrypt" => scrypt::Params::try_from(&parsed).is_ok_and(|params| params.log_n() <= 17 && params.r() <= 16 && params.p() <= 4),
+        "pbkdf2-sha256" | "pbkdf2-sha512" => pbkdf2::Params::try_from(&parsed).is_ok_and(|params| params.rounds() <= 2_000_000),
         _ => false,
     };
     if bounded && parsed.salt.is_some() && parsed.hash.is_some() { Ok(Secret::new(text.to_owned())) } else { Err(refused) }

@@ -16,6 +16,9 @@ const MOST_KEYS: usize = 32;
 /// The shortest RSA modulus, in bits (RFC 7518, 3.3), and the longest, which takes a verifier some 0.2 ms.
 const RSA_BITS: std::ops::RangeInclusive<usize> = 2_048..=8_192;
 
+/// What every implementation can work with: exponents below 2^32.
+const MOST_EXPONENT_BYTES: usize = 4;
+
 /// A public key for signatures.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ClientKey {
@@ -98,10 +101,16 @@ fn read_key(key: &Map<String, Value>) -> Result<Option<ClientKey>, BadText> {
         ("EC", "P-192" | "P-224" | "secp192r1" | "secp224r1") => return Err(BadText("has a weak key: use P-256, P-384 or Ed25519")),
         ("RSA", _) => {
             let (n, e) = (bytes("n")?, bytes("e")?);
-            let n: Vec<u8> = n.into_iter().skip_while(|byte| *byte == 0).collect();
+            // Zeros before a number are no part of it (RFC 7518, 2): a key has one spelling and one thumbprint.
+            let number = |bytes: Vec<u8>| bytes.into_iter().skip_while(|byte| *byte == 0).collect::<Vec<u8>>();
+            let (n, e) = (number(n), number(e));
             let bits = n.len() * 8 - n.first().map_or(0, |byte| byte.leading_zeros() as usize);
             if !RSA_BITS.contains(&bits) {
                 return Err(BadText("has an RSA key of less than 2048 bits, or of more than 8192"));
+            }
+            // With the exponent 1 everybody can sign, and an even one belongs to no key.
+            if e.len() > MOST_EXPONENT_BYTES || e == [1] || e.last().is_none_or(|last| last % 2 == 0) {
+                return Err(BadText("has an RSA key whose exponent is none: 65537 is usual"));
             }
             PublicJwk::RSA { n: URL_SAFE_NO_PAD.encode(n), e: URL_SAFE_NO_PAD.encode(e) }
         }
@@ -142,6 +151,11 @@ mod tests {
             json!({ "kty": "RSA", "n": URL_SAFE_NO_PAD.encode([vec![0; 8], vec![0xff; 255]].concat()), "e": "AQAB" }),
             json!({ "kty": "RSA", "n": of_bytes(1025), "e": "AQAB" }),
             json!({ "kty": "RSA", "n": "", "e": "AQAB" }),
+            json!({ "kty": "RSA", "n": of_bytes(256), "e": "AQ" }),
+            json!({ "kty": "RSA", "n": of_bytes(256), "e": "AAE" }),
+            json!({ "kty": "RSA", "n": of_bytes(256), "e": "AQAA" }),
+            json!({ "kty": "RSA", "n": of_bytes(256), "e": "" }),
+            json!({ "kty": "RSA", "n": of_bytes(256), "e": "AQAAAAE" }),
             json!({ "kty": "RSA", "n": of_bytes(256), "e": "AQAB", "d": "AQAB" }),
             json!({ "kty": "EC", "crv": "P-224", "x": of_bytes(28), "y": of_bytes(28) }),
             json!({ "kty": "EC", "crv": "P-256", "x": of_bytes(31), "y": of_bytes(32) }),

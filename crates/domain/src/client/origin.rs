@@ -20,6 +20,9 @@ const BAD: BadText = BadText(
      and usual port; http is for loopback addresses only",
 );
 
+/// What is longer is no name of a host.
+const LONGEST: usize = 300;
+
 impl WebOrigin {
     pub fn as_str(&self) -> &str {
         &self.0
@@ -36,7 +39,7 @@ impl WebOrigin {
             ("http", Host::Ipv6(address)) => address.is_loopback(),
             _ => false,
         };
-        is_meant.then(|| Self(url.origin().ascii_serialization()))
+        is_meant.then(|| Self(url.origin().ascii_serialization())).filter(|origin| origin.0.len() <= LONGEST)
     }
 }
 
@@ -44,8 +47,7 @@ impl FromStr for WebOrigin {
     type Err = BadText;
 
     fn from_str(text: &str) -> Result<Self, BadText> {
-        // What is longer is no name of a host.
-        if text.len() > 300 {
+        if text.len() > LONGEST {
             return Err(BAD);
         }
         Self::of(text).filter(|origin| origin.0 == text).ok_or(BAD)

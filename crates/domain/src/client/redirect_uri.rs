@@ -69,6 +69,11 @@ fn without_port(uri: &str) -> Option<(&str, &str)> {
     }
 }
 
+/// Whether the host stands in the text as the parser understood it, right behind `before`.
+fn is_host_of(url: &Url, text: &str, before: &str) -> bool {
+    text.strip_prefix(before).is_some_and(|rest| url.host_str().is_some_and(|host| rest.starts_with(host)))
+}
+
 impl FromStr for RedirectUri {
     type Err = BadText;
 
@@ -90,7 +95,7 @@ impl FromStr for RedirectUri {
             return Err(BadText("a redirect URI is written in its normal form: scheme and host in lower case, no dot segments"));
         }
         match scheme {
-            "https" if url.host_str().is_some_and(|host| text[8..].starts_with(host)) => {}
+            "https" if is_host_of(&url, text, "https://") => {}
             "https" => return Err(BadText("a redirect URI is written in its normal form: scheme and host in lower case, no dot segments")),
             "http" => {
                 let is_loopback = match url.host() {
@@ -99,7 +104,7 @@ impl FromStr for RedirectUri {
                     Some(Host::Domain(name)) => name == "localhost",
                     None => false,
                 };
-                if !is_loopback || !url.host_str().is_some_and(|host| text[7..].starts_with(host)) {
+                if !is_loopback || !is_host_of(&url, text, "http://") {
                     return Err(BadText("http is for loopback addresses only; use https"));
                 }
             }
@@ -225,6 +230,9 @@ mod tests {
             "https://APP.example/cb",
             "https:///cb",
             "https:app.example/cb",
+            "https:x",
+            "https:/x",
+            "http:1",
             "/cb",
             "https://app.example/ü",
             "https://app.example/a b",
