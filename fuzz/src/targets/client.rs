@@ -7,6 +7,7 @@ use domain::client::origin::WebOrigin;
 use domain::client::redirect_uri::{Reach, RedirectUri};
 use domain::client::registration::{self, RegistrationPolicy};
 use domain::client::{AuthMethod, ClientKeys, ClientSettings, GrantType};
+use domain::keys::policy::RotationNumbers;
 use domain::keys::ring::{Alg, PublicJwk};
 use domain::resource::ResourceUri;
 use serde_json::{Map, Value, json};
@@ -170,7 +171,7 @@ pub(super) fn metadata(data: &[u8]) {
         fits_together(&settings);
     }
     let Ok(members) = serde_json::from_slice::<Map<String, Value>>(data) else { return };
-    if let Ok(settings) = registration::settings(members, RegistrationPolicy::default(), None) {
+    if let Ok(settings) = registration::settings(members, RegistrationPolicy::default(), &RotationNumbers::default(), None) {
         fits_together(&settings);
         assert!(
             settings.require_pkce && settings.profile.is_none() && settings.resources.is_empty() && settings.allowed_origins.is_empty()
