@@ -3,6 +3,7 @@
 //! Invariant: every test has a server, a database and a clock of its own; nothing of ours is replaced by a stand-in but the clock.
 
 mod account;
+mod accounts;
 mod apache;
 mod bad_input;
 mod branding;

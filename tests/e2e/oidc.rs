@@ -330,7 +330,6 @@ fn s020_s021_s022_a_session_is_used_only_as_far_as_the_client_wants() {
 fn what_clients_got_by_a_session_ends_with_it_however_often_its_user_logged_in() {
     in_world(async |world| {
         let shop = shop(world, json!({})).await;
-        world.user("acme", "bob", &[]).await;
         let mut browser = Browser::new(&world.base_url);
         let mut got = Vec::new();
         for more in [("prompt", ""), ("prompt", "login"), ("max_age", "0")] {
@@ -346,15 +345,6 @@ fn what_clients_got_by_a_session_ends_with_it_however_often_its_user_logged_in()
         let out = format!("/t/acme/oauth/end_session?id_token_hint={}", got[0].word("id_token"));
         browser.get(&out).await.is(200);
         ended(&got).await;
-
-        // Somebody else at the same browser.
-        let once = code(&mut browser, &shop, &[]).await;
-        let hers = shop.redeem(world, &once).await.is(200);
-        let page = browser.get(&shop.request(&[("prompt", "login")])).await;
-        let page = browser.follow(page).await.is(200);
-        let page = browser.submit(&page, &[("identifier", "bob"), ("password", PASSWORD)]).await;
-        assert!(told(&browser.follow(page).await).contains_key("code"));
-        ended(&[hers]).await;
     });
 }
 

@@ -19,8 +19,8 @@ use crate::extract::json;
 use crate::health;
 use crate::limits::limited;
 use crate::oauth::{
-    account, authorize, device, discovery, email, end_session, introspect, jwks, key_log, login, logout, me, par, recovery, register,
-    revoke, token, userinfo,
+    account, accounts, authorize, device, discovery, email, end_session, introspect, jwks, key_log, login, logout, me, par, recovery,
+    register, revoke, token, userinfo,
 };
 use crate::observe::observe;
 use crate::state::ApiState;
@@ -84,9 +84,17 @@ fn routes() -> Vec<Entry> {
         ]),
         ("/t/{slug}/interaction/{request}", vec![("GET", ByCredential, web::to(authorize::look))]),
         ("/t/{slug}/interaction/{request}/login", vec![("POST", ByCredential, web::to(authorize::login))]),
+        ("/t/{slug}/interaction/{request}/accounts", vec![
+            ("GET", ByCredential, web::to(accounts::of_request)),
+            ("POST", ByCredential, web::to(accounts::choose)),
+        ]),
         ("/t/{slug}/interaction/{request}/consent", vec![("POST", ByCredential, web::to(authorize::consent))]),
         ("/t/{slug}/account", vec![("GET", ByCredential, web::to(account::get))]),
         ("/t/{slug}/account/login", vec![("POST", ByCredential, web::to(account::login))]),
+        ("/t/{slug}/account/accounts", vec![
+            ("GET", ByCredential, web::to(accounts::of_browser)),
+            ("POST", ByCredential, web::to(accounts::choose_for_browser)),
+        ]),
         ("/t/{slug}/account/profile", vec![("POST", ByCredential, web::to(account::profile))]),
         ("/t/{slug}/account/password", vec![
             ("GET", ByCredential, web::to(account::password_page)),

@@ -19,8 +19,9 @@ use domain::token::family::{RefreshFamily, RevocationCause};
 use domain::user::{CustomClaims, User};
 use serde_json::{Value, json};
 
+use crate::authorize::accounts::Switched;
 use crate::authorize::{
-    AuthorizeDenied, Browser, SignInCommand, SignInDenied, check_anonymous, check_csrf, csrf_token, session_begin, sign_out, standing,
+    AuthorizeDenied, Browser, Kept, SignInCommand, SignInDenied, check_anonymous, check_csrf, csrf_token, session_begin, sign_out, standing,
 };
 use crate::credentials::hash_pool::Busy;
 use crate::ctx::{Ctx, Origin};
@@ -232,19 +233,13 @@ fn shown_name(client: &Client) -> String {
 /// # Errors
 /// See [`SignInDenied`].
 #[tracing::instrument(name = "app.account_sign_in", skip_all)]
-pub async fn sign_in(
-    ctx: &Ctx,
-    tenant: &Tenant,
-    browser: &Browser,
-    command: SignInCommand,
-    origin: &Origin,
-) -> Result<Handle, SignInDenied> {
+pub async fn sign_in(ctx: &Ctx, tenant: &Tenant, browser: &Browser, command: SignInCommand, origin: &Origin) -> Result<Kept, SignInDenied> {
     check_anonymous(ctx, tenant, browser, &command.csrf_token).await?;
     let proved = prove(ctx, tenant, &command.name, &command.password, origin).await.map_err(SignInDenied::Login)?;
     let stored = async {
-        let (tx, begun) = session_begin(ctx, proved, browser, ClientId::first_party(), origin).await?;
+        let (tx, kept) = session_begin(ctx, proved, browser, ClientId::first_party(), origin).await?;
         tx.commit().await?;
-        Ok(begun)
+        Ok(kept)
     };
     stored.await.map_err(|error: StoreError| AuthorizeDenied::from(error).into())
 }
@@ -371,7 +366,7 @@ pub async fn end_session(
     match name {
         SessionName::Pages(id) => {
             if let Some(session) = tx.sso_of(user.id, now).await?.into_iter().find(|session| session.id == id) {
-                sign_out::end(ctx, tenant, tx.as_mut(), &user, &session, origin).await?;
+                sign_out::end(ctx, tenant, tx.as_mut(), user.id, &session, origin).await?;
             }
         }
         SessionName::Client(id) => {
@@ -456,18 +451,17 @@ pub async fn export(ctx: &Ctx, tenant: &Tenant, browser: &Browser, origin: &Orig
     }))
 }
 
-/// Logs the user out here, with what clients got by this session. Answers the addresses that tell clients so when the browser loads
-/// them; none when nobody was logged in.
+/// Logs the user out here, with what clients got by this session; other accounts of the browser stay.
 ///
 /// # Errors
 /// See [`AuthorizeDenied`].
-pub async fn leave(ctx: &Ctx, tenant: &Tenant, browser: &Browser, token: &str, origin: &Origin) -> Result<Vec<String>, AuthorizeDenied> {
+pub async fn leave(ctx: &Ctx, tenant: &Tenant, browser: &Browser, token: &str, origin: &Origin) -> Result<Switched, AuthorizeDenied> {
     let Member { mut tx, user, session, .. } = match member(ctx, tenant, browser, Intent::Change(token)).await {
         Ok(member) => member,
-        Err(AccountDenied::SignedOut) => return Ok(Vec::new()),
+        Err(AccountDenied::SignedOut) => return Ok(Switched { kept: Kept(browser.others.clone()), frames: Vec::new() }),
         Err(AccountDenied::Request(denied)) => return Err(denied),
     };
-    let frames = sign_out::end(ctx, tenant, tx.as_mut(), &user, &session, origin).await?;
+    let frames = sign_out::end(ctx, tenant, tx.as_mut(), user.id, &session, origin).await?;
     tx.commit().await?;
-    Ok(frames)
+    Ok(Switched { kept: Kept(browser.others.clone()), frames })
 }

@@ -14,7 +14,7 @@ use domain::client::{Client, ClientId};
 use domain::consent::Allowed;
 use domain::handle::{Handle, HandleHash, HandleKind};
 use domain::ids::{SsoSessionId, UserId};
-use domain::interaction::{LoginStep, Next, Progress, next};
+use domain::interaction::{Choice, LoginStep, Next, Pick, Progress, next, pick};
 use domain::keys::thumbprint::Thumbprint;
 use domain::password::Password;
 use domain::resource::Resource;
@@ -32,12 +32,16 @@ use crate::ports::store::{PendingRequest, StoreError, TenantTx};
 use crate::subjects::user;
 use crate::tokens::target::apis_of;
 
+pub mod accounts;
 pub mod device;
 pub mod pushed;
 mod request_object;
 pub mod sign_out;
 
+pub use accounts::Kept;
 pub use device::ShownDevice;
+
+use accounts::{accounts, sessions};
 
 /// How long a user has to log in and agree.
 const PATIENCE: Ttl = Ttl::minutes(15);
@@ -47,8 +51,17 @@ const PATIENCE: Ttl = Ttl::minutes(15);
 pub struct Browser {
     /// Which browser it is.
     pub browser: Option<Handle>,
-    /// The session it has with this tenant's pages.
+    /// The session it has with this tenant's pages; of several the one that was used last.
     pub session: Option<Handle>,
+    /// Sessions of other accounts.
+    pub others: Vec<Handle>,
+}
+
+impl Browser {
+    /// All sessions, the one that was used last first.
+    pub fn sessions(&self) -> impl Iterator<Item = &Handle> {
+        self.session.iter().chain(&self.others)
+    }
 }
 
 /// What comes of an authorization request at once.
@@ -63,17 +76,28 @@ pub enum Begun {
 /// A page to show.
 #[derive(Debug)]
 pub enum Look {
+    /// Which of these goes on.
+    ChooseAccount {
+        accounts: Vec<(User, SsoSession)>,
+        shown: Shown,
+    },
     LogIn {
         step: LoginStep,
+        /// Who was chosen, or is hinted at, among those who are logged in.
+        who: Option<Box<User>>,
+        /// Whether there are accounts to choose from.
+        has_choice: bool,
         shown: Shown,
     },
     AskConsent {
         user: Box<User>,
+        session: SsoSessionId,
         shown: Shown,
     },
     /// Whether a device may be signed in.
     ConfirmDevice {
         user: Box<User>,
+        session: SsoSessionId,
         device: ShownDevice,
         shown: Shown,
     },
@@ -137,11 +161,13 @@ pub async fn begin(ctx: &Ctx, tenant: &Tenant, parameters: &Parameters, browser:
     };
     let tx = ctx.store.begin(tenant.id).await?;
     let mut flow = Flow { ctx, tx, client, request, progress: Progress::default(), issuer };
-    let session = flow.session(browser).await?;
-    match flow.next(session.as_ref()).await? {
+    let accounts = flow.accounts(browser).await?;
+    let picked = pick(&flow.request, &accounts, flow.progress);
+    match flow.next(picked).await? {
         Next::Grant => {
             flow.close(None).await?;
-            flow.grant(session).await.map(Begun::Answered)
+            let Pick::One((user, session)) = picked else { return Err(AuthorizeDenied::NoSuchRequest) };
+            flow.grant(user, session).await.map(Begun::Answered)
         }
         Next::Refuse(refusal) => {
             flow.close(None).await?;
@@ -149,7 +175,7 @@ pub async fn begin(ctx: &Ctx, tenant: &Tenant, parameters: &Parameters, browser:
             flow.tx.commit().await?;
             Ok(Begun::Answered(answer))
         }
-        Next::LogIn(_) | Next::AskConsent => {
+        Next::ChooseAccount | Next::LogIn(_) | Next::AskConsent => {
             let handle = ctx.handle(HandleKind::PendingRequest);
             let browser = browser.browser.clone().unwrap_or_else(|| ctx.handle(HandleKind::Browser));
             let pending = PendingRequest {
@@ -172,29 +198,35 @@ pub async fn begin(ctx: &Ctx, tenant: &Tenant, parameters: &Parameters, browser:
 /// See [`AuthorizeDenied`].
 pub async fn look(ctx: &Ctx, tenant: &Tenant, handle: &Handle, browser: &Browser) -> Result<Look, AuthorizeDenied> {
     let (mut flow, csrf_token) = resume(ctx, tenant, handle, browser).await?;
-    let session = flow.session(browser).await?;
-    let next = flow.next(session.as_ref()).await?;
+    let accounts = flow.accounts(browser).await?;
+    let picked = pick(&flow.request, &accounts, flow.progress);
+    let next = flow.next(picked).await?;
     if let Next::Grant | Next::Refuse(_) = next {
         flow.close(Some(handle)).await?;
     }
-    match (next, session) {
-        (Next::Grant, session) => flow.grant(session).await.map(Look::Answered),
+    match (next, picked) {
+        (Next::Grant, Pick::One((user, session))) => flow.grant(user, session).await.map(Look::Answered),
         (Next::Refuse(refusal), _) => {
             let answer = flow.refuse(refusal);
             flow.tx.commit().await?;
             Ok(Look::Answered(answer))
         }
-        (Next::LogIn(step), _) => Ok(Look::LogIn { step, shown: flow.shown(csrf_token).await? }),
-        (Next::AskConsent, Some((user, _))) => {
-            let user = Box::new(user);
+        (Next::ChooseAccount, _) => Ok(Look::ChooseAccount { shown: flow.shown(csrf_token).await?, accounts }),
+        (Next::LogIn(step), picked) => {
+            let who = if let Pick::One((user, _)) = picked { Some(Box::new(user.clone())) } else { None };
+            let has_choice = !accounts.is_empty();
+            Ok(Look::LogIn { step, who, has_choice, shown: flow.shown(csrf_token).await? })
+        }
+        (Next::AskConsent, Pick::One((user, session))) => {
+            let (user, session) = (Box::new(user.clone()), session.id);
             if let Some(device) = flow.request.device {
                 let signer = ctx.keys.signer(tenant.id, 0).await?;
                 let device = device::shown(&mut flow, &device, signer.as_ref()).await?;
-                return Ok(Look::ConfirmDevice { user, device, shown: flow.shown(csrf_token).await? });
+                return Ok(Look::ConfirmDevice { user, session, device, shown: flow.shown(csrf_token).await? });
             }
-            Ok(Look::AskConsent { user, shown: flow.shown(csrf_token).await? })
+            Ok(Look::AskConsent { user, session, shown: flow.shown(csrf_token).await? })
         }
-        (Next::AskConsent, None) => Err(AuthorizeDenied::NoSuchRequest),
+        (Next::Grant | Next::AskConsent, _) => Err(AuthorizeDenied::NoSuchRequest),
     }
 }
 
@@ -231,51 +263,55 @@ pub async fn sign_in(
     browser: &Browser,
     command: SignInCommand,
     origin: &Origin,
-) -> Result<Handle, SignInDenied> {
+) -> Result<Kept, SignInDenied> {
     let client_id = {
         let (flow, csrf_token) = resume(ctx, tenant, handle, browser).await?;
         check_csrf(&csrf_token, &command.csrf_token)?;
         flow.client.id
     };
     let proved = prove(ctx, tenant, &command.name, &command.password, origin).await.map_err(SignInDenied::Login)?;
-    let logged_in = Some(proved.user.id);
+    let user_id = proved.user.id;
+    let progress = Progress { logged_in: Some(user_id), consented: None, chosen: Some(Choice::Account(user_id)) };
     let stored = async {
-        let (mut tx, begun) = session_begin(ctx, proved, browser, client_id, origin).await?;
-        tx.pending_progress(&handle.hash(), Progress { logged_in, consented: None }).await?;
+        let (mut tx, kept) = session_begin(ctx, proved, browser, client_id, origin).await?;
+        tx.pending_progress(&handle.hash(), progress).await?;
         tx.commit().await?;
-        Ok(begun)
+        Ok(kept)
     };
     stored.await.map_err(|error: StoreError| AuthorizeDenied::from(error).into())
 }
 
 /// Begins the session of whoever has just proved who they are. Who was logged in already goes on in the same session under a new
-/// handle; the session of somebody else ends, with all that clients got by it.
+/// handle. Other accounts of the browser stay beside it; where they are too many, the one that was not used for longest ends, with all
+/// that clients got by it.
 pub(crate) async fn session_begin(
     ctx: &Ctx,
     proved: Proved,
     browser: &Browser,
     client_id: ClientId,
     origin: &Origin,
-) -> Result<(Box<dyn TenantTx>, Handle), StoreError> {
+) -> Result<(Box<dyn TenantTx>, Kept), StoreError> {
     let Proved { mut tx, tenant, user, now, .. } = proved;
     let begun = ctx.handle(HandleKind::SsoSession);
-    let before = standing(tx.as_mut(), browser, now).await?;
-    let id = match &before {
-        Some((before, session)) if before.id == user.id => session.id,
-        _ => SsoSessionId::new(now, ctx.id_entropy()),
-    };
+    let (own, mut others): (Vec<_>, Vec<_>) =
+        sessions(tx.as_mut(), browser, now).await?.into_iter().partition(|(_, session)| session.user_id == user.id);
+    let before = own.iter().map(|(_, session)| session).find(|session| session.stands_for(&user, now));
+    let id = before.map_or_else(|| SsoSessionId::new(now, ctx.id_entropy()), |session| session.id);
     let session = SsoSession::begin(id, begun.hash(), user.id, Authentication::by(Method::Password, now));
     let source = origin.source.map(|address| address.to_string());
     tx.sso_insert(&SsoSession { user_agent: origin.user_agent_cut(), source, ..session }).await?;
-    if let Some(handle) = &browser.session {
-        tx.sso_delete(&handle.hash()).await?;
+    let too_many = others.split_off(others.len().min(SsoSession::MOST - 1));
+    let kept: Vec<_> = std::iter::once(begun).chain(others.into_iter().map(|(handle, _)| handle)).collect();
+    for (_, session) in too_many {
+        sign_out::end(ctx, &tenant, tx.as_mut(), session.user_id, &session, origin).await?;
     }
-    if let Some((other, session)) = before.filter(|(before, _)| before.id != user.id) {
-        sign_out::end(ctx, &tenant, tx.as_mut(), &other, &session, origin).await?;
+    // What the browser does not keep is worth nothing any more.
+    for handle in browser.sessions().filter(|handle| kept.iter().all(|kept| kept.hash() != handle.hash())) {
+        tx.sso_delete(&handle.hash()).await?;
     }
     let event = AuditEvent::SignedIn { user_id: user.id, sso_session_id: id, client_id };
     tx.audit_append(&ctx.record(tenant.id, Actor::User { user_id: user.id }, origin, event)).await?;
-    Ok((tx, begun))
+    Ok((tx, Kept(kept)))
 }
 
 /// What the user says about what the client asks for.
@@ -283,6 +319,15 @@ pub(crate) async fn session_begin(
 pub enum Decision {
     Allow,
     Deny,
+}
+
+/// A decision, as the page of a request sends it.
+#[derive(Debug)]
+pub struct DecideCommand {
+    pub decision: Decision,
+    /// The session that the page was shown for: nobody agrees for an account that the page did not name.
+    pub session: Option<SsoSessionId>,
+    pub csrf_token: String,
 }
 
 /// What comes of a decision.
@@ -306,13 +351,21 @@ pub async fn decide(
     tenant: &Tenant,
     handle: &Handle,
     browser: &Browser,
-    decision: Decision,
-    csrf_token: &str,
+    command: DecideCommand,
     origin: &Origin,
 ) -> Result<Decided, AuthorizeDenied> {
     let (mut flow, wanted) = resume(ctx, tenant, handle, browser).await?;
-    check_csrf(&wanted, csrf_token)?;
-    let session = flow.session(browser).await?;
+    check_csrf(&wanted, &command.csrf_token)?;
+    let decision = command.decision;
+    let accounts = flow.accounts(browser).await?;
+    let session = match pick(&flow.request, &accounts, flow.progress) {
+        Pick::One(account) => Some(account.clone()),
+        Pick::Nobody | Pick::Which => None,
+    };
+    // The page is shown anew for the account that it is about now.
+    if decision == Decision::Allow && session.as_ref().is_some_and(|(_, session)| Some(session.id) != command.session) {
+        return Ok(Decided::GoOn);
+    }
     if let Some(device) = flow.request.device {
         return device::decide(flow, handle, &device, session, decision, origin).await;
     }
@@ -387,19 +440,18 @@ struct Flow<'a> {
 }
 
 impl Flow<'_> {
-    /// The user whom this browser's session stands for.
-    async fn session(&mut self, browser: &Browser) -> Result<Option<(User, SsoSession)>, StoreError> {
+    /// The users whom this browser's sessions stand for.
+    async fn accounts(&mut self, browser: &Browser) -> Result<Vec<(User, SsoSession)>, StoreError> {
         let now = self.ctx.now();
-        standing(self.tx.as_mut(), browser, now).await
+        accounts(self.tx.as_mut(), browser, now).await
     }
 
-    async fn next(&mut self, session: Option<&(User, SsoSession)>) -> Result<Next, StoreError> {
-        let granted: Option<Allowed> = match session {
-            Some((user, _)) => self.tx.consent(user.id, &self.client.id).await?,
-            None => None,
+    async fn next(&mut self, picked: Pick<'_>) -> Result<Next, StoreError> {
+        let granted: Option<Allowed> = match picked {
+            Pick::One((user, _)) => self.tx.consent(user.id, &self.client.id).await?,
+            Pick::Nobody | Pick::Which => None,
         };
-        let session = session.map(|(_, session)| session);
-        Ok(next(&self.request, &self.client, session, granted.as_ref(), self.progress, self.ctx.now()))
+        Ok(next(&self.request, &self.client, picked, granted.as_ref(), self.progress, self.ctx.now()))
     }
 
     /// Uses up the pending request of this handle and the pushed one, where there are such: of many that answer, one goes on.
@@ -413,8 +465,7 @@ impl Flow<'_> {
     }
 
     /// Answers with a code; the session lives on.
-    async fn grant(mut self, session: Option<(User, SsoSession)>) -> Result<AuthorizationResponse, AuthorizeDenied> {
-        let (user, session) = session.ok_or(AuthorizeDenied::NoSuchRequest)?;
+    async fn grant(mut self, user: &User, session: &SsoSession) -> Result<AuthorizationResponse, AuthorizeDenied> {
         let now = self.ctx.now();
         if let Some(idle_expires_at) = session.touched(now) {
             self.tx.sso_touch(&session.handle, idle_expires_at).await?;
@@ -429,7 +480,7 @@ impl Flow<'_> {
             resources: self.request.resources,
             nonce: self.request.nonce,
             dpop_jkt: self.request.dpop_jkt,
-            sign_on: SignOn { session_id: session.id, authentication: session.authentication, claims: self.request.claims },
+            sign_on: SignOn { session_id: session.id, authentication: session.authentication.clone(), claims: self.request.claims },
             expires_at: now.plus(CodeGrant::TTL),
         };
         self.tx.code_insert(&code.hash(), &grant).await?;

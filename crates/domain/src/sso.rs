@@ -91,6 +91,8 @@ pub struct SsoSession {
 }
 
 impl SsoSession {
+    /// So many accounts of one tenant may a browser be logged in to.
+    pub const MOST: usize = 5;
     /// It ends when nobody came for this long,
     pub const IDLE: Ttl = Ttl::hours(12);
     /// and after this long in any case (NIST SP 800-63B-4 allows 30 days with one factor).

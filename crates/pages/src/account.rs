@@ -36,6 +36,10 @@ pub struct AccountPage {
     pub revoke_action: String,
     pub export: String,
     pub sign_out: String,
+    /// Who is signed in.
+    pub account: String,
+    /// Where another account is chosen.
+    pub other_account: String,
 }
 
 /// A session of the account.

@@ -37,6 +37,8 @@ pub struct DeviceConfirmPage {
     /// Who is signed in.
     pub account: String,
     pub scopes: Vec<ScopeLine>,
+    /// Where another account is chosen.
+    pub other_account: Option<String>,
 }
 
 page!(DeviceConfirmPage, "device_confirm.html", |page| Needs { forms: crate::page::Forms::StayHere, ..Needs::flow(Some(&page.client)) });

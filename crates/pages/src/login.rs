@@ -74,7 +74,8 @@ impl LoginPage {
 
 page!(LoginPage, "login.html", |page| Needs::flow(page.client.as_ref()));
 
-/// Which of the accounts signed in on this browser to go on with. Posts `account`: an id, or empty for another account.
+/// Which of the accounts signed in on this browser to go on with. Posts `account`: an id, or empty for another account; or `sign_out`,
+/// the id of one to leave.
 #[derive(Debug, Clone)]
 pub struct ChooseAccountPage {
     pub form: Form,

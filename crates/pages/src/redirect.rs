@@ -43,8 +43,8 @@ impl FromStr for Destination {
 #[derive(Debug, Clone)]
 pub struct LogoutPage {
     pub form: Form,
-    /// Who is signed in.
-    pub account: String,
+    /// Who would be signed out.
+    pub accounts: Vec<String>,
     /// The client that asks.
     pub client: Option<Client>,
 }

@@ -182,6 +182,12 @@ pub(super) fn operations() -> Vec<(&'static str, &'static str, Operation)> {
             (200, Some("Page"), "The page once more: name or password are wrong."), (303, None, "On."), (400, Some("Page"), "The request is over, or another browser's."),
             (403, Some("Page"), "The form is not one of ours."), (429, Some("Page"), "Too many attempts."),
         ])).takes(Form("SignIn")).with(&["Cache-Control"])),
+        ("GET", "/t/{slug}/interaction/{request}/accounts", page(op("login pages", "getAccounts", "The accounts that may go on with a pending request", &[
+            (200, Some("Page"), "The choice."), (303, None, "Nobody is logged in: to the login."), (400, Some("Page"), "The request is over, or another browser's."),
+        ])).with(&["Cache-Control"])),
+        ("POST", "/t/{slug}/interaction/{request}/accounts", page(op("login pages", "chooseAccount", "Choose the account that goes on with a pending request, or leave one", &[
+            (200, Some("Page"), "That one is signed out, with frames that tell clients."), (303, None, "On."), (400, Some("Page"), "The request is over, or another browser's."), (403, Some("Page"), "The form is not one of ours."),
+        ])).takes(Form("AccountChoice")).with(&["Cache-Control"])),
         ("POST", "/t/{slug}/interaction/{request}/consent", page(op("login pages", "decide", "Allow or refuse what an application asks for", &[
             (200, Some("Page"), "The answer, as a form that posts itself."), (303, None, "On."), (400, Some("Page"), "The request is over, or another browser's."), (403, Some("Page"), "The form is not one of ours."),
         ])).takes(Form("Decision")).with(&["Cache-Control"])),
@@ -192,6 +198,10 @@ pub(super) fn operations() -> Vec<(&'static str, &'static str, Operation)> {
             (200, Some("Page"), "The page once more: name or password are wrong."), (303, None, "To the account."), (400, Some("Page"), "This is no form of ours."),
             (403, Some("Page"), "The form is not one of ours."), (429, Some("Page"), "Too many attempts."),
         ])).takes(Form("SignIn")).with(&["Cache-Control"])),
+        ("GET", "/t/{slug}/account/accounts", page(op("account", "getOwnAccounts", "The accounts that this browser is logged in to", &[(200, Some("Page"), "The choice."), (303, None, "Nobody is logged in: to the login.")])).with(&["Cache-Control"])),
+        ("POST", "/t/{slug}/account/accounts", page(op("account", "switchAccount", "Choose the account whose page is shown, or leave one", &[
+            (200, Some("Page"), "The login to another account; or that one is signed out."), (303, None, "On."), (400, Some("Page"), "This is no form of ours."), (403, Some("Page"), "The form is not one of ours."),
+        ])).takes(Form("AccountChoice")).with(&["Cache-Control"])),
         ("POST", "/t/{slug}/account/profile", account_form("changeProfile", "Change one's name")),
         ("GET", "/t/{slug}/account/password", page(op("account", "getPasswordForm", "The form for a new password", &[(200, Some("Page"), "The form."), (303, None, "To the login.")])).with(&["Cache-Control"])),
         ("POST", "/t/{slug}/account/password", page(op("account", "changePassword", "Change one's password; other sessions end", &[

@@ -413,7 +413,11 @@ pub(super) fn schemas() -> Value {
         })),
         ("Decision", json!({
             "type": "object", "description": "What our consent page posts.", "required": ["csrf_token", "decision"], "additionalProperties": true,
-            "properties": { "csrf_token": text(), "decision": one_of(&["allow", "deny"]) },
+            "properties": { "csrf_token": text(), "decision": one_of(&["allow", "deny"]), "session": text() },
+        })),
+        ("AccountChoice", json!({
+            "type": "object", "description": "What our page of accounts posts: the name of a session, or an empty `account` for another one.", "required": ["csrf_token"], "additionalProperties": true,
+            "properties": { "csrf_token": text(), "account": text(), "sign_out": text() },
         })),
         ("AccountForm", json!({
             "type": "object", "description": "What a form of the account page posts.", "required": ["csrf_token"], "additionalProperties": true,

@@ -101,6 +101,8 @@ fn account_page(visit: &Visit, account: Account, notice: Option<Message>, refuse
         revoke_action: visit.at("/account/applications/revoke"),
         export: visit.at("/account/export"),
         sign_out: visit.at("/account/sign-out"),
+        account: user.display_name(),
+        other_account: visit.at("/account/accounts"),
     }
 }
 
@@ -117,10 +119,10 @@ pub(crate) async fn login(posted: Posted) -> Result<HttpResponse, Problem> {
     };
     let command = SignInCommand { name: identifier.to_owned(), password, csrf_token: posted.csrf_token().to_owned() };
     match account::sign_in(&visit.state.ctx, &visit.tenant, &visit.browser, command, &visit.from.0).await {
-        Ok(session) => {
+        Ok(kept) => {
             login_form::count(&visit.state, "succeeded", started);
             let mut answer = visit.onward(&link.map_or_else(|| "/account".to_owned(), |link| format!("/account/email/change/{link}")));
-            let _ = answer.add_cookie(&browser::session(&visit.tenant, &visit.state.ctx.base_url, &session));
+            browser::keep(&mut answer, &visit.tenant, &visit.state.ctx.base_url, &visit.browser, &kept);
             Ok(answer)
         }
         Err(SignInDenied::Request(denied)) => visit.denied(denied).await,
@@ -277,18 +279,18 @@ pub(crate) async fn export(visit: Visit) -> Result<HttpResponse, Problem> {
 /// `POST {issuer}/account/sign-out`. A page tells clients by frames, where there are such; it is no harm to load it again.
 pub(crate) async fn sign_out(posted: Posted) -> Result<HttpResponse, Problem> {
     let visit = &posted.visit;
-    let frames = match account::leave(&visit.state.ctx, &visit.tenant, &visit.browser, posted.csrf_token(), &visit.from.0).await {
-        Ok(frames) => frames,
+    let switched = match account::leave(&visit.state.ctx, &visit.tenant, &visit.browser, posted.csrf_token(), &visit.from.0).await {
+        Ok(switched) => switched,
         Err(denied) => return visit.denied(denied).await,
     };
-    let mut answer = if frames.is_empty() {
-        // It says that nobody is logged in.
-        visit.onward("/oauth/end_session")
+    let mut answer = if switched.frames.is_empty() {
+        // Whose turn it is now; or that nobody is logged in.
+        visit.onward(if switched.kept.0.is_empty() { "/oauth/end_session" } else { "/account/accounts" })
     } else {
-        let frames = frames.iter().filter_map(|uri| uri.parse().ok()).collect();
+        let frames = switched.frames.iter().filter_map(|uri| uri.parse().ok()).collect();
         let page = LoggedOutPage { frames, next: None, client: None, login: Some(visit.at("/account")) };
         visit.page(StatusCode::OK, &page).await
     };
-    let _ = answer.add_cookie(&browser::session_gone(&visit.tenant, &visit.state.ctx.base_url));
+    browser::keep(&mut answer, &visit.tenant, &visit.state.ctx.base_url, &visit.browser, &switched.kept);
     Ok(answer)
 }

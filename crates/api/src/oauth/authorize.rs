@@ -6,11 +6,12 @@
 
 use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, ResponseError, web};
-use app::authorize::{self, AuthorizeDenied, Begun, Decided, Decision, Look, Shown, SignInCommand, SignInDenied};
+use app::authorize::{self, AuthorizeDenied, Begun, DecideCommand, Decided, Decision, Look, Shown, SignInCommand, SignInDenied};
 use app::tenants;
 use domain::authorize::rules::Parameters;
 use domain::authorize::{Prompt, Refusal};
 use domain::handle::{Handle, HandleKind};
+use domain::ids::SsoSessionId;
 use domain::interaction::LoginStep;
 use domain::password::Password;
 use domain::tenant::Tenant;
@@ -21,6 +22,7 @@ use crate::error::page::{PageRefused, Unpaged};
 use crate::error::problem::Problem;
 use crate::extract::form::Form;
 use crate::extract::origin::From;
+use crate::oauth::accounts::chooser;
 use crate::oauth::login_form::{self, Typed};
 use crate::oauth::{browser, pages as answers};
 use crate::state::ApiState;
@@ -113,47 +115,62 @@ async fn shown(
         |step: &str, csrf_token| pages::Form { action: format!("{}/{step}", page_of(tenant, &handle)), csrf_token, hidden: Vec::new() };
     Ok(match look {
         Look::Answered(response) => answers::answered(state, request, tenant, response).await,
-        Look::LogIn { step: LoginStep::Password, shown } => {
+        Look::ChooseAccount { accounts, shown } => {
+            let page = chooser(form("accounts", shown.csrf_token), Some(&shown.client), &accounts);
+            answers::shown(state, request, tenant, StatusCode::OK, &shown.request.ui_locales, &page).await
+        }
+        Look::LogIn { step: LoginStep::Password, who, has_choice, shown } => {
             let is_again = shown.request.prompt.contains(&Prompt::Login) || shown.request.max_age.is_some();
             let page = LoginPage {
                 form: form("login", shown.csrf_token),
                 step: pages::LoginStep::Both,
-                identifier: typed.as_ref().map(|typed| typed.identifier.clone()).or(shown.request.login_hint).unwrap_or_default(),
+                identifier: typed
+                    .as_ref()
+                    .map(|typed| typed.identifier.clone())
+                    .or(who.map(|user| user.login_name()))
+                    .or(shown.request.login_hint)
+                    .unwrap_or_default(),
                 client: Some(answers::client_view(&shown.client)),
                 notice: (is_again && brought.session.is_some()).then_some(LoginNotice::ConfirmItsYou),
                 trouble: typed.as_ref().map(|typed| typed.trouble),
                 remember: None,
                 forgot: state.ctx.mail.is_on().then(|| format!("{}/password/forgot", answers::issuer_path(tenant))),
-                other_account: None,
+                other_account: has_choice.then(|| format!("{}/accounts", page_of(tenant, &handle))),
                 may_cancel: true,
             };
             login_form::shown(state, request, tenant, &shown.request.ui_locales, &page, typed).await
         }
-        Look::AskConsent { user, shown } => {
+        Look::AskConsent { user, session, shown } => {
             let scopes = scope_lines(&shown);
             let page = ConsentPage {
-                form: form("consent", shown.csrf_token),
+                form: about(form("consent", shown.csrf_token), session),
                 client: answers::client_view(&shown.client),
                 account: user.display_name(),
                 scopes,
                 remember: None,
-                other_account: None,
+                other_account: Some(format!("{}/accounts", page_of(tenant, &handle))),
             };
             answers::shown(state, request, tenant, StatusCode::OK, &shown.request.ui_locales, &page).await
         }
-        Look::ConfirmDevice { user, device, shown } => {
+        Look::ConfirmDevice { user, session, device, shown } => {
             let scopes = scope_lines(&shown);
             let page = DeviceConfirmPage {
-                form: form("consent", shown.csrf_token),
+                form: about(form("consent", shown.csrf_token), session),
                 client: answers::client_view(&shown.client),
                 user_code: device.user_code.shown(),
                 source: device.source,
                 account: user.display_name(),
                 scopes,
+                other_account: Some(format!("{}/accounts", page_of(tenant, &handle))),
             };
             answers::shown(state, request, tenant, StatusCode::OK, &[], &page).await
         }
     })
+}
+
+/// A form that is about one account alone.
+fn about(form: pages::Form, session: SsoSessionId) -> pages::Form {
+    pages::Form { hidden: vec![("session".to_owned(), session.to_string())], ..form }
 }
 
 /// What the user is asked to allow: each scope, and what API it is about; an API of which no scope is asked for stands for itself.
@@ -210,7 +227,8 @@ pub(crate) async fn login(
     };
     let csrf_token = form.optional("csrf_token").unwrap_or_default();
     if form.optional("cancel").is_some() {
-        return decided(&state, &tenant, &request, &handle, Decision::Deny, csrf_token, &from).await;
+        let command = DecideCommand { decision: Decision::Deny, session: None, csrf_token: csrf_token.to_owned() };
+        return decided(&state, &tenant, &request, &handle, command, &from).await;
     }
     let Some(named) = Handle::parse(HandleKind::PendingRequest, &handle) else {
         return refused(&state, &request, &tenant, AuthorizeDenied::NoSuchRequest).await;
@@ -222,10 +240,10 @@ pub(crate) async fn login(
     let command = SignInCommand { name: identifier.to_owned(), password, csrf_token: csrf_token.to_owned() };
     let brought = browser::of(&request, &tenant, &state.ctx.base_url);
     match authorize::sign_in(&state.ctx, &tenant, &named, &brought, command, &from.0).await {
-        Ok(session) => {
+        Ok(kept) => {
             login_form::count(&state, "succeeded", started);
             let mut answer = answers::onward(page_of(&tenant, &named));
-            let _ = answer.add_cookie(&browser::session(&tenant, &state.ctx.base_url, &session));
+            browser::keep(&mut answer, &tenant, &state.ctx.base_url, &brought, &kept);
             Ok(answer)
         }
         Err(SignInDenied::Request(denied)) => refused(&state, &request, &tenant, denied).await,
@@ -251,7 +269,9 @@ pub(crate) async fn consent(
         Err(refused) => return Ok(answers::refused(&state, &request, &tenant, refused?).await),
     };
     let decision = if form.optional("decision") == Some("allow") { Decision::Allow } else { Decision::Deny };
-    decided(&state, &tenant, &request, &handle, decision, form.optional("csrf_token").unwrap_or_default(), &from).await
+    let session = form.optional("session").and_then(|id| id.parse().ok());
+    let command = DecideCommand { decision, session, csrf_token: form.optional("csrf_token").unwrap_or_default().to_owned() };
+    decided(&state, &tenant, &request, &handle, command, &from).await
 }
 
 async fn decided(
@@ -259,15 +279,14 @@ async fn decided(
     tenant: &Tenant,
     request: &HttpRequest,
     handle: &str,
-    decision: Decision,
-    csrf_token: &str,
+    command: DecideCommand,
     from: &From,
 ) -> Result<HttpResponse, Problem> {
     let Some(handle) = Handle::parse(HandleKind::PendingRequest, handle) else {
         return refused(state, request, tenant, AuthorizeDenied::NoSuchRequest).await;
     };
     let brought = browser::of(request, tenant, &state.ctx.base_url);
-    match authorize::decide(&state.ctx, tenant, &handle, &brought, decision, csrf_token, &from.0).await {
+    match authorize::decide(&state.ctx, tenant, &handle, &brought, command, &from.0).await {
         Ok(Decided::Answered(response)) => Ok(answers::answered(state, request, tenant, response).await),
         Ok(Decided::GoOn) => Ok(answers::onward(page_of(tenant, &handle))),
         Ok(Decided::Device(decision)) => {

@@ -4,17 +4,20 @@
 //! plain http, which is for development, browsers refuse such cookies: there they have no prefix. Invariant: `HttpOnly`, and `Lax`:
 //! a link from an application brings them along, a foreign form does not.
 
-use actix_web::HttpRequest;
 use actix_web::cookie::{Cookie, SameSite};
 use actix_web::http::header::ORIGIN;
-use app::authorize::Browser;
+use actix_web::{HttpRequest, HttpResponse};
+use app::authorize::{Browser, Kept};
 use domain::handle::{Handle, HandleKind};
+use domain::sso::SsoSession;
 use domain::tenant::Tenant;
 
 use crate::extract;
 
 const BROWSER: &str = "browser";
 const SESSION: &str = "sso";
+/// The sessions of other accounts, with points between them.
+const OTHERS: &str = "others";
 
 fn name(what: &str, tenant: &Tenant, base_url: &str) -> String {
     let prefix = if base_url.starts_with("https:") { "__Host-" } else { "" };
@@ -32,8 +35,13 @@ fn cookie(what: &str, tenant: &Tenant, base_url: &str, value: String) -> Cookie<
 
 /// What the browser brings along; a cookie that is not of ours is none.
 pub(crate) fn of(request: &HttpRequest, tenant: &Tenant, base_url: &str) -> Browser {
-    let read = |what, kind| extract::cookie::value(request, &name(what, tenant, base_url)).and_then(|value| Handle::parse(kind, value));
-    Browser { browser: read(BROWSER, HandleKind::Browser), session: read(SESSION, HandleKind::SsoSession) }
+    let value = |what| extract::cookie::value(request, &name(what, tenant, base_url));
+    let read = |what, kind| value(what).and_then(|value| Handle::parse(kind, value));
+    let beside = value(OTHERS).unwrap_or_default().split('.').take(SsoSession::MOST - 1);
+    let mut others: Vec<_> = beside.filter_map(|text| Handle::parse(HandleKind::SsoSession, text)).collect();
+    let session = read(SESSION, HandleKind::SsoSession);
+    let session = session.or_else(|| if others.is_empty() { None } else { Some(others.remove(0)) });
+    Browser { browser: read(BROWSER, HandleKind::Browser), session, others }
 }
 
 pub(super) fn named(tenant: &Tenant, base_url: &str, browser: &Handle) -> Cookie<'static> {
@@ -45,11 +53,22 @@ pub(super) fn session(tenant: &Tenant, base_url: &str, session: &Handle) -> Cook
     cookie(SESSION, tenant, base_url, session.text().expose().clone())
 }
 
-/// Takes the session's cookie away.
-pub(super) fn session_gone(tenant: &Tenant, base_url: &str) -> Cookie<'static> {
-    let mut gone = cookie(SESSION, tenant, base_url, String::new());
-    gone.make_removal();
-    gone
+/// Has the browser keep these sessions and no others; both cookies live as long as it runs.
+pub(super) fn keep(answer: &mut HttpResponse, tenant: &Tenant, base_url: &str, brought: &Browser, kept: &Kept) {
+    let mut set = |what, handles: &[Handle]| {
+        let texts: Vec<_> = handles.iter().map(|handle| handle.text().expose().clone()).collect();
+        let mut cookie = cookie(what, tenant, base_url, texts.join("."));
+        if handles.is_empty() {
+            cookie.make_removal();
+        }
+        // A cookie that cannot be written is no cookie of ours.
+        let _ = answer.add_cookie(&cookie);
+    };
+    let (first, rest) = kept.0.split_at(kept.0.len().min(1));
+    set(SESSION, first);
+    if !(rest.is_empty() && brought.others.is_empty()) {
+        set(OTHERS, rest);
+    }
 }
 
 /// Whether a browser says that a form was sent by another site. Our pages send no referrer, so their forms have the origin `null`

@@ -8,6 +8,7 @@ use app::authorize::sign_out::{SignOut, sign_out};
 use app::tenants;
 use domain::authorize::Refusal;
 use domain::authorize::rules::Parameters;
+use domain::user::User;
 use pages::{LoggedOutPage, LogoutPage};
 
 use crate::error::oauth::OAuthError;
@@ -82,14 +83,18 @@ async fn ended(
         .map(|tags| tags.split(' ').take(8).map(str::to_owned).collect())
         .unwrap_or_default();
     match outcome {
-        Ok(SignOut::Ask { user, client, csrf_token }) => {
+        Ok(SignOut::Ask { users, client, csrf_token }) => {
             let kept = |name: &&str| parameters.as_ref().ok()?.get(name).map(|value| ((*name).to_owned(), value.to_owned()));
             let action = format!("{}/oauth/end_session", answers::issuer_path(&tenant));
             let form = pages::Form { action, csrf_token, hidden: KEPT.iter().filter_map(kept).collect() };
-            let page = LogoutPage { form, account: user.display_name(), client: client.as_ref().map(answers::client_view) };
+            let page = LogoutPage {
+                form,
+                accounts: users.iter().map(User::display_name).collect(),
+                client: client.as_ref().map(answers::client_view),
+            };
             Ok(answers::shown(state, request, &tenant, StatusCode::OK, &locales, &page).await)
         }
-        Ok(SignOut::Done { client, next, frames }) => {
+        Ok(SignOut::Done { client, next, frames, kept }) => {
             // The addresses were checked when they were registered.
             let frames: Vec<_> = frames.iter().filter_map(|uri| uri.parse().ok()).collect();
             let mut answer = match next {
@@ -100,7 +105,7 @@ async fn ended(
                     answers::shown(state, request, &tenant, StatusCode::OK, &locales, &page).await
                 }
             };
-            let _ = answer.add_cookie(&browser::session_gone(&tenant, base_url));
+            browser::keep(&mut answer, &tenant, base_url, &brought, &kept);
             Ok(answer)
         }
         Err(denied) => match PageRefused::of(denied) {

@@ -1,6 +1,7 @@
 //! The endpoints of an issuer, under `/t/{slug}`: one file each.
 
 pub(crate) mod account;
+pub(crate) mod accounts;
 pub(crate) mod authorize;
 pub(crate) mod browser;
 pub(crate) mod client_auth;

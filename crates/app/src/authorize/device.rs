@@ -12,7 +12,7 @@ use domain::client::Client;
 use domain::device::{DeviceAnswer, UserCode};
 use domain::guess::GuessScope;
 use domain::handle::{Handle, HandleHash, HandleKind};
-use domain::interaction::{Next, Progress};
+use domain::interaction::{Next, Pick, Progress};
 use domain::openid::ClaimsRequest;
 use domain::sso::{SignOn, SsoSession};
 use domain::tenant::Tenant;
@@ -179,7 +179,7 @@ pub(super) async fn decide(
         (Decision::Allow, Some((user, session))) => {
             flow.progress.consented = Some(user.id);
             let both = Some((user, session));
-            if flow.next(both.as_ref()).await? != Next::Grant {
+            if flow.next(both.as_ref().map_or(Pick::Nobody, Pick::One)).await? != Next::Grant {
                 return Ok(Decided::GoOn);
             }
             let Some((user, session)) = both else { return Ok(Decided::GoOn) };

@@ -1,12 +1,13 @@
 //! Logout that an application asks for (OpenID Connect RP-Initiated Logout 1.0).
 //!
-//! A valid `id_token_hint` of whoever is logged in is answered at once; anybody else is asked on a page, so that no other site can log
-//! a user out. Invariant: nobody is sent to an address that the client has not registered for this.
+//! A valid `id_token_hint` of whoever is logged in is answered at once, and ends that account's session; anybody else is asked on a page,
+//! so that no other site can log a user out. Of several accounts those end by which the client got something, or all of them. Invariant: nobody is sent to an address that the client has not registered for this.
 
 use domain::audit::{Actor, AuditEvent};
 use domain::authorize::rules::Parameters;
 use domain::authorize::with_query;
 use domain::client::{Client, ClientId};
+use domain::ids::UserId;
 use domain::scope::Scope;
 use domain::sso::SsoSession;
 use domain::tenant::Tenant;
@@ -14,7 +15,8 @@ use domain::time::{Timestamp, Ttl};
 use domain::token::family::{RefreshFamily, Revocation, RevocationCause};
 use domain::user::User;
 
-use super::{AuthorizeDenied, Browser, check_csrf, csrf_token, hinted, refused, standing};
+use super::accounts::{Kept, accounts};
+use super::{AuthorizeDenied, Browser, check_csrf, csrf_token, hinted, refused};
 use crate::ctx::{Ctx, Origin};
 use crate::ports::store::{LogoutNotice, StoreError, TenantTx};
 
@@ -22,10 +24,11 @@ use crate::ports::store::{LogoutNotice, StoreError, TenantTx};
 #[derive(Debug)]
 pub enum SignOut {
     /// The user is asked first; the form brings `csrf_token` and the request's parameters back.
-    Ask { user: User, client: Option<Client>, csrf_token: String },
-    /// Nobody is logged in (any more). Where to go on, if the client has named a registered place.
+    /// `users` are those who would be logged out.
+    Ask { users: Vec<User>, client: Option<Client>, csrf_token: String },
+    /// They are logged out, or nobody was logged in. Where to go on, if the client has named a registered place.
     /// `frames` are addresses that tell clients so when the browser loads them (OpenID Connect Front-Channel Logout 1.0).
-    Done { client: Option<Client>, next: Option<String>, frames: Vec<String> },
+    Done { client: Option<Client>, next: Option<String>, frames: Vec<String>, kept: Kept },
 }
 
 /// Takes a request to log out. `confirmed` is what our own page has sent back, when the user agreed.
@@ -60,20 +63,55 @@ pub async fn sign_out(
         None => None,
     };
     let next = next(parameters, client.as_ref())?;
-    let Some((user, session)) = standing(tx.as_mut(), browser, ctx.now()).await? else {
-        return Ok(SignOut::Done { client, next, frames: Vec::new() });
+    let accounts = accounts(tx.as_mut(), browser, ctx.now()).await?;
+    if accounts.is_empty() {
+        return Ok(SignOut::Done { client, next, frames: Vec::new(), kept: Kept::default() });
+    }
+    let hinted = hint.and_then(|(hinted, _)| accounts.iter().find(|(user, _)| user.id == hinted).cloned());
+    let is_hinted = hinted.is_some();
+    let leaving = match (hinted, &client_id) {
+        (Some(account), _) => vec![account],
+        (None, Some(client_id)) => by_client(tx.as_mut(), accounts, client_id, ctx.now()).await?,
+        (None, None) => accounts,
     };
-    let is_hinted = hint.is_some_and(|(hinted, _)| hinted == user.id);
     match (confirmed, wanted) {
         (Some(given), Some(wanted)) => check_csrf(&wanted, given)?,
         (Some(_), None) => return Err(AuthorizeDenied::Forged),
         (None, _) if is_hinted => {}
-        (None, Some(csrf_token)) => return Ok(SignOut::Ask { user, client, csrf_token }),
+        (None, Some(csrf_token)) => {
+            let users = leaving.into_iter().map(|(user, _)| user).collect();
+            return Ok(SignOut::Ask { users, client, csrf_token });
+        }
         (None, None) => return Err(AuthorizeDenied::NoSuchRequest),
     }
-    let frames = end(ctx, tenant, tx.as_mut(), &user, &session, origin).await?;
+    let mut frames = Vec::new();
+    for (user, session) in &leaving {
+        frames.extend(end(ctx, tenant, tx.as_mut(), user.id, session, origin).await?);
+    }
+    frames.truncate(MOST_FRAMES);
     tx.commit().await?;
-    Ok(SignOut::Done { client, next, frames })
+    let gone: Vec<_> = leaving.into_iter().map(|(_, session)| session).collect();
+    Ok(SignOut::Done { client, next, frames, kept: browser.without(&gone) })
+}
+
+/// Those of these accounts by whose session the client got something; all, where it got nothing by any.
+async fn by_client(
+    tx: &mut dyn TenantTx,
+    accounts: Vec<(User, SsoSession)>,
+    client_id: &ClientId,
+    now: Timestamp,
+) -> Result<Vec<(User, SsoSession)>, StoreError> {
+    let mut meant = Vec::new();
+    for account in &accounts {
+        let (user, session) = account;
+        let is_by = |family: &RefreshFamily| {
+            family.client_id == *client_id && family.sign_on.as_ref().is_some_and(|sign_on| sign_on.session_id == session.id)
+        };
+        if tx.families_live(user.id, now).await?.iter().any(is_by) {
+            meant.push(account.clone());
+        }
+    }
+    Ok(if meant.is_empty() { accounts } else { meant })
 }
 
 /// Where the client wants the browser afterwards, if it has registered that (2, 3).
@@ -99,7 +137,7 @@ pub(crate) async fn end(
     ctx: &Ctx,
     tenant: &Tenant,
     tx: &mut dyn TenantTx,
-    user: &User,
+    user_id: UserId,
     session: &SsoSession,
     origin: &Origin,
 ) -> Result<Vec<String>, StoreError> {
@@ -107,7 +145,7 @@ pub(crate) async fn end(
     tx.sso_delete(&session.handle).await?;
     let revocation = Revocation { at: now, cause: RevocationCause::Logout };
     let mut frames = Vec::new();
-    let mut families = tx.families_live(user.id, now).await?;
+    let mut families = tx.families_live(user_id, now).await?;
     families.retain(|family| family.sign_on.as_ref().is_some_and(|sign_on| sign_on.session_id == session.id));
     // Clients are locked as they are read: by everybody in the same order.
     families.sort_by(|one, other| one.client_id.cmp(&other.client_id));
@@ -122,8 +160,8 @@ pub(crate) async fn end(
             frames.push(with_query(&uri, &[("iss", tenant.issuer(&ctx.base_url)), ("sid", family.id.to_string())]));
         }
     }
-    let event = AuditEvent::SignedOut { user_id: user.id, sso_session_id: session.id };
-    tx.audit_append(&ctx.record(tenant.id, Actor::User { user_id: user.id }, origin, event)).await?;
+    let event = AuditEvent::SignedOut { user_id, sso_session_id: session.id };
+    tx.audit_append(&ctx.record(tenant.id, Actor::User { user_id }, origin, event)).await?;
     Ok(frames)
 }
 

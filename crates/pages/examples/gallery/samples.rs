@@ -140,9 +140,11 @@ pub(crate) fn pages(say: Say<'_>) -> Vec<(String, Box<dyn Page>)> {
             source: Some(say("192.0.2.7")),
             account: alice.clone(),
             scopes: scopes(say).into_iter().take(3).collect(),
+            other_account: Some(say("/t/acme/accounts")),
         }),
     );
-    let logout = LogoutPage { form: form(say, "/t/acme/logout"), account: alice.clone(), client: Some(client(say)) };
+    let logout =
+        LogoutPage { form: form(say, "/t/acme/logout"), accounts: vec![alice.clone(), say("Team mailbox")], client: Some(client(say)) };
     add("logout-plain", Box::new(LogoutPage { client: None, ..logout.clone() }));
     add("logout", Box::new(logout));
     add("logged-out", Box::new(LoggedOutPage { frames: Vec::new(), next: None, client: None, login: Some(say("/t/acme/login")) }));
@@ -292,6 +294,8 @@ pub(crate) fn pages(say: Say<'_>) -> Vec<(String, Box<dyn Page>)> {
         revoke_action: say("/t/acme/account/applications/revoke"),
         export: say("/t/acme/account/export"),
         sign_out: say("/t/acme/logout"),
+        account: say("alice@example.com"),
+        other_account: say("/t/acme/account/accounts"),
     };
     let bare = AccountPage {
         notice: Some(Message::PasswordChanged),

@@ -215,10 +215,12 @@ pub async fn a_pending_request_is_finished_once(store: Arc<dyn Store>) {
     let mut tx = store.begin(home.id()).await.expect("begins");
     tx.pending_insert(&pending).await.expect("stored");
     tx.commit().await.expect("commits");
-    pending.progress = Progress { logged_in: Some(home.alice.id), consented: None };
+    pending.progress = Progress { logged_in: Some(home.alice.id), ..Progress::default() };
     let mut tx = store.begin(other.id()).await.expect("begins");
     assert_eq!(tx.pending_by_handle(&pending.handle).await, Ok(None));
-    tx.pending_progress(&pending.handle, Progress { logged_in: None, consented: Some(other.alice.id) }).await.expect("nothing to write");
+    tx.pending_progress(&pending.handle, Progress { logged_in: None, consented: Some(other.alice.id), ..Progress::default() })
+        .await
+        .expect("nothing to write");
     assert_eq!(tx.pending_delete(&pending.handle).await, Ok(false));
     tx.commit().await.expect("commits");
     let mut tx = store.begin(home.id()).await.expect("begins");
