@@ -53,11 +53,14 @@ static TENANT: LazyLock<Tenant> = LazyLock::new(|| {
 });
 const SESSION: &str = "__Host-claviger_sso_ten_00000000000000000000000000=";
 const BROWSER: &str = "__Host-claviger_browser_ten_00000000000000000000000000=";
+const OTHERS: &str = "__Host-claviger_others_ten_00000000000000000000000000=";
 const REFRESH: &str = "__Secure-claviger_session=";
 pub(super) const COOKIE_WORDS: &[&str] = &[
     SESSION,
     BROWSER,
+    OTHERS,
     REFRESH,
+    ".",
     "%5F%5FHost-claviger_sso_ten_00000000000000000000000000=",
     "__Host-claviger%5Fsso_ten_00000000000000000000000000=",
     "ss1_BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc",
@@ -75,10 +78,12 @@ fn has(data: &[u8], piece: &str) -> bool {
 pub(super) fn cookies(data: &[u8]) {
     let Some(sent) = request(COOKIE, data) else { return };
     let read = untrusted::browser(&sent, &TENANT, BASE);
-    for (name, handle) in [(SESSION, &read.session), (BROWSER, &read.browser)] {
-        if let Some(handle) = handle {
-            assert!(has(data, &format!("{name}{}", handle.text().expose())), "{handle:?} was not sent");
-        }
+    if let Some(browser) = &read.browser {
+        assert!(has(data, &format!("{BROWSER}{}", browser.text().expose())), "{browser:?} was not sent");
+    }
+    for session in read.session.iter().chain(&read.others) {
+        let text = session.text().expose().clone();
+        assert!(has(data, &format!("{SESSION}{text}")) || (has(data, OTHERS) && has(data, &text)), "{session:?} was not sent");
     }
     if let Some(token) = untrusted::session_cookie(&sent) {
         assert!(has(data, &format!("{REFRESH}{token}")), "a cookie that was not sent");

@@ -35,9 +35,9 @@ fn cookie(what: &str, tenant: &Tenant, base_url: &str, value: String) -> Cookie<
 
 /// What the browser brings along; a cookie that is not of ours is none.
 pub(crate) fn of(request: &HttpRequest, tenant: &Tenant, base_url: &str) -> Browser {
-    let read = |what, kind| extract::cookie::value(request, &name(what, tenant, base_url)).and_then(|value| Handle::parse(kind, value));
-    let beside = extract::cookie::value(request, &name(OTHERS, tenant, base_url)).unwrap_or_default();
-    let beside = beside.split('.').take(SsoSession::MOST - 1);
+    let value = |what| extract::cookie::value(request, &name(what, tenant, base_url));
+    let read = |what, kind| value(what).and_then(|value| Handle::parse(kind, value));
+    let beside = value(OTHERS).unwrap_or_default().split('.').take(SsoSession::MOST - 1);
     let mut others: Vec<_> = beside.filter_map(|text| Handle::parse(HandleKind::SsoSession, text)).collect();
     let session = read(SESSION, HandleKind::SsoSession);
     let session = session.or_else(|| if others.is_empty() { None } else { Some(others.remove(0)) });
