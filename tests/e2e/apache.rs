@@ -141,7 +141,7 @@ impl Apache {
         // What it has to say later is shown with the test's own words.
         tokio::task::spawn_local(async move {
             while let Ok(Some(line)) = log.next_line().await {
-                println!("apache: {line}");
+                eprintln!("apache: {line}");
             }
         });
         Self { url, _home: home, _child: child }

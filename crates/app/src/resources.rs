@@ -49,7 +49,7 @@ async fn checked(ctx: &Ctx, tenant: &Tenant, settings: ResourceSettings) -> Resu
         let keys = ctx.keys.published(tenant.id).await?;
         let kept = &keys.ring.numbers.algs;
         if !kept.contains(&alg) {
-            return Err(ResourceDenied::AlgNotKept { kept: kept.iter().copied().collect() });
+            return Err(ResourceDenied::AlgNotKept { kept: kept.to_vec() });
         }
         signer_of(ctx, tenant.id, &[&[alg]], 0).await?;
     }

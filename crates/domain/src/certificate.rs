@@ -82,7 +82,7 @@ impl AlternativeName {
         match name {
             GeneralName::DnsName(name) => Some(Self::Dns(name.to_string().to_ascii_lowercase())),
             GeneralName::UniformResourceIdentifier(uri) => Some(Self::Uri(uri.to_string())),
-            GeneralName::Rfc822Name(email) => Some(Self::Email(mailbox(&email.to_string()))),
+            GeneralName::Rfc822Name(email) => Some(Self::Email(mailbox(email.as_ref()))),
             GeneralName::IpAddress(octets) => ip(octets.as_bytes()).map(Self::Ip),
             _ => None,
         }
