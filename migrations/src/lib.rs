@@ -21,6 +21,7 @@ mod m20261124_000131_mail;
 mod m20261124_000140_device_codes;
 mod m20261124_000210_client_origins;
 mod m20261124_000270_resources;
+mod m20261124_000280_password_change;
 
 mod step;
 
@@ -46,5 +47,6 @@ pub fn steps() -> Vec<Step> {
         Step::baseline(m20261124_000140_device_codes::Migration),
         Step::baseline(m20261124_000210_client_origins::Migration),
         Step::baseline(m20261124_000270_resources::Migration),
+        Step::baseline(m20261124_000280_password_change::Migration),
     ]
 }

@@ -30,6 +30,7 @@ mod logouts;
 mod mail;
 mod main_job;
 mod metrics;
+mod new_password;
 mod oidc;
 mod openidconnect;
 mod pairwise;

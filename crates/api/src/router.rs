@@ -88,6 +88,7 @@ fn routes() -> Vec<Entry> {
             ("GET", ByCredential, web::to(accounts::of_request)),
             ("POST", ByCredential, web::to(accounts::choose)),
         ]),
+        ("/t/{slug}/interaction/{request}/new-password", vec![("POST", ByCredential, web::to(authorize::new_password))]),
         ("/t/{slug}/interaction/{request}/consent", vec![("POST", ByCredential, web::to(authorize::consent))]),
         ("/t/{slug}/account", vec![("GET", ByCredential, web::to(account::get))]),
         ("/t/{slug}/account/login", vec![("POST", ByCredential, web::to(account::login))]),
@@ -95,6 +96,7 @@ fn routes() -> Vec<Entry> {
             ("GET", ByCredential, web::to(accounts::of_browser)),
             ("POST", ByCredential, web::to(accounts::choose_for_browser)),
         ]),
+        ("/t/{slug}/account/new-password", vec![("POST", ByCredential, web::to(account::renew))]),
         ("/t/{slug}/account/profile", vec![("POST", ByCredential, web::to(account::profile))]),
         ("/t/{slug}/account/password", vec![
             ("GET", ByCredential, web::to(account::password_page)),
