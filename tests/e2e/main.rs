@@ -16,6 +16,7 @@ mod cors;
 mod description;
 mod device;
 mod dpop;
+mod exchange;
 mod fapi;
 mod foreign_parties;
 mod foreign_verifiers;

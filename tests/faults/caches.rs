@@ -66,12 +66,13 @@ impl Caches {
     }
 
     pub(crate) async fn fetch_once(&self, node: usize, caller: &Caller) {
-        // Whoever fetched this may have done so as early as it was asked for, and keeps it from when it arrived.
+        // Whoever fetched this may have done so as early as it was asked for. The time that an answer takes counts as its age (RFC 9111,
+        // 4.2.3). Verifiers that count from its arrival are what the clock skew of the settings is for, too: these tests set it to 0.
         let asked = Instant::now();
         let Ok(reply) = caller.jwks().await else { return };
         let reply = reply.is(200);
         let max_age = reply.header("cache-control").split(',').find_map(|part| part.trim().strip_prefix("max-age=")?.parse().ok());
-        let kept_until = Instant::now() + Duration::from_secs(max_age.expect("a max-age"));
+        let kept_until = asked + Duration::from_secs(max_age.expect("a max-age"));
         let set: JwkSet = serde_json::from_str(&reply.text).expect("a JWK Set");
         let kid = |key: &Jwk| key.common.key_id.clone().expect("a kid");
         let keys: Vec<String> = set.keys.iter().map(kid).collect();

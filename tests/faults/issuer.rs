@@ -49,8 +49,11 @@ impl Issuer {
         self.admins.iter().enumerate().map(|(node, admin)| self.caches.fetch_from(node, admin.clone())).collect()
     }
 
-    pub(crate) async fn keys(&self, node: usize) -> Vec<String> {
+    /// The ES256 keys of the ring, whatever state they are in. Notes all that there are, also the RSA key that a new tenant may have got
+    /// before it was given its policy.
+    async fn keys(&mut self, node: usize) -> Vec<String> {
         let reply = self.admins[node].get(&self.admins[node].admin_path("keys")).await.expect("an answer").is(200);
+        self.known.extend(keys_of(&reply).iter().map(kid));
         let mut kids: Vec<String> = kids_of(&reply).collect();
         kids.sort();
         kids
@@ -98,11 +101,17 @@ impl Issuer {
         assert_eq!(at_one, at_other, "the nodes agree");
         let made: Vec<&String> = at_one.iter().filter(|kid| !before.contains(kid)).collect();
         assert_eq!(made, new, "{before:?}, {at_one:?}");
-        self.known.extend(before.into_iter().chain(at_one));
     }
 }
 
+fn keys_of(ring: &Reply) -> Vec<Value> {
+    ring.json()["keys"].as_array().expect("keys").clone()
+}
+
+fn kid(key: &Value) -> String {
+    key["kid"].as_str().expect("a kid").to_owned()
+}
+
 fn kids_of(ring: &Reply) -> impl Iterator<Item = String> {
-    let keys: Vec<Value> = ring.json()["keys"].as_array().expect("keys").clone();
-    keys.into_iter().filter(|key| key["alg"] == "ES256").map(|key| key["kid"].as_str().expect("a kid").to_owned())
+    keys_of(ring).into_iter().filter(|key| key["alg"] == "ES256").map(|key| kid(&key))
 }

@@ -288,6 +288,22 @@ pub enum AuditEvent {
         reason: String,
     },
 
+    /// A client exchanged a token for one with which somebody acts for its subject, or in their place.
+    TokenExchanged {
+        client_id: ClientId,
+        user_id: Option<UserId>,
+        session_id: Option<FamilyId>,
+        /// Who acts, as the token says; absent where it does not.
+        actor: Option<String>,
+        /// Whether another client's token was exchanged and nobody is said to act.
+        is_impersonation: bool,
+        audience: Vec<String>,
+    },
+    TokenExchangeRefused {
+        client_id: ClientId,
+        reason: String,
+    },
+
     AccessDenied {
         what: String,
         reason: String,

@@ -84,6 +84,7 @@ impl Client {
             response_types: BTreeSet::new(),
             scope: Scope::default(),
             resources: ResourceSet::new(),
+            may_impersonate: false,
             token_endpoint_auth_method: AuthMethod::None,
             token_endpoint_auth_signing_alg: None,
             require_issuer_audience: false,
@@ -219,10 +220,14 @@ pub enum GrantType {
     /// RFC 8628, 3.4.
     #[serde(rename = "urn:ietf:params:oauth:grant-type:device_code")]
     DeviceCode,
+    /// RFC 8693, 2.1.
+    #[serde(rename = "urn:ietf:params:oauth:grant-type:token-exchange")]
+    TokenExchange,
 }
 
 impl GrantType {
-    pub const ALL: [Self; 4] = [Self::AuthorizationCode, Self::RefreshToken, Self::ClientCredentials, Self::DeviceCode];
+    pub const ALL: [Self; 5] =
+        [Self::AuthorizationCode, Self::RefreshToken, Self::ClientCredentials, Self::DeviceCode, Self::TokenExchange];
 
     pub const fn name(self) -> &'static str {
         match self {
@@ -230,6 +235,7 @@ impl GrantType {
             Self::RefreshToken => "refresh_token",
             Self::ClientCredentials => "client_credentials",
             Self::DeviceCode => "urn:ietf:params:oauth:grant-type:device_code",
+            Self::TokenExchange => "urn:ietf:params:oauth:grant-type:token-exchange",
         }
     }
 
@@ -296,6 +302,9 @@ pub struct ClientSettings {
     /// The APIs of the tenant that it may have tokens for, besides the issuer itself.
     #[serde(default)]
     pub resources: ResourceSet,
+    /// Whether it may exchange the token of another client without saying who acts (RFC 8693, 1.1).
+    #[serde(default)]
+    pub may_impersonate: bool,
     pub token_endpoint_auth_method: AuthMethod,
     /// The one algorithm of its assertions; any asymmetric one when it has named none.
     #[serde(default)]

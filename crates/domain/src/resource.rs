@@ -10,6 +10,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 use url::Url;
 
+use crate::client::ClientId;
 use crate::ids::ResourceId;
 use crate::keys::ring::Alg;
 use crate::scope::Scope;
@@ -126,6 +127,9 @@ pub struct ResourceSettings {
     /// What a user with this role may do there.
     #[serde(default)]
     pub permissions: BTreeMap<Role, BTreeSet<Permission>>,
+    /// The clients that this API is when it asks something itself: they may look at tokens that are for it, and exchange them.
+    #[serde(default)]
+    pub servers: BTreeSet<ClientId>,
 }
 
 impl ResourceSettings {
@@ -143,6 +147,9 @@ impl ResourceSettings {
         let (shortest, longest) = TenantPolicy::ACCESS_TTL;
         if self.access_ttl_seconds.is_some_and(|ttl| ttl < shortest || ttl > longest) {
             return Err(BadText("access_ttl_seconds must be 60 to 3600"));
+        }
+        if self.servers.len() > 20 {
+            return Err(BadText("servers: at most 20"));
         }
         let all: BTreeSet<_> = self.permissions.values().flatten().collect();
         let length: usize = all.iter().map(|permission| permission.0.len() + 3).sum();
@@ -344,6 +351,7 @@ mod tests {
             signing_alg: None,
             must_be_named: true,
             permissions: BTreeMap::new(),
+            servers: BTreeSet::new(),
         };
         let (created_at, updated_at) = (Timestamp::EPOCH, Timestamp::EPOCH);
         let id = ResourceId::new(created_at, [u8::try_from(identifier.len()).expect("short"); 10]);

@@ -61,6 +61,8 @@ pub struct TenantPolicy {
     /// Whether devices without a browser may be signed in by a code (RFC 8628). Off unless the tenant wants it: people are talked into
     /// typing codes of others.
     pub device_authorization: bool,
+    /// Whether clients may exchange tokens (RFC 8693), those of them that are registered for it.
+    pub token_exchange: bool,
     /// The audience of access tokens besides the issuer itself.
     pub audience: Option<String>,
     /// Which facts about the user go into access tokens.
@@ -80,6 +82,7 @@ impl Default for TenantPolicy {
             refresh_absolute_ttl_seconds: Ttl::days(90),
             retry_window_seconds: Ttl::seconds(10),
             device_authorization: false,
+            token_exchange: false,
             audience: None,
             claims: ClaimsPolicy::default(),
             require_dpop_nonce: false,
@@ -140,7 +143,11 @@ impl TenantPolicy {
 
     /// Whether this grant is to be had at all.
     pub fn offers(&self, grant: GrantType) -> bool {
-        grant != GrantType::DeviceCode || self.device_authorization
+        match grant {
+            GrantType::AuthorizationCode | GrantType::RefreshToken | GrantType::ClientCredentials => true,
+            GrantType::DeviceCode => self.device_authorization,
+            GrantType::TokenExchange => self.token_exchange,
+        }
     }
 
     /// The part of the policy that refresh families live under.

@@ -96,6 +96,7 @@ fn claims(node: &Node, now: Timestamp) -> AccessClaims {
         username: None,
         email: None,
         cnf: None,
+        act: None,
         custom: serde_json::Map::new(),
     }
 }

@@ -161,7 +161,7 @@ pub fn resource() -> Resource {
     let number = next();
     let settings = serde_json::json!({
         "name": "Orders", "scope": format!("o{number}:read o{number}:write"), "access_ttl_seconds": 120, "signing_alg": "EdDSA",
-        "must_be_named": true, "permissions": { "clerk": ["orders:read"], "boss": ["orders:read", "orders:*"] },
+        "must_be_named": true, "permissions": { "clerk": ["orders:read"], "boss": ["orders:read", "orders:*"] }, "servers": ["cli_1"],
     });
     Resource {
         id: ResourceId::new(NOW, chance()),

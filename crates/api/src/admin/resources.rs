@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use actix_web::http::header::LOCATION;
 use actix_web::{HttpResponse, web};
 use app::resources;
+use domain::client::ClientId;
 use domain::ids::ResourceId;
 use domain::keys::ring::Alg;
 use domain::resource::{Permission, Resource, ResourceSettings, ResourceUri};
@@ -46,12 +47,14 @@ pub(crate) struct ResourceForm {
     must_be_named: bool,
     #[serde(default)]
     permissions: BTreeMap<Role, BTreeSet<Permission>>,
+    #[serde(default)]
+    servers: BTreeSet<ClientId>,
 }
 
 impl ResourceForm {
     fn read(self) -> (ResourceUri, ResourceSettings) {
-        let Self { identifier, name, scope, access_ttl_seconds, signing_alg, must_be_named, permissions } = self;
-        (identifier, ResourceSettings { name, scope, access_ttl_seconds, signing_alg, must_be_named, permissions })
+        let Self { identifier, name, scope, access_ttl_seconds, signing_alg, must_be_named, permissions, servers } = self;
+        (identifier, ResourceSettings { name, scope, access_ttl_seconds, signing_alg, must_be_named, permissions, servers })
     }
 }
 

@@ -112,6 +112,7 @@ fn policy_members(object: impl Fn(&str, Value) -> Value) -> Value {
         "refresh_absolute_ttl_seconds": seconds(300, 400 * DAY, "A session ends after this long whatever happens."),
         "retry_window_seconds": seconds(0, 60, "How long a refresh token that was just used may be presented again; 0 = strict."),
         "device_authorization": { "type": "boolean", "description": "Whether devices without a browser may be signed in by a code (RFC 8628)." },
+        "token_exchange": { "type": "boolean", "description": "Whether clients may exchange tokens (RFC 8693) that are registered for it." },
         "audience": { "type": ["string", "null"], "description": "The audience of access tokens besides the issuer itself." },
         "claims": object("Which facts about the user go into access tokens.", json!({ "roles": flag(), "username": flag(), "email": flag() })),
         "require_dpop_nonce": { "type": "boolean", "description": "Whether DPoP proofs need a nonce of ours (RFC 9449, 8)." },
@@ -131,7 +132,7 @@ fn client_members(more: Value) -> Value {
         "client_id": reference("ClientId"), "kind": one_of(&["confidential", "public", "native", "machine"]),
         "status": one_of(&["active", "disabled"]), "disabled_at": optional("Timestamp"),
         "created_at": reference("Timestamp"), "updated_at": reference("Timestamp"), "secrets": list("ClientSecret"),
-        "profile": text_or_null(), "client_name": text_or_null(), "application_type": one_of(&["web", "native"]), "redirect_uris": texts(), "resources": texts(),
+        "profile": text_or_null(), "client_name": text_or_null(), "application_type": one_of(&["web", "native"]), "redirect_uris": texts(), "resources": texts(), "may_impersonate": flag(),
         "post_logout_redirect_uris": texts(), "allowed_origins": texts(), "grant_types": texts(), "response_types": texts(), "scope": text(),
         "token_endpoint_auth_method": text(), "token_endpoint_auth_signing_alg": text_or_null(), "require_issuer_audience": flag(),
         "frontchannel_logout_uri": text_or_null(), "frontchannel_logout_session_required": flag(),
@@ -204,6 +205,7 @@ fn resource_members() -> Value {
             "type": "object", "additionalProperties": { "type": "array", "items": text() },
             "description": "By role: what a user who has it may do there. It is in `permissions` of tokens for this API alone.",
         },
+        "servers": { "type": "array", "items": text(), "description": "Clients that this API is when it asks something itself: they may introspect tokens that are for it, and exchange them." },
     })
 }
 
@@ -291,6 +293,7 @@ pub(super) fn schemas() -> Value {
         "require_dpop_nonce": { "type": ["boolean", "null"], "description": "`true` takes no DPoP proof without a nonce of ours (RFC 9449, 8)." },
         "require_issuer_audience": { "type": ["boolean", "null"], "description": "`true` takes no assertion that is meant for the token endpoint." },
         "require_pkce": { "type": ["boolean", "null"], "description": "`false` lets a confidential client do without PKCE." },
+        "may_impersonate": { "type": ["boolean", "null"], "description": "`true` lets it exchange tokens of other clients without an actor token (RFC 8693, 1.1)." },
         "resources": { "type": ["array", "null"], "items": text(), "description": "The APIs that it may have tokens for, by their identifiers (RFC 8707)." },
         "consent": { "type": ["string", "null"], "description": "`third_party` (default): its users are asked; `first_party`: the tenant has decided." },
     });
@@ -335,6 +338,8 @@ pub(super) fn schemas() -> Value {
                 "client_id": said("Left out by a client that authenticates by header."), "client_secret": text(),
                 "code": text(), "redirect_uri": said("That of the authorization request."), "code_verifier": said("RFC 7636, 4.5."),
                 "device_code": said("RFC 8628, 3.4."),
+                "subject_token": said("RFC 8693, 2.1."), "subject_token_type": text(), "actor_token": text(), "actor_token_type": text(), "requested_token_type": text(),
+                "resource": said("An API that the token is to be for; may come several times (RFC 8707, 2)."), "audience": said("The same, in an exchange."),
                 "refresh_token": said("Left out by a cookie session."), "scope": said("Less than the session or the client has, or left out."),
             },
         })),
@@ -371,6 +376,7 @@ pub(super) fn schemas() -> Value {
         }), json!({
             "refresh_token": said("Replaced at each use. Absent in a cookie session, and for clients that may not refresh."),
             "id_token": said("Where `openid` was granted (OpenID Connect Core, 2)."),
+            "issued_token_type": said("Of an exchange: the type of the access token (RFC 8693, 2.2.1)."),
             "csrf_token": said("What `X-CSRF-Token` takes. Only in a cookie session."),
         }))),
         ("Introspection", json!({
@@ -546,7 +552,7 @@ pub(super) fn schemas() -> Value {
         }), metadata_members(json!({
             "client_secret": said("Where it is new."), "client_secret_expires_at": { "type": "integer", "minimum": 0, "description": "Seconds since the epoch; 0 = never." },
             "require_issuer_audience": flag(), "require_pkce": flag(), "consent": text(), "require_dpop_nonce": flag(), "profile": text(),
-            "allowed_origins": { "type": "array", "items": text() }, "resources": { "type": "array", "items": text() },
+            "allowed_origins": { "type": "array", "items": text() }, "may_impersonate": flag(), "resources": { "type": "array", "items": text() },
         })))),
         ("ResourceId", id("api", "Names an API of a tenant. Tokens say its identifier, not this.")),
         ("Resource", answer("An API of a tenant, which tokens may be for (RFC 8707).", both(json!({

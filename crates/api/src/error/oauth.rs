@@ -14,6 +14,7 @@ use app::dpop::ProofDenied;
 use app::fault::Fault;
 use app::tenants::NoTenant;
 use app::tokens::device::{AskDenied, PollDenied};
+use app::tokens::exchange::ExchangeDenied;
 use app::tokens::redeem::CodeDenied;
 use app::tokens::refresh::RefreshDenied;
 use app::tokens::revoke::RevokeDenied;
@@ -62,7 +63,7 @@ impl OAuthError {
             RevokeDenied::NoSession => Self::new(
                 StatusCode::BAD_REQUEST,
                 "unsupported_token_type",
-                "a token of the client itself cannot be revoked: it is over when it expires",
+                "a token of the client itself, or that it exchanged, cannot be revoked: it is over when it expires",
             ),
             RevokeDenied::Fault(fault) => fault.into(),
         }
@@ -250,6 +251,24 @@ impl OAuthError {
             PollDenied::InvalidGrant => Self::invalid_grant(),
             PollDenied::InvalidTarget(refused) => Self::invalid_target(refused),
             PollDenied::Fault(fault) => fault.into(),
+        }
+    }
+
+    /// The answer to a token that was not exchanged (RFC 8693, 2.2.2).
+    pub(crate) fn of_exchange(denied: ExchangeDenied) -> Self {
+        match denied {
+            ExchangeDenied::TokenType => Self::invalid_request("access tokens alone are exchanged, for access tokens"),
+            ExchangeDenied::Subject => Self::invalid_request(
+                "the subject_token is not one that this client may exchange: unknown, over, bound to a key that was not proved, or not for it",
+            ),
+            ExchangeDenied::Actor => Self::invalid_request("the actor_token is not a living one that this client was given"),
+            ExchangeDenied::Impersonation => {
+                Self::invalid_request("actor_token is missing: this client may act for others, but not pass for them")
+            }
+            ExchangeDenied::TooManyActors => Self::invalid_request("too many have acted for each other with this token already"),
+            ExchangeDenied::InvalidScope => Self::invalid_scope(),
+            ExchangeDenied::InvalidTarget(refused) => Self::invalid_target(refused),
+            ExchangeDenied::Fault(fault) => fault.into(),
         }
     }
 

@@ -1,8 +1,11 @@
 //! `POST {issuer}/oauth/introspect` (RFC 7662), for users with the role `claviger:introspect` or `claviger:admin`, and the
-//! platform's administrator; and for clients with a secret, about their own tokens.
+//! platform's administrator; and for clients with a secret, about their own tokens and those that are for
+//! an API that they are.
 
 use actix_web::http::header::CACHE_CONTROL;
 use actix_web::{HttpResponse, web};
+use app::fault::Fault;
+use app::tokens::exchange::is_for;
 use app::tokens::introspect::{Living, introspect};
 use serde_json::{Value, json};
 
@@ -19,8 +22,16 @@ pub(crate) async fn post(
 ) -> Result<HttpResponse, OAuthError> {
     let token = form.optional("token").ok_or(OAuthError::invalid_request("token is missing"))?;
     let living = introspect(&state.ctx, &tenant, token).await?;
-    // Another client's token is none, as far as a client may know (RFC 7662, 4).
-    let living = living.filter(|living| client.as_ref().is_none_or(|client| *living.client_id() == client.id));
+    // Another client's token is none, as far as a client may know (RFC 7662, 4), unless it is for the API that the client is.
+    let living = match (living, &client) {
+        (Some(living), Some(client)) if *living.client_id() != client.id => match living {
+            Living::Access(claims) if is_for(&state.ctx, &tenant, client, &claims).await.map_err(Fault::from)? => {
+                Some(Living::Access(claims))
+            }
+            Living::Access(_) | Living::Refresh { .. } => None,
+        },
+        (living, _) => living,
+    };
     let body = match living {
         None => json!({ "active": false }),
         Some(Living::Access(claims)) => {

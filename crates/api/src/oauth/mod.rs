@@ -40,6 +40,8 @@ use serde::Serialize;
 struct TokenResponse<'a> {
     access_token: &'a str,
     token_type: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    issued_token_type: Option<&'static str>,
     expires_in: u32,
     #[serde(skip_serializing_if = "Option::is_none")]
     refresh_token: Option<&'a str>,
@@ -70,6 +72,7 @@ fn tokens(tenant: &Tenant, issued: &IssuedTokens, now: Timestamp) -> HttpRespons
     response.json(TokenResponse {
         access_token: issued.access_token.expose(),
         token_type: token_type(issued.cnf),
+        issued_token_type: issued.issued_token_type,
         expires_in: issued.expires_in,
         refresh_token: refresh_token.filter(|_| !is_cookie),
         id_token: issued.id_token.as_ref().map(|token| token.expose().as_str()),

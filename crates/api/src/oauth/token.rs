@@ -8,6 +8,7 @@ use app::ctx::{Ctx, Origin};
 use app::tenants;
 use app::tokens::client_credentials::{ClientGrantDenied, client_credentials};
 use app::tokens::device::poll;
+use app::tokens::exchange::{Brought, ExchangeCommand, exchange};
 use app::tokens::issue::IssuedTokens;
 use app::tokens::redeem::{RedeemCommand, redeem};
 use app::tokens::refresh::{PresentedBy, RefreshCommand, RefreshDenied, RefreshOutcome, refresh};
@@ -108,7 +109,30 @@ async fn granted(
             let code = Secret::new(code.to_owned());
             poll(ctx, tenant, &client, &code, asked.wanted.clone(), asked.proved, asked.origin).await.map_err(OAuthError::of_poll)
         }
+        GrantType::TokenExchange => {
+            let command = exchange_command(client, scope, asked)?;
+            exchange(ctx, tenant, command, asked.origin).await.map_err(OAuthError::of_exchange)
+        }
     }
+}
+
+/// Reads what is to be exchanged (RFC 8693, 2.1). `audience` is one more way to name an API.
+fn exchange_command(client: Client, scope: Option<Scope>, asked: &Asked<'_>) -> Result<ExchangeCommand, OAuthError> {
+    let brought = |token: &str, kind: &str| match (asked.form.optional(token), asked.form.optional(kind)) {
+        (Some(token), Some(kind)) => Ok(Some(Brought { token: Secret::new(token.to_owned()), kind: kind.to_owned() })),
+        (None, None) => Ok(None),
+        _ => Err(OAuthError::invalid_request("a token and its type go together: subject_token and actor_token each have a _type")),
+    };
+    let named = asked.form.each("resource").chain(asked.form.each("audience"));
+    Ok(ExchangeCommand {
+        client,
+        subject: brought("subject_token", "subject_token_type")?.ok_or(OAuthError::invalid_request("subject_token is missing"))?,
+        actor: brought("actor_token", "actor_token_type")?,
+        requested: asked.form.optional("requested_token_type").map(str::to_owned),
+        scope,
+        wanted: resource::read(named).map_err(OAuthError::invalid_target)?,
+        proved: asked.proved,
+    })
 }
 
 async fn refreshed(

@@ -39,6 +39,8 @@ pub struct IssuedTokens {
     pub csrf_token: Option<Secret<String>>,
     /// When the refresh token's session ends if it is not refreshed: the life of its cookie.
     pub session_ends_at: Timestamp,
+    /// What an exchange has made (RFC 8693, 2.2.1).
+    pub issued_token_type: Option<&'static str>,
 }
 
 /// What tokens of a session are made of.
@@ -109,11 +111,17 @@ pub(crate) async fn issue(ctx: &Ctx, what: Issue<'_>) -> Result<IssuedTokens, Fa
         binding: family.binding,
         csrf_token: (family.binding == Binding::Cookie).then(|| Secret::new(signer.csrf_token(family.id))),
         session_ends_at: family.ends_at(),
+        issued_token_type: None,
     })
 }
 
 /// The signer, with a key of the algorithm that the target's tokens are signed by.
-async fn with_key_for(ctx: &Ctx, tenant: &Tenant, signer: Arc<dyn TokenSigner>, target: &Target) -> Result<Arc<dyn TokenSigner>, Fault> {
+pub(crate) async fn with_key_for(
+    ctx: &Ctx,
+    tenant: &Tenant,
+    signer: Arc<dyn TokenSigner>,
+    target: &Target,
+) -> Result<Arc<dyn TokenSigner>, Fault> {
     match target.alg() {
         Some(alg) if !signer.has(alg) => signer_of(ctx, tenant.id, alg, signer.generation()).await,
         _ => Ok(signer),
@@ -151,5 +159,6 @@ pub(crate) async fn issue_to_client(ctx: &Ctx, what: IssueToClient<'_>) -> Resul
         binding: Binding::Bearer,
         csrf_token: None,
         session_ends_at: now,
+        issued_token_type: None,
     })
 }

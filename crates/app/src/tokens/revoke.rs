@@ -14,7 +14,8 @@ use crate::fault::Fault;
 /// Why a token was not revoked.
 #[derive(Debug)]
 pub enum RevokeDenied {
-    /// It lives, and there is no session that could end: what a client has for itself is over when it expires (RFC 7009, 2.2.1).
+    /// It lives, and there is no session that could end, or it is another client's: what a client has for itself or by an exchange is over
+    /// when it expires, or when that session ends (RFC 7009, 2.2.1).
     NoSession,
     Fault(Fault),
 }
@@ -44,8 +45,18 @@ pub async fn revoke(
         None => {
             let keys = ctx.keys.published(tenant.id).await?;
             let claims = keys.verifier.verify_for_whomever(token, &tenant.issuer(&ctx.base_url), ctx.now()).ok();
-            if claims.as_ref().is_some_and(|claims| claims.sid.is_none() && claims.client_id == *client_id) {
-                return Err(RevokeDenied::NoSession);
+            if let Some(claims) = claims.as_ref().filter(|claims| claims.client_id == *client_id) {
+                // What a client has exchanged is of a session that is not its own to end.
+                let is_own = match claims.sid {
+                    Some(sid) => {
+                        let family = ctx.store.begin_read(tenant.id).await?.family_by_id(sid).await?;
+                        family.is_none_or(|family| family.client_id == *client_id)
+                    }
+                    None => false,
+                };
+                if !is_own {
+                    return Err(RevokeDenied::NoSession);
+                }
             }
             claims.and_then(|claims| claims.sid)
         }

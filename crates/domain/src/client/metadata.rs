@@ -41,6 +41,8 @@ pub struct ClientMetadata {
     pub scope: Option<String>,
     /// Of our own: the APIs that it may have tokens for (RFC 8707). None by default.
     pub resources: Option<Vec<String>>,
+    /// Of our own: `true` lets it exchange tokens of other clients without an actor token (RFC 8693, 1.1).
+    pub may_impersonate: Option<bool>,
     /// `client_secret_basic` by default.
     pub token_endpoint_auth_method: Option<String>,
     /// Of `private_key_jwt` assertions. Any of the server's by default.
@@ -202,6 +204,13 @@ impl ClientMetadata {
         if grant_types.is_empty() {
             return Err(bad("grant_types", "at least one"));
         }
+        if grant_types.contains(&GrantType::TokenExchange) && is_public {
+            return Err(bad("grant_types", "token-exchange is for clients that prove themselves"));
+        }
+        let may_impersonate = self.may_impersonate.unwrap_or(false);
+        if may_impersonate && !grant_types.contains(&GrantType::TokenExchange) {
+            return Err(bad("may_impersonate", "is about the grant token-exchange, which the client may not use"));
+        }
         if grant_types.contains(&GrantType::ClientCredentials) && is_public {
             return Err(bad("grant_types", "client_credentials is for clients that prove themselves (RFC 6749, 4.4)"));
         }
@@ -296,6 +305,7 @@ impl ClientMetadata {
             response_types,
             scope,
             resources,
+            may_impersonate,
             token_endpoint_auth_method: method,
             token_endpoint_auth_signing_alg: word(
                 "token_endpoint_auth_signing_alg",
@@ -395,6 +405,9 @@ mod tests {
             ("grant_types", json!({ "grant_types": [] })),
             ("grant_types", json!({ "grant_types": ["refresh_token"] })),
             ("grant_types", json!({ "grant_types": ["authorization_code", "client_credentials"], "token_endpoint_auth_method": "none" })),
+            ("grant_types", json!({ "grant_types": [GrantType::TokenExchange.name()], "token_endpoint_auth_method": "none" })),
+            ("may_impersonate", json!({ "may_impersonate": true })),
+            ("resources", json!({ "resources": ["https://api.example/#a"] })),
             ("response_types", json!({ "response_types": ["token"] })),
             ("response_types", json!({ "response_types": [] })),
             ("token_endpoint_auth_method", json!({ "token_endpoint_auth_method": "client_secret_jwt" })),

@@ -140,6 +140,7 @@ pub fn settings(
     // What an administrator switched on stays on; a profile does so with all that it demands.
     metadata.profile = before.and_then(|before| before.profile).map(|profile| profile.name().to_owned());
     metadata.require_issuer_audience = before.map(|before| before.require_issuer_audience);
+    metadata.may_impersonate = before.map(|before| before.may_impersonate);
     metadata.resources = before.map(|before| before.resources.iter().cloned().map(String::from).collect());
     metadata.require_dpop_nonce = before.map(|before| before.require_dpop_nonce);
     metadata.allowed_origins = before.map(|before| before.allowed_origins.iter().map(ToString::to_string).collect());

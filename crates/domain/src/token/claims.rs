@@ -53,6 +53,9 @@ pub struct AccessClaims {
     /// What its presenter has to prove besides having it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cnf: Option<Confirmation>,
+    /// Who acts for the subject (RFC 8693, 4.1).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub act: Option<Box<Act>>,
     /// The user's custom claims, beside the registered ones.
     #[serde(flatten)]
     pub custom: Map<String, Value>,
@@ -64,6 +67,29 @@ pub enum Confirmation {
     /// Whoever proves this key with it (RFC 9449, 6.1).
     #[serde(rename = "jkt")]
     Dpop(Thumbprint),
+}
+
+/// Who acts, and whom they had it from: the one who acts now is outside.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Act {
+    pub sub: Subject,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub act: Option<Box<Self>>,
+}
+
+impl Act {
+    /// The longest chain.
+    pub const MOST: usize = 4;
+
+    /// `sub` acts now, for whom the ones `before` acted until now. `None` when the chain would be too long.
+    pub fn for_whom(sub: Subject, before: Option<Box<Self>>) -> Option<Self> {
+        let mut length = 1;
+        let mut next = before.as_deref();
+        while let Some(act) = next {
+            (length, next) = (length + 1, act.act.as_deref());
+        }
+        (length <= Self::MOST).then_some(Self { sub, act: before })
+    }
 }
 
 /// Whom a token is about. No client has an id that a user could have: those of clients begin differently.
@@ -120,6 +146,15 @@ pub enum Audience {
 }
 
 impl Audience {
+    /// Each of them.
+    pub fn iter(&self) -> impl Iterator<Item = &str> {
+        let (one, many) = match self {
+            Self::One(audience) => (Some(audience), &[][..]),
+            Self::Many(audiences) => (None, audiences.as_slice()),
+        };
+        one.into_iter().chain(many).map(String::as_str)
+    }
+
     pub fn contains(&self, wanted: &str) -> bool {
         match self {
             Self::One(audience) => audience == wanted,
@@ -204,6 +239,7 @@ impl AccessClaims {
             username: None,
             email: None,
             cnf: None,
+            act: None,
             custom: Map::new(),
         }
     }
