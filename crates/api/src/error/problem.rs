@@ -14,6 +14,7 @@ use app::credentials::hash_pool::Busy;
 use app::dpop::ProofDenied;
 use app::fault::Fault;
 use app::key_log::NotLogged;
+use app::login::NewPasswordDenied;
 use app::ports::keys::{KeyCommandDenied, KeyCommandError};
 use app::resources::ResourceDenied;
 use app::tenants::{NoTenant, TenantDenied};

@@ -17,7 +17,8 @@ use domain::interaction::LoginStep;
 use domain::password::Password;
 use domain::tenant::Tenant;
 use pages::{
-    ConsentPage, DeviceConfirmPage, LoginNotice, LoginPage, Message, MessagePage, NewPasswordPage, PasswordReason, PasswordTrouble, ScopeLine,
+    ConsentPage, DeviceConfirmPage, LoginNotice, LoginPage, Message, MessagePage, NewPasswordPage, PasswordReason, PasswordTrouble,
+    ScopeLine,
 };
 
 use crate::error::oauth::OAuthError;

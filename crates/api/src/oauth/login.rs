@@ -64,9 +64,10 @@ pub(crate) async fn post(
         }
         Err(LoginDenied::TenantSuspended) => ("tenant_suspended", Err(Problem::not_found())),
         Err(LoginDenied::PasswordChangeRequired) => ("password_change_required", Err(Problem::password_change_required())),
-        Err(LoginDenied::NoNewPassword) => {
-            ("password_change_required", Err(Problem::bad_request("new_password is for a password that has to be changed; this one has not.")))
-        }
+        Err(LoginDenied::NoNewPassword) => (
+            "password_change_required",
+            Err(Problem::bad_request("new_password is for a password that has to be changed; this one has not.")),
+        ),
         Err(LoginDenied::NewPassword(denied)) => ("password_change_required", Err(denied.into())),
         Err(LoginDenied::Busy(busy)) => ("busy", Err(busy.into())),
         Err(LoginDenied::Fault(fault)) => ("fault", Err(fault.into())),
