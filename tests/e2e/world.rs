@@ -52,6 +52,12 @@ pub(crate) fn in_world(test: impl AsyncFnOnce(&World)) {
 
 /// Plays `test` in a world of its own with other settings than the usual ones.
 pub(crate) fn in_world_with(change: impl FnOnce(&mut Settings), test: impl AsyncFnOnce(&World)) {
+    let http = Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none()).build().expect("a client");
+    in_world_by(http, change, test);
+}
+
+/// Plays `test` in a world of its own, where everybody sends requests by `http`.
+pub(crate) fn in_world_by(http: Client, change: impl FnOnce(&mut Settings), test: impl AsyncFnOnce(&World)) {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let mut settings = Settings::defaults().expect("the defaults are good");
     let free = "127.0.0.1:0".parse().expect("an address");
@@ -69,7 +75,6 @@ pub(crate) fn in_world_with(change: impl FnOnce(&mut Settings), test: impl Async
         let clock = Arc::new(MovedClock::default());
         let running = server::start_at(settings, Arc::clone(&clock) as Arc<dyn Clock>).await.expect("the server starts");
         let platform_token = running.admin_token(Ttl::hours(1)).await.expect("a platform token");
-        let http = Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none()).build().expect("a client");
         let world = World { base_url: running.base_url.clone(), clock, database, running, http, platform_token };
         test(&world).await;
         let World { running, http, .. } = world;
@@ -276,6 +281,11 @@ impl World {
     pub(crate) async fn refresh(&self, slug: &str, token: &str) -> Answer {
         let parameters = [("grant_type", "refresh_token"), ("client_id", "first-party"), ("refresh_token", token)];
         self.anon().form(&format!("/t/{slug}/oauth/token"), &parameters).await
+    }
+
+    /// Looks at the files of the TLS listener.
+    pub(crate) fn reread_certificates(&self) {
+        self.running.reread_certificates();
     }
 
     /// Removes what is over now.

@@ -24,7 +24,7 @@ use domain::tenant::Tenant;
 use crate::error::Refusal;
 use crate::error::problem::Problem;
 use crate::extract::origin::From;
-use crate::oauth::{client_auth, dpop};
+use crate::oauth::{client_auth, dpop, mtls};
 use crate::router::Guard;
 use crate::state::ApiState;
 
@@ -126,7 +126,7 @@ pub(crate) fn shown_token<'r>(ctx: &Ctx, request: &'r HttpRequest) -> Option<Sho
         "dpop" => Some(dpop::shown(ctx, request)),
         _ => return None,
     };
-    Some(ShownToken { text, proof })
+    Some(ShownToken { text, proof, certificate: mtls::thumbprint(request) })
 }
 
 /// The token of a client that registers or manages itself: always a bearer's (RFC 7591, 3; RFC 7592, 2).

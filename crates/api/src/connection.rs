@@ -23,6 +23,9 @@ use crate::state::ApiState;
 /// How long a peer may take to read the last answer of its connection.
 const LINGER: Duration = Duration::from_secs(2);
 
+/// Requests of one connection that are worked on at a time. HTTP/1 has one; HTTP/2 would set no bound.
+const MOST_AT_ONCE: usize = 100;
+
 /// One connection while it lives. Its requests find it as connection data.
 #[derive(Debug)]
 pub(crate) struct Connection {
@@ -30,8 +33,16 @@ pub(crate) struct Connection {
     socket: Rc<TcpStream>,
     moved_at: Rc<Cell<Instant>>,
     watch: JoinHandle<()>,
+    /// One for each request that is worked on, and its own.
+    turns: Rc<()>,
     /// How many there are.
     open: IntGauge,
+}
+
+/// Held for as long as a request is worked on.
+#[derive(Debug)]
+pub(crate) struct Turn {
+    _turn: Rc<()>,
 }
 
 impl Connection {
@@ -46,7 +57,12 @@ impl Connection {
         let moved_at = Rc::new(Cell::new(Instant::now()));
         let watch = rt::spawn(close_when_stuck(Rc::downgrade(&socket), Rc::clone(&moved_at), patience));
         open.inc();
-        data.insert(Self { socket, moved_at, watch, open });
+        data.insert(Self { socket, moved_at, watch, turns: Rc::default(), open });
+    }
+
+    /// Begins to work on a request, unless too many of this connection are worked on.
+    pub(crate) fn turn(&self) -> Option<Turn> {
+        (Rc::strong_count(&self.turns) <= MOST_AT_ONCE).then(|| Turn { _turn: Rc::clone(&self.turns) })
     }
 
     /// Closes the connection soon: there is one more answer to read, and nothing more to ask.

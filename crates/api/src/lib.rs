@@ -21,5 +21,6 @@ mod router;
 mod state;
 
 pub use description::description;
+pub use oauth::mtls::{CertificateHeader, HeaderFormat, PeerCertificate};
 pub use router::{Guard, RouteInfo, management, public, table};
 pub use state::{ApiSettings, ApiState, FollowTrace};

@@ -24,6 +24,11 @@ use crate::state::ApiSettings;
 pub(crate) async fn limited(mut request: ServiceRequest, next: Next<BoxBody>) -> Result<ServiceResponse<BoxBody>, Error> {
     let Some(settings) = request.app_data::<web::Data<ApiSettings>>().cloned() else { return next.call(request).await };
     let asked = request.request().clone();
+    let turn = asked.conn_data::<Connection>().map(Connection::turn);
+    if turn.as_ref().is_some_and(Option::is_none) {
+        let answer = Refusal::Crowded.answer(asked.match_pattern().as_deref());
+        return Ok(ServiceResponse::new(asked, answer));
+    }
     let refusal = if head_bytes(&request) > settings.max_head_bytes {
         Refusal::HeadTooLarge
     } else {
@@ -100,6 +105,7 @@ mod tests {
         };
         let settings = ApiSettings {
             trusted_proxies: Vec::new(),
+            certificates: crate::oauth::mtls::CertificateHeader::default(),
             max_body_bytes: 1_024,
             max_head_bytes: 1_024,
             request_timeout: Duration::from_millis(10),

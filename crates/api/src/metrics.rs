@@ -23,6 +23,10 @@ pub struct Readings {
     pub sweep_failures: u64,
     /// Fetches of a JWKS that were counted for no verifier.
     pub untold_fetches: u64,
+    /// When the certificate of the public listener ends, in seconds since the epoch; 0 without one.
+    pub certificate_ends_at: u64,
+    /// Times that files of the listener's had changed and could not be used.
+    pub tls_failures: u64,
 }
 
 /// About the keys of this node.
@@ -80,6 +84,8 @@ pub struct Metrics {
     swept: IntCounterVec,
     sweep_failures: IntCounter,
     untold_fetches: IntCounter,
+    certificate_ends_at: IntGauge,
+    tls_failures: IntCounter,
 }
 
 #[derive(Debug)]
@@ -191,6 +197,14 @@ impl Metrics {
                 "claviger_jwks_fetches_untold_total",
                 "Fetches of a JWKS that were counted for no verifier, because too many tenants were asked for at once.",
             ),
+            certificate_ends_at: make.gauge(
+                "claviger_tls_certificate_expiry_timestamp_seconds",
+                "When the certificate of the public listener ends, since the epoch; 0 without one.",
+            ),
+            tls_failures: make.counter(
+                "claviger_tls_reload_failures_total",
+                "Times that changed files of the TLS listener could not be used, and those before stayed.",
+            ),
             registry: registry.clone(),
         };
         make.gauges("claviger_build_info", "1, with the version that runs.", &["version"])
@@ -230,6 +244,8 @@ impl Metrics {
         }
         catch_up(&self.sweep_failures, readings.sweep_failures);
         catch_up(&self.untold_fetches, readings.untold_fetches);
+        self.certificate_ends_at.set(number(readings.certificate_ends_at));
+        catch_up(&self.tls_failures, readings.tls_failures);
         let mut text = Vec::new();
         if let Err(error) = TextEncoder::new().encode(&self.registry.gather(), &mut text) {
             tracing::error!(%error, "the metrics could not be written");

@@ -12,12 +12,15 @@ use app::ctx::Ctx;
 
 use crate::connection::Connection;
 use crate::metrics::{Metrics, Readings};
+use crate::oauth::mtls::CertificateHeader;
 
 /// How the edge behaves; from the settings.
 #[derive(Debug, Clone)]
 pub struct ApiSettings {
     /// Peers whose `X-Forwarded-For` is believed. Everybody else's is ignored.
     pub trusted_proxies: Vec<IpAddr>,
+    /// Whose word about the certificates of clients is believed.
+    pub certificates: CertificateHeader,
     /// The largest request body that is read.
     pub max_body_bytes: usize,
     /// The largest request head (address and headers) that is answered by anything but a refusal.

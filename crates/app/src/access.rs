@@ -8,6 +8,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use domain::audit::Actor;
 use domain::client::Client;
 use domain::ids::{EventId, UserId};
+use domain::keys::thumbprint::Thumbprint;
 use domain::scope::Scope;
 use domain::tenant::Tenant;
 use domain::text::Role;
@@ -57,6 +58,8 @@ pub struct ShownToken<'a> {
     pub text: &'a str,
     /// With the scheme `DPoP`: what is shown with it (RFC 9449, 7.1). Without: it came as a bearer token.
     pub proof: Option<ShownProof>,
+    /// Of the certificate that the connection has shown (RFC 8705, 3).
+    pub certificate: Option<Thumbprint>,
 }
 
 impl<'a> ShownToken<'a> {
@@ -75,7 +78,7 @@ pub struct SignedIn {
     pub claims: AccessClaims,
 }
 
-/// Checks a user's access token, the key it is bound to, its session and its scope.
+/// Checks a user's access token, the key or certificate it is bound to, its session and its scope.
 ///
 /// # Errors
 /// See [`AccessDenied`].
@@ -91,8 +94,15 @@ pub async fn signed_in(ctx: &Ctx, tenant: &Tenant, token: Option<&ShownToken<'_>
                 return Err(AccessDenied::InvalidBoundToken);
             }
         }
+        (Some(Confirmation::Certificate(certificate)), None) => {
+            if token.certificate != Some(certificate) {
+                return Err(AccessDenied::InvalidToken);
+            }
+        }
         // A bound token is worth nothing without its key, and an unbound one is bound to none (RFC 9449, 7.2).
-        (Some(_), None) | (None, Some(_)) => return Err(AccessDenied::InvalidBoundToken),
+        (Some(Confirmation::Dpop(_)), None) | (None | Some(Confirmation::Certificate(_)), Some(_)) => {
+            return Err(AccessDenied::InvalidBoundToken);
+        }
     }
     let Some((user, session)) = living.session.filter(|_| living.claims.scope.contains(needed)) else {
         return Err(AccessDenied::InsufficientScope { needed });

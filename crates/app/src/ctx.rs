@@ -11,6 +11,7 @@ use domain::time::Timestamp;
 use crate::clients::key_sets::KeySets;
 use crate::clients::origins::ClientOrigins;
 use crate::credentials::hash_pool::HashPool;
+use crate::mtls::MutualTls;
 use crate::ports::keys::Keys;
 use crate::ports::mail::Mailer;
 use crate::ports::outbound::Outbound;
@@ -31,6 +32,7 @@ pub struct Ctx {
     pub tenants: TenantCache,
     pub verifiers: VerifierTally,
     pub key_sets: KeySets,
+    pub mutual_tls: MutualTls,
     pub origins: ClientOrigins,
     /// Scheme and authority of every issuer, without a slash at the end.
     pub base_url: String,

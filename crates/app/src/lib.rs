@@ -25,6 +25,7 @@ pub mod keys;
 pub mod login;
 pub mod logouts;
 pub mod mail;
+pub mod mtls;
 pub mod ports;
 pub mod recovery;
 pub mod resources;

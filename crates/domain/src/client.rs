@@ -7,6 +7,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::certificate::CertificateName;
 use crate::handle::{Handle, HandleHash, HandleKind};
 use crate::ids::ClientSecretId;
 use crate::keys::ring::Alg;
@@ -103,6 +104,8 @@ impl Client {
             request_object_signing_alg: None,
             require_signed_request_object: false,
             dpop_bound_access_tokens: false,
+            tls_client_certificate_bound_access_tokens: false,
+            certificate_name: None,
             require_dpop_nonce: false,
             consent: ConsentPolicy::FirstParty,
             keys: None,
@@ -192,13 +195,28 @@ pub enum AuthMethod {
     ClientSecretBasic,
     ClientSecretPost,
     PrivateKeyJwt,
+    /// By a certificate that an authority answers for (RFC 8705, 2.1).
+    TlsClientAuth,
+    /// By a certificate that is known (RFC 8705, 2.2).
+    SelfSignedTlsClientAuth,
 }
 
 impl AuthMethod {
-    pub const ALL: [Self; 4] = [Self::ClientSecretBasic, Self::ClientSecretPost, Self::PrivateKeyJwt, Self::None];
+    pub const ALL: [Self; 6] = [
+        Self::ClientSecretBasic,
+        Self::ClientSecretPost,
+        Self::PrivateKeyJwt,
+        Self::TlsClientAuth,
+        Self::SelfSignedTlsClientAuth,
+        Self::None,
+    ];
 
     pub const fn is_by_secret(self) -> bool {
         matches!(self, Self::ClientSecretBasic | Self::ClientSecretPost)
+    }
+
+    pub const fn is_by_certificate(self) -> bool {
+        matches!(self, Self::TlsClientAuth | Self::SelfSignedTlsClientAuth)
     }
 
     pub const fn name(self) -> &'static str {
@@ -207,6 +225,8 @@ impl AuthMethod {
             Self::ClientSecretBasic => "client_secret_basic",
             Self::ClientSecretPost => "client_secret_post",
             Self::PrivateKeyJwt => "private_key_jwt",
+            Self::TlsClientAuth => "tls_client_auth",
+            Self::SelfSignedTlsClientAuth => "self_signed_tls_client_auth",
         }
     }
 }
@@ -343,6 +363,12 @@ pub struct ClientSettings {
     /// It gets no tokens without a proof (RFC 9449, 5.2).
     #[serde(default)]
     pub dpop_bound_access_tokens: bool,
+    /// It gets no tokens without a certificate, and they are bound to that (RFC 8705, 3.4).
+    #[serde(default)]
+    pub tls_client_certificate_bound_access_tokens: bool,
+    /// The name in its certificate that it is known by, with [`AuthMethod::TlsClientAuth`].
+    #[serde(flatten)]
+    pub certificate_name: Option<CertificateName>,
     /// Its proofs need a nonce of ours, whatever the tenant says.
     #[serde(default)]
     pub require_dpop_nonce: bool,

@@ -10,6 +10,7 @@
 pub mod audit;
 pub mod authorize;
 pub mod branding;
+pub mod certificate;
 pub mod client;
 pub mod consent;
 pub mod device;

@@ -13,6 +13,7 @@ mod shutdown;
 mod start;
 mod sweep;
 mod telemetry;
+mod tls;
 mod wire;
 
 pub use commands::run;
@@ -20,4 +21,5 @@ pub use custody::CustodyError;
 pub use settings::Settings;
 pub use start::{Running, StartError, install_crypto, start, start_at};
 pub use telemetry::Telemetry;
+pub use tls::TlsError;
 pub use wire::{SystemClock, SystemEntropy, WireError};

@@ -7,10 +7,12 @@ use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::Duration;
 
+use actix_tls::accept::rustls_0_23::TlsStream;
 use actix_web::dev::{Extensions, Server, ServerHandle};
+use actix_web::rt::net::TcpStream;
 use actix_web::web::ServiceConfig;
 use actix_web::{App, HttpServer};
-use api::{ApiSettings, ApiState};
+use api::{ApiSettings, ApiState, PeerCertificate};
 use app::access::PlatformToken;
 use app::clients::key_sets::KeySets;
 use app::clients::origins::ClientOrigins;
@@ -22,6 +24,7 @@ use app::tenants::TenantCache;
 use app::verifiers::VerifierTally;
 use domain::time::Ttl;
 use keys::KeyDirectory;
+use rustls::ServerConfig;
 use storage::SqlStore;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
@@ -29,6 +32,7 @@ use tokio::task::JoinHandle;
 use crate::settings::Settings;
 use crate::sweep::Sweep;
 use crate::telemetry;
+use crate::tls::Tls;
 use crate::wire::{self, SystemClock, SystemEntropy, Upgrade, WireError};
 use crate::{custody, reload};
 
@@ -60,6 +64,7 @@ pub struct Running {
     state: ApiState,
     keys: Arc<KeyDirectory>,
     store: SqlStore,
+    tls: Arc<Tls>,
     handles: [ServerHandle; 2],
     servers: [JoinHandle<std::io::Result<()>>; 2],
     sweep: Arc<Sweep>,
@@ -98,12 +103,14 @@ pub async fn start_at(settings: Settings, clock: Arc<dyn Clock>) -> Result<Runni
     // First, because it is what fails most often and costs nothing: the addresses.
     let public = listen(settings.server.public_addr, "server.public_addr").await?;
     let management = listen(settings.server.management_addr, "server.management_addr").await?;
-    let base_url = if settings.server.base_url.is_empty() { url_of(&public.1) } else { settings.server.base_url.clone() };
+    let base_url =
+        if settings.server.base_url.is_empty() { url_of(wire::scheme(&settings), &public.1) } else { settings.server.base_url.clone() };
 
     // Before anything is made or changed.
+    let tls = Tls::open(&settings.tls, Arc::clone(&clock)).map_err(WireError::from)?;
     custody::given(&settings).map_err(WireError::from)?;
     let store = SqlStore::new(wire::open_or_make(&settings, Upgrade::Rolling).await?);
-    let started = start_on(store.clone(), settings, clock, [public, management], base_url).await;
+    let started = start_on(store.clone(), settings, clock, [public, management], base_url, tls).await;
     if started.is_err() {
         // What is worth telling is why it did not start.
         let _ = store.database().close().await;
@@ -118,6 +125,7 @@ async fn start_on(
     clock: Arc<dyn Clock>,
     [public, management]: [(TcpListener, SocketAddr); 2],
     base_url: String,
+    tls: Arc<Tls>,
 ) -> Result<Running, StartError> {
     let outbound = wire::outbound(&settings)?;
     let mail = wire::mail(&settings, &base_url)?;
@@ -149,6 +157,7 @@ async fn start_on(
         tenants: TenantCache::new(settings.keys.most_awake),
         verifiers,
         key_sets: KeySets::new(KEY_SETS),
+        mutual_tls: wire::mutual_tls(&settings, &tls),
         origins: ClientOrigins::new(settings.keys.most_awake),
         base_url: base_url.clone(),
     });
@@ -160,25 +169,27 @@ async fn start_on(
     let sweep = Arc::new(Sweep::new(Arc::clone(&ctx), settings.audit.retention_days));
     let api_settings = ApiSettings {
         trusted_proxies: settings.server.trusted_proxies.clone(),
+        certificates: wire::certificate_header(&settings.tls),
         max_body_bytes: settings.server.max_body_bytes,
         max_head_bytes: settings.server.max_head_bytes,
         request_timeout: Duration::from_secs(settings.server.request_timeout_seconds),
         budgets: settings.budgets.limits(),
     };
     let (keys, database, swept, counted) = (Arc::clone(&directory), store.database().clone(), Arc::clone(&sweep), Arc::clone(&ctx));
+    let shown = Arc::clone(&tls);
     let state = ApiState::new(Arc::clone(&ctx), api_settings)
-        .with_readings(move || wire::readings(&keys, &database, &swept, &counted.verifiers))
+        .with_readings(move || wire::readings(&keys, &database, &swept, &counted.verifiers, &shown))
         .with_traces(telemetry::follow);
 
     // Whoever neither begins a request nor takes an answer for as long as both may last, is not going to.
     let patience = Duration::from_secs(settings.server.keep_alive_seconds + settings.server.request_timeout_seconds);
     let public_state = state.clone();
-    let public_server = serving(public.0, &settings, workers(&settings), state.on_connect("public", patience), move |config| {
-        api::public(public_state.clone())(config)
-    })
-    .map_err(|source| StartError::Bind { addr: public.1, setting: "server.public_addr", source })?;
+    let greeting = greeting(state.on_connect("public", patience));
+    let public_server =
+        serving(public.0, &settings, workers(&settings), tls.config(), greeting, move |config| api::public(public_state.clone())(config))
+            .map_err(|source| StartError::Bind { addr: public.1, setting: "server.public_addr", source })?;
     let management_state = state.clone();
-    let management_server = serving(management.0, &settings, 1, state.on_connect("management", patience), move |config| {
+    let management_server = serving(management.0, &settings, 1, None, state.on_connect("management", patience), move |config| {
         api::management(management_state.clone())(config)
     })
     .map_err(|source| StartError::Bind { addr: management.1, setting: "server.management_addr", source })?;
@@ -186,6 +197,7 @@ async fn start_on(
     let background = vec![
         actix_web::rt::spawn(Arc::clone(&sweep).forever()),
         actix_web::rt::spawn(reload::on_hangup(custody)),
+        actix_web::rt::spawn(Arc::clone(&tls).watch()),
         actix_web::rt::spawn(tell(Arc::clone(&ctx), "logouts", async |ctx| app::logouts::deliver(ctx).await)),
         actix_web::rt::spawn(tell(Arc::clone(&ctx), "mails", async |ctx| app::mail::deliver(ctx).await)),
         actix_web::rt::spawn(make_ahead(Arc::clone(&directory))),
@@ -194,12 +206,13 @@ async fn start_on(
     let notes = (end_notes, actix_web::rt::spawn(note_verifiers_until(Arc::clone(&ctx), notes_end)));
     Ok(Running {
         base_url,
-        public_url: url_of(&public.1),
-        management_url: url_of(&management.1),
+        public_url: url_of(wire::scheme(&settings), &public.1),
+        management_url: url_of("http", &management.1),
         ctx,
         state,
         keys: directory,
         store,
+        tls,
         handles: [public_server.handle(), management_server.handle()],
         servers: [spawned(public_server), spawned(management_server)],
         sweep,
@@ -225,6 +238,11 @@ impl Running {
     /// Looks now for keys that other nodes have changed, as each sweep does.
     pub async fn catch_up(&self) {
         self.keys.catch_up().await;
+    }
+
+    /// Looks now at the files of the TLS listener, as is done every minute.
+    pub fn reread_certificates(&self) {
+        self.tls.reread();
     }
 
     /// Writes down now which verifiers have fetched, as is done every ten seconds.
@@ -337,8 +355,8 @@ async fn listen(addr: SocketAddr, setting: &'static str) -> Result<(TcpListener,
     bound.await.map_err(|source| StartError::Bind { addr, setting, source })
 }
 
-fn url_of(addr: &SocketAddr) -> String {
-    format!("http://{addr}")
+fn url_of(scheme: &str, addr: &SocketAddr) -> String {
+    format!("{scheme}://{addr}")
 }
 
 fn workers(settings: &Settings) -> usize {
@@ -348,11 +366,26 @@ fn workers(settings: &Settings) -> usize {
     }
 }
 
+/// Passes on what a new connection is, with TLS taken off, and puts the certificate of its peer beside it.
+fn greeting(
+    told: impl Fn(&dyn Any, &mut Extensions) + Send + Sync + 'static,
+) -> impl Fn(&dyn Any, &mut Extensions) + Send + Sync + 'static {
+    move |io, data| {
+        let Some(stream) = io.downcast_ref::<TlsStream<TcpStream>>() else { return told(io, data) };
+        let (socket, session) = stream.get_ref();
+        told(socket, data);
+        if let Some(chain) = session.peer_certificates() {
+            data.insert(PeerCertificate::new(chain.iter().map(|certificate| certificate.to_vec())));
+        }
+    }
+}
+
 /// A server for one listener; it runs once it is polled.
 fn serving(
     listener: TcpListener,
     settings: &Settings,
     workers: usize,
+    tls: Option<ServerConfig>,
     on_connect: impl Fn(&dyn Any, &mut Extensions) + Send + Sync + 'static,
     configure: impl Fn(&mut ServiceConfig) + Clone + Send + 'static,
 ) -> std::io::Result<Server> {
@@ -360,11 +393,15 @@ fn serving(
         .workers(workers)
         .max_connections((settings.server.max_connections / workers).max(1))
         .client_request_timeout(Duration::from_secs(settings.server.head_timeout_seconds))
+        .tls_handshake_timeout(Duration::from_secs(settings.server.head_timeout_seconds))
         .keep_alive(Duration::from_secs(settings.server.keep_alive_seconds))
         .on_connect(on_connect)
         .shutdown_timeout(settings.server.shutdown_grace_seconds)
-        .disable_signals()
-        .listen(listener)?;
+        .disable_signals();
+    let server = match tls {
+        Some(config) => server.listen_rustls_0_23(listener, config)?,
+        None => server.listen(listener)?,
+    };
     Ok(server.run())
 }
 

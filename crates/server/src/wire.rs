@@ -7,10 +7,12 @@ use std::path::Path;
 use std::sync::Arc;
 
 use api::metrics::{KeyReadings, PoolReading, Readings};
+use api::{CertificateHeader, HeaderFormat};
 use app::clients::key_sets::KeySets;
 use app::clients::origins::ClientOrigins;
 use app::credentials::hash_pool::HashPool;
 use app::ctx::Ctx;
+use app::mtls::MutualTls;
 use app::ports::keys::{KeyFault, Keys};
 use app::ports::mail::{Mailer, NoMail};
 use app::ports::outbound::Outbound;
@@ -25,8 +27,9 @@ use outbound::mail::{Encryption, Mails, MailsUnusable, Relay};
 use storage::{Database, Fit, PoolSize, Road, SqlStore};
 
 use crate::custody::CustodyError;
-use crate::settings::{DatabaseSettings, MailTransport, Pooler, Settings, SmtpTls};
+use crate::settings::{CertificateFormat, DatabaseSettings, MailTransport, Pooler, Settings, SmtpTls, TlsSettings};
 use crate::sweep::Sweep;
+use crate::tls::{Tls, TlsError};
 
 /// The machine's clock.
 #[derive(Debug, Clone, Copy, Default)]
@@ -91,6 +94,8 @@ pub enum WireError {
          http://localhost for trying out"
     )]
     Unlinked(String),
+    #[error(transparent)]
+    Tls(#[from] TlsError),
     #[error(transparent)]
     Custody(#[from] CustodyError),
 }
@@ -244,10 +249,15 @@ pub(crate) fn key_settings(settings: &Settings, custody: Arc<Custody>, base_url:
 /// Threads for the keys' actors: they wait for the database most of the time.
 const ARBITERS: usize = 1;
 
+/// How the public listener is talked to.
+pub(crate) fn scheme(settings: &Settings) -> &'static str {
+    if settings.tls.is_on() { "https" } else { "http" }
+}
+
 /// Where a server with these settings is reached, as far as it can be told before it listens: issuers and key logs are named by it.
 pub(crate) fn base_url(settings: &Settings) -> String {
     match settings.server.base_url.as_str() {
-        "" => format!("http://{}", settings.server.public_addr),
+        "" => format!("{}://{}", scheme(settings), settings.server.public_addr),
         given => given.to_owned(),
     }
 }
@@ -274,6 +284,7 @@ pub(crate) async fn visiting(settings: &Settings, store: &SqlStore, directory: &
         tenants: TenantCache::new(0),
         verifiers: VerifierTally::new(&**directory).await?,
         key_sets: KeySets::new(0),
+        mutual_tls: MutualTls::default(),
         origins: ClientOrigins::new(0),
         base_url: base_url(settings),
     })
@@ -333,8 +344,31 @@ pub(crate) fn mail(settings: &Settings, base_url: &str) -> Result<Arc<dyn Mailer
     Ok(Arc::new(mails.map_err(WireError::Mail)?))
 }
 
+/// What is taken of clients with certificates.
+pub(crate) fn mutual_tls(settings: &Settings, tls: &Tls) -> MutualTls {
+    let TlsSettings { client_certificates, certificate_proxies, proxies_verify, mtls_base_url, .. } = &settings.tls;
+    MutualTls {
+        is_on: *client_certificates || !certificate_proxies.is_empty() || !mtls_base_url.is_empty(),
+        authorities: tls.authorities(),
+        proxies_verify: *proxies_verify,
+        base_url: (!mtls_base_url.is_empty()).then(|| mtls_base_url.clone()),
+    }
+}
+
+/// In which header whose word about certificates of clients is taken.
+pub(crate) fn certificate_header(settings: &TlsSettings) -> CertificateHeader {
+    CertificateHeader {
+        proxies: settings.certificate_proxies.iter().map(std::net::IpAddr::to_canonical).collect(),
+        name: settings.certificate_header.clone(),
+        format: match settings.certificate_header_format {
+            CertificateFormat::Rfc9440 => HeaderFormat::Rfc9440,
+            CertificateFormat::Pem => HeaderFormat::Pem,
+        },
+    }
+}
+
 /// What the parts count, for the metrics.
-pub(crate) fn readings(keys: &keys::KeyDirectory, database: &Database, sweep: &Sweep, verifiers: &VerifierTally) -> Readings {
+pub(crate) fn readings(keys: &keys::KeyDirectory, database: &Database, sweep: &Sweep, verifiers: &VerifierTally, tls: &Tls) -> Readings {
     let stats = keys.stats();
     let states = keys.key_states().iter().map(|(state, count)| (state.name(), *count as u64)).collect();
     let pool = |pool: PoolSize| PoolReading { name: pool.name, idle: pool.idle as u64, busy: pool.busy as u64, most: pool.most as u64 };
@@ -359,6 +393,8 @@ pub(crate) fn readings(keys: &keys::KeyDirectory, database: &Database, sweep: &S
         swept: sweep.removed(),
         sweep_failures: sweep.failures(),
         untold_fetches: verifiers.untold(),
+        certificate_ends_at: tls.expires_at().and_then(|at| u64::try_from(at.as_seconds()).ok()).unwrap_or_default(),
+        tls_failures: tls.failures(),
     }
 }
 

@@ -140,6 +140,7 @@ fn client_members(more: Value) -> Value {
         "subject_type": text(), "sector_identifier_uri": text_or_null(), "id_token_signed_response_alg": reference("Alg"), "userinfo_signed_response_alg": optional("Alg"),
         "default_max_age": { "type": ["integer", "null"], "minimum": 0 }, "require_auth_time": flag(),
         "require_pushed_authorization_requests": flag(), "require_pkce": flag(), "dpop_bound_access_tokens": flag(),
+        "tls_client_certificate_bound_access_tokens": flag(),
         "request_object_signing_alg": optional("Alg"), "require_signed_request_object": flag(),
         "require_dpop_nonce": flag(), "consent": one_of(&["first_party", "third_party"]),
     });
@@ -187,9 +188,19 @@ fn metadata_members(more: Value) -> Value {
         "request_object_signing_alg": text_or_null(),
         "require_signed_request_object": { "type": ["boolean", "null"], "description": "`true` takes no request that is not signed (RFC 9101, 10.5)." },
         "dpop_bound_access_tokens": { "type": ["boolean", "null"], "description": "`true` gives no tokens without a DPoP proof (RFC 9449, 5.2)." },
+        "tls_client_certificate_bound_access_tokens": { "type": ["boolean", "null"], "description": "`true` gives no tokens without a certificate, and binds them to it (RFC 8705, 3.4)." },
         "contacts": texts_or_null(),
     });
-    both(both(published_about_itself(), own), more)
+    both(both(both(published_about_itself(), own), certificate_names(&json!(["string", "null"]))), more)
+}
+
+/// The name in the certificate of a client with `tls_client_auth`, of these types: one of them is there.
+fn certificate_names(types: &Value) -> Value {
+    json!({
+        "tls_client_auth_subject_dn": { "type": types, "description": "RFC 8705, 2.1.2; written as RFC 4514 says." },
+        "tls_client_auth_san_dns": { "type": types }, "tls_client_auth_san_uri": { "type": types },
+        "tls_client_auth_san_ip": { "type": types }, "tls_client_auth_san_email": { "type": types },
+    })
 }
 
 /// What a tenant says about one of its APIs.
@@ -384,7 +395,7 @@ pub(super) fn schemas() -> Value {
             "required": ["active"], "additionalProperties": true,
             "properties": {
                 "active": flag(), "iss": text(), "sub": said("A user, or the client itself."), "sid": reference("SessionId"), "client_id": text(), "scope": text(),
-                "exp": { "type": "integer" }, "iat": { "type": "integer" }, "cnf": { "type": "object", "description": "The key that a token is bound to (RFC 9449, 6.1).", "properties": { "jkt": text() } }, "token_type": one_of(&["Bearer", "DPoP"]),
+                "exp": { "type": "integer" }, "iat": { "type": "integer" }, "cnf": { "type": "object", "description": "The key or the certificate that a token is bound to (RFC 9449, 6.1; RFC 8705, 3.1).", "properties": { "jkt": text(), "x5t#S256": text() } }, "token_type": one_of(&["Bearer", "DPoP"]),
             },
         })),
         ("Me", answer("Who is signed in.", json!({
@@ -460,7 +471,11 @@ pub(super) fn schemas() -> Value {
                 "backchannel_logout_supported": flag(), "backchannel_logout_session_supported": flag(),
                 "authorization_response_iss_parameter_supported": flag(),
             })
-        }, json!({ "device_authorization_endpoint": text(), "registration_endpoint": said("Where clients may register themselves.") }))),
+        }, json!({
+            "device_authorization_endpoint": text(), "registration_endpoint": said("Where clients may register themselves."),
+            "tls_client_certificate_bound_access_tokens": flag(),
+            "mtls_endpoint_aliases": { "type": "object", "additionalProperties": text(), "description": "Where clients with certificates ask (RFC 8705, 5)." },
+        }))),
         ("JwkSet", answer("RFC 7517, 5.", json!({ "keys": list("Jwk") }))),
         ("Jwk", answer_with("RFC 7517, 4; RFC 7518, 6; RFC 8037, 2.", json!({
             "kty": one_of(&["EC", "RSA", "OKP"]), "use": { "const": "sig" }, "alg": reference("Alg"), "kid": text(),
@@ -529,8 +544,8 @@ pub(super) fn schemas() -> Value {
         }))),
         ("NewPassword", request("A new password.", &["password"], json!({ "password": text(), "must_change": { "type": "boolean", "default": false } }))),
 
-        ("Client", answer("A client of a tenant, with the names of RFC 7591.", client_members(json!({})))),
-        ("NewClient", answer("A client that was just registered.", client_members(json!({ "client_secret": text_or_null() })))),
+        ("Client", answer_with("A client of a tenant, with the names of RFC 7591.", client_members(json!({})), certificate_names(&json!("string")))),
+        ("NewClient", answer_with("A client that was just registered.", client_members(json!({ "client_secret": text_or_null() })), certificate_names(&json!("string")))),
         ("ClientPage", page("Client")),
         ("ClientSecret", answer("A secret, without itself.", json!({
             "id": reference("ClientSecretId"), "created_at": reference("Timestamp"), "expires_at": optional("Timestamp"),

@@ -41,6 +41,8 @@ pub(crate) enum Refusal {
     UsedUp(UsedUp),
     /// Address and headers are larger than the settings allow.
     HeadTooLarge,
+    /// Too many requests of one connection are worked on.
+    Crowded,
     /// The body did not come in time.
     BodyTooSlow,
     /// The body came, the answer did not.

@@ -351,6 +351,14 @@ impl From<Refusal> for OAuthError {
             Refusal::BodyTooSlow => {
                 Self::new(StatusCode::REQUEST_TIMEOUT, "invalid_request", "the request body did not come in time; send it again, faster")
             }
+            Refusal::Crowded => Self {
+                retry_after: Some(1),
+                ..Self::new(
+                    StatusCode::SERVICE_UNAVAILABLE,
+                    "temporarily_unavailable",
+                    "too many requests of this connection are worked on; send it again",
+                )
+            },
             Refusal::TookTooLong => Self {
                 retry_after: Some(1),
                 ..Self::new(

@@ -252,6 +252,10 @@ impl From<Refusal> for Problem {
             Refusal::BodyTooSlow => {
                 Self::new(StatusCode::REQUEST_TIMEOUT, "too_slow", "The request body did not come in time. Send it again, faster.")
             }
+            Refusal::Crowded => Self {
+                retry_after: Some(1),
+                ..Self::new(StatusCode::SERVICE_UNAVAILABLE, "busy", "Too many requests of this connection are worked on. Send it again.")
+            },
             Refusal::TookTooLong => Self {
                 retry_after: Some(1),
                 ..Self::new(

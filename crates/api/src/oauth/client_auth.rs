@@ -16,13 +16,14 @@ use domain::tenant::Tenant;
 use crate::cors;
 use crate::error::oauth::OAuthError;
 use crate::extract::form::Form;
+use crate::oauth::mtls;
 
 /// The client that sent this request.
 ///
 /// # Errors
 /// When it is none, or does not prove it.
 pub(crate) async fn client(ctx: &Ctx, tenant: &Tenant, request: &HttpRequest, form: &Form, origin: &Origin) -> Result<Client, OAuthError> {
-    let presented = presented(request, form)?;
+    let presented = Presented { certificate: mtls::shown(request), ..presented(request, form)? };
     let client = authenticate(ctx, tenant, presented, origin).await.map_err(|denied| OAuthError::of_client(denied, ctx.now()))?;
     cors::is_for(request, &client);
     Ok(client)
@@ -39,7 +40,7 @@ fn presented(request: &HttpRequest, form: &Form) -> Result<Presented, OAuthError
         }
         // RFC 7521, 4.2: client_id may be left out.
         let client_id = named.map(str::to_owned).or_else(|| named_in(assertion)).ok_or_else(OAuthError::invalid_client)?;
-        return Ok(Presented { client_id, proof: Proof::Assertion(assertion.to_owned()) });
+        return Ok(Presented { client_id, proof: Proof::Assertion(assertion.to_owned()), certificate: None });
     }
     match (basic(request)?, named, posted) {
         (Some(_), _, Some(_)) => Err(OAuthError::invalid_request("authenticate in one way, not in two")),
@@ -49,9 +50,9 @@ fn presented(request: &HttpRequest, form: &Form) -> Result<Presented, OAuthError
         (Some(in_header), _, None) => Ok(in_header),
         (None, Some(named), Some(secret)) => {
             let proof = Proof::Secret { method: AuthMethod::ClientSecretPost, secret: Secret::new(secret.to_owned()) };
-            Ok(Presented { client_id: named.to_owned(), proof })
+            Ok(Presented { client_id: named.to_owned(), proof, certificate: None })
         }
-        (None, Some(named), None) => Ok(Presented { client_id: named.to_owned(), proof: Proof::None }),
+        (None, Some(named), None) => Ok(Presented { client_id: named.to_owned(), proof: Proof::None, certificate: None }),
         (None, None, _) => Err(OAuthError::invalid_client()),
     }
 }
@@ -76,7 +77,7 @@ pub(crate) fn basic(request: &HttpRequest) -> Result<Option<Presented>, OAuthErr
     let (client_id, secret) = read().ok_or_else(OAuthError::invalid_client)?;
     // An empty password is a client that only says its name (RFC 6749, 2.3.1: "may omit").
     let proof = if secret.expose().is_empty() { Proof::None } else { Proof::Secret { method: AuthMethod::ClientSecretBasic, secret } };
-    Ok(Some(Presented { client_id, proof }))
+    Ok(Some(Presented { client_id, proof, certificate: None }))
 }
 
 /// One value in `application/x-www-form-urlencoded`; `None` when it is not valid.

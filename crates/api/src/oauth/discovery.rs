@@ -11,7 +11,7 @@ use domain::keys::ring::Alg;
 use domain::openid;
 use domain::scope::Scope;
 use domain::sso::Acr;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::error::problem::Problem;
 use crate::state::ApiState;
@@ -20,7 +20,8 @@ pub(crate) async fn get(state: web::Data<ApiState>, slug: web::Path<String>) -> 
     let tenant = tenants::resolve(&state.ctx, &slug).await?;
     let issuer = tenant.issuer(&state.ctx.base_url);
     let at = |path: &str| format!("{issuer}/{path}");
-    let methods = AuthMethod::ALL.map(AuthMethod::name);
+    let mutual_tls = &state.ctx.mutual_tls;
+    let methods: Vec<_> = AuthMethod::ALL.into_iter().filter(|method| mutual_tls.offers(*method)).map(AuthMethod::name).collect();
     let scopes: Vec<_> = Scope::OF_OPENID.into_iter().chain([Scope::ACCOUNT, Scope::ADMIN]).collect();
     // What the tenant's ring keeps keys of.
     let keys = state.ctx.keys.published(tenant.id).await.map_err(Fault::from)?;
@@ -71,5 +72,31 @@ pub(crate) async fn get(state: web::Data<ApiState>, slug: web::Path<String>) -> 
     if tenant.policy.registration.access != RegistrationAccess::Off {
         body["registration_endpoint"] = json!(at("oauth/register"));
     }
+    if mutual_tls.is_on {
+        body["tls_client_certificate_bound_access_tokens"] = true.into();
+    }
+    if let Some(other) = &mutual_tls.base_url {
+        body["mtls_endpoint_aliases"] = aliases(&body, &state.ctx.base_url, other);
+    }
     Ok(HttpResponse::Ok().insert_header((CACHE_CONTROL, "public, max-age=300")).json(body))
+}
+
+/// Endpoints that clients ask themselves, where they are asked with a certificate (RFC 8705, 5).
+const ASKED_BY_CLIENTS: [&str; 7] = [
+    "token_endpoint",
+    "revocation_endpoint",
+    "introspection_endpoint",
+    "pushed_authorization_request_endpoint",
+    "device_authorization_endpoint",
+    "userinfo_endpoint",
+    "registration_endpoint",
+];
+
+/// Those of `metadata`, at `other`.
+fn aliases(metadata: &Value, base_url: &str, other: &str) -> Value {
+    let alias = |name: &str| {
+        let path = metadata.get(name)?.as_str()?.strip_prefix(base_url)?;
+        Some((name.to_owned(), format!("{other}{path}").into()))
+    };
+    Value::Object(ASKED_BY_CLIENTS.into_iter().filter_map(alias).collect())
 }

@@ -18,6 +18,7 @@ pub(crate) mod login;
 mod login_form;
 pub(crate) mod logout;
 pub(crate) mod me;
+pub(crate) mod mtls;
 pub(crate) mod pages;
 pub(crate) mod par;
 pub(crate) mod recovery;
@@ -55,7 +56,8 @@ struct TokenResponse<'a> {
 /// How a token with this `cnf` is presented.
 const fn token_type(cnf: Option<Confirmation>) -> &'static str {
     match cnf {
-        None => "Bearer",
+        // RFC 8705, 3: bound all the same.
+        None | Some(Confirmation::Certificate(_)) => "Bearer",
         Some(Confirmation::Dpop(_)) => "DPoP",
     }
 }

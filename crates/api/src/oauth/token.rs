@@ -13,17 +13,17 @@ use app::tokens::issue::IssuedTokens;
 use app::tokens::redeem::{RedeemCommand, redeem};
 use app::tokens::refresh::{PresentedBy, RefreshCommand, RefreshDenied, RefreshOutcome, refresh};
 use domain::client::{Client, GrantType};
-use domain::keys::thumbprint::Thumbprint;
 use domain::resource::{self, ResourceSet};
 use domain::scope::Scope;
 use domain::secret::Secret;
 use domain::tenant::Tenant;
+use domain::token::claims::Confirmation;
 
 use crate::error::oauth::OAuthError;
 use crate::extract::form::Form;
 use crate::extract::origin::From;
 use crate::metrics::Metrics;
-use crate::oauth::{client_auth, cookie, dpop};
+use crate::oauth::{client_auth, cookie, dpop, mtls};
 use crate::state::ApiState;
 
 pub(crate) async fn post(
@@ -38,10 +38,7 @@ pub(crate) async fn post(
     let grant = form.optional("grant_type").ok_or(OAuthError::invalid_request("grant_type is missing"))?;
     let grant = GrantType::from_name(grant).ok_or_else(OAuthError::unsupported_grant_type)?;
     usable(&tenant, &client, grant)?;
-    let proved = dpop::proved(&state.ctx, &tenant, &client, &request).await?;
-    if proved.is_none() && client.settings.dpop_bound_access_tokens {
-        return Err(OAuthError::invalid_request("this client proves a key: send a DPoP header (RFC 9449)"));
-    }
+    let proved = proved(&state.ctx, &tenant, &client, &request).await?;
     let scope = form.optional("scope").map(|text| text.parse::<Scope>().map_err(|_| OAuthError::invalid_scope())).transpose()?;
     let wanted = resource::read(form.each("resource")).map_err(OAuthError::invalid_target)?;
     let asked = Asked { request: &request, form: &form, origin: &from.0, metrics: &state.metrics, proved, wanted };
@@ -63,14 +60,31 @@ pub(super) fn usable(tenant: &Tenant, client: &Client, grant: GrantType) -> Resu
     Ok(())
 }
 
+/// What its tokens are bound to: the certificate of a client that says so, or the key that it proves.
+async fn proved(ctx: &Ctx, tenant: &Tenant, client: &Client, request: &HttpRequest) -> Result<Option<Confirmation>, OAuthError> {
+    if client.settings.tls_client_certificate_bound_access_tokens {
+        if request.headers().contains_key("dpop") {
+            return Err(OAuthError::invalid_request("this client's tokens are bound to its certificate: send no DPoP header"));
+        }
+        let certificate = mtls::thumbprint(request)
+            .ok_or(OAuthError::invalid_request("this client's tokens are bound to its certificate: connect with one (RFC 8705)"))?;
+        return Ok(Some(Confirmation::Certificate(certificate)));
+    }
+    let key = dpop::proved(ctx, tenant, client, request).await?;
+    if key.is_none() && client.settings.dpop_bound_access_tokens {
+        return Err(OAuthError::invalid_request("this client proves a key: send a DPoP header (RFC 9449)"));
+    }
+    Ok(key.map(Confirmation::Dpop))
+}
+
 /// What a grant may look at besides what all of them share.
 struct Asked<'a> {
     request: &'a HttpRequest,
     form: &'a Form,
     origin: &'a Origin,
     metrics: &'a Metrics,
-    /// The key that the client has proved.
-    proved: Option<Thumbprint>,
+    /// What the client has proved.
+    proved: Option<Confirmation>,
     /// What the tokens are to be for.
     wanted: ResourceSet,
 }

@@ -11,6 +11,7 @@ use crate::admission::shown_token;
 use crate::cors;
 use crate::error::oauth::OAuthError;
 use crate::extract::form::Form;
+use crate::oauth::mtls;
 use crate::state::ApiState;
 
 pub(crate) async fn get(state: web::Data<ApiState>, slug: web::Path<String>, request: HttpRequest) -> Result<HttpResponse, OAuthError> {
@@ -25,7 +26,8 @@ pub(crate) async fn post(
 ) -> Result<HttpResponse, OAuthError> {
     // A body that is no form holds no token.
     let form = form.ok();
-    let in_body = form.as_ref().and_then(|form| form.optional("access_token")).map(|text| ShownToken { text, proof: None });
+    let in_body = form.as_ref().and_then(|form| form.optional("access_token"));
+    let in_body = in_body.map(|text| ShownToken { text, proof: None, certificate: mtls::thumbprint(&request) });
     match (shown_token(&state.ctx, &request), in_body) {
         (Some(_), Some(_)) => Err(OAuthError::invalid_request("send the access token in one place, not in two")),
         (in_header, in_body) => told(&state, &slug, &request, in_header.or(in_body).as_ref()).await,

@@ -1,6 +1,6 @@
 //! Client authentication: the one place that says whether a request comes from the client it names.
 //!
-//! Another way to prove oneself (a certificate) is another arm of [`Presented`]. Invariant: an unknown client, a
+//! Another way to prove oneself is another arm of [`Proof`]. Invariant: an unknown client, a
 //! disabled one and a wrong secret get the same answer after the same work; and a right secret is never made to wait for wrong ones.
 
 use base64::Engine;
@@ -16,6 +16,7 @@ use domain::time::Timestamp;
 use crate::clients::key_sets::open_signed;
 use crate::ctx::{Ctx, Origin};
 use crate::fault::Fault;
+use crate::mtls::{ShownCertificate, is_certified};
 use crate::ports::keys::ForeignRefused;
 
 /// What a request brings along to say who sent it.
@@ -23,6 +24,8 @@ use crate::ports::keys::ForeignRefused;
 pub struct Presented {
     pub client_id: String,
     pub proof: Proof,
+    /// What the connection says besides. It proves those alone who have registered to prove themselves by it.
+    pub certificate: Option<ShownCertificate>,
 }
 
 #[derive(Debug)]
@@ -36,11 +39,13 @@ pub enum Proof {
 }
 
 impl Proof {
-    const fn method(&self) -> AuthMethod {
+    /// Whether it is what a client with this method brings.
+    fn is_of(&self, registered: AuthMethod) -> bool {
         match self {
-            Self::None => AuthMethod::None,
-            Self::Secret { method, .. } => *method,
-            Self::Assertion(_) => AuthMethod::PrivateKeyJwt,
+            // RFC 8705, 2: whoever shows a certificate says its name, and nothing else.
+            Self::None => registered == AuthMethod::None || registered.is_by_certificate(),
+            Self::Secret { method, .. } => registered == *method,
+            Self::Assertion(_) => registered == AuthMethod::PrivateKeyJwt,
         }
     }
 }
@@ -64,7 +69,7 @@ impl<E: Into<Fault>> From<E> for ClientDenied {
 /// See [`ClientDenied`].
 #[tracing::instrument(name = "app.authenticate_client", skip_all)]
 pub async fn authenticate(ctx: &Ctx, tenant: &Tenant, presented: Presented, origin: &Origin) -> Result<Client, ClientDenied> {
-    let Presented { client_id, proof } = presented;
+    let Presented { client_id, proof, certificate } = presented;
     let Ok(id) = ClientId::try_from(client_id) else { return Err(ClientDenied::NotAuthenticated) };
     let known = if id == ClientId::first_party() {
         Some(Client::first_party())
@@ -74,8 +79,10 @@ pub async fn authenticate(ctx: &Ctx, tenant: &Tenant, presented: Presented, orig
     // Somebody who is not there has no secrets: the same hash is made, and nothing equals it.
     let nobody = Client::first_party();
     let client = known.as_ref().unwrap_or(&nobody);
-    let is_meant = client.settings.token_endpoint_auth_method == proof.method() && client.is_active();
+    let method = client.settings.token_endpoint_auth_method;
+    let is_meant = proof.is_of(method) && client.is_active();
     let is_proved = match &proof {
+        Proof::None if method.is_by_certificate() => is_meant && is_certified(ctx, tenant.id, client, certificate.as_ref()).await,
         Proof::None => true,
         Proof::Secret { secret, .. } => client.is_secret(secret.expose(), ctx.now()),
         // Nobody is asked for keys on behalf of a client that proves itself in another way.

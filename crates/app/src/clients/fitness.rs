@@ -1,5 +1,5 @@
-//! What of a client's metadata can only be judged beside the rest of the world: whether the tenant has keys of its algorithms, and
-//! whether its sector knows it; and whether there are the APIs that it is to have tokens for.
+//! What of a client's metadata can only be judged beside the rest of the world: whether certificates of clients can come, whether
+//! the tenant has keys of its algorithms, whether its sector knows it, and whether there are the APIs that it is to have tokens for.
 
 use domain::client::metadata::BadMetadata;
 use domain::client::{ClientSettings, GrantType};
@@ -15,6 +15,9 @@ use crate::fault::Fault;
 /// # Errors
 /// When the tenant's keys cannot be looked at.
 pub(crate) async fn check(ctx: &Ctx, tenant: TenantId, settings: &ClientSettings) -> Result<Result<(), BadMetadata>, Fault> {
+    if let Err(bad) = ctx.mutual_tls.fits(settings) {
+        return Ok(Err(bad));
+    }
     if let Some(unknown) = unknown_api(ctx, tenant, settings).await? {
         return Ok(Err(BadMetadata::new("resources", format!("there is no API {unknown}"))));
     }

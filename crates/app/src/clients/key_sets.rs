@@ -4,6 +4,7 @@
 
 use std::sync::Arc;
 
+use domain::certificate::Certificate;
 use domain::client::jwks::{self, ClientKey};
 use domain::client::{Client, ClientId, ClientKeys};
 use domain::ids::TenantId;
@@ -95,6 +96,20 @@ pub async fn open_signed(ctx: &Ctx, tenant: TenantId, client: &Client, token: &s
                 Err(ForeignRefused::UnknownKey) => ctx.keys.open_foreign(token, &keys(true).await.unwrap_or_default(), algs),
                 opened => opened,
             }
+        }
+    }
+}
+
+/// Whether a certificate is one that `client` has registered, or has a key that it has (RFC 8705, 2.2). One that is not known makes its
+/// address be asked, once.
+pub(crate) async fn has_certificate(ctx: &Ctx, tenant: TenantId, client: &Client, certificate: &Certificate) -> bool {
+    let is_there = |keys: &[ClientKey]| keys.iter().any(|key| key.is_of(certificate));
+    match &client.settings.keys {
+        None => false,
+        Some(ClientKeys::Jwks(set)) => jwks::read(set).is_ok_and(|keys| is_there(&keys)),
+        Some(ClientKeys::JwksUri(uri)) => {
+            let keys = async |wants_newer| ctx.key_sets.at(ctx, (tenant, client.id.clone()), uri, wants_newer).await;
+            keys(false).await.is_some_and(|keys| is_there(&keys)) || keys(true).await.is_some_and(|keys| is_there(&keys))
         }
     }
 }

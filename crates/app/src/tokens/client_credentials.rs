@@ -1,7 +1,6 @@
 //! The client credentials grant (RFC 6749, 4.4): a token for the client itself. No session, no refresh token, nothing stored.
 
 use domain::client::Client;
-use domain::keys::thumbprint::Thumbprint;
 use domain::resource::{self, ResourceSet, Target, TargetRefused};
 use domain::scope::Scope;
 use domain::tenant::Tenant;
@@ -26,7 +25,7 @@ impl<E: Into<Fault>> From<E> for ClientGrantDenied {
     }
 }
 
-/// A token for `wanted` with `scope`, or with all that the client has there, for whoever proves the key `proved`.
+/// A token for `wanted` with `scope`, or with all that the client has there, bound to what was proved.
 ///
 /// # Errors
 /// See [`ClientGrantDenied`].
@@ -37,7 +36,7 @@ pub async fn client_credentials(
     client: &Client,
     scope: Option<Scope>,
     wanted: ResourceSet,
-    proved: Option<Thumbprint>,
+    proved: Option<Confirmation>,
 ) -> Result<IssuedTokens, ClientGrantDenied> {
     // What speaks of a user is nothing a client has of itself.
     let own = client.settings.scope.clone().retain(|token| !Scope::OF_OPENID.contains(&token));
@@ -56,6 +55,6 @@ pub async fn client_credentials(
         return Err(ClientGrantDenied::InvalidScope);
     }
     let target = Target::of(&set, apis, &issuer).map_err(ClientGrantDenied::InvalidTarget)?;
-    let what = IssueToClient { tenant, client: &client.id, scope: left, target, cnf: proved.map(Confirmation::Dpop) };
+    let what = IssueToClient { tenant, client: &client.id, scope: left, target, cnf: proved };
     Ok(issue_to_client(ctx, what).await?)
 }

@@ -8,11 +8,11 @@ use domain::client::Client;
 use domain::device::{DeviceGrant, Poll, UserCode};
 use domain::handle::{Handle, HandleKind};
 use domain::ids::FamilyId;
-use domain::keys::thumbprint::Thumbprint;
 use domain::resource::{self, ResourceSet, TargetRefused};
 use domain::scope::Scope;
 use domain::secret::Secret;
 use domain::tenant::Tenant;
+use domain::token::claims::Confirmation;
 
 use crate::authorize::device::{blinded, user_code};
 use crate::ctx::{Ctx, Origin};
@@ -119,7 +119,7 @@ pub async fn poll(
     client: &Client,
     code: &Secret<String>,
     wanted: ResourceSet,
-    proved: Option<Thumbprint>,
+    proved: Option<Confirmation>,
     origin: &Origin,
 ) -> Result<IssuedTokens, PollDenied> {
     let code = Handle::parse(HandleKind::DeviceCode, code.expose()).ok_or(PollDenied::InvalidGrant)?.hash();

@@ -6,7 +6,6 @@
 use domain::audit::{Actor, AuditEvent};
 use domain::client::Client;
 use domain::ids::TokenId;
-use domain::keys::thumbprint::Thumbprint;
 use domain::resource::{ResourceSet, ResourceUri, Target, TargetRefused};
 use domain::scope::Scope;
 use domain::secret::Secret;
@@ -42,8 +41,8 @@ pub struct ExchangeCommand {
     pub scope: Option<Scope>,
     /// What the token is to be for; all of what the subject's is for that the client may have tokens for, where nothing is named.
     pub wanted: ResourceSet,
-    /// The key that was proved with the request.
-    pub proved: Option<Thumbprint>,
+    /// What was proved with the request.
+    pub proved: Option<Confirmation>,
 }
 
 #[derive(Debug)]
@@ -159,8 +158,7 @@ async fn exchanged(ctx: &Ctx, tenant: &Tenant, command: ExchangeCommand) -> Resu
         }
         None => (AccessClaims::of_client(issuance), None, None),
     };
-    let cnf = proved.map(Confirmation::Dpop);
-    let mut claims = AccessClaims { exp: claims.exp.min(living.claims.exp), cnf, act, ..claims };
+    let mut claims = AccessClaims { exp: claims.exp.min(living.claims.exp), cnf: proved, act, ..claims };
     let access_token = Secret::new(signer.sign(&mut claims, target.alg(), now)?);
     let event = AuditEvent::TokenExchanged {
         client_id: client.id,
@@ -172,7 +170,7 @@ async fn exchanged(ctx: &Ctx, tenant: &Tenant, command: ExchangeCommand) -> Resu
     };
     let issued = IssuedTokens {
         access_token,
-        cnf,
+        cnf: proved,
         expires_in: claims.expires_in(now),
         refresh_token: None,
         id_token: None,
@@ -185,20 +183,17 @@ async fn exchanged(ctx: &Ctx, tenant: &Tenant, command: ExchangeCommand) -> Resu
     Ok((issued, event))
 }
 
-/// The token, if it is alive, not over by our own clock, and its key, if it has one, was proved with this request.
+/// The token, if it is alive, not over by our own clock, and its key or certificate, if it has one, was proved with this request.
 async fn living(
     ctx: &Ctx,
     tenant: &Tenant,
     brought: &Brought,
-    proved: Option<Thumbprint>,
+    proved: Option<Confirmation>,
     now: Timestamp,
 ) -> Result<Option<LivingAccess>, Fault> {
     let living = living_access(ctx, tenant, brought.token.expose(), Meant::ForWhomever).await?;
     Ok(living.filter(|living| {
-        let is_proved = match living.claims.cnf {
-            None => true,
-            Some(Confirmation::Dpop(key)) => proved == Some(key),
-        };
+        let is_proved = living.claims.cnf.is_none() || living.claims.cnf == proved;
         is_proved && now < Timestamp::from_seconds(living.claims.exp)
     }))
 }

@@ -65,6 +65,7 @@ pub async fn introspect(ctx: &Ctx, tenant: &Tenant, token: &str) -> Result<Optio
         client_id: family.client_id,
         cnf: match family.binding {
             Binding::Dpop(key) => Some(Confirmation::Dpop(key)),
+            Binding::Certificate(certificate) => Some(Confirmation::Certificate(certificate)),
             Binding::Bearer | Binding::Cookie => None,
         },
         issued_at: family.head.rotated_at,

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use domain::audit::AuditRecord;
 use domain::client::{AuthMethod, Client};
 use domain::ids::{FamilyId, UserId};
-use domain::keys::thumbprint::Thumbprint;
 use domain::resource::{ResourceSet, Target};
 use domain::scope::Scope;
 use domain::sso::SignOn;
@@ -31,8 +30,8 @@ pub(crate) struct Granted {
     pub target: Target,
     pub nonce: Option<String>,
     pub sign_on: SignOn,
-    /// The key that was proved with it.
-    pub proved: Option<Thumbprint>,
+    /// What was proved with it.
+    pub proved: Option<Confirmation>,
 }
 
 /// The user, if what they granted still stands: they may log in, by the password they proved, and the session it was granted in has not
@@ -58,9 +57,9 @@ pub(crate) async fn open(
 ) -> Result<IssuedTokens, Fault> {
     let Granted { user, family_id, scope, resources, target, nonce, sign_on, proved } = granted;
     let ring = tx.ring().await?.ok_or_else(|| Fault::Broken("the tenant has no key ring".to_owned()))?;
-    // A client that proves itself is bound by that, and may change its key (RFC 9449, 5).
+    // A client that proves itself is bound by that, and may change its key or certificate (RFC 9449, 5; RFC 8705, 7.1).
     let is_public = client.settings.token_endpoint_auth_method == AuthMethod::None;
-    let binding = proved.filter(|_| is_public).map_or(Binding::Bearer, Binding::Dpop);
+    let binding = proved.filter(|_| is_public).map_or(Binding::Bearer, Binding::from);
     let begun = begin_family(ctx, tenant, user.id, client.id.clone(), scope.clone(), binding, Some(sign_on), origin);
     let family = RefreshFamily { id: family_id, resources, ..begun };
     tx.family_insert(&family).await?;
@@ -68,6 +67,6 @@ pub(crate) async fn open(
     tx.commit().await?;
     // The ring may have moved on since the snapshot was made: sign with what the row says.
     let signer = if signer.generation() >= ring.generation { signer } else { ctx.keys.signer(tenant.id, ring.generation).await? };
-    let (cnf, now) = (proved.map(Confirmation::Dpop), family.created_at);
+    let (cnf, now) = (proved, family.created_at);
     issue(ctx, Issue { tenant, client, user: &user, family: &family, scope, target, nonce, cnf, signer, now }).await
 }

@@ -8,10 +8,10 @@ use domain::authorize::code::{CodeGrant, CodeRefused};
 use domain::client::Client;
 use domain::handle::{Handle, HandleKind};
 use domain::ids::FamilyId;
-use domain::keys::thumbprint::Thumbprint;
 use domain::resource::{ResourceSet, TargetRefused};
 use domain::secret::Secret;
 use domain::tenant::Tenant;
+use domain::token::claims::Confirmation;
 use domain::token::family::{Revocation, RevocationCause};
 
 use crate::ctx::{Ctx, Origin};
@@ -30,8 +30,8 @@ pub struct RedeemCommand {
     pub code_verifier: Option<Secret<String>>,
     /// What of the granted the first tokens are for; all of it where nothing is named.
     pub wanted: ResourceSet,
-    /// The key that was proved with it.
-    pub proved: Option<Thumbprint>,
+    /// What was proved with it.
+    pub proved: Option<Confirmation>,
 }
 
 #[derive(Debug)]
@@ -82,7 +82,7 @@ pub async fn redeem(ctx: &Ctx, tenant: &Tenant, command: RedeemCommand, origin: 
     };
     let verifier = code_verifier.as_ref().map(|verifier| verifier.expose().as_str());
     let user = standing(tx.as_mut(), grant.user_id, &grant.sign_on).await?;
-    let redeemable = grant.redeemable(&client.id, redirect_uri.as_deref(), verifier, proved, now);
+    let redeemable = grant.redeemable(&client.id, redirect_uri.as_deref(), verifier, proved.and_then(Confirmation::dpop_key), now);
     let redeemable = redeemable.and_then(|()| user.ok_or(CodeRefused::Ended));
     let user = match redeemable {
         Ok(user) => user,

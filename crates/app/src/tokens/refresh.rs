@@ -4,7 +4,6 @@
 
 use domain::client::Client;
 use domain::ids::EventId;
-use domain::keys::thumbprint::Thumbprint;
 use domain::resource::{ResourceSet, Target, TargetRefused};
 use domain::scope::Scope;
 use domain::tenant::Tenant;
@@ -25,8 +24,8 @@ pub struct RefreshCommand {
     pub client: Client,
     /// How the token came: in the body, or by cookie with this CSRF token.
     pub presented_by: PresentedBy,
-    /// The key that was proved with it.
-    pub proved: Option<Thumbprint>,
+    /// What was proved with it.
+    pub proved: Option<Confirmation>,
     /// Narrows the access token; the session keeps its scope.
     pub scope: Option<Scope>,
     /// Narrows what the access token is for; all that was granted where nothing is named.
@@ -84,7 +83,7 @@ pub async fn refresh(
     let signer = ctx.keys.signer(tenant.id, 0).await?;
     let (family_id, generation) = signer.open_refresh(&command.refresh_token).ok_or(RefreshDenied::InvalidGrant)?;
     let binding = match &command.presented_by {
-        PresentedBy::Body => command.proved.map_or(Binding::Bearer, Binding::Dpop),
+        PresentedBy::Body => command.proved.map_or(Binding::Bearer, Binding::from),
         PresentedBy::Cookie { csrf_token } => {
             if !csrf_token.as_ref().is_some_and(|token| signer.is_csrf_token(family_id, token)) {
                 return Err(RefreshDenied::CsrfMissing);
@@ -142,7 +141,7 @@ pub async fn refresh(
     let facts = judgement.facts;
     let user = facts.user.ok_or(RefreshDenied::InvalidGrant)?;
     let scope = command.scope.unwrap_or_else(|| facts.family.scope.clone());
-    let cnf = command.proved.map(Confirmation::Dpop);
+    let cnf = command.proved;
     // The ring may have moved on since the snapshot was made: sign with what the row says.
     let signer =
         if signer.generation() >= facts.ring_generation { signer } else { ctx.keys.signer(tenant.id, facts.ring_generation).await? };

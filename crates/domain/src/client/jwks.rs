@@ -3,10 +3,12 @@
 //! Invariant: a weak key, and one whose private half was shown, is none.
 
 use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use serde_json::{Map, Value};
 
+use crate::certificate::Certificate;
 use crate::keys::ring::{Alg, PublicJwk};
+use crate::keys::thumbprint::Thumbprint;
 use crate::text::BadText;
 
 /// Keys that are looked at in one set.
@@ -21,6 +23,8 @@ pub struct ClientKey {
     /// The only algorithm it is for, when it says so.
     alg: Option<String>,
     pub public: PublicJwk,
+    /// The certificate that it is shown with (`x5c`).
+    certificate: Option<Thumbprint>,
 }
 
 impl ClientKey {
@@ -35,6 +39,16 @@ impl ClientKey {
         };
         let is_named = kid.is_none() || self.kid.as_deref() == kid;
         fits && is_named && self.alg.as_deref().is_none_or(|own| own == alg.name())
+    }
+
+    /// Whether a certificate is the one it is shown with, or has this key where it is shown with none.
+    ///
+    /// Source: RFC 8705, 2.2.
+    pub fn is_of(&self, certificate: &Certificate) -> bool {
+        match self.certificate {
+            Some(own) => own == certificate.thumbprint,
+            None => certificate.key.as_ref() == Some(&self.public),
+        }
     }
 }
 
@@ -93,7 +107,18 @@ fn read_key(key: &Map<String, Value>) -> Result<Option<ClientKey>, BadText> {
         }
         _ => return Ok(None),
     };
-    Ok(Some(ClientKey { kid: text("kid"), alg: text("alg"), public }))
+    let certificate = key.get("x5c").map(|chain| shown_with(chain, &public)).transpose()?;
+    Ok(Some(ClientKey { kid: text("kid"), alg: text("alg"), public, certificate }))
+}
+
+/// The first certificate of a chain, which must be that of the key (RFC 7517, 4.7).
+fn shown_with(chain: &Value, public: &PublicJwk) -> Result<Thumbprint, BadText> {
+    let first = chain.get(0).and_then(Value::as_str).and_then(|text| STANDARD.decode(text).ok());
+    let read = first.and_then(|der| Certificate::read(&der).ok()).ok_or(BadText("has an x5c that cannot be read"))?;
+    if read.key.as_ref() != Some(public) {
+        return Err(BadText("has an x5c whose first certificate is not that of the key"));
+    }
+    Ok(read.thumbprint)
 }
 
 #[cfg(test)]
@@ -127,6 +152,23 @@ mod tests {
         ] {
             assert!(read(&set(bad.clone())).is_err(), "{bad}");
         }
+        let pair = rcgen::KeyPair::generate().expect("a key");
+        let own = rcgen::CertificateParams::default().self_signed(&pair).expect("signed");
+        let point = pair.public_key_raw();
+        let (x, y) = (URL_SAFE_NO_PAD.encode(&point[1..33]), URL_SAFE_NO_PAD.encode(&point[33..]));
+        let with = |x5c: Value, y: &str| set(json!({ "kty": "EC", "crv": "P-256", "x": x, "y": y, "x5c": x5c }));
+        let der = STANDARD.encode(own.der());
+        let key = read(&with(json!([der]), &y)).expect("good").remove(0);
+        let certificate = Certificate::read(own.der()).expect("good");
+        let renewed = rcgen::CertificateParams::default().self_signed(&pair).expect("signed");
+        let renewed = Certificate::read(renewed.der()).expect("good");
+        assert!(key.is_of(&certificate) && !key.is_of(&renewed), "a certificate is that one alone");
+        let bare = read(&set(json!({ "kty": "EC", "crv": "P-256", "x": x, "y": y }))).expect("good").remove(0);
+        assert!(bare.is_of(&certificate) && bare.is_of(&renewed), "a key is any certificate's that has it");
+        for bad in [json!([]), json!(der), json!(["AQID"]), json!([1]), json!([format!("{der}A")])] {
+            assert!(read(&with(bad.clone(), &y)).is_err(), "{bad}");
+        }
+        assert!(read(&with(json!([der]), &x)).is_err(), "another key's certificate");
         for none in [json!({}), json!([]), json!({ "keys": {} }), json!({ "keys": vec![json!({}); 33] })] {
             assert!(read(&none).is_err(), "{none}");
         }

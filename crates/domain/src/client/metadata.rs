@@ -14,6 +14,7 @@ use super::origin::WebOrigin;
 use super::profile::Profile;
 use super::redirect_uri::{Reach, RedirectUri};
 use super::{ApplicationType, AuthMethod, ClientKeys, ClientSettings, ConsentPolicy, GrantType, ResponseType, SubjectType};
+use crate::certificate::CertificateName;
 use crate::keys::ring::Alg;
 use crate::resource::ResourceSet;
 use crate::scope::Scope;
@@ -73,6 +74,14 @@ pub struct ClientMetadata {
     pub require_signed_request_object: Option<bool>,
     /// `true` gives no tokens without a DPoP proof (RFC 9449, 5.2).
     pub dpop_bound_access_tokens: Option<bool>,
+    /// `true` gives no tokens without a certificate, and binds them to it (RFC 8705, 3.4).
+    pub tls_client_certificate_bound_access_tokens: Option<bool>,
+    /// One of these five is the name in the certificate of a client with `tls_client_auth` (RFC 8705, 2.1.2).
+    pub tls_client_auth_subject_dn: Option<String>,
+    pub tls_client_auth_san_dns: Option<String>,
+    pub tls_client_auth_san_uri: Option<String>,
+    pub tls_client_auth_san_ip: Option<String>,
+    pub tls_client_auth_san_email: Option<String>,
     /// Of our own: `true` takes no DPoP proof without a nonce of ours (RFC 9449, 8).
     pub require_dpop_nonce: Option<bool>,
     /// Of our own: `first_party` or `third_party` (default).
@@ -166,6 +175,26 @@ fn short(member: &'static str, given: Option<String>) -> Result<Option<String>, 
         }
         given => Ok(given),
     }
+}
+
+/// The one name of `given`, which has those of [`CertificateName::MEMBERS`] in their order.
+fn certificate_name(given: [Option<String>; 5], method: AuthMethod) -> Result<Option<CertificateName>, BadMetadata> {
+    let mut said = CertificateName::MEMBERS.into_iter().zip(given).filter_map(|(member, text)| text.map(|text| (member, text)));
+    let ((member, read), text) = match (said.next(), method) {
+        (None, AuthMethod::TlsClientAuth) => {
+            return Err(bad(
+                "tls_client_auth_subject_dn",
+                "tls_client_auth needs the name in the certificate: this, or one of tls_client_auth_san_*",
+            ));
+        }
+        (None, _) => return Ok(None),
+        (Some(said), AuthMethod::TlsClientAuth) => said,
+        (Some(((member, _), _)), _) => return Err(bad(member, "is for token_endpoint_auth_method tls_client_auth")),
+    };
+    if let Some(((second, _), _)) = said.next() {
+        return Err(bad(second, "is one name too many: a certificate is known by one (RFC 8705, 2.1.2)"));
+    }
+    read(&text).map(Some).map_err(|why| bad(member, why))
 }
 
 fn host_of(uri: &str) -> Option<String> {
@@ -263,6 +292,21 @@ impl ClientMetadata {
         if method == AuthMethod::PrivateKeyJwt && keys.is_none() {
             return Err(bad("jwks", "private_key_jwt needs jwks or jwks_uri"));
         }
+        if method == AuthMethod::SelfSignedTlsClientAuth && keys.is_none() {
+            return Err(bad("jwks", "self_signed_tls_client_auth needs jwks or jwks_uri, where the certificates are"));
+        }
+        let names = [
+            self.tls_client_auth_subject_dn,
+            self.tls_client_auth_san_dns,
+            self.tls_client_auth_san_uri,
+            self.tls_client_auth_san_ip,
+            self.tls_client_auth_san_email,
+        ];
+        let dpop_bound_access_tokens = self.dpop_bound_access_tokens.unwrap_or(false);
+        let tls_client_certificate_bound_access_tokens = self.tls_client_certificate_bound_access_tokens.unwrap_or(false);
+        if dpop_bound_access_tokens && tls_client_certificate_bound_access_tokens {
+            return Err(bad("tls_client_certificate_bound_access_tokens", "and dpop_bound_access_tokens exclude each other"));
+        }
         let require_signed_request_object = self.require_signed_request_object.unwrap_or(false);
         if require_signed_request_object && keys.is_none() {
             return Err(bad("jwks", "require_signed_request_object needs jwks or jwks_uri"));
@@ -327,7 +371,9 @@ impl ClientMetadata {
             require_pkce,
             request_object_signing_alg: word("request_object_signing_alg", self.request_object_signing_alg.as_deref(), &algs)?,
             require_signed_request_object,
-            dpop_bound_access_tokens: self.dpop_bound_access_tokens.unwrap_or(false),
+            dpop_bound_access_tokens,
+            tls_client_certificate_bound_access_tokens,
+            certificate_name: certificate_name(names, method)?,
             require_dpop_nonce: self.require_dpop_nonce.unwrap_or(false),
             consent: word("consent", self.consent.as_deref(), &policies)?.unwrap_or_default(),
             keys,
@@ -381,6 +427,25 @@ mod tests {
     }
 
     #[test]
+    fn the_name_of_a_certificate_survives_its_json_under_its_own_member() {
+        for (member, text) in [
+            ("tls_client_auth_subject_dn", "CN=a.example,O=A"),
+            ("tls_client_auth_san_dns", "a.example"),
+            ("tls_client_auth_san_uri", "spiffe://a.example"),
+            ("tls_client_auth_san_ip", "2001:db8::1"),
+            ("tls_client_auth_san_email", "a@a.example"),
+        ] {
+            let mut metadata = json!({ "redirect_uris": ["https://app.example/cb"], "token_endpoint_auth_method": "tls_client_auth" });
+            metadata[member] = json!(text);
+            let settings = read(metadata).expect("good");
+            assert_eq!(settings.kind(), ClientKind::Confidential);
+            let written = serde_json::to_value(&settings).expect("written");
+            assert_eq!(written[member], text);
+            assert_eq!(serde_json::from_value::<ClientSettings>(written).expect("read"), settings);
+        }
+    }
+
+    #[test]
     fn a_client_runs_where_its_redirect_uris_are_or_where_an_administrator_says() {
         let uris = json!(["https://app.example/cb", "https://app.example/silent", "http://127.0.0.1:5173/cb"]);
         for (method, extra, origins) in [
@@ -428,6 +493,22 @@ mod tests {
             ("jwks_uri", json!({ "jwks": { "keys": [] }, "jwks_uri": "https://app.example/jwks" })),
             ("jwks", json!({ "jwks": [] })),
             ("jwks", json!({ "require_signed_request_object": true })),
+            ("jwks", json!({ "token_endpoint_auth_method": "self_signed_tls_client_auth" })),
+            ("tls_client_auth_subject_dn", json!({ "token_endpoint_auth_method": "tls_client_auth" })),
+            ("tls_client_auth_subject_dn", json!({ "tls_client_auth_subject_dn": "CN=a" })),
+            ("tls_client_auth_subject_dn", json!({ "token_endpoint_auth_method": "tls_client_auth", "tls_client_auth_subject_dn": "a" })),
+            ("tls_client_auth_san_ip", json!({ "token_endpoint_auth_method": "tls_client_auth", "tls_client_auth_san_ip": "a.example" })),
+            (
+                "tls_client_auth_san_dns",
+                json!({
+                    "token_endpoint_auth_method": "tls_client_auth", "tls_client_auth_subject_dn": "CN=a",
+                    "tls_client_auth_san_dns": "a.example",
+                }),
+            ),
+            (
+                "tls_client_certificate_bound_access_tokens",
+                json!({ "tls_client_certificate_bound_access_tokens": true, "dpop_bound_access_tokens": true }),
+            ),
             ("request_object_signing_alg", json!({ "request_object_signing_alg": "none" })),
             ("logo_uri", json!({ "logo_uri": "http://app.example/logo.png" })),
             ("allowed_origins", json!({ "allowed_origins": ["https://app.example", "http://app.example"] })),

@@ -60,7 +60,8 @@ impl Profile {
     /// Source: FAPI 2.0 Security Profile, 5.3.2.
     pub(super) fn settled(self, mut metadata: ClientMetadata) -> Result<ClientMetadata, BadMetadata> {
         let algs: Vec<_> = self.algs().iter().map(|alg| alg.name()).collect();
-        settle("token_endpoint_auth_method", &mut metadata.token_endpoint_auth_method, "private_key_jwt", &["private_key_jwt"])?;
+        let methods = ["private_key_jwt", "tls_client_auth", "self_signed_tls_client_auth"];
+        settle("token_endpoint_auth_method", &mut metadata.token_endpoint_auth_method, methods[0], &methods)?;
         settle("id_token_signed_response_alg", &mut metadata.id_token_signed_response_alg, "ES256", &algs)?;
         for (member, said) in [
             ("token_endpoint_auth_signing_alg", &mut metadata.token_endpoint_auth_signing_alg),
@@ -74,9 +75,12 @@ impl Profile {
             ("require_pushed_authorization_requests", &mut metadata.require_pushed_authorization_requests),
             ("require_pkce", &mut metadata.require_pkce),
             ("require_issuer_audience", &mut metadata.require_issuer_audience),
-            ("dpop_bound_access_tokens", &mut metadata.dpop_bound_access_tokens),
         ] {
             demand(member, said)?;
+        }
+        // One of both: by the key of a proof, where nothing is said of a certificate.
+        if metadata.tls_client_certificate_bound_access_tokens != Some(true) {
+            demand("dpop_bound_access_tokens", &mut metadata.dpop_bound_access_tokens)?;
         }
         let is_native = metadata.application_type.as_deref() == Some("native");
         if !is_native && metadata.redirect_uris.iter().flatten().any(|uri| !uri.starts_with("https://")) {
@@ -111,10 +115,24 @@ mod tests {
         assert_eq!(read(&json!({ "profile": null })).expect("good").profile, None);
         for fine in [
             json!({ "require_pkce": true, "token_endpoint_auth_signing_alg": "PS256", "id_token_signed_response_alg": "EdDSA" }),
+            json!({ "token_endpoint_auth_method": "tls_client_auth", "tls_client_auth_san_dns": "app.example" }),
+            json!({ "token_endpoint_auth_method": "self_signed_tls_client_auth", "tls_client_certificate_bound_access_tokens": false }),
             json!({ "application_type": "native", "redirect_uris": ["http://127.0.0.1/cb", "com.example.app:/cb"] }),
         ] {
             read(&fine).expect("good");
         }
+    }
+
+    #[test]
+    fn tokens_are_bound_to_a_certificate_instead_of_a_proof_where_the_client_says_so() {
+        for said in [json!({}), json!({ "dpop_bound_access_tokens": false })] {
+            let mut metadata = json!({ "tls_client_certificate_bound_access_tokens": true });
+            metadata.as_object_mut().expect("an object").extend(said.as_object().expect("an object").clone());
+            let settings = read(&metadata).expect("good");
+            assert!(settings.tls_client_certificate_bound_access_tokens && !settings.dpop_bound_access_tokens);
+        }
+        let both = read(&json!({ "tls_client_certificate_bound_access_tokens": true, "dpop_bound_access_tokens": true }));
+        assert_eq!(both.expect_err("both").member, "tls_client_certificate_bound_access_tokens");
     }
 
     #[test]

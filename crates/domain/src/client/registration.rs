@@ -83,7 +83,7 @@ impl SelfRegistration {
 }
 
 /// Members that a client may say about itself. Others are ignored (RFC 7591, 2).
-const MEMBERS: [&str; 33] = [
+const MEMBERS: [&str; 39] = [
     "client_name",
     "application_type",
     "redirect_uris",
@@ -107,6 +107,12 @@ const MEMBERS: [&str; 33] = [
     "request_object_signing_alg",
     "require_signed_request_object",
     "dpop_bound_access_tokens",
+    "tls_client_certificate_bound_access_tokens",
+    "tls_client_auth_subject_dn",
+    "tls_client_auth_san_dns",
+    "tls_client_auth_san_uri",
+    "tls_client_auth_san_ip",
+    "tls_client_auth_san_email",
     "jwks",
     "jwks_uri",
     "client_uri",

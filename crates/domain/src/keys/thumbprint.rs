@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 use super::ring::PublicJwk;
 use crate::text::BadText;
 
-/// A SHA-256 JWK thumbprint; written as 43 characters of base64url.
+/// A SHA-256 thumbprint of a JWK or of a certificate; written as 43 characters of base64url.
 ///
 /// Source: RFC 7638, 3; RFC 8037, 2.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -28,6 +28,11 @@ impl Thumbprint {
             PublicJwk::OKP { crv, x } => format!(r#"{{"crv":"{crv}","kty":"OKP","x":"{x}"}}"#),
         };
         Self(Sha256::digest(canonical).into())
+    }
+
+    /// Of a certificate in DER: `x5t#S256` (RFC 7515, 4.1.8; RFC 8705, 3.1).
+    pub fn of_certificate(der: &[u8]) -> Self {
+        Self(Sha256::digest(der).into())
     }
 
     pub const fn as_bytes(&self) -> &[u8; 32] {

@@ -67,6 +67,19 @@ pub enum Confirmation {
     /// Whoever proves this key with it (RFC 9449, 6.1).
     #[serde(rename = "jkt")]
     Dpop(Thumbprint),
+    /// Whoever shows this certificate with it (RFC 8705, 3.1).
+    #[serde(rename = "x5t#S256")]
+    Certificate(Thumbprint),
+}
+
+impl Confirmation {
+    /// The key that was proved by DPoP, if it was in this way.
+    pub const fn dpop_key(self) -> Option<Thumbprint> {
+        match self {
+            Self::Dpop(key) => Some(key),
+            Self::Certificate(_) => None,
+        }
+    }
 }
 
 /// Who acts, and whom they had it from: the one who acts now is outside.

@@ -24,6 +24,7 @@ use crate::resource::ResourceSet;
 use crate::scope::Scope;
 use crate::sso::SignOn;
 use crate::time::{Timestamp, Ttl};
+use crate::token::claims::Confirmation;
 
 /// Which of a family's tokens: counts up from 1 and never repeats.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -57,24 +58,39 @@ pub enum Binding {
     Cookie,
     /// Comes with a proof of this key (RFC 9449, 5).
     Dpop(Thumbprint),
+    /// Comes over a connection with this certificate (RFC 8705, 4).
+    Certificate(Thumbprint),
 }
 
 impl Binding {
     const DPOP: &'static str = "dpop:";
+    const CERTIFICATE: &'static str = "x5t#S256:";
 
     /// Reads what [`fmt::Display`] writes.
     pub fn from_name(name: &str) -> Option<Self> {
         match name {
             "bearer" => Some(Self::Bearer),
             "cookie" => Some(Self::Cookie),
-            other => other.strip_prefix(Self::DPOP)?.parse().ok().map(Self::Dpop),
+            other => match other.strip_prefix(Self::CERTIFICATE) {
+                Some(certificate) => certificate.parse().ok().map(Self::Certificate),
+                None => other.strip_prefix(Self::DPOP)?.parse().ok().map(Self::Dpop),
+            },
         }
     }
 
-    /// Whether a token that is bound like this may come like that. Who proves a key may have a token that is bound to none: a client
-    /// that proves itself is bound by that, and may change its key (RFC 9449, 5).
+    /// Whether a token that is bound like this may come like that. Who proves a key or shows a certificate may have a token that is
+    /// bound to none: a client that proves itself is bound by that, and may change them (RFC 9449, 5; RFC 8705, 7.1).
     pub fn takes(self, presented: Self) -> bool {
-        self == presented || matches!((self, presented), (Self::Bearer, Self::Dpop(_)))
+        self == presented || matches!((self, presented), (Self::Bearer, Self::Dpop(_) | Self::Certificate(_)))
+    }
+}
+
+impl From<Confirmation> for Binding {
+    fn from(proved: Confirmation) -> Self {
+        match proved {
+            Confirmation::Dpop(key) => Self::Dpop(key),
+            Confirmation::Certificate(certificate) => Self::Certificate(certificate),
+        }
     }
 }
 
@@ -85,6 +101,7 @@ impl fmt::Display for Binding {
             Self::Bearer => f.write_str("bearer"),
             Self::Cookie => f.write_str("cookie"),
             Self::Dpop(key) => write!(f, "{}{key}", Self::DPOP),
+            Self::Certificate(certificate) => write!(f, "{}{certificate}", Self::CERTIFICATE),
         }
     }
 }

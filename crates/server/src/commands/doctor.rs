@@ -16,6 +16,7 @@ use storage::{Fit, SqlStore};
 use super::{Failed, say};
 use crate::custody;
 use crate::settings::{BadSettings, Settings};
+use crate::tls;
 use crate::wire::{self, SystemClock};
 
 /// 2026-01-01 and 2100-01-01: outside of these it is the clock that is wrong.
@@ -49,6 +50,7 @@ pub(super) async fn run(settings: Result<Settings, BadSettings>) -> Result<(), F
     let settings = report.line("configuration", settings.map(|settings| (settings, "every setting is known and makes sense".to_owned())));
     report.line("clock", clock());
     if let Some(settings) = settings {
+        report.line("tls", tls::examine(&settings, SystemClock.now()).map(|said| ((), said)));
         report.line("traces", collector(&settings.telemetry.otlp_endpoint).await);
         let custody = match custody::given(&settings) {
             Ok(None) if is_new(&settings) => {

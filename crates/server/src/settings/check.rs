@@ -2,6 +2,8 @@
 //!
 //! Invariant: only looks at the settings; nothing is opened, bound or resolved here.
 
+use actix_web::http::header::HeaderName;
+
 use super::load::BadSettings;
 use super::{KekSettings, MailTransport, Pooler, Settings, SmtpTls};
 
@@ -12,7 +14,8 @@ impl Settings {
     /// The first setting that makes no sense, with what would.
     pub(super) fn check(&self) -> Result<(), BadSettings> {
         let server = &self.server;
-        base_url(&server.base_url)?;
+        base_url("server.base_url", &server.base_url)?;
+        self.tls()?;
         bounded("server.workers", server.workers, 0, 1_024)?;
         bounded("server.max_connections", server.max_connections, 1, 1_000_000)?;
         // Beyond 128 KiB and 96 headers the HTTP parser refuses by itself.
@@ -105,6 +108,34 @@ impl Settings {
     }
 }
 
+impl Settings {
+    /// What the public listener is to show, and whose word about clients it takes.
+    fn tls(&self) -> Result<(), BadSettings> {
+        let tls = &self.tls;
+        match (tls.is_on(), tls.private_key.as_os_str().is_empty()) {
+            (true, true) => return bad("tls.private_key", "must be the PEM file of the key of tls.certificate"),
+            (false, false) => return bad("tls.certificate", "must be the PEM file of the certificate of tls.private_key"),
+            _ => {}
+        }
+        if tls.is_on() && self.server.base_url.starts_with("http://") {
+            return bad("server.base_url", "must begin with https:// where tls.certificate is set");
+        }
+        if tls.client_certificates && !tls.is_on() {
+            return bad(
+                "tls.client_certificates",
+                "needs tls.certificate: without TLS nobody shows one. Behind a proxy: tls.certificate_proxies",
+            );
+        }
+        if HeaderName::from_bytes(tls.certificate_header.as_bytes()).is_err() {
+            return bad("tls.certificate_header", "must be the name of a header, such as Client-Cert");
+        }
+        if !tls.mtls_base_url.is_empty() && !tls.mtls_base_url.starts_with("https://") {
+            return bad("tls.mtls_base_url", "must begin with https://");
+        }
+        base_url("tls.mtls_base_url", &tls.mtls_base_url)
+    }
+}
+
 fn bad<T>(name: &str, what: &str) -> Result<T, BadSettings> {
     let environment = name.to_uppercase().replace('.', "__");
     Err(BadSettings(format!("`{name}` {what} (in the environment: CLAVIGER__{environment})")))
@@ -133,19 +164,19 @@ fn otlp_endpoint(url: &str) -> Result<(), BadSettings> {
 }
 
 /// Scheme and authority only, because issuers are made by putting `/t/{slug}` behind it, and compared byte by byte.
-fn base_url(url: &str) -> Result<(), BadSettings> {
+fn base_url(name: &str, url: &str) -> Result<(), BadSettings> {
     if url.is_empty() {
         return Ok(());
     }
     let Some(authority) = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://")) else {
-        return bad("server.base_url", "must begin with https:// (or http:// for trying out)");
+        return bad(name, "must begin with https:// (or http:// for trying out)");
     };
     if authority.ends_with('/') {
-        return bad("server.base_url", "must not end with a slash: take it off");
+        return bad(name, "must not end with a slash: take it off");
     }
     let parsed = authority.parse::<actix_web::http::uri::Authority>();
     if authority.contains(['/', '?', '#', '@']) || authority.chars().any(char::is_uppercase) || parsed.is_err() {
-        return bad("server.base_url", "must be scheme and host only, in lower case, such as https://id.example.com");
+        return bad(name, "must be scheme and host only, in lower case, such as https://id.example.com");
     }
     Ok(())
 }

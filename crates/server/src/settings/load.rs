@@ -45,7 +45,8 @@ impl Settings {
             .try_parsing(true)
             .list_separator(",")
             .with_list_parse_key("server.trusted_proxies")
-            .with_list_parse_key("outbound.allow_private");
+            .with_list_parse_key("outbound.allow_private")
+            .with_list_parse_key("tls.certificate_proxies");
         let settings = Self::of(file, Some(environment))?;
         Ok(Self { config_file: file.map(Path::to_owned), ..settings })
     }
@@ -111,6 +112,7 @@ mod tests {
             .list_separator(",")
             .with_list_parse_key("server.trusted_proxies")
             .with_list_parse_key("outbound.allow_private")
+            .with_list_parse_key("tls.certificate_proxies")
             .source(Some(source));
         Settings::of(None, Some(environment))
     }
@@ -161,6 +163,14 @@ mod tests {
             ("CLAVIGER__SERVER__BASE_URL", "https://id.example.com/", "server.base_url"),
             ("CLAVIGER__SERVER__BASE_URL", "ftp://id.example.com", "server.base_url"),
             ("CLAVIGER__SERVER__BASE_URL", "https://id.example.com/x?y", "server.base_url"),
+            ("CLAVIGER__TLS__CERTIFICATE", "tls.pem", "tls.private_key"),
+            ("CLAVIGER__TLS__PRIVATE_KEY", "tls.key", "tls.certificate"),
+            ("CLAVIGER__TLS__CLIENT_CERTIFICATES", "true", "tls.client_certificates"),
+            ("CLAVIGER__TLS__CERTIFICATE_HEADER", "Client Cert", "tls.certificate_header"),
+            ("CLAVIGER__TLS__CERTIFICATE_HEADER_FORMAT", "der", "tls.certificate_header_format"),
+            ("CLAVIGER__TLS__CERTIFICATE_PROXIES", "10.0.0.0/8", "tls.certificate_proxies"),
+            ("CLAVIGER__TLS__MTLS_BASE_URL", "http://mtls.id.example.com", "tls.mtls_base_url"),
+            ("CLAVIGER__TLS__MTLS_BASE_URL", "https://mtls.id.example.com/", "tls.mtls_base_url"),
             ("CLAVIGER__DATABASE__URL", "mysql://x", "database.url"),
             ("CLAVIGER__KEYS__SWEEP_INTERVAL_SECONDS", "0", "keys.sweep_interval_seconds"),
             ("CLAVIGER__KEYS__KEK_FILE", "", "keys.kek_file"),
@@ -179,6 +189,10 @@ mod tests {
             assert!(error.contains(expected), "{name}={value}: {error}");
             assert!(!error.contains("hush") && !error.contains(":word@"), "a secret is not repeated: {error}");
         }
+        let pair = [("CLAVIGER__TLS__CERTIFICATE", "tls.pem"), ("CLAVIGER__TLS__PRIVATE_KEY", "tls.key")];
+        let error = from_env(&pair).expect_err("an issuer without TLS").to_string();
+        assert!(error.contains("server.base_url"), "{error}");
+        from_env(&[pair[0], pair[1], ("CLAVIGER__SERVER__BASE_URL", "https://id.example.com")]).expect("good");
         let vault = |address: &str, id: &str, more: &str| {
             let text =
                 format!("[keys.keks.\"{id}\"]\nprovider = \"vault\"\naddress = \"{address}\"\nkey = \"k\"\ntoken_file = \"t\"\n{more}");

@@ -22,6 +22,7 @@ pub use load::BadSettings;
 #[serde(deny_unknown_fields)]
 pub struct Settings {
     pub server: ServerSettings,
+    pub tls: TlsSettings,
     pub budgets: BudgetSettings,
     pub database: DatabaseSettings,
     pub keys: KeySettings,
@@ -56,6 +57,44 @@ pub struct ServerSettings {
     pub drain_seconds: u64,
     pub shutdown_grace_seconds: u64,
     pub trusted_proxies: Vec<IpAddr>,
+}
+
+/// How the public listener talks TLS, and where certificates of clients come from.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TlsSettings {
+    /// Empty, with [`Self::private_key`] = plain HTTP.
+    pub certificate: PathBuf,
+    pub private_key: PathBuf,
+    /// Whether the listener asks clients for certificates, which they need not have.
+    pub client_certificates: bool,
+    /// Empty = no authority answers for a client.
+    pub client_ca_file: PathBuf,
+    /// Whose word about the certificate of a client is believed.
+    pub certificate_proxies: Vec<IpAddr>,
+    pub certificate_header: String,
+    pub certificate_header_format: CertificateFormat,
+    /// Whether the proxies let no certificate through that they have not verified.
+    pub proxies_verify: bool,
+    /// Empty = clients with certificates come to `server.base_url`.
+    pub mtls_base_url: String,
+}
+
+/// How a proxy writes down the certificate of a client.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum CertificateFormat {
+    /// As RFC 9440 says.
+    Rfc9440,
+    /// PEM, URL-encoded.
+    Pem,
+}
+
+impl TlsSettings {
+    /// Whether the public listener talks TLS.
+    pub fn is_on(&self) -> bool {
+        !self.certificate.as_os_str().is_empty()
+    }
 }
 
 /// Whom this node talks to at addresses that clients have given, beside the public internet.

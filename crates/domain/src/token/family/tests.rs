@@ -156,17 +156,22 @@ fn s076_another_client_gets_nothing_and_ends_nothing() {
 }
 
 #[test]
-fn s083_a_token_that_is_bound_to_a_key_comes_with_it_alone() {
+fn s083_a_token_that_is_bound_to_a_key_or_a_certificate_comes_with_it_alone() {
     let [key, other] = ["a", "b"].map(|x| Binding::Dpop(Thumbprint::of(&PublicJwk::OKP { crv: "Ed25519".to_owned(), x: x.to_owned() })));
-    let all = [Binding::Bearer, Binding::Cookie, key, other];
+    let [paper, forged] = ["a", "b"].map(|der| Binding::Certificate(Thumbprint::of_certificate(der.as_bytes())));
+    let all = [Binding::Bearer, Binding::Cookie, key, other, paper, forged];
     for (bound, takes) in [
-        (Binding::Bearer, [true, false, true, true]),
-        (Binding::Cookie, [false, true, false, false]),
-        (key, [false, false, true, false]),
-        (other, [false, false, false, true]),
+        (Binding::Bearer, [true, false, true, true, true, true]),
+        (Binding::Cookie, [false, true, false, false, false, false]),
+        (key, [false, false, true, false, false, false]),
+        (other, [false, false, false, true, false, false]),
+        (paper, [false, false, false, false, true, false]),
+        (forged, [false, false, false, false, false, true]),
     ] {
         assert_eq!(all.map(|presented| bound.takes(presented)), takes, "{bound}");
         assert_eq!(Binding::from_name(&bound.to_string()), Some(bound));
     }
-    assert_eq!(Binding::from_name("dpop:x"), None);
+    for bad in ["dpop:x", "x5t#S256:x", "x5t#S256:", "cert"] {
+        assert_eq!(Binding::from_name(bad), None);
+    }
 }
