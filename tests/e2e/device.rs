@@ -13,7 +13,7 @@ const PAGE: &str = "/t/acme/device";
 const DEVICE_CODE: &str = "urn:ietf:params:oauth:grant-type:device_code";
 
 /// The metadata of a television: public, with nothing but the device grant.
-fn television() -> Value {
+pub(crate) fn television() -> Value {
     json!({
         "client_name": "Television", "redirect_uris": null, "post_logout_redirect_uris": null, "grant_types": [DEVICE_CODE, "refresh_token"],
         "scope": "openid profile email offline_access", "token_endpoint_auth_method": "none", "consent": "third_party",
