@@ -119,6 +119,7 @@ fn whoever_has_to_change_the_password_loses_all_sessions_until_then() {
         world.login("acme", "alice", NEW).await.refused(403, "password_change_required");
 
         // One's own page asks as well.
+        let mut browser = Browser::new(&world.base_url);
         let page = browser.get("/t/acme/account").await.is(200);
         let page = browser.submit(&page, &[("identifier", "alice"), ("password", NEW)]).await.is(200);
         assert!(page.text.contains("name=\"new_password\"") && browser.cookie("_sso_").is_none(), "{}", page.text);
