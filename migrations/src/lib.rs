@@ -21,6 +21,7 @@ mod m20261124_000131_mail;
 mod m20261124_000140_device_codes;
 mod m20261124_000210_client_origins;
 mod m20261124_000270_resources;
+mod m20261124_000280_password_change;
 mod m20261124_000410_trusted_issuers;
 mod m20261124_000420_backchannel;
 
@@ -48,6 +49,7 @@ pub fn steps() -> Vec<Step> {
         Step::baseline(m20261124_000140_device_codes::Migration),
         Step::baseline(m20261124_000210_client_origins::Migration),
         Step::baseline(m20261124_000270_resources::Migration),
+        Step::baseline(m20261124_000280_password_change::Migration),
         Step::baseline(m20261124_000410_trusted_issuers::Migration),
         Step::baseline(m20261124_000420_backchannel::Migration),
     ]

@@ -36,6 +36,7 @@ mod main_job;
 mod message_signing;
 mod metrics;
 mod mtls;
+mod new_password;
 mod oidc;
 mod once;
 mod openidconnect;

@@ -58,7 +58,8 @@ pub struct PoolReading {
     pub most: u64,
 }
 
-const LOGIN_OUTCOMES: [&str; 6] = ["succeeded", "bad_credentials", "too_many_attempts", "tenant_suspended", "busy", "fault"];
+const LOGIN_OUTCOMES: [&str; 7] =
+    ["succeeded", "bad_credentials", "too_many_attempts", "tenant_suspended", "password_change_required", "busy", "fault"];
 const REFRESH_OUTCOMES: [&str; 7] = ["rotated", "replayed", "replaced", "reused", "slow_down", "refused", "fault"];
 
 /// All metrics of one process.

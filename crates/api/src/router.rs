@@ -89,6 +89,7 @@ fn routes() -> Vec<Entry> {
             ("GET", ByCredential, web::to(accounts::of_request)),
             ("POST", ByCredential, web::to(accounts::choose)),
         ]),
+        ("/t/{slug}/interaction/{request}/new-password", vec![("POST", ByCredential, web::to(authorize::new_password))]),
         ("/t/{slug}/interaction/{request}/consent", vec![("POST", ByCredential, web::to(authorize::consent))]),
         ("/t/{slug}/account", vec![("GET", ByCredential, web::to(account::get))]),
         ("/t/{slug}/account/login", vec![("POST", ByCredential, web::to(account::login))]),
@@ -97,6 +98,7 @@ fn routes() -> Vec<Entry> {
             ("POST", ByCredential, web::to(accounts::choose_for_browser)),
         ]),
         ("/t/{slug}/account/requests/decide", vec![("POST", ByCredential, web::to(backchannel::answer))]),
+        ("/t/{slug}/account/new-password", vec![("POST", ByCredential, web::to(account::renew))]),
         ("/t/{slug}/account/profile", vec![("POST", ByCredential, web::to(account::profile))]),
         ("/t/{slug}/account/password", vec![
             ("GET", ByCredential, web::to(account::password_page)),

@@ -9,6 +9,7 @@ use domain::audit::{Actor, AuditEvent};
 use domain::client::ClientId;
 use domain::handle::{Handle, HandleKind};
 use domain::ids::{FamilyId, SsoSessionId};
+use domain::interaction::HalfWay;
 use domain::password::{Password, PasswordDenied};
 use domain::scope::Scope;
 use domain::sso::{Authentication, Method, SsoSession};
@@ -26,7 +27,7 @@ use crate::authorize::{
 use crate::credentials::hash_pool::Busy;
 use crate::ctx::{Ctx, Origin};
 use crate::fault::Fault;
-use crate::login::{LoginDenied, prove};
+use crate::login::{LoginDenied, Proof, prove, renew};
 use crate::ports::store::{StoreError, TenantTx};
 use crate::sessions;
 use crate::users::{self, UserDenied};
@@ -228,14 +229,29 @@ async fn read(tx: &mut dyn TenantTx, user: User, current: &SsoSession, csrf_toke
     Ok(Account { user, csrf_token, sessions, applications, waiting })
 }
 
-/// Logs a user in to their account.
+/// Logs a user in to their account; `new` takes the place of a password that has to go.
 ///
 /// # Errors
 /// See [`SignInDenied`].
 #[tracing::instrument(name = "app.account_sign_in", skip_all)]
-pub async fn sign_in(ctx: &Ctx, tenant: &Tenant, browser: &Browser, command: SignInCommand, origin: &Origin) -> Result<Kept, SignInDenied> {
+pub async fn sign_in(
+    ctx: &Ctx,
+    tenant: &Tenant,
+    browser: &Browser,
+    command: SignInCommand,
+    new: Option<Password>,
+    origin: &Origin,
+) -> Result<Kept, SignInDenied> {
     check_anonymous(ctx, tenant, browser, &command.csrf_token).await?;
-    let proved = prove(ctx, tenant, &command.name, &command.password, origin).await.map_err(SignInDenied::Login)?;
+    let proved = match (prove(ctx, tenant, &command.name, &command.password, origin).await.map_err(SignInDenied::Login)?, new) {
+        (Proof::Whole(proved), _) => proved,
+        (Proof::Outdated(proved), new) => {
+            let half = HalfWay { user: proved.user.id, at: proved.now };
+            proved.tx.commit().await.map_err(AuthorizeDenied::from)?;
+            let new = new.ok_or(SignInDenied::Login(LoginDenied::PasswordChangeRequired))?;
+            renew(ctx, tenant, half, new, origin).await.map_err(SignInDenied::Login)?
+        }
+    };
     let stored = async {
         let (tx, kept) = session_begin(ctx, proved, browser, ClientId::first_party(), origin).await?;
         tx.commit().await?;
@@ -342,7 +358,7 @@ pub async fn change_password(
 
 /// Has a user who is logged in prove once more who they are. Counted like a login.
 async fn prove_again(ctx: &Ctx, tenant: &Tenant, user: &User, password: &Password, origin: &Origin) -> Result<(), LoginDenied> {
-    let proved = prove(ctx, tenant, &user.login_name(), password, origin).await?;
+    let (Proof::Whole(proved) | Proof::Outdated(proved)) = prove(ctx, tenant, &user.login_name(), password, origin).await?;
     if proved.user.id != user.id {
         return Err(LoginDenied::BadCredentials);
     }

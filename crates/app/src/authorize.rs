@@ -15,7 +15,7 @@ use domain::client::{Client, ClientId};
 use domain::consent::Allowed;
 use domain::handle::{Handle, HandleHash, HandleKind};
 use domain::ids::{SsoSessionId, TenantId, UserId};
-use domain::interaction::{Choice, LoginStep, Next, Pick, Progress, next, pick};
+use domain::interaction::{Choice, HalfWay, LoginStep, Next, Pick, Progress, next, pick};
 use domain::keys::thumbprint::Thumbprint;
 use domain::password::Password;
 use domain::resource::Resource;
@@ -29,7 +29,7 @@ use subtle::ConstantTimeEq;
 use crate::ctx::{Ctx, Origin};
 use crate::fault::Fault;
 use crate::keys::{answerer, sign_answer};
-use crate::login::{LoginDenied, Proved, prove};
+use crate::login::{LoginDenied, Proof, Proved, prove, renew};
 use crate::ports::store::{PendingRequest, StoreError, TenantTx};
 use crate::subjects::user;
 use crate::tokens::target::apis_of;
@@ -85,7 +85,7 @@ pub enum Look {
     },
     LogIn {
         step: LoginStep,
-        /// Who was chosen, or is hinted at, among those who are logged in.
+        /// Who was chosen, or is hinted at, among those who are logged in; or who has to choose a new password.
         who: Option<Box<User>>,
         /// Whether there are accounts to choose from.
         has_choice: bool,
@@ -214,7 +214,11 @@ pub async fn look(ctx: &Ctx, tenant: &Tenant, handle: &Handle, browser: &Browser
         (Next::Refuse(refusal), _) => flow.refuse(refusal).await.map(Look::Answered),
         (Next::ChooseAccount, _) => Ok(Look::ChooseAccount { shown: flow.shown(csrf_token).await?, accounts }),
         (Next::LogIn(step), picked) => {
-            let who = if let Pick::One((user, _)) = picked { Some(Box::new(user.clone())) } else { None };
+            let who = match (flow.progress.half, picked) {
+                (Some(half), _) => flow.tx.user_by_id(half.user).await?.map(Box::new),
+                (None, Pick::One((user, _))) => Some(Box::new(user.clone())),
+                (None, _) => None,
+            };
             let has_choice = !accounts.is_empty();
             Ok(Look::LogIn { step, who, has_choice, shown: flow.shown(csrf_token).await? })
         }
@@ -270,9 +274,32 @@ pub async fn sign_in(
         check_csrf(&csrf_token, &command.csrf_token)?;
         flow.client.id
     };
-    let proved = prove(ctx, tenant, &command.name, &command.password, origin).await.map_err(SignInDenied::Login)?;
+    match prove(ctx, tenant, &command.name, &command.password, origin).await.map_err(SignInDenied::Login)? {
+        Proof::Whole(proved) => go_on(ctx, handle, proved, browser, client_id, origin).await,
+        Proof::Outdated(Proved { mut tx, user, now, .. }) => {
+            let half = Some(HalfWay { user: user.id, at: now });
+            let stored = async {
+                let progress = Progress { chosen: Some(Choice::Another), half, ..Progress::default() };
+                tx.pending_progress(&handle.hash(), progress).await?;
+                tx.commit().await?;
+                Ok(browser.without(&[]))
+            };
+            stored.await.map_err(|error: StoreError| AuthorizeDenied::from(error).into())
+        }
+    }
+}
+
+/// Begins the session of whoever has proved who they are on the page of a request.
+async fn go_on(
+    ctx: &Ctx,
+    handle: &Handle,
+    proved: Proved,
+    browser: &Browser,
+    client_id: ClientId,
+    origin: &Origin,
+) -> Result<Kept, SignInDenied> {
     let user_id = proved.user.id;
-    let progress = Progress { logged_in: Some(user_id), consented: None, chosen: Some(Choice::Account(user_id)) };
+    let progress = Progress { logged_in: Some(user_id), chosen: Some(Choice::Account(user_id)), ..Progress::default() };
     let stored = async {
         let (mut tx, kept) = session_begin(ctx, proved, browser, client_id, origin).await?;
         tx.pending_progress(&handle.hash(), progress).await?;
@@ -280,6 +307,29 @@ pub async fn sign_in(
         Ok(kept)
     };
     stored.await.map_err(|error: StoreError| AuthorizeDenied::from(error).into())
+}
+
+/// Takes the new password of a user whose right one has to go, on the page of a pending request, and logs them in.
+///
+/// # Errors
+/// See [`SignInDenied`]; [`AuthorizeDenied::NoSuchRequest`] when nobody has to choose one there (any more).
+#[tracing::instrument(name = "app.renew_password", skip_all)]
+pub async fn new_password(
+    ctx: &Ctx,
+    tenant: &Tenant,
+    handle: &Handle,
+    browser: &Browser,
+    new: Password,
+    csrf_token: &str,
+    origin: &Origin,
+) -> Result<Kept, SignInDenied> {
+    let (client_id, half) = {
+        let (flow, wanted) = resume(ctx, tenant, handle, browser).await?;
+        check_csrf(&wanted, csrf_token)?;
+        (flow.client.id, flow.progress.half.ok_or(AuthorizeDenied::NoSuchRequest)?)
+    };
+    let proved = renew(ctx, tenant, half, new, origin).await.map_err(SignInDenied::Login)?;
+    go_on(ctx, handle, proved, browser, client_id, origin).await
 }
 
 /// Begins the session of whoever has just proved who they are. Who was logged in already goes on in the same session under a new
@@ -427,8 +477,12 @@ async fn resume<'a>(ctx: &'a Ctx, tenant: &Tenant, handle: &Handle, browser: &Br
         pending.filter(|pending| ctx.now() < pending.expires_at && pending.browser == named).ok_or(AuthorizeDenied::NoSuchRequest)?;
     let client = tx.client_by_id(&pending.request.client_id).await?.filter(Client::is_active).ok_or(AuthorizeDenied::NoSuchRequest)?;
     let issuer = tenant.issuer(&ctx.base_url);
-    let tenant = tenant.id;
-    Ok((Flow { ctx, tenant, tx, client, request: pending.request, progress: pending.progress, issuer }, csrf_token))
+    let mut progress = pending.progress;
+    if let Some(half) = progress.half {
+        let user = tx.user_by_id(half.user).await?;
+        progress.half = user.filter(|user| half.stands_for(user)).map(|_| half);
+    }
+    Ok((Flow { ctx, tenant: tenant.id, tx, client, request: pending.request, progress, issuer }, csrf_token))
 }
 
 /// A request on its way, in its transaction.

@@ -1,5 +1,7 @@
 //! Login with a name and a password: counts the attempt, checks the password, opens a session.
 //!
+//! A password that has to be replaced is right as far as [`Proof::Outdated`]: it is good for [`renew`] and nothing else.
+//!
 //! Invariant: an unknown name and a wrong password take the same steps, cost the same computing and say the same words; and
 //! no transaction is open while a password is hashed.
 
@@ -9,8 +11,9 @@ use domain::audit::{Actor, AuditEvent, LoginFailure};
 use domain::client::{Client, ClientId};
 use domain::guess::GuessScope;
 use domain::ids::{FamilyId, UserId};
+use domain::interaction::HalfWay;
 use domain::mail::Letter;
-use domain::password::Password;
+use domain::password::{Password, PasswordDenied};
 use domain::resource::{ResourceSet, Target};
 use domain::scope::Scope;
 use domain::secret::Secret;
@@ -30,11 +33,14 @@ use crate::mail::queue;
 use crate::ports::keys::TokenSigner;
 use crate::ports::store::{Account, GuessSubject, StoreError, TenantTx};
 use crate::tokens::issue::{Issue, IssuedTokens, issue};
+use crate::users::{self, UserDenied};
 
 #[derive(Debug, Clone)]
 pub struct LoginCommand {
     pub name: String,
     pub password: Password,
+    /// In place of a password that has to go.
+    pub new_password: Option<Password>,
     pub scope: Option<Scope>,
     pub binding: Binding,
 }
@@ -47,8 +53,22 @@ pub enum LoginDenied {
         retry_at: Timestamp,
     },
     TenantSuspended,
+    /// The password is right, and good for choosing another one alone.
+    PasswordChangeRequired,
+    /// No other password is demanded.
+    NoNewPassword,
+    /// The other password is not one to have.
+    NewPassword(NewPasswordDenied),
     Busy(Busy),
     Fault(Fault),
+}
+
+/// Why a password does not take the place of one that has to go.
+#[derive(Debug)]
+pub enum NewPasswordDenied {
+    /// It is the one that has to go.
+    Same,
+    Unfit(PasswordDenied),
 }
 
 impl<E: Into<Fault>> From<E> for LoginDenied {
@@ -82,6 +102,13 @@ pub(crate) struct Proved {
     pub now: Timestamp,
 }
 
+/// What a right name and password are worth.
+pub(crate) enum Proof {
+    Whole(Proved),
+    /// The password has to be replaced before anything else.
+    Outdated(Proved),
+}
+
 /// Logs a user of the first-party application in.
 ///
 /// Two short transactions with one hash between them, on the pool. A success clears the account's counter.
@@ -90,7 +117,20 @@ pub(crate) struct Proved {
 /// See [`LoginDenied`].
 #[tracing::instrument(name = "app.login", skip_all)]
 pub async fn login(ctx: &Ctx, tenant: &Tenant, command: LoginCommand, origin: &Origin) -> Result<IssuedTokens, LoginDenied> {
-    let Proved { mut tx, tenant, user, signer, now } = prove(ctx, tenant, &command.name, &command.password, origin).await?;
+    let proved = match (prove(ctx, tenant, &command.name, &command.password, origin).await?, command.new_password) {
+        (Proof::Whole(proved), None) => proved,
+        (Proof::Whole(_), Some(_)) => return Err(LoginDenied::NoNewPassword),
+        (Proof::Outdated(proved), None) => {
+            proved.tx.commit().await?;
+            return Err(LoginDenied::PasswordChangeRequired);
+        }
+        (Proof::Outdated(proved), Some(new)) => {
+            let Proved { tx, user, now, .. } = proved;
+            tx.commit().await?;
+            renew(ctx, tenant, HalfWay { user: user.id, at: now }, new, origin).await?
+        }
+    };
+    let Proved { mut tx, tenant, user, signer, now } = proved;
     let ring = tx.ring().await?.ok_or_else(|| Fault::Broken("the tenant has no key ring".to_owned()))?;
     let scope = granted_scope(command.scope, &user);
     let family = begin_family(ctx, &tenant, user.id, ClientId::first_party(), scope.clone(), command.binding, None, origin);
@@ -142,7 +182,7 @@ pub(crate) fn begin_family(
 ///
 /// # Errors
 /// See [`LoginDenied`].
-pub(crate) async fn prove(ctx: &Ctx, tenant: &Tenant, name: &str, password: &Password, origin: &Origin) -> Result<Proved, LoginDenied> {
+pub(crate) async fn prove(ctx: &Ctx, tenant: &Tenant, name: &str, password: &Password, origin: &Origin) -> Result<Proof, LoginDenied> {
     if !tenant.is_active() {
         return Err(LoginDenied::TenantSuspended);
     }
@@ -186,7 +226,39 @@ pub(crate) async fn prove(ctx: &Ctx, tenant: &Tenant, name: &str, password: &Pas
         let reason = if user.is_some() { LoginFailure::WrongPassword } else { LoginFailure::UnknownUser };
         return Err(failed(ctx, tenant, user.as_ref().map(|user| user.id), reason, origin).await);
     };
-    proved(ctx, tenant, user.id, phc, upgraded, &counters, signer, origin).await
+    let proved = proved(ctx, tenant, user.id, phc, upgraded, &counters, signer, origin).await?;
+    Ok(if proved.user.password_change_required_at.is_some() { Proof::Outdated(proved) } else { Proof::Whole(proved) })
+}
+
+/// Puts a new password in the place of one that was proved and has to go, and answers like a login with it. No transaction is held while
+/// passwords are hashed.
+///
+/// # Errors
+/// See [`LoginDenied`]; [`LoginDenied::BadCredentials`] when what was proved is worth nothing any more.
+pub(crate) async fn renew(ctx: &Ctx, tenant: &Tenant, half: HalfWay, new: Password, origin: &Origin) -> Result<Proved, LoginDenied> {
+    let account = ctx.store.begin_read(tenant.id).await?.account_by_id(half.user).await?;
+    let account = account.filter(|account| half.stands_for(&account.user)).ok_or(LoginDenied::BadCredentials)?;
+    let old = account.phc.clone().ok_or(LoginDenied::BadCredentials)?;
+    let (params, entered) = (tenant.policy.argon2, new.clone());
+    let checked = ctx.hashing.run(tenant.id, move |memory| password::check(memory, &entered, &old, params)).await;
+    if checked.map_err(LoginDenied::Busy)? != Checked::Wrong {
+        return Err(LoginDenied::NewPassword(NewPasswordDenied::Same));
+    }
+    let phc = users::checked_hash(ctx, tenant, &account.user, new).await.map_err(|denied| match denied {
+        UserDenied::Password(denied) => LoginDenied::NewPassword(NewPasswordDenied::Unfit(denied)),
+        UserDenied::Busy(busy) => LoginDenied::Busy(busy),
+        UserDenied::Fault(fault) => LoginDenied::Fault(fault),
+        other => LoginDenied::Fault(Fault::Broken(format!("hashing answered {other:?}"))),
+    })?;
+    let signer = ctx.keys.signer(tenant.id, 0).await?;
+    let mut tx = ctx.store.begin(tenant.id).await?;
+    let Some(tenant) = tx.tenant().await?.filter(Tenant::is_active) else { return Err(LoginDenied::TenantSuspended) };
+    // Of two that come at once, one is there first: for the other one there is nothing to replace any more.
+    let user = tx.user_by_id(half.user).await?.filter(|user| half.stands_for(user)).ok_or(LoginDenied::BadCredentials)?;
+    let actor = Actor::User { user_id: user.id };
+    let now = users::password_replace(ctx, tx.as_mut(), user, &phc, None, actor, origin).await?;
+    let user = tx.user_by_id(half.user).await?.ok_or(LoginDenied::BadCredentials)?;
+    Ok(Proved { tx, tenant, user, signer, now })
 }
 
 async fn counters(

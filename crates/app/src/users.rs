@@ -36,6 +36,8 @@ pub struct CreateUser {
     pub password: NewPassword,
     pub roles: Roles,
     pub claims: CustomClaims,
+    /// Whether the password is good for choosing another one, and for nothing else.
+    pub must_change: bool,
 }
 
 #[derive(Debug)]
@@ -66,7 +68,8 @@ fn taken(error: StoreError) -> UserDenied {
 /// # Errors
 /// When a name is taken or the password is unfit.
 pub async fn create(ctx: &Ctx, tenant: &Tenant, command: CreateUser, actor: Actor, origin: &Origin) -> Result<User, UserDenied> {
-    let user = begin(ctx, command.names, command.roles, command.claims);
+    let mut user = begin(ctx, command.names, command.roles, command.claims);
+    user.password_change_required_at = command.must_change.then_some(user.created_at);
     let phc = match command.password {
         NewPassword::Plain(plain) => Some(checked_hash(ctx, tenant, &user, plain).await?),
         NewPassword::Hashed(phc) => Some(phc),
@@ -95,6 +98,7 @@ pub(crate) fn begin(ctx: &Ctx, names: UserNames, roles: Roles, claims: CustomCla
         updated_at: now,
         password_changed_at: now,
         email_verified_at: None,
+        password_change_required_at: None,
     }
 }
 
@@ -141,9 +145,11 @@ pub struct ChangeUser {
     pub roles: Option<Roles>,
     pub claims: Option<CustomClaims>,
     pub is_active: Option<bool>,
+    /// Whether a new password is demanded.
+    pub must_change: Option<bool>,
 }
 
-/// Changes a user; disabling ends all sessions.
+/// Changes a user; disabling ends all sessions, and so does demanding a new password.
 ///
 /// # Errors
 /// When a name is taken, or none would be left.
@@ -202,6 +208,21 @@ pub async fn change(
         }
         _ => {}
     }
+    match (command.must_change, before.password_change_required_at) {
+        (Some(true), None) => {
+            user.password_change_required_at = Some(now);
+            events.push(AuditEvent::PasswordChangeRequired { user_id: id });
+            let cause = RevocationCause::AdminRequest;
+            let count = tx.families_revoke(id, Revocation { at: now, cause }).await?;
+            tx.sso_delete_of(id).await?;
+            events.push(AuditEvent::SessionsRevoked { user_id: id, count, cause: cause.name().to_owned() });
+        }
+        (Some(false), Some(_)) => {
+            user.password_change_required_at = None;
+            events.push(AuditEvent::UserChanged { user_id: id, changed: vec!["must_change".to_owned()] });
+        }
+        _ => {}
+    }
     if events.is_empty() {
         return Ok(before);
     }
@@ -214,6 +235,14 @@ pub async fn change(
     Ok(user)
 }
 
+/// What a password is good for that an administrator sets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PasswordUse {
+    LogIn,
+    /// For choosing another one.
+    Change,
+}
+
 /// Sets a user's password and ends all sessions.
 ///
 /// # Errors
@@ -223,6 +252,7 @@ pub async fn set_password(
     tenant: &Tenant,
     id: UserId,
     plain: Password,
+    good_for: PasswordUse,
     actor: Actor,
     origin: &Origin,
 ) -> Result<(), UserDenied> {
@@ -230,7 +260,13 @@ pub async fn set_password(
     let phc = checked_hash(ctx, tenant, &user, plain).await?;
     let mut tx = ctx.store.begin(tenant.id).await?;
     let user = tx.user_by_id(id).await?.ok_or(UserDenied::Unknown)?;
-    password_replace(ctx, tx.as_mut(), user, &phc, None, actor, origin).await?;
+    password_replace(ctx, tx.as_mut(), user, &phc, None, actor.clone(), origin).await?;
+    if good_for == PasswordUse::Change {
+        let mut user = tx.user_by_id(id).await?.ok_or(UserDenied::Unknown)?;
+        user.password_change_required_at = Some(ctx.now());
+        tx.user_update(&user).await?;
+        tx.audit_append(&ctx.record(tenant.id, actor, origin, AuditEvent::PasswordChangeRequired { user_id: id })).await?;
+    }
     Ok(tx.commit().await?)
 }
 
@@ -247,6 +283,7 @@ pub(crate) async fn password_replace(
 ) -> Result<Timestamp, StoreError> {
     let (now, user_id) = (ctx.now(), user.id);
     (user.password_changed_at, user.updated_at) = (now, now);
+    user.password_change_required_at = None;
     tx.user_update(&user).await?;
     tx.password_hash_set(user_id, phc).await?;
     let record = |event| ctx.record(tx.tenant_id(), actor.clone(), origin, event);

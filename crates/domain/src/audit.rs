@@ -78,6 +78,10 @@ pub enum AuditEvent {
     PasswordSet {
         user_id: UserId,
     },
+    /// The user can do nothing before a new password is chosen.
+    PasswordChangeRequired {
+        user_id: UserId,
+    },
     /// The user got a new password by a link from a mail.
     PasswordReset {
         user_id: UserId,

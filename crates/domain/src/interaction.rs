@@ -27,6 +27,24 @@ pub struct Progress {
     /// What was chosen on the page of accounts, or by logging in, last.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub chosen: Option<Choice>,
+    /// Who has typed a right password that has to be replaced: they are not logged in before that.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub half: Option<HalfWay>,
+}
+
+/// A right password that is worth a new one, and nothing else.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HalfWay {
+    pub user: UserId,
+    pub at: Timestamp,
+}
+
+impl HalfWay {
+    /// Whether `user` may choose a new password by it: it is demanded still, and was not chosen meanwhile.
+    pub fn stands_for(&self, user: &User) -> bool {
+        let is_asked = user.password_change_required_at.is_some() && user.password_changed_at <= self.at;
+        self.user == user.id && user.may_log_in().is_ok() && is_asked
+    }
 }
 
 /// Who is to go on with a request.
@@ -93,6 +111,8 @@ fn goes_by(user: &User, hint: &str) -> bool {
 pub enum LoginStep {
     /// A name and its password, on one page.
     Password,
+    /// A new password in place of the one that was right and has to go.
+    NewPassword,
 }
 
 /// The one thing to do next.
@@ -131,6 +151,7 @@ pub fn next(
             (true, _) => unmet(AuthorizeError::LoginRequired, "nobody is logged in who may be, or not lately enough"),
             // They did, and it was somebody else than the one who is asked for.
             (false, true) if session.is_some() => unmet(AuthorizeError::LoginRequired, "another user than the one asked for has logged in"),
+            (false, _) if progress.half.is_some() => Next::LogIn(LoginStep::NewPassword),
             (false, _) => Next::LogIn(LoginStep::Password),
         };
     };
@@ -192,6 +213,7 @@ mod tests {
             updated_at: at,
             password_changed_at: at,
             email_verified_at: None,
+            password_change_required_at: None,
         };
         let session = SsoSession::begin(SsoSessionId::new(at, [n; 10]), HandleHash([n; 32]), id, Authentication::by(Method::Password, at));
         (user, session)
@@ -254,6 +276,23 @@ mod tests {
             };
             assert_eq!(picked, *wanted, "line {at}");
         }
+    }
+
+    #[test]
+    fn who_needs_a_new_password_is_asked_for_one_and_gets_nothing_else() {
+        let client = Client::first_party();
+        let (mut alice, session) = account(1, "alice");
+        let now = Timestamp::from_seconds(1_010);
+        let half = HalfWay { user: alice.id, at: now };
+        assert!(!half.stands_for(&alice), "nothing is demanded of her");
+        alice.password_change_required_at = Some(now);
+        assert!(half.stands_for(&alice) && !session.stands_for(&alice, now), "no session stands for her");
+        let progress = Progress { half: Some(half), chosen: Some(Choice::Another), ..Progress::default() };
+        let asked = |prompt: &[Prompt]| next(&request(prompt, None, None), &client, Pick::Nobody, None, progress, now);
+        assert_eq!(asked(&[]), Next::LogIn(LoginStep::NewPassword));
+        assert!(matches!(asked(&[Prompt::None]), Next::Refuse(_)));
+        alice.password_changed_at = Timestamp::from_seconds(1_011);
+        assert!(!half.stands_for(&alice), "it was chosen elsewhere");
     }
 
     #[test]

@@ -116,9 +116,14 @@ impl SsoSession {
         self.idle_expires_at.min(self.absolute_expires_at)
     }
 
-    /// Whether it still stands for `user`: it has not ended, the user may log in, and has no newer password than it knows of.
+    /// Whether it still stands for `user`: it has not ended, the user may log in, and neither has nor needs a newer password than it
+    /// knows of.
     pub fn stands_for(&self, user: &User, now: Timestamp) -> bool {
-        self.user_id == user.id && now < self.ends_at() && user.may_log_in().is_ok() && user.password_changed_at <= self.authentication.at
+        self.user_id == user.id
+            && now < self.ends_at()
+            && user.may_log_in().is_ok()
+            && user.password_changed_at <= self.authentication.at
+            && user.password_change_required_at.is_none()
     }
 
     /// When it ends if nobody comes any more after `now`; `None` when that was written down lately.

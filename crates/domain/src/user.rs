@@ -22,6 +22,8 @@ pub struct User {
     pub password_changed_at: Timestamp,
     /// Since when the address is known to be the user's; none when it is not, or there is none.
     pub email_verified_at: Option<Timestamp>,
+    /// Since when a new password is demanded before anything else; none when it is not.
+    pub password_change_required_at: Option<Timestamp>,
 }
 
 /// The names a user logs in by: at least one.

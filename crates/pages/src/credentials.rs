@@ -36,6 +36,8 @@ pub struct NewPasswordPage {
 pub enum PasswordReason {
     /// The tenant demands it before going on.
     Required,
+    /// The same, where the current password is asked for once more.
+    RequiredAgain,
     /// By a link from a mail.
     Reset,
     /// By the person's own wish; the current password is asked for.
@@ -64,7 +66,7 @@ impl NewPasswordPage {
         Count(self.min_length)
     }
     pub(crate) fn asks_current(&self) -> bool {
-        self.reason == PasswordReason::Change
+        matches!(self.reason, PasswordReason::Change | PasswordReason::RequiredAgain)
     }
     pub(crate) fn blames_current(&self) -> bool {
         self.trouble == Some(PasswordTrouble::WrongCurrent)
@@ -81,7 +83,7 @@ impl NewPasswordPage {
 // A required change goes on to the client.
 page!(NewPasswordPage, "new_password.html", |page| match page.reason {
     PasswordReason::Required => Needs::flow(None),
-    PasswordReason::Reset | PasswordReason::Change => Needs::default(),
+    PasswordReason::RequiredAgain | PasswordReason::Reset | PasswordReason::Change => Needs::default(),
 });
 
 impl PasswordTrouble {
@@ -102,7 +104,7 @@ impl PasswordTrouble {
 impl PasswordReason {
     pub(crate) fn lead(&self) -> &'static str {
         match self {
-            Self::Required => "new-password-required",
+            Self::Required | Self::RequiredAgain => "new-password-required",
             Self::Reset => "new-password-reset",
             Self::Change => "new-password-change",
         }

@@ -43,7 +43,7 @@ read_in_order! { FAMILY, read_family => refresh_families {
 } }
 read_in_order! { USER, read_user => users {
     tenant_id, id, username, username_key, email, email_key, status, disabled_at, roles, claims, created_at, updated_at,
-    password_changed_at, email_verified_at
+    password_changed_at, email_verified_at, password_change_required_at
 } }
 read_in_order! { TENANT, read_tenant => tenants {
     id, slug, name, name_key, custom_domain, status, suspended_at, policy, created_at, updated_at, deleted_at

@@ -44,6 +44,7 @@ fn to_row(tenant_id: Uuid, user: &User) -> Stored<users::Model> {
         updated_at: user.updated_at.as_micros(),
         password_changed_at: user.password_changed_at.as_micros(),
         email_verified_at: user.email_verified_at.map(Timestamp::as_micros),
+        password_change_required_at: user.password_change_required_at.map(Timestamp::as_micros),
     })
 }
 
@@ -67,6 +68,7 @@ pub(crate) fn from_row(row: users::Model) -> Stored<User> {
         updated_at: Timestamp::from_micros(row.updated_at),
         password_changed_at: Timestamp::from_micros(row.password_changed_at),
         email_verified_at: row.email_verified_at.map(Timestamp::from_micros),
+        password_change_required_at: row.password_change_required_at.map(Timestamp::from_micros),
     })
 }
 

@@ -86,6 +86,7 @@ pub fn user(username: &str) -> User {
         updated_at: NOW,
         password_changed_at: NOW,
         email_verified_at: Some(NOW),
+        password_change_required_at: None,
     }
 }
 

@@ -4,7 +4,7 @@ use actix_web::http::header::LOCATION;
 use actix_web::{HttpResponse, web};
 use app::credentials::password;
 use app::sessions;
-use app::users::{self, ChangeUser, CreateUser, NewPassword};
+use app::users::{self, ChangeUser, CreateUser, NewPassword, PasswordUse};
 use domain::ids::{FamilyId, UserId};
 use domain::password::Password;
 use domain::secret::Secret;
@@ -32,6 +32,7 @@ fn view(user: &User) -> Value {
         "id": user.id, "username": user.names.username(), "email": user.names.email(), "status": status, "disabled_at": disabled_at,
         "roles": user.roles, "claims": user.claims, "created_at": user.created_at, "updated_at": user.updated_at,
         "password_changed_at": user.password_changed_at, "email_verified_at": user.email_verified_at,
+        "password_change_required_at": user.password_change_required_at,
     })
 }
 
@@ -47,6 +48,9 @@ pub(crate) struct CreateForm {
     roles: Roles,
     #[serde(default)]
     claims: CustomClaims,
+    /// Whether the password is good for choosing another one alone.
+    #[serde(default)]
+    must_change: bool,
 }
 
 pub(crate) async fn create(
@@ -62,8 +66,13 @@ pub(crate) async fn create(
         (None, None) => NewPassword::None,
         (Some(_), Some(_)) => return Err(Problem::bad_request("Send password or password_hash, not both.")),
     };
-    let command =
-        CreateUser { names: UserNames::new(form.username, form.email)?, password: new_password, roles: form.roles, claims: form.claims };
+    let command = CreateUser {
+        names: UserNames::new(form.username, form.email)?,
+        password: new_password,
+        roles: form.roles,
+        claims: form.claims,
+        must_change: form.must_change,
+    };
     let user = users::create(&state.ctx, &tenant, command, admin.actor(), &from.0).await?;
     Ok(HttpResponse::Created().insert_header((LOCATION, format!("/admin/v1/tenants/{}/users/{}", tenant.slug, user.id))).json(view(&user)))
 }
@@ -95,6 +104,7 @@ pub(crate) struct ChangeForm {
     email: Option<Option<Email>>,
     roles: Option<Roles>,
     claims: Option<CustomClaims>,
+    must_change: Option<bool>,
 }
 
 pub(crate) async fn change(
@@ -104,8 +114,8 @@ pub(crate) async fn change(
     from: From,
     form: web::Json<ChangeForm>,
 ) -> Result<HttpResponse, Problem> {
-    let ChangeForm { username, email, roles, claims } = form.into_inner();
-    let command = ChangeUser { username, email, roles, claims, is_active: None };
+    let ChangeForm { username, email, roles, claims, must_change } = form.into_inner();
+    let command = ChangeUser { username, email, roles, claims, is_active: None, must_change };
     Ok(HttpResponse::Ok().json(view(&users::change(&state.ctx, &tenant, id, command, admin.actor(), &from.0).await?)))
 }
 
@@ -137,6 +147,8 @@ async fn set_active(
 #[serde(deny_unknown_fields)]
 pub(crate) struct PasswordForm {
     password: Secret<String>,
+    #[serde(default)]
+    must_change: bool,
 }
 
 pub(crate) async fn set_password(
@@ -147,7 +159,8 @@ pub(crate) async fn set_password(
     form: web::Json<PasswordForm>,
 ) -> Result<HttpResponse, Problem> {
     let plain = Password::parse(form.password.expose())?;
-    users::set_password(&state.ctx, &tenant, id, plain, admin.actor(), &from.0).await?;
+    let good_for = if form.must_change { PasswordUse::Change } else { PasswordUse::LogIn };
+    users::set_password(&state.ctx, &tenant, id, plain, good_for, admin.actor(), &from.0).await?;
     Ok(HttpResponse::NoContent().finish())
 }
 

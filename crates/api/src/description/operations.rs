@@ -161,7 +161,7 @@ pub(super) fn operations() -> Vec<(&'static str, &'static str, Operation)> {
 
         ("POST", "/t/{slug}/login", op("tokens", "logIn", "Log in with a name and a password", &[(200, Some("Tokens"), "Logged in.")])
             .takes(Json("Login")).with(&["Set-Cookie", "Cache-Control"])
-            .refuses(&[(401, "`bad_credentials`"), (403, "`csrf`: a cookie session is asked for from another site"), (429, "`too_many_attempts`"), BUSY])),
+            .refuses(&[(401, "`bad_credentials`"), (403, "`csrf`: a cookie session is asked for from another site; or `password_change_required`"), (422, "`password_refused`: new_password is not one to have"), (429, "`too_many_attempts`"), BUSY])),
         ("POST", "/t/{slug}/logout", op("tokens", "logOut", "End the session of a refresh token or a cookie", &[(204, None, "Ended, or it had ended before.")])
             .takes(OptionalJson("Logout")).or_a_cookie().with(&["Set-Cookie", "Cache-Control"]).refuses(&[(403, "`csrf`")])),
         ("GET", "/t/{slug}/oauth/authorize", page(op("login pages", "authorize", "Begin a login for an application (RFC 6749, 4.1.1; OpenID Connect Core, 3.1.2)", &[
@@ -194,6 +194,9 @@ pub(super) fn operations() -> Vec<(&'static str, &'static str, Operation)> {
         ("POST", "/t/{slug}/interaction/{request}/accounts", page(op("login pages", "chooseAccount", "Choose the account that goes on with a pending request, or leave one", &[
             (200, Some("Page"), "That one is signed out, with frames that tell clients."), (303, None, "On."), (400, Some("Page"), "The request is over, or another browser's."), (403, Some("Page"), "The form is not one of ours."),
         ])).takes(Form("AccountChoice")).with(&["Cache-Control"])),
+        ("POST", "/t/{slug}/interaction/{request}/new-password", page(op("login pages", "replacePassword", "Choose a new password where the right one has to go, and go on", &[
+            (200, Some("Page"), "The page once more, and what is wrong."), (303, None, "On."), (400, Some("Page"), "The request is over, or another browser's."), (403, Some("Page"), "The form is not one of ours."),
+        ])).takes(Form("ChosenPassword")).with(&["Cache-Control"])),
         ("POST", "/t/{slug}/interaction/{request}/consent", page(op("login pages", "decide", "Allow or refuse what an application asks for", &[
             (200, Some("Page"), "The answer, as a form that posts itself."), (303, None, "On."), (400, Some("Page"), "The request is over, or another browser's."), (403, Some("Page"), "The form is not one of ours."),
         ])).takes(Form("Decision")).with(&["Cache-Control"])),
@@ -208,6 +211,10 @@ pub(super) fn operations() -> Vec<(&'static str, &'static str, Operation)> {
         ("POST", "/t/{slug}/account/accounts", page(op("account", "switchAccount", "Choose the account whose page is shown, or leave one", &[
             (200, Some("Page"), "The login to another account; or that one is signed out."), (303, None, "On."), (400, Some("Page"), "This is no form of ours."), (403, Some("Page"), "The form is not one of ours."),
         ])).takes(Form("AccountChoice")).with(&["Cache-Control"])),
+        ("POST", "/t/{slug}/account/new-password", page(op("account", "replaceOwnPassword", "Log in to one's account with a password that has to go, and choose a new one", &[
+            (200, Some("Page"), "The page once more, and what is wrong."), (303, None, "To the account."), (400, Some("Page"), "This is no form of ours."),
+            (403, Some("Page"), "The form is not one of ours."), (429, Some("Page"), "Too many attempts."),
+        ])).takes(Form("AccountForm")).with(&["Cache-Control"])),
         ("POST", "/t/{slug}/account/profile", account_form("changeProfile", "Change one's name")),
         ("GET", "/t/{slug}/account/password", page(op("account", "getPasswordForm", "The form for a new password", &[(200, Some("Page"), "The form."), (303, None, "To the login.")])).with(&["Cache-Control"])),
         ("POST", "/t/{slug}/account/password", page(op("account", "changePassword", "Change one's password; other sessions end", &[

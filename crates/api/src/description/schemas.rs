@@ -275,7 +275,7 @@ fn rotation_members() -> Value {
 const PROBLEMS: &[&str] = &[
     "bad_request", "no_token", "invalid_token", "bad_credentials", "insufficient_scope", "csrf", "not_found", "method_not_allowed",
     "too_slow", "slug_taken", "name_taken", "not_confirmed", "already_staged", "too_early", "too_many_keys", "too_many_token_secrets", "already_ended",
-    "too_large", "unsupported_media_type", "policy_refused", "unsafe_policy", "unknown_alg", "password_refused", "too_many_attempts",
+    "too_large", "unsupported_media_type", "policy_refused", "unsafe_policy", "unknown_alg", "password_refused", "password_change_required", "too_many_attempts",
     "too_many_requests",
     "head_too_large", "internal", "unavailable", "busy", "took_too_long", "invalid_redirect_uri", "invalid_client_metadata", "too_many_secrets",
     "takes_no_secret", "invalid_dpop_proof", "use_dpop_nonce", "identifier_taken", "resource_refused", "too_many_resources",
@@ -369,6 +369,7 @@ pub(super) fn schemas() -> Value {
         ("Login", request("A name and a password.", &["username", "password"], json!({
             "username": said("A username or an e-mail address."),
             "password": text(),
+            "new_password": { "type": ["string", "null"], "description": "In place of a password that has to be changed (`password_change_required`)." },
             "scope": text_or_null(),
             "session": { "type": "string", "enum": ["body", "cookie"], "default": "body", "description": "Where the refresh token comes: in the body, or in an httpOnly cookie." },
         }))),
@@ -578,6 +579,7 @@ pub(super) fn schemas() -> Value {
             "id": reference("UserId"), "username": text_or_null(), "email": text_or_null(), "status": one_of(&["active", "disabled"]),
             "disabled_at": optional("Timestamp"), "roles": reference("Roles"), "claims": reference("Claims"),
             "created_at": reference("Timestamp"), "updated_at": reference("Timestamp"), "password_changed_at": optional("Timestamp"), "email_verified_at": optional("Timestamp"),
+            "password_change_required_at": optional("Timestamp"),
         }))),
         ("UserPage", page("User")),
         ("UserCreation", request("A new user: a username, an e-mail address or both; a password, a hash or neither.", &[], json!({
@@ -586,11 +588,13 @@ pub(super) fn schemas() -> Value {
             "password": text_or_null(),
             "password_hash": { "type": ["string", "null"], "description": "A hash made by another system, instead of a password: argon2, bcrypt, scrypt or PBKDF2." },
             "roles": reference("Roles"), "claims": reference("Claims"),
+            "must_change": { "type": "boolean", "default": false, "description": "Whether the password is good for choosing another one alone." },
         }))),
         ("UserChange", request("What is left out stays; null takes a name away.", &[], json!({
             "username": text_or_null(), "email": text_or_null(), "roles": optional("Roles"), "claims": optional("Claims"),
+            "must_change": { "type": ["boolean", "null"], "description": "Whether a new password is demanded before anything else; true ends all sessions." },
         }))),
-        ("NewPassword", request("A new password.", &["password"], json!({ "password": text() }))),
+        ("NewPassword", request("A new password.", &["password"], json!({ "password": text(), "must_change": { "type": "boolean", "default": false } }))),
 
         ("Client", answer_with("A client of a tenant, with the names of RFC 7591.", client_members(json!({})), certificate_names(&json!("string")))),
         ("NewClient", answer_with("A client that was just registered.", client_members(json!({ "client_secret": text_or_null() })), certificate_names(&json!("string")))),

@@ -14,6 +14,7 @@ use app::credentials::hash_pool::Busy;
 use app::dpop::ProofDenied;
 use app::fault::Fault;
 use app::key_log::NotLogged;
+use app::login::NewPasswordDenied;
 use app::ports::keys::{KeyCommandDenied, KeyCommandError};
 use app::resources::ResourceDenied;
 use app::tenants::{NoTenant, TenantDenied};
@@ -73,6 +74,14 @@ impl Problem {
 
     pub(crate) fn bad_credentials() -> Self {
         Self::new(StatusCode::UNAUTHORIZED, "bad_credentials", "The name or the password is wrong.")
+    }
+
+    pub(crate) fn password_change_required() -> Self {
+        Self::new(
+            StatusCode::FORBIDDEN,
+            "password_change_required",
+            "The password is right and has to be changed. Send the same once more with new_password beside it.",
+        )
     }
 
     pub(crate) fn too_many_attempts(retry_after: u32) -> Self {
@@ -293,6 +302,17 @@ impl From<TenantDenied> for Problem {
                 Self::new(StatusCode::CONFLICT, "not_confirmed", "Deleting a tenant cannot be undone: repeat its slug as ?confirm=<slug>.")
             }
             TenantDenied::Fault(fault) => fault.into(),
+        }
+    }
+}
+
+impl From<NewPasswordDenied> for Problem {
+    fn from(denied: NewPasswordDenied) -> Self {
+        match denied {
+            NewPasswordDenied::Same => {
+                Self::new(StatusCode::UNPROCESSABLE_ENTITY, "password_refused", "The new password is the one that has to be changed.")
+            }
+            NewPasswordDenied::Unfit(denied) => UserDenied::Password(denied).into(),
         }
     }
 }

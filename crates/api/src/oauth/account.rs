@@ -8,7 +8,7 @@ use actix_web::http::StatusCode;
 use actix_web::http::header::{CACHE_CONTROL, CONTENT_DISPOSITION};
 use app::account::{self, Account, AccountDenied, ChangePassword, Entered, PasswordChangeDenied};
 use app::authorize::{self, SignInCommand, SignInDenied};
-use app::login::LoginDenied;
+use app::login::{LoginDenied, NewPasswordDenied};
 use domain::client::ClientId;
 use domain::handle::{Handle, HandleKind};
 use domain::password::{Password, PasswordDenied};
@@ -128,7 +128,63 @@ pub(crate) async fn login(posted: Posted) -> Result<HttpResponse, Problem> {
         return login_page(visit, hidden(), Some(Typed::wrong(identifier))).await;
     };
     let command = SignInCommand { name: identifier.to_owned(), password, csrf_token: posted.csrf_token().to_owned() };
-    match account::sign_in(&visit.state.ctx, &visit.tenant, &visit.browser, command, &visit.from.0).await {
+    match account::sign_in(&visit.state.ctx, &visit.tenant, &visit.browser, command, None, &visit.from.0).await {
+        Ok(kept) => {
+            login_form::count(&visit.state, "succeeded", started);
+            let mut answer = visit.onward(&link.map_or_else(|| "/account".to_owned(), |link| format!("/account/email/change/{link}")));
+            browser::keep(&mut answer, &visit.tenant, &visit.state.ctx.base_url, &visit.browser, &kept);
+            Ok(answer)
+        }
+        Err(SignInDenied::Request(denied)) => visit.denied(denied).await,
+        Err(SignInDenied::Login(LoginDenied::PasswordChangeRequired)) => {
+            login_form::count(&visit.state, "password_change_required", started);
+            required(visit, identifier, hidden(), StatusCode::OK, None).await
+        }
+        Err(SignInDenied::Login(denied)) => {
+            let typed = Typed::denied(&visit.state, identifier, denied, started)?;
+            login_page(visit, hidden(), Some(typed)).await
+        }
+    }
+}
+
+/// The page for a new password in place of one that has to go. It asks for the current one once more: nothing remembers that it was typed.
+async fn required(
+    visit: &Visit,
+    identifier: &str,
+    hidden: Vec<(String, String)>,
+    status: StatusCode,
+    trouble: Option<PasswordTrouble>,
+) -> Result<HttpResponse, Problem> {
+    let (named, csrf_token) = authorize::anonymous(&visit.state.ctx, &visit.tenant, &visit.browser).await?;
+    let page = NewPasswordPage {
+        form: pages::Form { action: visit.at("/account/new-password"), csrf_token, hidden },
+        reason: PasswordReason::RequiredAgain,
+        identifier: identifier.to_owned(),
+        min_length: u32::from(visit.tenant.policy.password.min_length),
+        trouble,
+        back: Some(visit.at("/account")),
+    };
+    let mut answer = visit.page(status, &page).await;
+    let _ = answer.add_cookie(&browser::named(&visit.tenant, &visit.state.ctx.base_url, &named));
+    Ok(answer)
+}
+
+/// `POST {issuer}/account/new-password`: `identifier`, `current_password`, `new_password` and `repeat_password`.
+pub(crate) async fn renew(posted: Posted) -> Result<HttpResponse, Problem> {
+    let visit = &posted.visit;
+    let started = std::time::Instant::now();
+    let identifier = posted.field("identifier");
+    let link = posted.form.optional("link").filter(|link| Handle::parse(HandleKind::EmailChange, link).is_some());
+    let hidden = || link.map(|link| ("link".to_owned(), link.to_owned())).into_iter().collect();
+    let new = match typed_twice(&posted.form) {
+        Ok(new) => new,
+        Err(trouble) => return required(visit, identifier, hidden(), StatusCode::OK, Some(trouble)).await,
+    };
+    let Ok(password) = Password::parse(posted.field("current_password")) else {
+        return required(visit, identifier, hidden(), StatusCode::OK, Some(PasswordTrouble::WrongCurrent)).await;
+    };
+    let command = SignInCommand { name: identifier.to_owned(), password, csrf_token: posted.csrf_token().to_owned() };
+    match account::sign_in(&visit.state.ctx, &visit.tenant, &visit.browser, command, Some(new), &visit.from.0).await {
         Ok(kept) => {
             login_form::count(&visit.state, "succeeded", started);
             let mut answer = visit.onward(&link.map_or_else(|| "/account".to_owned(), |link| format!("/account/email/change/{link}")));
@@ -137,8 +193,8 @@ pub(crate) async fn login(posted: Posted) -> Result<HttpResponse, Problem> {
         }
         Err(SignInDenied::Request(denied)) => visit.denied(denied).await,
         Err(SignInDenied::Login(denied)) => {
-            let typed = Typed::denied(&visit.state, identifier, denied, started)?;
-            login_page(visit, hidden(), Some(typed)).await
+            let (status, trouble) = not_proved(&visit.state, denied)?;
+            required(visit, identifier, hidden(), status, Some(trouble)).await
         }
     }
 }
@@ -245,6 +301,9 @@ pub(super) fn not_proved(state: &ApiState, denied: LoginDenied) -> Result<(Statu
             let minutes = retry_at.seconds_after(state.ctx.now()).div_ceil(60);
             Ok((StatusCode::TOO_MANY_REQUESTS, PasswordTrouble::TryAgainIn { minutes }))
         }
+        LoginDenied::PasswordChangeRequired | LoginDenied::NoNewPassword => Ok((StatusCode::OK, PasswordTrouble::WrongCurrent)),
+        LoginDenied::NewPassword(NewPasswordDenied::Same) => Ok((StatusCode::OK, PasswordTrouble::TooSimilar)),
+        LoginDenied::NewPassword(NewPasswordDenied::Unfit(denied)) => Ok((StatusCode::OK, unfit(&denied))),
         LoginDenied::TenantSuspended => Err(Problem::not_found()),
         LoginDenied::Busy(busy) => Err(busy.into()),
         LoginDenied::Fault(fault) => Err(fault.into()),

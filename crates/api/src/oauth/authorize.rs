@@ -7,6 +7,7 @@
 use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, ResponseError, web};
 use app::authorize::{self, AuthorizeDenied, Begun, DecideCommand, Decided, Decision, Look, Shown, SignInCommand, SignInDenied};
+use app::login::LoginDenied;
 use app::tenants;
 use domain::authorize::rules::Parameters;
 use domain::authorize::{Prompt, Refusal};
@@ -15,15 +16,20 @@ use domain::ids::SsoSessionId;
 use domain::interaction::LoginStep;
 use domain::password::Password;
 use domain::tenant::Tenant;
-use pages::{ConsentPage, DeviceConfirmPage, LoginNotice, LoginPage, Message, MessagePage, ScopeLine};
+use pages::{
+    ConsentPage, DeviceConfirmPage, LoginNotice, LoginPage, Message, MessagePage, NewPasswordPage, PasswordReason, PasswordTrouble,
+    ScopeLine,
+};
 
 use crate::error::oauth::OAuthError;
 use crate::error::page::{PageRefused, Unpaged};
 use crate::error::problem::Problem;
 use crate::extract::form::Form;
 use crate::extract::origin::From;
+use crate::oauth::account::{not_proved, typed_twice};
 use crate::oauth::accounts::chooser;
 use crate::oauth::login_form::{self, Typed};
+use crate::oauth::visit::{Posted, Visit};
 use crate::oauth::{browser, pages as answers};
 use crate::state::ApiState;
 
@@ -93,7 +99,7 @@ pub(crate) async fn look(
 ) -> Result<HttpResponse, Problem> {
     let (slug, handle) = path.into_inner();
     let tenant = tenants::resolve(&state.ctx, &slug).await?;
-    shown(&state, &tenant, &request, &handle, None).await
+    shown(&state, &tenant, &request, &handle, None, None).await
 }
 
 async fn shown(
@@ -102,6 +108,7 @@ async fn shown(
     request: &HttpRequest,
     handle: &str,
     typed: Option<Typed>,
+    unfit: Option<(StatusCode, PasswordTrouble)>,
 ) -> Result<HttpResponse, Problem> {
     let Some(handle) = Handle::parse(HandleKind::PendingRequest, handle) else {
         return refused(state, request, tenant, AuthorizeDenied::NoSuchRequest).await;
@@ -139,6 +146,19 @@ async fn shown(
                 may_cancel: true,
             };
             login_form::shown(state, request, tenant, &shown.request.ui_locales, &page, typed).await
+        }
+        Look::LogIn { step: LoginStep::NewPassword, who, shown, .. } => {
+            let page = NewPasswordPage {
+                form: form("new-password", shown.csrf_token),
+                reason: PasswordReason::Required,
+                identifier: who.map(|user| user.login_name()).unwrap_or_default(),
+                min_length: u32::from(tenant.policy.password.min_length),
+                trouble: None,
+                back: None,
+            };
+            let (status, trouble) = unfit.map_or((StatusCode::OK, None), |(status, trouble)| (status, Some(trouble)));
+            let page = NewPasswordPage { trouble, ..page };
+            answers::shown(state, request, tenant, status, &shown.request.ui_locales, &page).await
         }
         Look::AskConsent { user, session, shown } => {
             let scopes = scope_lines(&shown);
@@ -235,7 +255,7 @@ pub(crate) async fn login(
     };
     let identifier = form.optional("identifier").unwrap_or_default();
     let Ok(password) = Password::parse(form.optional("password").unwrap_or_default()) else {
-        return shown(&state, &tenant, &request, &handle, Some(Typed::wrong(identifier))).await;
+        return shown(&state, &tenant, &request, &handle, Some(Typed::wrong(identifier)), None).await;
     };
     let command = SignInCommand { name: identifier.to_owned(), password, csrf_token: csrf_token.to_owned() };
     let brought = browser::of(&request, &tenant, &state.ctx.base_url);
@@ -249,7 +269,35 @@ pub(crate) async fn login(
         Err(SignInDenied::Request(denied)) => refused(&state, &request, &tenant, denied).await,
         Err(SignInDenied::Login(denied)) => {
             let typed = Typed::denied(&state, identifier, denied, started)?;
-            shown(&state, &tenant, &request, &handle, Some(typed)).await
+            shown(&state, &tenant, &request, &handle, Some(typed), None).await
+        }
+    }
+}
+
+/// `POST {issuer}/interaction/{request}/new-password`: `new_password` and `repeat_password`.
+pub(crate) async fn new_password(posted: Posted, path: web::Path<(String, String)>) -> Result<HttpResponse, Problem> {
+    let started = std::time::Instant::now();
+    let Visit { state, request, tenant, browser: brought, from } = &posted.visit;
+    let Some(handle) = Handle::parse(HandleKind::PendingRequest, &path.1) else {
+        return posted.visit.denied(AuthorizeDenied::NoSuchRequest).await;
+    };
+    let new = match typed_twice(&posted.form) {
+        Ok(new) => new,
+        Err(trouble) => return shown(state, tenant, request, &path.1, None, Some((StatusCode::OK, trouble))).await,
+    };
+    match authorize::new_password(&state.ctx, tenant, &handle, brought, new, posted.csrf_token(), &from.0).await {
+        Ok(kept) => {
+            login_form::count(state, "succeeded", started);
+            let mut answer = answers::onward(page_of(tenant, &handle));
+            browser::keep(&mut answer, tenant, &state.ctx.base_url, brought, &kept);
+            Ok(answer)
+        }
+        Err(SignInDenied::Request(denied)) => posted.visit.denied(denied).await,
+        // It was chosen elsewhere meanwhile: the page of the request asks for a login.
+        Err(SignInDenied::Login(LoginDenied::BadCredentials)) => Ok(answers::onward(page_of(tenant, &handle))),
+        Err(SignInDenied::Login(denied)) => {
+            let unfit = not_proved(state, denied)?;
+            shown(state, tenant, request, &path.1, None, Some(unfit)).await
         }
     }
 }

@@ -20,6 +20,8 @@ pub(crate) struct LoginForm {
     /// A username or an e-mail address.
     username: String,
     password: Secret<String>,
+    /// In place of a password that has to be changed.
+    new_password: Option<Secret<String>>,
     scope: Option<Scope>,
     #[serde(default)]
     session: SessionKind,
@@ -51,7 +53,8 @@ pub(crate) async fn post(
         SessionKind::Cookie => Binding::Cookie,
     };
     let password = Password::parse(form.password.expose())?;
-    let command = LoginCommand { name: form.username, password, scope: form.scope, binding };
+    let new_password = form.new_password.map(|new| Password::parse(new.expose())).transpose()?;
+    let command = LoginCommand { name: form.username, password, new_password, scope: form.scope, binding };
     let outcome = login(&state.ctx, &tenant, command, &from.0).await;
     let (label, answer) = match outcome {
         Ok(issued) => ("succeeded", Ok(super::tokens(&tenant, &issued, state.ctx.now()))),
@@ -60,6 +63,12 @@ pub(crate) async fn post(
             ("too_many_attempts", Err(Problem::too_many_attempts(retry_at.seconds_after(state.ctx.now()))))
         }
         Err(LoginDenied::TenantSuspended) => ("tenant_suspended", Err(Problem::not_found())),
+        Err(LoginDenied::PasswordChangeRequired) => ("password_change_required", Err(Problem::password_change_required())),
+        Err(LoginDenied::NoNewPassword) => (
+            "password_change_required",
+            Err(Problem::bad_request("new_password is for a password that has to be changed; this one has not.")),
+        ),
+        Err(LoginDenied::NewPassword(denied)) => ("password_change_required", Err(denied.into())),
         Err(LoginDenied::Busy(busy)) => ("busy", Err(busy.into())),
         Err(LoginDenied::Fault(fault)) => ("fault", Err(fault.into())),
     };

@@ -42,6 +42,10 @@ impl Typed {
                 let (status, retry_after) = (StatusCode::TOO_MANY_REQUESTS, Some(seconds.max(1)));
                 ("too_many_attempts", Self { trouble, status, retry_after, ..Self::wrong(identifier) })
             }
+            // Pages that ask for a new password deal with these themselves.
+            LoginDenied::PasswordChangeRequired | LoginDenied::NoNewPassword | LoginDenied::NewPassword(_) => {
+                ("password_change_required", Self::wrong(identifier))
+            }
             LoginDenied::Busy(_) => {
                 let (trouble, status, retry_after) = (LoginTrouble::Unavailable, StatusCode::SERVICE_UNAVAILABLE, Some(1));
                 ("busy", Self { trouble, status, retry_after, ..Self::wrong(identifier) })

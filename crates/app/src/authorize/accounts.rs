@@ -113,7 +113,7 @@ pub async fn choose(
         Chosen::SignOut(id) => of(id).map(|_| None),
     };
     if let Some(choice) = choice {
-        let progress = Progress { chosen: choice, consented: None, ..flow.progress };
+        let progress = Progress { chosen: choice, consented: None, half: None, ..flow.progress };
         flow.tx.pending_progress(&handle.hash(), progress).await?;
     }
     let switched = switch(ctx, tenant, flow.tx.as_mut(), browser, &accounts, chosen, origin).await?;

@@ -206,9 +206,10 @@ pub(crate) fn pages(say: Say<'_>) -> Vec<(String, Box<dyn Page>)> {
         identifier: alice.clone(),
         min_length: 12,
         trouble,
-        back: (reason == PasswordReason::Change).then(|| say("/t/acme/account")),
+        back: matches!(reason, PasswordReason::Change | PasswordReason::RequiredAgain).then(|| say("/t/acme/account")),
     };
     add("password-required", Box::new(new_password(PasswordReason::Required, None)));
+    add("password-required-again", Box::new(new_password(PasswordReason::RequiredAgain, Some(PasswordTrouble::WrongCurrent))));
     add("password-reset", Box::new(new_password(PasswordReason::Reset, None)));
     add("password-change", Box::new(new_password(PasswordReason::Change, None)));
     for (name, trouble) in [

@@ -24,6 +24,7 @@ pub struct Model {
     pub updated_at: i64,
     pub password_changed_at: i64,
     pub email_verified_at: Option<i64>,
+    pub password_change_required_at: Option<i64>,
 }
 
 impl ActiveModelBehavior for ActiveModel {}
