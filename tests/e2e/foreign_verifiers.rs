@@ -2,11 +2,14 @@
 //!
 //! They are installed once, pinned, into cargo's folder for test files; that needs the network the first time.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Output;
+use std::sync::{Arc, Mutex};
 
 use serde_json::json;
 use tokio::process::Command;
+use tokio::sync::OwnedMutexGuard;
 
 use crate::world::in_world;
 
@@ -46,11 +49,15 @@ async fn done(command: &mut Command, advice: &str) {
     }
 }
 
-/// A folder that is filled once; its name holds what is in it, so that another version gets another one.
-fn shelf(name: &str) -> (PathBuf, PathBuf) {
+/// A folder that is filled once; its name holds what is in it, so that another version gets another one. Whoever holds the guard is alone
+/// with it: tests that run at the same time may want the same packages.
+async fn shelf(name: &str) -> (PathBuf, PathBuf, OwnedMutexGuard<()>) {
+    static SHELVES: Mutex<BTreeMap<String, Arc<tokio::sync::Mutex<()>>>> = Mutex::new(BTreeMap::new());
+    let shelf = Arc::clone(SHELVES.lock().expect("nobody panicked with it").entry(name.to_owned()).or_default());
+    let alone = shelf.lock_owned().await;
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
     let ready = folder.join("ready");
-    (folder, ready)
+    (folder, ready, alone)
 }
 
 async fn pyjwt() -> Verifier {
@@ -59,7 +66,7 @@ async fn pyjwt() -> Verifier {
 
 /// One of the Python programs in `foreign`, with these packages.
 pub(crate) async fn python_with(name: &str, packages: &[&str], program: &str) -> Verifier {
-    let (folder, ready) = shelf(name);
+    let (folder, ready, _alone) = shelf(name).await;
     if !ready.exists() {
         let advice = "install python3 with its venv module (Debian: python3 python3-venv), and let pip reach the package index";
         done(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&folder), advice).await;
@@ -81,7 +88,7 @@ async fn jose() -> Verifier {
 
 /// One of the programs for Node.js in `foreign`, with these packages.
 pub(crate) async fn node_with(name: &str, packages: &[&str], program: &str) -> Verifier {
-    let (folder, ready) = shelf(name);
+    let (folder, ready, _alone) = shelf(name).await;
     let advice = "install Node.js 20 or later with npm (Debian: nodejs npm), and let npm reach its registry";
     if !ready.exists() {
         std::fs::create_dir_all(&folder).expect("a writable folder");
@@ -91,8 +98,10 @@ pub(crate) async fn node_with(name: &str, packages: &[&str], program: &str) -> V
         std::fs::write(&ready, "").expect("a writable folder");
     }
     done(Command::new("node").arg("--version"), advice).await;
-    let copy = folder.join(program);
-    std::fs::copy(script(program), &copy).expect("a writable folder");
+    // Another test may be running the copy that is there.
+    let (copy, fresh) = (folder.join(program), folder.join(format!("fresh-{program}")));
+    std::fs::copy(script(program), &fresh).expect("a writable folder");
+    std::fs::rename(&fresh, &copy).expect("a writable folder");
     Verifier { program: "node".into(), script: copy }
 }
 

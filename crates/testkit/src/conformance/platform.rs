@@ -7,6 +7,7 @@ use std::sync::Arc;
 use app::ports::store::{Leftover, LogoutNotice, PendingRequest, RingMark, Store, StoreError};
 use domain::audit::AuditRecord;
 use domain::authorize::code::CodeGrant;
+use domain::backchannel::BackchannelPing;
 use domain::client::Client;
 use domain::client::registration::{InitialAccessToken, SelfRegistration};
 use domain::device::DeviceGrant;
@@ -169,6 +170,10 @@ pub async fn what_has_ended_is_swept(store: Arc<dyn Store>) {
         tx.mail_link_insert(&MailLink { expires_at: NOW, ..sample::mail_link(&home.alice) }).await.expect("stored");
         let device = DeviceGrant { expires_at: NOW, ..sample::device_grant(&client) };
         tx.device_insert(&sample::hash(), &sample::hash().0, &device).await.expect("stored");
+        let mut asked = sample::backchannel_request(&client, home.alice.id);
+        asked.grant.expires_at = NOW;
+        tx.backchannel_insert(&sample::hash(), &asked).await.expect("stored");
+        tx.backchannel_ping_insert(&BackchannelPing { expires_at: NOW, ..sample::backchannel_ping(&client) }).await.expect("stored");
         tx.initial_token_insert(&InitialAccessToken { expires_at: NOW, ..sample::initial_access_token(1) }).await.expect("stored");
         for unused_until in [Some(NOW), None] {
             let registration = Some(SelfRegistration { token: sample::hash(), unused_until });
