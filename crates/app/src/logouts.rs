@@ -11,6 +11,7 @@ use futures_util::future::join_all;
 use crate::ctx::Ctx;
 use crate::fault::Fault;
 use crate::keys::sign_answer;
+use crate::ports::outbound::not_taken;
 use crate::subjects::subject;
 
 /// Clients that are told at a time.
@@ -51,11 +52,7 @@ async fn tell(ctx: &Ctx, tenant_id: TenantId, family: FamilyId) -> Result<(), Fa
         let client_id = notice.client_id;
         let claims = LogoutClaims::new(tenant.issuer(&ctx.base_url), subject, client_id.clone(), family, jti, now);
         let why = match sign_answer(ctx, tenant_id, &client, SignedAnswer::Logout, claims.into()).await {
-            Ok(token) => match ctx.outbound.post_form(uri, &[("logout_token", &token)]).await {
-                Ok(answer) if (200..300).contains(&answer.status) => None,
-                Ok(answer) => Some(format!("status {}", answer.status)),
-                Err(fault) => Some(fault.to_string()),
-            },
+            Ok(token) => not_taken(ctx.outbound.post_form(uri, &[("logout_token", &token)]).await),
             // Its administrator may mend that within the day; the others are told meanwhile.
             Err(Fault::NoAlgorithm(why)) => Some(why),
             Err(fault) => return Err(fault),

@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use crate::ctx::Ctx;
 use crate::fault::Fault;
 use crate::ports::keys::{KeyFault, TokenSigner};
+use crate::ports::outbound::not_taken;
 
 /// Clients that are told at a time.
 const BATCH: u32 = 16;
@@ -70,12 +71,7 @@ async fn tell(ctx: &Ctx, tenant_id: TenantId, id: BackchannelRequestId) -> Resul
         && let Some(told) = opened(ctx.keys.signer(tenant_id, 0).await?.as_ref(), &ping.sealed)
     {
         let body = serde_json::json!({ "auth_req_id": told.auth_req_id }).to_string();
-        let why = match ctx.outbound.post_json(uri, &Secret::new(told.token), body).await {
-            Ok(answer) if (200..300).contains(&answer.status) => None,
-            Ok(answer) => Some(format!("status {}", answer.status)),
-            Err(fault) => Some(fault.to_string()),
-        };
-        if let Some(why) = why {
+        if let Some(why) = not_taken(ctx.outbound.post_json(uri, &Secret::new(told.token), body).await) {
             tracing::warn!(tenant = %tenant.slug, client_id = %ping.client_id, why, "a client was not told of an answer; it is tried again");
             return Ok(());
         }

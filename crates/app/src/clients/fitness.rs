@@ -11,8 +11,8 @@ use crate::fault::Fault;
 use crate::keys::signer_of;
 
 /// What is wrong with these settings in this tenant, if anything is. When nothing is, the keys that the client will ask for are there
-/// afterwards: one that the rotation clock has not come to is made, so that a client may read the JWKS once, right away. May ask the address that `sector_identifier_uri` names: no
-/// transaction is held meanwhile.
+/// afterwards: one that the rotation clock has not come to is made, so that a client may read the JWKS once, right away. May ask the
+/// address that `sector_identifier_uri` names: no transaction is held meanwhile.
 ///
 /// # Errors
 /// When the tenant's keys cannot be looked at.

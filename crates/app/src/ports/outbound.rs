@@ -25,6 +25,15 @@ pub enum OutboundFault {
     Failed(String),
 }
 
+/// Why somebody who was told something has not taken note of it; `None` when they have.
+pub(crate) fn not_taken(answer: Result<Answer, OutboundFault>) -> Option<String> {
+    match answer {
+        Ok(answer) if (200..300).contains(&answer.status) => None,
+        Ok(answer) => Some(format!("status {}", answer.status)),
+        Err(fault) => Some(fault.to_string()),
+    }
+}
+
 #[async_trait]
 pub trait Outbound: Send + Sync {
     /// Fetches a document that should be of the type `accept`; whether it is, the caller looks.

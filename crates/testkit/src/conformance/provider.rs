@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use app::ports::store::{CodeUse, Consent, Leftover, Store, StoreError};
+use app::ports::store::{CodeUse, Consent, Leftover, PlatformTx, Store, StoreError};
 use domain::client::origin::WebOrigin;
 use domain::client::registration::SelfRegistration;
 use domain::client::{Client, ClientStatus};
@@ -17,7 +17,7 @@ use domain::scope::Scope;
 use domain::sso::SsoSession;
 use domain::time::Ttl;
 use domain::trusted_issuer::TrustedIssuer;
-use futures_util::future::join_all;
+use futures_util::future::{BoxFuture, join_all};
 
 use crate::sample::{self, NOW};
 
@@ -469,6 +469,23 @@ pub async fn a_user_is_asked_and_answers_once(store: Arc<dyn Store>) {
     tx.commit().await.expect("commits");
 }
 
+/// How one node claims what it is time for.
+type Claim<T> = for<'a> fn(&'a mut dyn PlatformTx) -> BoxFuture<'a, Result<Vec<T>, StoreError>>;
+
+/// What eight nodes claim at the same moment, all together.
+async fn claimed_by_eight<T: Send + 'static>(store: &Arc<dyn Store>, claim: Claim<T>) -> Vec<T> {
+    let node = |_| {
+        let store = Arc::clone(store);
+        tokio::spawn(async move {
+            let mut tx = store.begin_platform().await.expect("begins");
+            let claimed = claim(tx.as_mut()).await.expect("answered");
+            tx.commit().await.expect("commits");
+            claimed
+        })
+    };
+    join_all((0..8).map(node)).await.into_iter().flat_map(|done| done.expect("no panic")).collect()
+}
+
 /// An answer is told by one of many nodes, and not again before it is time; it belongs to its tenant.
 pub async fn an_answer_is_told_by_one_node_at_a_time(store: Arc<dyn Store>) {
     let (home, other) = (sample::home(&*store).await.expect("stored"), sample::home(&*store).await.expect("stored"));
@@ -477,16 +494,7 @@ pub async fn an_answer_is_told_by_one_node_at_a_time(store: Arc<dyn Store>) {
     tx.backchannel_ping_insert(&ping).await.expect("stored");
     tx.backchannel_ping_insert(&ping).await.expect("nothing to change");
     tx.commit().await.expect("commits");
-    let claim = |_| {
-        let store = Arc::clone(&store);
-        tokio::spawn(async move {
-            let mut tx = store.begin_platform().await.expect("begins");
-            let claimed = tx.backchannel_pings_claim(10).await.expect("answered");
-            tx.commit().await.expect("commits");
-            claimed
-        })
-    };
-    let claimed: Vec<_> = join_all((0..8).map(claim)).await.into_iter().flat_map(|done| done.expect("no panic")).collect();
+    let claimed = claimed_by_eight(&store, |tx| tx.backchannel_pings_claim(10)).await;
     assert_eq!(claimed, [(home.id(), ping.id)]);
 
     let mut tx = store.begin(other.id()).await.expect("begins");
@@ -551,16 +559,7 @@ pub async fn a_logout_is_told_by_one_node_at_a_time(store: Arc<dyn Store>) {
     tx.logout_notice_insert(&notice).await.expect("stored");
     tx.logout_notice_insert(&notice).await.expect("nothing to change");
     tx.commit().await.expect("commits");
-    let claim = |_| {
-        let store = Arc::clone(&store);
-        tokio::spawn(async move {
-            let mut tx = store.begin_platform().await.expect("begins");
-            let claimed = tx.logout_notices_claim(10).await.expect("answered");
-            tx.commit().await.expect("commits");
-            claimed
-        })
-    };
-    let claimed: Vec<_> = join_all((0..8).map(claim)).await.into_iter().flat_map(|done| done.expect("no panic")).collect();
+    let claimed = claimed_by_eight(&store, |tx| tx.logout_notices_claim(10)).await;
     assert_eq!(claimed, [(home.id(), notice.family_id)]);
 
     let mut tx = store.begin(other.id()).await.expect("begins");
@@ -583,16 +582,7 @@ pub async fn a_mail_is_sent_by_one_node_at_a_time(store: Arc<dyn Store>) {
         tx.mail_insert(mail).await.expect("stored");
     }
     tx.commit().await.expect("commits");
-    let claim = |_| {
-        let store = Arc::clone(&store);
-        tokio::spawn(async move {
-            let mut tx = store.begin_platform().await.expect("begins");
-            let claimed = tx.mails_claim(10).await.expect("answered");
-            tx.commit().await.expect("commits");
-            claimed
-        })
-    };
-    let mut claimed: Vec<_> = join_all((0..8).map(claim)).await.into_iter().flat_map(|done| done.expect("no panic")).collect();
+    let mut claimed = claimed_by_eight(&store, |tx| tx.mails_claim(10)).await;
     claimed.sort();
     let mut all = [(home.id(), mail.id), (home.id(), of_nobody.id)];
     all.sort();
