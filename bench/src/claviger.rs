@@ -15,6 +15,7 @@ use serde_json::Value;
 use crate::Outcome;
 use crate::http::{self, Line};
 use crate::load::Target;
+use crate::machine::Halves;
 use crate::process::{Process, free_addr};
 
 /// A running `claviger serve`.
@@ -62,6 +63,10 @@ impl Place {
         self
     }
 
+    pub(crate) fn database_url(&self) -> &str {
+        &self.database_url
+    }
+
     fn kek_file(&self) -> PathBuf {
         self.folder.join("kek")
     }
@@ -105,6 +110,13 @@ impl Claviger {
         let mut command = place.command(&binary()?);
         command.arg("serve");
         Self::start_as(command, place)
+    }
+
+    /// Starts it on the half of the machine that is for servers.
+    pub(crate) fn start_on(cores: &Halves, place: &Place) -> Outcome<Self> {
+        let mut command = place.command(Path::new("taskset"));
+        command.args(["--cpu-list", cores.server()]).arg(binary()?).arg("serve");
+        Ok(Self::start_as(command, place)?.0)
     }
 
     /// Starts this very program as a server whose clock is `days` ahead. Nothing else about it is different.
@@ -191,9 +203,15 @@ pub(crate) struct Admin {
 impl Admin {
     /// Creates something.
     pub(crate) fn post(&mut self, path: &str, body: &Value) -> Outcome<()> {
+        self.make(path, body).map(drop)
+    }
+
+    /// Creates something, and answers what it has become.
+    pub(crate) fn make(&mut self, path: &str, body: &Value) -> Outcome<Value> {
         http::request(&mut self.request, "POST", path, &self.headers, body.to_string().as_bytes());
         let answer = self.line.exchange(&self.request)?;
-        answer.insist(201).map_err(|error| format!("POST {path}: {error}").into())
+        answer.insist(201).map_err(|error| format!("POST {path}: {error}"))?;
+        Ok(serde_json::from_slice(answer.body)?)
     }
 
     /// Reads something, which has to be there.

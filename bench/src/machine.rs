@@ -10,6 +10,47 @@ pub(crate) fn cores() -> usize {
     std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
 }
 
+/// One core for the server under test, and the others for whoever asks it; given back when this is dropped.
+#[derive(Debug)]
+pub(crate) struct Halves {
+    all: String,
+}
+
+impl Halves {
+    /// Moves this thread, and those that it will start, away from the core that is for the server.
+    ///
+    /// # Errors
+    /// Where there are fewer than two cores, or no `taskset` (util-linux).
+    pub(crate) fn take() -> Outcome<Self> {
+        let status = read("/proc/self/status")?;
+        let all = field(&status, "Cpus_allowed_list").ok_or("no Cpus_allowed_list in /proc/self/status")?.to_owned();
+        let last = cores().checked_sub(1).filter(|last| *last > 0).ok_or("one core for the server and one for the load are needed")?;
+        let halves = Self { all };
+        bind(&if last == 1 { "1".to_owned() } else { format!("1-{last}") })?;
+        Ok(halves)
+    }
+
+    /// The core of the server, as `taskset` wants it.
+    #[expect(clippy::unused_self, reason = "nobody may use it who has not taken it")]
+    pub(crate) const fn server(&self) -> &'static str {
+        "0"
+    }
+}
+
+impl Drop for Halves {
+    fn drop(&mut self) {
+        // Whatever is measured later would be slower, and its row says on how many cores the load was.
+        let _ = bind(&self.all);
+    }
+}
+
+/// Lets this process's main thread run on these cores only.
+fn bind(cores: &str) -> Outcome<()> {
+    let bound = Command::new("taskset").args(["--cpu-list", "--pid", cores, &std::process::id().to_string()]).output();
+    let output = bound.map_err(|error| format!("taskset: {error}"))?;
+    if output.status.success() { Ok(()) } else { Err(format!("taskset: {}", String::from_utf8_lossy(&output.stderr)).into()) }
+}
+
 /// What the numbers were measured on, a name and a fact each. `folder` is where the databases lie.
 pub(crate) fn facts(folder: &Path) -> Vec<(&'static str, String)> {
     let cpu = read("/proc/cpuinfo").ok().and_then(|text| field(&text, "model name").map(str::to_owned));

@@ -9,7 +9,7 @@ use domain::password::Argon2Params;
 use jsonwebtoken::jwk::JwkSet;
 use jsonwebtoken::{DecodingKey, Validation};
 use serde::Deserialize;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::Outcome;
 use crate::claviger::{Admin, Claviger};
@@ -18,6 +18,7 @@ use crate::load::Talk;
 
 pub(crate) const SLUG: &str = "bench";
 pub(crate) const JWKS: &str = "/t/bench/.well-known/jwks.json";
+pub(crate) const TOKEN: &str = "/t/bench/oauth/token";
 const LOGIN: &str = "/t/bench/login";
 const ISSUER_PATH: &str = "/t/bench";
 pub(crate) const PASSWORD: &str = "wobbly-lantern-quartz-91-ferry";
@@ -37,6 +38,40 @@ fn argon2_of(Argon2Params { memory_kib, iterations, parallelism }: Argon2Params)
 /// Creates the tenant, with the policy that every new tenant has (access tokens by ES256).
 pub(crate) fn tenant(admin: &mut Admin) -> Outcome<()> {
     admin.post("/admin/v1/tenants", &json!({ "slug": SLUG, "name": "Bench" }))
+}
+
+/// Creates the tenant with keys of one algorithm.
+pub(crate) fn tenant_that_signs_by(admin: &mut Admin, alg: &str) -> Outcome<()> {
+    admin.post("/admin/v1/tenants", &json!({ "slug": SLUG, "name": "Bench", "key_policy": { "algs": [alg] } }))
+}
+
+/// A client as it was registered, with the secret that is shown once.
+#[derive(Deserialize)]
+pub(crate) struct Registered {
+    pub(crate) client_id: String,
+    pub(crate) client_secret: String,
+}
+
+impl Registered {
+    /// How it proves itself in a form. Neither word needs escaping.
+    pub(crate) fn in_form(&self) -> String {
+        format!("client_id={}&client_secret={}", self.client_id, self.client_secret)
+    }
+}
+
+/// Registers a confidential client.
+pub(crate) fn client(admin: &mut Admin, metadata: &Value) -> Outcome<Registered> {
+    Ok(serde_json::from_value(admin.make(&format!("/admin/v1/tenants/{SLUG}/clients"), metadata)?)?)
+}
+
+/// The access token that a token endpoint answers with.
+pub(crate) fn access_token<'a>(answer: &Answer<'a>) -> Outcome<&'a str> {
+    #[derive(Deserialize)]
+    struct Token<'a> {
+        access_token: &'a str,
+    }
+    answer.insist(200)?;
+    Ok(serde_json::from_slice::<Token<'_>>(answer.body)?.access_token)
 }
 
 /// The hash of every user's password, by these parameters.

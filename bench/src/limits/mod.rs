@@ -3,11 +3,14 @@
 //! One file per thing. Those that compare two rates measure them in turns ([`Plan::in_turns`]), so that a machine that slows down
 //! slows both.
 
+mod client_credentials;
+mod code_flow;
 mod jwks;
 mod login;
 mod memory;
 mod refresh;
 mod start;
+mod tokens;
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -29,6 +32,9 @@ pub(crate) struct Options {
     /// Short windows and waits, to see that everything works; the numbers mean little.
     #[arg(long, conflicts_with = "seconds")]
     quick: bool,
+    /// How many sessions are stored where there shall be many.
+    #[arg(long, default_value_t = 1_000_000, value_parser = clap::value_parser!(u64).range(1_000..=10_000_000))]
+    families: u64,
     /// Write the table to this file, too.
     #[arg(long, value_name = "FILE")]
     markdown: Option<PathBuf>,
@@ -45,6 +51,12 @@ enum Thing {
     RefreshPg,
     /// Logging in.
     Login,
+    /// Tokens for clients themselves, on one core.
+    ClientCredentials,
+    /// Introspection and userinfo, on one core, with few sessions stored and with many.
+    Tokens,
+    /// Pushed requests, and authorization codes from request to tokens, on one core.
+    CodeFlow,
     /// From the birth of the process to its first answer.
     Start,
     /// Resident memory.
@@ -61,6 +73,8 @@ pub(crate) struct Plan {
     pub(crate) span: Duration,
     /// How often a start is measured.
     pub(crate) starts: usize,
+    /// How many sessions are stored where there shall be many.
+    pub(crate) families: u64,
     /// Waits before memory is read: after the start, and after the load.
     pub(crate) settle: (Duration, Duration),
 }
@@ -86,9 +100,15 @@ pub(crate) fn run(options: &Options) -> Outcome<()> {
         progress(format_args!("WARNING: {warning}"));
         facts.push(("WARNING", (*warning).to_owned()));
     }
-    let (span, starts, settle) = if options.quick { (1, 3, (1, 2)) } else { (options.seconds, 7, (3, 10)) };
-    let plan =
-        Plan { folder, span: Duration::from_secs(span), starts, settle: (Duration::from_secs(settle.0), Duration::from_secs(settle.1)) };
+    let (span, starts, families, settle) =
+        if options.quick { (1, 3, 10_000, (1, 2)) } else { (options.seconds, 7, options.families, (3, 10)) };
+    let plan = Plan {
+        folder,
+        span: Duration::from_secs(span),
+        starts,
+        families,
+        settle: (Duration::from_secs(settle.0), Duration::from_secs(settle.1)),
+    };
     facts.push((
         "windows",
         format!("{ROUNDS} of {span} s each, in turns{}", if options.quick { " (QUICK: these numbers mean little)" } else { "" }),
@@ -104,6 +124,9 @@ pub(crate) fn run(options: &Options) -> Outcome<()> {
             Thing::Refresh => refresh::on_sqlite(&plan),
             Thing::RefreshPg => refresh::on_postgres(&plan),
             Thing::Login => login::measure(&plan),
+            Thing::ClientCredentials => client_credentials::measure(&plan),
+            Thing::Tokens => tokens::measure(&plan),
+            Thing::CodeFlow => code_flow::measure(&plan),
             Thing::Start => start::measure(&plan),
             Thing::Memory => memory::measure(&plan),
         };
@@ -159,6 +182,18 @@ impl Plan {
             detail,
         })
     }
+}
+
+/// The median of as many windows as there are rounds.
+fn median(what: &str, mut measured: impl FnMut() -> Outcome<Load>) -> Outcome<Load> {
+    let mut loads = Vec::new();
+    for _ in 0..ROUNDS {
+        let load = measured()?;
+        progress(format_args!("    {what}: {:.1}/s; {}", load.per_second, load.detail()));
+        loads.push(load);
+    }
+    loads.sort_by(|one, other| one.per_second.total_cmp(&other.per_second));
+    Ok(loads[ROUNDS / 2])
 }
 
 /// A measured side is a list of rows: most things have one.

@@ -104,7 +104,7 @@ impl Commits {
 }
 
 /// What one core signs when it does nothing else. The message is about as long as an access token.
-fn signatures_per_second(span: Duration) -> Outcome<f64> {
+pub(super) fn signatures_per_second(span: Duration) -> Outcome<f64> {
     let random = SystemRandom::new();
     let failed = |_| "no ES256 key";
     let document = EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &random).map_err(failed)?;

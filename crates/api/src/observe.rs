@@ -2,6 +2,7 @@
 //!
 //! Invariant: a span holds the route pattern, never the address: no tenant, no user, no query.
 
+use std::rc::Rc;
 use std::time::Instant;
 
 use actix_web::body::MessageBody;
@@ -28,7 +29,11 @@ fn request_id(request: &ServiceRequest, state: &ApiState) -> String {
         Some(id) if (8..=64).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_') => {
             id.to_owned()
         }
-        _ => state.ctx.id_entropy().iter().map(|byte| format!("{byte:02x}")).collect(),
+        _ => {
+            let mut id = [0; 16];
+            id[6..].copy_from_slice(&state.ctx.id_entropy());
+            format!("{:020x}", u128::from_be_bytes(id))
+        }
     }
 }
 
@@ -42,17 +47,31 @@ fn follow_trace(request: &ServiceRequest, state: &ApiState, span: &Span) {
     }
 }
 
-/// A method can be any word that a stranger likes: only those that routes have are told apart.
-fn known_method(request: &ServiceRequest, route: &str) -> &'static str {
-    match request.method().as_str() {
-        _ if route == "none" => "other",
-        "GET" => "GET",
-        "HEAD" => "HEAD",
-        "POST" => "POST",
-        "PUT" => "PUT",
-        "PATCH" => "PATCH",
-        "DELETE" => "DELETE",
-        _ => "other",
+/// What a request is counted and traced under. A method can be any word that a stranger likes: only those that routes have are told apart.
+#[derive(Debug)]
+pub(crate) struct Watched {
+    route: &'static str,
+    /// Methods, and what the span of each is called.
+    methods: Vec<(&'static str, String)>,
+    other: String,
+}
+
+const METHODS: [&str; 6] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"];
+const OTHER: &str = "other";
+
+impl Watched {
+    pub(crate) fn route(route: &'static str) -> Self {
+        Self { route, methods: METHODS.map(|method| (method, span_name(route, method))).into(), other: span_name(route, OTHER) }
+    }
+
+    /// What no route is for.
+    pub(crate) fn none() -> Self {
+        Self { methods: Vec::new(), ..Self::route("none") }
+    }
+
+    fn method(&self, asked: &str) -> (&'static str, &str) {
+        let known = self.methods.iter().find(|(method, _)| *method == asked);
+        known.map_or((OTHER, &self.other), |(method, name)| (method, name))
     }
 }
 
@@ -63,15 +82,17 @@ fn span_name(route: &str, method: &str) -> String {
     format!("http.{word}.{}", method.to_ascii_lowercase())
 }
 
-pub(crate) async fn observe(request: ServiceRequest, next: Next<impl MessageBody>) -> Result<ServiceResponse<impl MessageBody>, Error> {
+pub(crate) async fn observe(
+    watched: Rc<Watched>,
+    request: ServiceRequest,
+    next: Next<impl MessageBody>,
+) -> Result<ServiceResponse<impl MessageBody>, Error> {
     let Some(state) = request.app_data::<web::Data<ApiState>>().cloned() else { return next.call(request).await };
     let started = Instant::now();
     let id = request_id(&request, &state);
     request.extensions_mut().insert(RequestId(id.clone()));
-    let route = request.match_pattern().unwrap_or_else(|| "none".to_owned());
-    let method = known_method(&request, &route);
-
-    let name = span_name(&route, method);
+    let route = watched.route;
+    let (method, name) = watched.method(request.method().as_str());
     let span = tracing::info_span!(
         "http", otel.name = name, otel.kind = "server", otel.status_code = Empty, method, route, status = Empty, request_id = %id
     );
@@ -83,9 +104,9 @@ pub(crate) async fn observe(request: ServiceRequest, next: Next<impl MessageBody
     if status.is_server_error() {
         span.record("otel.status_code", "ERROR");
     }
-    let method = if status.as_u16() == 405 { "other" } else { method };
-    state.metrics.requests.with_label_values(&[route.as_str(), method, status.as_str()]).inc();
-    state.metrics.request_seconds.with_label_values(&[route.as_str(), method]).observe(started.elapsed().as_secs_f64());
+    let method = if status.as_u16() == 405 { OTHER } else { method };
+    state.metrics.requests.with_label_values(&[route, method, status.as_str()]).inc();
+    state.metrics.request_seconds.with_label_values(&[route, method]).observe(started.elapsed().as_secs_f64());
     span.in_scope(|| {
         tracing::debug!(status = status.as_u16(), micros = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX), "answered")
     });

@@ -22,7 +22,7 @@ use crate::oauth::{
     account, accounts, authorize, backchannel, device, discovery, email, end_session, introspect, jwks, key_log, login, logout, me, par,
     recovery, register, revoke, token, userinfo,
 };
-use crate::observe::observe;
+use crate::observe::{Watched, observe};
 use crate::state::ApiState;
 
 /// Who may use a route; checked before anything else of a request is read.
@@ -270,13 +270,14 @@ pub fn public(state: ApiState) -> impl FnOnce(&mut web::ServiceConfig) {
             let not_allowed = move || ready(Refusal::MethodNotAllowed { allowed: allowed.clone() }.answer(Some(path)));
             let resource = resource.default_service(web::to(not_allowed));
             let shared = middleware::from_fn(move |request, next| cors::share(readers, Rc::clone(&methods), request, next));
-            scope = scope.service(resource.wrap(middleware::Condition::new(readers != Readers::SameOrigin, shared)));
+            let watched = Rc::new(Watched::route(path));
+            let observed = middleware::from_fn(move |request, next| observe(Rc::clone(&watched), request, next));
+            scope = scope.service(resource.wrap(middleware::Condition::new(readers != Readers::SameOrigin, shared)).wrap(observed));
         }
+        let watched = Rc::new(Watched::none());
+        let unknown = middleware::from_fn(move |request, next| observe(Rc::clone(&watched), request, next));
         config.service(
-            scope
-                .default_service(web::to(async || Problem::not_found().error_response()))
-                .wrap(middleware::from_fn(observe))
-                .wrap(middleware::from_fn(moving)),
+            scope.default_service(web::to(async || Problem::not_found().error_response()).wrap(unknown)).wrap(middleware::from_fn(moving)),
         );
     }
 }

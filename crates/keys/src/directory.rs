@@ -151,6 +151,7 @@ impl KeyDirectory {
             clock,
             entropy,
             pool,
+            verified: Arc::default(),
             activations: 0.into(),
             restarts: 0.into(),
             passivations: 0.into(),

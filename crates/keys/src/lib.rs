@@ -27,6 +27,7 @@ mod seal;
 mod signer;
 mod snapshot;
 pub mod untrusted;
+mod verified;
 mod verifier;
 
 pub use custody::Custody;

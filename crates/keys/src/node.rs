@@ -1,6 +1,6 @@
 //! What every tenant's actor on this node shares: the key-encryption keys, the store, time, chance, and the RSA pool.
 //!
-//! Invariant: shared state here is counters and the pool; what belongs to a tenant lives in its snapshots and its actor.
+//! Invariant: shared state here is counters, the pool and what is remembered of tokens; what belongs to a tenant lives in its snapshots and its actor.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
@@ -13,6 +13,7 @@ use domain::keys::policy::NodeTiming;
 
 use crate::custody::Custody;
 use crate::rsa_pool::RsaPool;
+use crate::verified::Verified;
 
 pub(crate) struct Node {
     pub(crate) custody: Arc<Custody>,
@@ -23,6 +24,7 @@ pub(crate) struct Node {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) entropy: Arc<dyn Entropy>,
     pub(crate) pool: RsaPool,
+    pub(crate) verified: Arc<Verified>,
     /// Actors started since this node began.
     pub(crate) activations: AtomicU64,
     /// Actors that were found dead and replaced.

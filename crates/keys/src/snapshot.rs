@@ -8,11 +8,11 @@ use std::sync::Arc;
 use app::ports::keys::{KeyFault, PublishedKeys};
 use arc_swap::ArcSwapOption;
 use domain::keys::plan::next_change;
-use domain::keys::policy::{NodeTiming, RotationPolicy};
+use domain::keys::policy::RotationPolicy;
 use domain::keys::ring::KeyRing;
-use domain::time::Timestamp;
 
 use crate::jwks::JwkSet;
+use crate::node::Node;
 use crate::signer::TenantSigner;
 use crate::verifier::RingVerifier;
 
@@ -40,11 +40,11 @@ impl Snapshots {
 
     /// Puts `ring` in place, unless it is there already, and answers what is there now. Called by the tenant's actor only,
     /// with a ring read after the one before.
-    pub(crate) fn publish(&self, ring: KeyRing, timing: NodeTiming, now: Timestamp) -> Result<Arc<PublishedKeys>, KeyFault> {
+    pub(crate) fn publish(&self, ring: KeyRing, node: &Node) -> Result<Arc<PublishedKeys>, KeyFault> {
         if let Some(current) = self.published().filter(|current| current.ring.generation == ring.generation) {
             return Ok(current);
         }
-        let new = Arc::new(snapshot(ring, timing, now)?);
+        let new = Arc::new(snapshot(ring, node)?);
         self.signer.store(None);
         self.published.store(Some(Arc::clone(&new)));
         Ok(new)
@@ -58,12 +58,13 @@ impl Snapshots {
 }
 
 /// Builds the public side of a ring.
-pub(crate) fn snapshot(ring: KeyRing, timing: NodeTiming, now: Timestamp) -> Result<PublishedKeys, KeyFault> {
+fn snapshot(ring: KeyRing, node: &Node) -> Result<PublishedKeys, KeyFault> {
+    let (timing, now) = (node.timing, node.clock.now());
     let policy = RotationPolicy::raised(ring.numbers.clone(), timing);
     let JwkSet { bytes, etag } = JwkSet::of(&ring)?;
     Ok(PublishedKeys {
         next_change: next_change(&ring, &policy, now),
-        verifier: Arc::new(RingVerifier::new(&ring, timing.clock_skew)?),
+        verifier: Arc::new(RingVerifier::new(&ring, timing.clock_skew)?.remembering(&node.verified)),
         jwks: bytes,
         etag,
         policy,

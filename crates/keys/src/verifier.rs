@@ -3,7 +3,7 @@
 //! Invariant: the algorithm comes from the stored key, never from the token; no key in or linked from a token is looked at.
 
 use std::collections::HashMap;
-use std::sync::Once;
+use std::sync::{Arc, Once};
 
 use app::ports::keys::{KeyFault, TokenRefused, TokenVerifier};
 use base64::Engine;
@@ -16,6 +16,8 @@ use jsonwebtoken::{Algorithm, DecodingKey, Validation};
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
+use crate::verified::{Verified, VerifierId};
+
 /// The longest token that is looked at, in bytes.
 pub(crate) const LONGEST: usize = 8 * 1024;
 
@@ -26,6 +28,9 @@ pub(crate) const REFUSED_HEADERS: [&str; 9] = ["crit", "jku", "jwk", "x5u", "x5c
 pub(crate) struct RingVerifier {
     keys: HashMap<String, (Algorithm, DecodingKey)>,
     leeway: Ttl,
+    id: VerifierId,
+    /// `None`: every token is checked each time.
+    verified: Option<Arc<Verified>>,
 }
 
 impl RingVerifier {
@@ -38,16 +43,27 @@ impl RingVerifier {
                 decoding_key(&key.public).map_err(|_| KeyFault::Sealed(format!("the public half of key {} cannot be read", key.kid)))?;
             Ok((key.kid.to_string(), (algorithm(key.alg), parsed)))
         });
-        Ok(Self { keys: keys.collect::<Result<_, KeyFault>>()?, leeway })
+        Ok(Self { keys: keys.collect::<Result<_, KeyFault>>()?, leeway, id: VerifierId::next(), verified: None })
+    }
+
+    /// The same one, which remembers what it has found good.
+    pub(crate) fn remembering(self, verified: &Arc<Verified>) -> Self {
+        Self { verified: Some(Arc::clone(verified)), ..self }
     }
 
     fn check(&self, token: &str, issuer: &str, now: Timestamp) -> Option<AccessClaims> {
-        let claims: AccessClaims = self.open(token, is_access_token_type, |validation| {
-            validation.set_required_spec_claims(&["exp", "nbf", "iss", "aud"]);
-            validation.set_issuer(&[issuer]);
-            // Whom it may be for says the method that asks.
-            validation.validate_aud = false;
-        })?;
+        let open = || {
+            self.open(token, is_access_token_type, |validation| {
+                validation.set_required_spec_claims(&["exp", "nbf", "iss", "aud"]);
+                validation.set_issuer(&[issuer]);
+                // Whom it may be for says the method that asks.
+                validation.validate_aud = false;
+            })
+        };
+        let claims: AccessClaims = match &self.verified {
+            Some(verified) => verified.claims(&self.id, token, now, open),
+            None => open(),
+        }?;
         let at = Timestamp::from_seconds;
         let is_alive = now < at(claims.exp).plus(self.leeway);
         let has_begun = at(claims.nbf.max(claims.iat)) <= now.plus(self.leeway);
@@ -226,6 +242,23 @@ mod tests {
         forged.keys[0].kid = ring.keys[0].kid.clone();
         let token = signer.sign(&mut claims(), &Alg::ALL, NOW).unwrap();
         assert_eq!(RingVerifier::new(&forged, SKEW).unwrap().verify(&token, ISSUER, NOW), Err(TokenRefused));
+    }
+
+    #[test]
+    fn what_was_found_good_is_judged_anew_and_not_by_another_ring() {
+        let verified = Arc::default();
+        let (mut ring, signer, verifier) = setup(Alg::ES256);
+        let verifier = verifier.remembering(&verified);
+        let mut claims = claims();
+        let token = signer.sign(&mut claims, &Alg::ALL, NOW).unwrap();
+        for _ in 0..2 {
+            assert_eq!(verifier.verify(&token, ISSUER, NOW), Ok(claims.clone()));
+        }
+        assert_eq!(verifier.verify(&token, "https://id.example/t/other", NOW), Err(TokenRefused), "issuer and audience");
+        assert_eq!(verifier.verify(&token, ISSUER, Timestamp::from_seconds(claims.exp).plus(SKEW)), Err(TokenRefused), "its end");
+        ring.keys[0].end = Some(domain::keys::ring::KeyEnd::Revoked { at: NOW, reason: "lost".to_owned() });
+        let after = RingVerifier::new(&ring, SKEW).unwrap().remembering(&verified);
+        assert_eq!(after.verify(&token, ISSUER, NOW), Err(TokenRefused), "its key was revoked");
     }
 
     #[test]

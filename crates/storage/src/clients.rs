@@ -38,7 +38,7 @@ fn to_row(tenant_id: Uuid, client: &Client) -> Stored<Model> {
     })
 }
 
-fn from_row(row: Model) -> Stored<Client> {
+pub(crate) fn from_row(row: Model) -> Stored<Client> {
     let cell = Cell { table: TABLE, row: &row.id };
     Ok(Client {
         settings: cell.json("settings", serde_json::from_str(&row.settings))?,

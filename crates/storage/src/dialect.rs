@@ -41,15 +41,16 @@ pub(crate) async fn begin(db: &Pool, tenant: Option<TenantId>, purpose: Purpose)
     }
 }
 
-/// Begins a transaction that may write and that row-level security confines to these tenants.
+/// Begins a transaction that row-level security confines to these tenants.
 pub(crate) async fn begin_for(
     db: &Pool,
     whose: Whose,
     tenants: impl Iterator<Item = Uuid>,
+    purpose: Purpose,
 ) -> Stored<(DatabaseTransaction, Option<Place>)> {
     let mut list: Vec<_> = tenants.map(|tenant| tenant.to_string()).collect();
     list.dedup();
-    open(db, whose, "claviger.tenant", list.join(","), Purpose::Write).await
+    open(db, whose, "claviger.tenant", list.join(","), purpose).await
 }
 
 /// A SQLite transaction that may write takes the write lock at once: one that reads first and writes later would fail.

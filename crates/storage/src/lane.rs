@@ -1,53 +1,39 @@
-//! The lanes on which refreshes travel: whoever waits while a commit is under way shares the next one.
+//! Lanes: work of the same kind shares a transaction. Whoever waits while one is under way shares the next one.
 //!
-//! Tenants take turns: a storm of one of them lengthens its own line, and the next commit has room for the others.
-//! A commit costs a flush of the disk, whether it holds one refresh or sixty-four. Nobody waits for company: a refresh that finds
-//! a lane empty goes alone, at once. And nobody waits for somebody else's row: a family that another transaction holds (another
-//! node's, or an administrator's) leaves the lane and waits by itself, so that transactions of many families never wait for
-//! each other.
+//! Tenants take turns: a storm of one of them lengthens its own line, and the next transaction has room for the others.
+//! Nobody waits for company: whoever finds a lane empty goes alone, at once.
 //!
-//! Invariant: nobody is answered before the commit that holds their verdict, and a row that cannot be read harms only its owner.
+//! Invariant: nobody is answered before the transaction that their answer comes from has ended.
 
-use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use app::fair::Turns;
 use app::ports::store::{StoreError, Stored};
-use app::tokens::judgement::{Judgement, RefreshAttempt};
 use domain::ids::TenantId;
 use tokio::sync::{Notify, oneshot};
 
-use crate::connect::Database;
-use crate::dialect::Held;
-use crate::places::Whose;
-use crate::refresh::{Asked, refresh_together};
-use crate::tx::{PATIENCE, within};
-
-/// The most refreshes that share a commit, and the most that wait for the one after it.
+/// The most that share a transaction, and the most that wait for the one after it.
 const TOGETHER: usize = 64;
 const WAITING: usize = 4_096;
-/// Commits that are under way at once: SQLite has one writer; on PostgreSQL the next batch is read while one is flushed.
-const LANES_SQLITE: usize = 1;
-const LANES_POSTGRES: usize = 2;
 
-type Reply = oneshot::Sender<Stored<Option<Judgement>>>;
-type Waiting = Turns<TenantId, (Asked, Reply)>;
+/// Where an answer goes to. Whoever has gone away in the meantime needs none.
+pub(crate) type Reply<R> = oneshot::Sender<Stored<R>>;
 
 /// Who waits, and the bell that tells the lanes.
-struct Line {
+struct Line<A, R> {
     /// `None`: nobody can come any more.
-    waiting: Mutex<Option<Waiting>>,
+    waiting: Mutex<Option<Turns<TenantId, (A, Reply<R>)>>>,
     bell: Notify,
 }
 
-impl Line {
-    fn waiting(&self) -> MutexGuard<'_, Option<Waiting>> {
+impl<A, R> Line<A, R> {
+    fn waiting(&self) -> MutexGuard<'_, Option<Turns<TenantId, (A, Reply<R>)>>> {
         // Whoever panicked with it did so between two whole states.
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Waits until somebody does, and takes up to [`TOGETHER`] of them; none when the line has been closed.
-    async fn next(&self) -> Vec<(Asked, Reply)> {
+    async fn next(&self) -> Vec<(A, Reply<R>)> {
         loop {
             let rung = self.bell.notified();
             {
@@ -66,87 +52,60 @@ impl Line {
     }
 }
 
-/// A way onto the lanes. They end when the last one is gone.
-#[derive(Clone)]
-pub(crate) struct Lane(Arc<Door>);
+/// A way onto the lanes: `A` is asked, `R` is answered. They end when the last one is gone.
+pub(crate) struct Lane<A, R>(Arc<Door<A, R>>);
 
-struct Door(Arc<Line>);
+impl<A, R> Clone for Lane<A, R> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
+}
 
-impl Drop for Door {
+struct Door<A, R>(Arc<Line<A, R>>);
+
+impl<A, R> Drop for Door<A, R> {
     fn drop(&mut self) {
         *self.0.waiting() = None;
         self.0.bell.notify_waiters();
     }
 }
 
-impl std::fmt::Debug for Lane {
+impl<A, R> std::fmt::Debug for Lane<A, R> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Lane").finish_non_exhaustive()
     }
 }
 
-impl Lane {
-    /// Starts the lanes on the current tokio runtime.
-    pub(crate) fn start(db: &Database) -> Self {
+impl<A: Send + 'static, R: Send + 'static> Lane<A, R> {
+    /// Starts so many lanes on the current tokio runtime. `together` does what those ask who share a transaction, and answers each of them.
+    pub(crate) fn start<W>(lanes: usize, together: impl Fn(Vec<A>, Vec<Reply<R>>) -> W + Clone + Send + Sync + 'static) -> Self
+    where
+        W: Future<Output = ()> + Send,
+    {
         let line = Arc::new(Line { waiting: Mutex::new(Some(Turns::new(WAITING))), bell: Notify::new() });
-        for _ in 0..if db.is_sqlite { LANES_SQLITE } else { LANES_POSTGRES } {
-            tokio::spawn(run(db.clone(), Arc::clone(&line)));
+        for _ in 0..lanes {
+            let (line, together) = (Arc::clone(&line), together.clone());
+            tokio::spawn(async move {
+                loop {
+                    let (asked, replies): (Vec<_>, Vec<_>) = line.next().await.into_iter().unzip();
+                    if asked.is_empty() {
+                        return;
+                    }
+                    together(asked, replies).await;
+                }
+            });
         }
         Self(Arc::new(Door(line)))
     }
 
-    pub(crate) async fn refresh(&self, tenant: TenantId, attempt: RefreshAttempt) -> Stored<Option<Judgement>> {
+    pub(crate) async fn ask(&self, tenant: TenantId, asked: A) -> Stored<R> {
         let (reply, answer) = oneshot::channel();
         let Door(line) = &*self.0;
-        let is_in = line.waiting().as_mut().is_some_and(|turns| turns.push(tenant, (Asked { tenant, attempt }, reply)).is_ok());
+        let is_in = line.waiting().as_mut().is_some_and(|turns| turns.push(tenant, (asked, reply)).is_ok());
         if !is_in {
-            return Err(StoreError::Unavailable("too many refreshes are waiting".to_owned()));
+            return Err(StoreError::Unavailable("too many wait for the database".to_owned()));
         }
         line.bell.notify_one();
-        answer.await.unwrap_or_else(|_| Err(StoreError::Unavailable("the refresh was interrupted".to_owned())))
-    }
-}
-
-async fn run(db: Database, line: Arc<Line>) {
-    loop {
-        let (asked, replies): (Vec<_>, Vec<_>) = line.next().await.into_iter().unzip();
-        if asked.is_empty() {
-            return;
-        }
-        let judged = match within(PATIENCE, refresh_together(&db, Whose::Refreshes, &asked, Held::Skip)).await {
-            // One of them cannot be read or written; by themselves, only that one is refused.
-            Err(StoreError::Conflict | StoreError::Corrupt { .. }) => Ok(vec![None; asked.len()]),
-            judged => judged,
-        };
-        let mut apart: HashMap<_, (Vec<_>, Vec<_>)> = HashMap::new();
-        for ((asked, reply), answer) in asked.into_iter().zip(replies).zip(each(judged)) {
-            if let Ok(None) = answer {
-                let (family, replies) = apart.entry(asked.family()).or_default();
-                family.push(asked);
-                replies.push(reply);
-            } else {
-                // Whoever has gone away in the meantime needs no answer, here and below.
-                let _ = reply.send(answer);
-            }
-        }
-        for ((tenant, _), (family, replies)) in apart {
-            tokio::spawn(by_themselves(db.clone(), Whose::Tenant(tenant), family, replies));
-        }
-    }
-}
-
-/// Refreshes of one family that others hold, that cannot be read, or that does not exist.
-async fn by_themselves(db: Database, whose: Whose, asked: Vec<Asked>, replies: Vec<Reply>) {
-    let judged = within(PATIENCE, refresh_together(&db, whose, &asked, Held::Wait)).await;
-    for (reply, answer) in replies.into_iter().zip(each(judged)) {
-        let _ = reply.send(answer);
-    }
-}
-
-/// The answers one by one; a failure is everybody's.
-fn each(judged: Stored<Vec<Option<Judgement>>>) -> Box<dyn Iterator<Item = Stored<Option<Judgement>>> + Send> {
-    match judged {
-        Ok(judgements) => Box::new(judgements.into_iter().map(Ok)),
-        Err(error) => Box::new(std::iter::repeat_with(move || Err(error.clone()))),
+        answer.await.unwrap_or_else(|_| Err(StoreError::Unavailable("interrupted".to_owned())))
     }
 }

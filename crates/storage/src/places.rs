@@ -1,7 +1,7 @@
 //! Places at the connections of a pool. Whoever finds one free takes it at once; while all are taken, tenants take turns.
 //!
-//! One of them holds at most three quarters of the places: however slow its statements are, the rest is for whoever else comes. The
-//! refreshes that share commits, and what is done for the platform, have lines of their own, like tenants.
+//! One of them holds at most three quarters of the places: however slow its statements are, the rest is for whoever else comes. Those
+//! who share transactions, and what is done for the platform, have lines of their own, like tenants.
 //!
 //! Invariant: a place is held until its [`Place`] is dropped, wherever that happens; a waiter who goes away takes none.
 
@@ -21,7 +21,7 @@ const WAITING: usize = 4_096;
 pub(crate) enum Whose {
     Tenant(Uuid),
     /// The lanes: tenants have taken turns already.
-    Refreshes,
+    Lanes,
     Platform,
 }
 

@@ -1,11 +1,15 @@
 //! Refreshes that share a transaction: one statement reads and locks their families, each gets its verdict, one statement
 //! writes, one commit makes all of them durable. A refresh by itself is a transaction of one.
 //!
-//! Invariant: every arm commits, so a verdict that must be remembered is remembered; only a broken database rolls back.
+//! A commit costs a flush of the disk, whether it holds one refresh or sixty-four. And nobody waits for somebody else's row: a family
+//! that another transaction holds (another node's, or an administrator's) leaves the lane and waits by itself, so that transactions of
+//! many families never wait for each other.
+//!
+//! Invariant: every arm commits, so a verdict that must be remembered is remembered; only a broken database rolls back. A row that
+//! cannot be read harms only its owner.
 
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeSet, HashMap};
-use std::fmt::Write as _;
 use std::sync::LazyLock;
 
 use app::ports::store::{StoreError, Stored};
@@ -13,41 +17,19 @@ use app::tokens::judgement::{Judgement, RefreshAttempt, RefreshFacts, judge};
 use domain::ids::TenantId;
 use domain::tenant::Tenant;
 use domain::token::family::{Generation, RefreshFamily};
-use sea_orm::{ConnectionTrait, DatabaseTransaction, QueryResult, TryGetable, Value};
+use sea_orm::{ConnectionTrait, DatabaseTransaction, QueryResult, Value};
 use uuid::Uuid;
 
 use crate::connect::Database;
-use crate::dialect::{self, Held, statement};
-use crate::entities::{refresh_families, tenants, users};
+use crate::dialect::{self, Held, Purpose, statement};
 use crate::error::{self, Cell};
+use crate::lane::{Lane, Reply};
 use crate::places::Whose;
+use crate::rows::{Cells, FAMILY, TENANT, USER, read_family, read_tenant, read_user, table_of};
+use crate::tx::{PATIENCE, within};
 use crate::{audit, families, tenants as tenant_rows, users as user_rows};
 
 const TABLE: &str = families::TABLE;
-
-/// The columns of one table, and how a row of them is read: by position, which spares a look-up by name for each cell.
-macro_rules! read_in_order {
-    ($columns:ident, $read:ident => $entity:ident { $($column:ident),+ }) => {
-        const $columns: &[&str] = &[$(stringify!($column)),+];
-
-        fn $read(cells: &mut Cells<'_>) -> Stored<$entity::Model> {
-            Ok($entity::Model { $($column: cells.next(stringify!($entity))?),+ })
-        }
-    };
-}
-
-read_in_order! { FAMILY, read_family => refresh_families {
-    tenant_id, id, user_id, client_id, scope, binding, auth_time, current, rotated_at, replays, superseded, idle_expires_at,
-    absolute_expires_at, revoked_at, revoked_cause, created_at, user_agent, source, ends_hour, sign_on,
-    resources
-} }
-read_in_order! { USER, read_user => users {
-    tenant_id, id, username, username_key, email, email_key, status, disabled_at, roles, claims, created_at, updated_at,
-    password_changed_at, email_verified_at, password_change_required_at
-} }
-read_in_order! { TENANT, read_tenant => tenants {
-    id, slug, name, name_key, custom_domain, status, suspended_at, policy, created_at, updated_at, deleted_at
-} }
 
 /// The family, its ring's generation, whether its user exists, the user, and the tenant, in one row. All joins are within
 /// the tenant.
@@ -58,19 +40,6 @@ static COLUMNS: LazyLock<String> = LazyLock::new(|| {
     format!("SELECT {}", all.join(", "))
 });
 
-/// The cells of a row, from left to right.
-struct Cells<'r> {
-    row: &'r QueryResult,
-    at: usize,
-}
-
-impl Cells<'_> {
-    fn next<T: TryGetable>(&mut self, table: &'static str) -> Stored<T> {
-        self.at += 1;
-        self.row.try_get_by_index(self.at - 1).map_err(error::of(table))
-    }
-}
-
 /// Where the facts of the families `w` are. CROSS JOIN: SQLite takes the few families first and looks each up by the primary key.
 const TABLES: &str = " FROM w CROSS JOIN refresh_families f JOIN tenants t ON t.id = f.tenant_id AND t.deleted_at IS NULL \
                       LEFT JOIN users u ON u.tenant_id = f.tenant_id AND u.id = f.user_id \
@@ -78,7 +47,7 @@ const TABLES: &str = " FROM w CROSS JOIN refresh_families f JOIN tenants t ON t.
 
 /// Reads one row. A tenant that an earlier row of the batch had is taken from there.
 fn facts_from(row: &QueryResult, tenants: &mut HashMap<Uuid, Tenant>) -> Stored<((Uuid, Uuid), RefreshFacts)> {
-    let mut cells = Cells { row, at: 0 };
+    let mut cells = Cells::of(row);
     let family = read_family(&mut cells)?;
     let key = (family.tenant_id, family.id);
     let generation: Option<i64> = cells.next("key_rings")?;
@@ -87,7 +56,7 @@ fn facts_from(row: &QueryResult, tenants: &mut HashMap<Uuid, Tenant>) -> Stored<
     let user = if has_user {
         Some(user_rows::from_row(read_user(&mut cells)?)?)
     } else {
-        cells.at += USER.len();
+        cells.skip(USER.len());
         None
     };
     let tenant = match tenants.entry(key.0) {
@@ -110,11 +79,63 @@ impl Asked {
     }
 }
 
+/// Lanes on which refreshes travel. Commits that are under way at once: SQLite has one writer; on PostgreSQL the next batch is read while one
+/// is flushed.
+const LANES_SQLITE: usize = 1;
+const LANES_POSTGRES: usize = 2;
+
+/// A way onto the lanes of refreshes.
+pub(crate) type Refreshes = Lane<Asked, Option<Judgement>>;
+
+/// Starts them on the current tokio runtime.
+pub(crate) fn lanes(db: &Database) -> Refreshes {
+    let db = db.clone();
+    Lane::start(if db.is_sqlite { LANES_SQLITE } else { LANES_POSTGRES }, move |asked, replies| travel(db.clone(), asked, replies))
+}
+
+async fn travel(db: Database, asked: Vec<Asked>, replies: Vec<Reply<Option<Judgement>>>) {
+    let judged = match within(PATIENCE, refresh_together(&db, Whose::Lanes, &asked, Held::Skip)).await {
+        // One of them cannot be read or written; by themselves, only that one is refused.
+        Err(StoreError::Conflict | StoreError::Corrupt { .. }) => Ok(vec![None; asked.len()]),
+        judged => judged,
+    };
+    let mut apart: HashMap<_, (Vec<_>, Vec<_>)> = HashMap::new();
+    for ((asked, reply), answer) in asked.into_iter().zip(replies).zip(each(judged)) {
+        if let Ok(None) = answer {
+            let (family, replies) = apart.entry(asked.family()).or_default();
+            family.push(asked);
+            replies.push(reply);
+        } else {
+            // Whoever has gone away in the meantime needs no answer, here and below.
+            let _ = reply.send(answer);
+        }
+    }
+    for ((tenant, _), (family, replies)) in apart {
+        tokio::spawn(by_themselves(db.clone(), Whose::Tenant(tenant), family, replies));
+    }
+}
+
+/// Refreshes of one family that others hold, that cannot be read, or that does not exist.
+async fn by_themselves(db: Database, whose: Whose, asked: Vec<Asked>, replies: Vec<Reply<Option<Judgement>>>) {
+    let judged = within(PATIENCE, refresh_together(&db, whose, &asked, Held::Wait)).await;
+    for (reply, answer) in replies.into_iter().zip(each(judged)) {
+        let _ = reply.send(answer);
+    }
+}
+
+/// The answers one by one; a failure is everybody's.
+fn each(judged: Stored<Vec<Option<Judgement>>>) -> Box<dyn Iterator<Item = Stored<Option<Judgement>>> + Send> {
+    match judged {
+        Ok(judgements) => Box::new(judgements.into_iter().map(Ok)),
+        Err(error) => Box::new(std::iter::repeat_with(move || Err(error.clone()))),
+    }
+}
+
 /// Judges several refreshes in one transaction, in their order. `None`: there is no such family, or, with [`Held::Skip`],
 /// somebody else holds it. Either all of them are answered or none.
-pub(crate) async fn refresh_together(db: &Database, whose: Whose, asked: &[Asked], held: Held) -> Stored<Vec<Option<Judgement>>> {
+async fn refresh_together(db: &Database, whose: Whose, asked: &[Asked], held: Held) -> Stored<Vec<Option<Judgement>>> {
     let families: BTreeSet<_> = asked.iter().map(Asked::family).collect();
-    let (tx, _place) = dialect::begin_for(&db.writer, whose, families.iter().map(|(tenant, _)| *tenant)).await?;
+    let (tx, _place) = dialect::begin_for(&db.writer, whose, families.iter().map(|(tenant, _)| *tenant), Purpose::Write).await?;
     let mut facts = facts_of(&tx, &families, held).await?;
     let before: HashMap<_, _> = facts.iter().map(|(family, facts)| (*family, facts.family.head.current)).collect();
     let mut changed = BTreeSet::new();
@@ -181,22 +202,4 @@ async fn families_write(tx: &DatabaseTransaction, changed: &[(&(Uuid, Uuid), Gen
     );
     let written = tx.execute_raw(statement(tx, sql, values)).await.map_err(error::of(TABLE))?;
     if written.rows_affected() == changed.len() as u64 { Ok(()) } else { Err(StoreError::Conflict) }
-}
-
-/// `VALUES ($1, $2), ($3, $4), …` and its values. The last row is repeated up to a power of two, which changes nothing about
-/// what it joins to: so there are seven such statements to prepare and keep, not sixty-four.
-fn table_of<const COLUMNS: usize>(mut rows: Vec<[Value; COLUMNS]>) -> (String, Vec<Value>) {
-    if let Some(last) = rows.last().cloned() {
-        rows.resize(rows.len().next_power_of_two(), last);
-    }
-    let mut sql = String::from("VALUES ");
-    for row in 0..rows.len() {
-        sql.push_str(if row == 0 { "(" } else { ", (" });
-        for column in 0..COLUMNS {
-            // Writing to a String cannot fail.
-            let _ = write!(sql, "{}${}", if column == 0 { "" } else { ", " }, row * COLUMNS + column + 1);
-        }
-        sql.push(')');
-    }
-    (sql, rows.into_iter().flatten().collect())
 }

@@ -4,17 +4,19 @@
 
 use std::time::Duration;
 
-use app::ports::store::{AuditStore, NewTenant, PlatformTx, RingStore, Store, Stored, TenantStore, TenantTx, UserStore};
+use app::ports::store::{AuditStore, Grounds, NewTenant, PlatformTx, RingStore, Store, Stored, TenantStore, TenantTx, UserStore};
 use app::tokens::judgement::{Judgement, RefreshAttempt};
 use async_trait::async_trait;
-use domain::ids::TenantId;
+use domain::client::{Client, ClientId};
+use domain::ids::{FamilyId, TenantId};
 
 use crate::connect::Database;
 use crate::dialect::Purpose;
 use crate::error;
-use crate::lane::Lane;
+use crate::grounds::{self, Asked, Readings};
 use crate::places::Whose;
 use crate::platform::SqlPlatformTx;
+use crate::refresh::{self, Refreshes};
 use crate::tx::{BoundedTx, PATIENCE, SqlTenantTx, within};
 
 const PING_PATIENCE: Duration = Duration::from_secs(1);
@@ -23,14 +25,15 @@ const PING_PATIENCE: Duration = Duration::from_secs(1);
 #[derive(Debug, Clone)]
 pub struct SqlStore {
     db: Database,
-    lane: Lane,
+    refreshes: Refreshes,
+    readings: Readings,
 }
 
 impl SqlStore {
     /// Must be called on a tokio runtime.
     pub fn new(db: Database) -> Self {
-        let lane = Lane::start(&db);
-        Self { db, lane }
+        let (refreshes, readings) = (refresh::lanes(&db), grounds::lanes(&db));
+        Self { db, refreshes, readings }
     }
 
     pub const fn database(&self) -> &Database {
@@ -53,7 +56,17 @@ impl Store for SqlStore {
     }
 
     async fn refresh(&self, tenant: TenantId, attempt: RefreshAttempt) -> Stored<Option<Judgement>> {
-        within(PATIENCE, self.lane.refresh(tenant, attempt)).await
+        within(PATIENCE, self.refreshes.ask(tenant, refresh::Asked { tenant, attempt })).await
+    }
+
+    async fn client(&self, tenant: TenantId, id: &ClientId) -> Stored<Option<Client>> {
+        let asked = Asked { tenant, client: Some(id.clone()), session: None, is_of_tenant: false };
+        Ok(within(PATIENCE, self.readings.ask(tenant, asked)).await?.client)
+    }
+
+    async fn grounds(&self, tenant: TenantId, client: Option<&ClientId>, session: Option<FamilyId>) -> Stored<Grounds> {
+        let asked = Asked { tenant, client: client.cloned(), session, is_of_tenant: true };
+        within(PATIENCE, self.readings.ask(tenant, asked)).await
     }
 
     async fn tenants_insert(&self, tenants: &[NewTenant]) -> Stored<()> {

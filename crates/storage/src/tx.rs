@@ -44,7 +44,7 @@ impl BoundedTx {
     /// One that may write for these tenants, and for no other.
     pub(crate) async fn begin_for(db: &Pool, whose: Whose, tenants: impl Iterator<Item = TenantId>) -> Stored<Self> {
         let tenants = tenants.map(|tenant| tenant.as_uuid());
-        let (tx, _place) = within(PATIENCE, dialect::begin_for(db, whose, tenants)).await?;
+        let (tx, _place) = within(PATIENCE, dialect::begin_for(db, whose, tenants, Purpose::Write)).await?;
         Ok(Self { tx, _place })
     }
 

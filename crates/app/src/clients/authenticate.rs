@@ -71,11 +71,7 @@ impl<E: Into<Fault>> From<E> for ClientDenied {
 pub async fn authenticate(ctx: &Ctx, tenant: &Tenant, presented: Presented, origin: &Origin) -> Result<Client, ClientDenied> {
     let Presented { client_id, proof, certificate } = presented;
     let Ok(id) = ClientId::try_from(client_id) else { return Err(ClientDenied::NotAuthenticated) };
-    let known = if id == ClientId::first_party() {
-        Some(Client::first_party())
-    } else {
-        ctx.store.begin_read(tenant.id).await?.client_by_id(&id).await?
-    };
+    let known = if id == ClientId::first_party() { Some(Client::first_party()) } else { ctx.store.client(tenant.id, &id).await? };
     // Somebody who is not there has no secrets: the same hash is made, and nothing equals it.
     let nobody = Client::first_party();
     let client = known.as_ref().unwrap_or(&nobody);

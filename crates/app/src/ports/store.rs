@@ -11,6 +11,7 @@ use std::ops::Range;
 use async_trait::async_trait;
 use domain::audit::AuditRecord;
 use domain::branding::{Appearance, Branding, Logo};
+use domain::client::{Client, ClientId};
 use domain::guess::{GuessCounter, GuessScope};
 use domain::ids::{BackchannelRequestId, EventId, FamilyId, MailId, TenantId, UserId};
 use domain::keys::ring::KeyRing;
@@ -60,11 +61,41 @@ pub trait Store: Send + Sync {
     /// [`crate::tokens::judgement::judge`], writes what it says and commits, on every arm. `None`: no such family.
     /// Concurrent attempts on one family are judged one after the other.
     async fn refresh(&self, tenant: TenantId, attempt: RefreshAttempt) -> Stored<Option<Judgement>>;
+    /// A client as it is now. Those who ask at the same time may share a read.
+    async fn client(&self, tenant: TenantId, id: &ClientId) -> Stored<Option<Client>> {
+        self.begin_read(tenant).await?.client_by_id(id).await
+    }
+    /// What a token of `client` and `session` stands on, as it is now, at one moment. Those who ask at the same time may share a read.
+    async fn grounds(&self, tenant: TenantId, client: Option<&ClientId>, session: Option<FamilyId>) -> Stored<Grounds> {
+        let mut tx = self.begin_read(tenant).await?;
+        let client = match client {
+            Some(id) => tx.client_by_id(id).await?,
+            None => None,
+        };
+        let family = match session {
+            Some(id) => tx.family_by_id(id).await?,
+            None => None,
+        };
+        let session = match family {
+            Some(family) => Some((family.clone(), tx.user_by_id(family.user_id).await?)),
+            None => None,
+        };
+        Ok(Grounds { tenant: tx.tenant().await?, client, session })
+    }
     /// Stores new tenants, each with its first keys and users, in one durable commit. `Conflict`, and nothing is stored, when
     /// anything of any of them is taken.
     async fn tenants_insert(&self, tenants: &[NewTenant]) -> Stored<()>;
     /// Whether the database answers. Waits at most a second.
     async fn ping(&self) -> Stored<()>;
+}
+
+/// What a token stands on; `None` for what there is not.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Grounds {
+    pub tenant: Option<Tenant>,
+    pub client: Option<Client>,
+    /// The session, and its user.
+    pub session: Option<(RefreshFamily, Option<User>)>,
 }
 
 /// A new tenant with all that it begins with.

@@ -15,7 +15,7 @@ use crate::ctx::Ctx;
 use crate::fault::Fault;
 use crate::keys::sign_answer;
 use crate::ports::store::TenantTx;
-use crate::subjects::{subject, user};
+use crate::subjects::subject;
 
 /// What is known of a living token.
 #[derive(Debug)]
@@ -113,19 +113,23 @@ pub(crate) async fn living_access(ctx: &Ctx, tenant: &Tenant, token: &str, meant
         Meant::ForWhomever => keys.verifier.verify_for_whomever(token, &issuer, now),
     };
     let Ok(claims) = verified else { return Ok(None) };
-    let mut tx = ctx.store.begin_read(tenant.id).await?;
-    let is_active = tx.tenant().await?.is_some_and(|tenant| tenant.is_active());
-    let Some(client) = active_client(tx.as_mut(), &claims.client_id).await?.filter(|_| is_active) else { return Ok(None) };
-    let session = match (&claims.sub, claims.sid) {
-        (Subject::Client(client), None) if *client == claims.client_id => None,
-        (sub @ (Subject::User(_) | Subject::Pairwise(_)), Some(sid)) => {
-            let Some(user_id) = user(ctx, tenant.id, &client, sub).await? else { return Ok(None) };
-            let family = tx.family_by_id(sid).await?.filter(|family| family.is_live(now) && family.user_id == user_id);
-            let user = tx.user_by_id(user_id).await?.filter(|user| user.may_log_in().is_ok());
-            match (user, family) {
-                (Some(user), Some(family)) => Some((user, family)),
-                _ => return Ok(None),
+    let registered = (claims.client_id != ClientId::first_party()).then_some(&claims.client_id);
+    let grounds = ctx.store.grounds(tenant.id, registered, claims.sid).await?;
+    let client = if registered.is_none() { Some(Client::first_party()) } else { grounds.client };
+    let is_active = grounds.tenant.is_some_and(|tenant| tenant.is_active());
+    let Some(client) = client.filter(|client| is_active && client.is_active()) else { return Ok(None) };
+    let session = match (&claims.sub, claims.sid, grounds.session) {
+        (Subject::Client(client), None, None) if *client == claims.client_id => None,
+        (sub @ (Subject::User(_) | Subject::Pairwise(_)), Some(_), Some((family, Some(user)))) => {
+            let is_theirs = match sub {
+                // Whatever the client's subjects have become since.
+                Subject::User(id) => *id == user.id,
+                pseudonym => subject(ctx, tenant.id, &client, user.id).await? == *pseudonym,
+            };
+            if !is_theirs || !family.is_live(now) || user.may_log_in().is_err() {
+                return Ok(None);
             }
+            Some((user, family))
         }
         _ => return Ok(None),
     };

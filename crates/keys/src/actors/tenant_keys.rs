@@ -143,7 +143,7 @@ impl Work {
     }
 
     fn publish(&self, ring: KeyRing) -> Result<Arc<PublishedKeys>, KeyFault> {
-        self.snapshots.publish(ring, self.node.timing, self.node.clock.now())
+        self.snapshots.publish(ring, &self.node)
     }
 
     async fn unseal(&self, at_least: u64) -> Result<Arc<TenantSigner>, KeyFault> {
