@@ -97,6 +97,7 @@ on_every_backend! {
     families::a_refresh_sees_its_user_and_tenant,
     guesses::guesses_are_counted_and_forgotten,
     isolation::no_tenant_reaches_another,
+    isolation::what_tokens_stand_on_is_read_together,
     key_log::a_log_grows_at_its_end_and_with_its_ring,
     key_log::of_many_ring_changes_exactly_one_is_logged,
     branding::what_a_tenant_looks_like_is_its_own,
@@ -455,6 +456,23 @@ async fn i17_a_corrupt_family_harms_only_its_owner() {
     let (of_broken, of_whole) = (ask(&broken), ask(&whole));
     assert!(matches!(of_broken.await.expect("no panic"), Err(StoreError::Corrupt { table: "refresh_families", column: "superseded", .. })));
     assert!(of_whole.await.expect("no panic").expect("answered").is_some());
+}
+
+#[tokio::test]
+async fn what_a_corrupt_row_stands_under_harms_only_whoever_asks_for_it() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let url = format!("sqlite:{}", folder.path().join("claviger.db").display());
+    let store = Arc::new(SqlStore::new(opened(&url).await));
+    let (broken, whole) = (sample::home(&*store).await.expect("stored"), sample::home(&*store).await.expect("stored"));
+    let pool = sqlx::SqlitePool::connect(&url).await.expect("connected");
+    sqlx::query("UPDATE users SET roles = 'junk' WHERE tenant_id = ?").bind(broken.id().as_uuid()).execute(&pool).await.expect("broken");
+    let ask = |home: &sample::Home| {
+        let (store, tenant, session) = (Arc::clone(&store), home.id(), home.family.id);
+        tokio::spawn(async move { store.grounds(tenant, None, Some(session)).await })
+    };
+    let (of_broken, of_whole) = (ask(&broken), ask(&whole));
+    assert!(matches!(of_broken.await.expect("no panic"), Err(StoreError::Corrupt { table: "users", column: "roles", .. })));
+    assert!(of_whole.await.expect("no panic").expect("answered").session.is_some());
 }
 
 #[tokio::test]

@@ -4,7 +4,8 @@
 
 use std::sync::Arc;
 
-use app::ports::store::{SealedDataKey, Store, StoreError};
+use app::ports::store::{Grounds, SealedDataKey, Store, StoreError};
+use domain::client::Client;
 use domain::guess::{GuessCounter, GuessScope};
 use domain::text::LoginName;
 use domain::time::Ttl;
@@ -116,4 +117,50 @@ pub async fn no_tenant_reaches_another(store: Arc<dyn Store>) {
     assert_eq!(tx.key_log_hashes(0, 0..9).await.map(|hashes| hashes.len()), Ok(3));
     assert_eq!(tx.audit_page(None, 10).await, Ok(vec![record]));
     assert_eq!(tx.verifiers().await, Ok(vec![sighting]));
+}
+
+/// Those who look at tokens share reads, and each gets its own tenant's, as it is at that moment.
+pub async fn what_tokens_stand_on_is_read_together(store: Arc<dyn Store>) {
+    let homes = [sample::home(&*store).await.expect("stored"), sample::home(&*store).await.expect("stored")];
+    let client = sample::client();
+    for home in &homes {
+        let mut tx = store.begin(home.id()).await.expect("begins");
+        // The same id in both.
+        let client = Client { created_at: NOW.plus(Ttl::seconds(i64::from(home.id() == homes[0].id()))), ..client.clone() };
+        tx.client_insert(&client).await.expect("stored");
+        tx.commit().await.expect("commits");
+    }
+    let ask = |number: usize| {
+        let (store, home, client) = (Arc::clone(&store), &homes[number % 2], client.id.clone());
+        // One in three asks for what is the other tenant's.
+        let session = if number.is_multiple_of(3) { homes[(number + 1) % 2].family.id } else { home.family.id };
+        let tenant = home.id();
+        tokio::spawn(async move { (store.client(tenant, &client).await, store.grounds(tenant, Some(&client), Some(session)).await) })
+    };
+    let asked: Vec<_> = (0..96).map(ask).collect();
+    for (number, asked) in asked.into_iter().enumerate() {
+        let home = &homes[number % 2];
+        let (found, grounds) = asked.await.expect("no panic");
+        let found = found.expect("read").expect("there");
+        assert_eq!(found.created_at, NOW.plus(Ttl::seconds(i64::from(number % 2 == 0))));
+        let session = (!number.is_multiple_of(3)).then(|| (home.family.clone(), Some(home.alice.clone())));
+        assert_eq!(grounds, Ok(Grounds { tenant: Some(home.tenant.clone()), client: Some(found), session }));
+    }
+
+    // What has changed is seen by whoever asks after it.
+    let home = &homes[0];
+    let revocation = Revocation { at: NOW, cause: RevocationCause::AdminRequest };
+    let mut tx = store.begin(home.id()).await.expect("begins");
+    assert_eq!(tx.family_revoke(home.family.id, revocation).await, Ok(true));
+    assert_eq!(tx.client_delete(&client.id).await, Ok(true));
+    tx.commit().await.expect("commits");
+    let grounds = store.grounds(home.id(), Some(&client.id), Some(home.family.id)).await.expect("read");
+    assert_eq!((grounds.client, grounds.session.map(|(family, _)| family.revoked)), (None, Some(Some(revocation))));
+    assert_eq!(store.client(home.id(), &client.id).await, Ok(None));
+    let grounds = store.grounds(home.id(), None, None).await;
+    assert_eq!(grounds, Ok(Grounds { tenant: Some(home.tenant.clone()), client: None, session: None }));
+    let mut tx = store.begin(home.id()).await.expect("begins");
+    tx.tenant_delete(NOW).await.expect("deleted");
+    tx.commit().await.expect("commits");
+    assert_eq!(store.grounds(home.id(), None, None).await.expect("read").tenant, None);
 }
