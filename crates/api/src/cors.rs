@@ -6,8 +6,6 @@
 //! Invariant: no answer lets a browser send credentials along (`Access-Control-Allow-Credentials`), and no origin is named to itself that is
 //! not registered.
 
-use std::rc::Rc;
-
 use actix_web::body::BoxBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::header::{
@@ -80,14 +78,17 @@ pub(crate) fn is_for(request: &HttpRequest, client: &Client) {
 /// Answers preflights, and says beside every other answer who may read it. `methods` are those of the route.
 pub(crate) async fn share(
     readers: Readers,
-    methods: Rc<str>,
+    methods: &str,
     request: ServiceRequest,
     next: Next<BoxBody>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
-    if request.method() == Method::OPTIONS && request.headers().contains_key(ACCESS_CONTROL_REQUEST_METHOD) {
-        return preflight(readers, &methods, request).await;
+    if readers == Readers::SameOrigin {
+        return next.call(request).await;
     }
-    let asked_from = origin(request.headers()).cloned();
+    if request.method() == Method::OPTIONS && request.headers().contains_key(ACCESS_CONTROL_REQUEST_METHOD) {
+        return preflight(readers, methods, request).await;
+    }
+    let asked_from = if readers == Readers::Clients { origin(request.headers()).cloned() } else { None };
     let mut response = next.call(request).await?;
     let reader = match (readers, asked_from) {
         (Readers::Everybody, _) => Some(ALL),

@@ -9,7 +9,6 @@ use std::task::Poll;
 
 use actix_web::body::BoxBody;
 use actix_web::dev::{Payload, ServiceRequest, ServiceResponse};
-use actix_web::middleware::Next;
 use actix_web::rt::time::timeout;
 use actix_web::{Error, HttpMessage, web};
 use futures_util::Stream;
@@ -19,10 +18,16 @@ use crate::connection::Connection;
 use crate::error::Refusal;
 use crate::state::ApiSettings;
 
-/// Answers a request by its handler if its head is small enough and if body and handler are done in time; else drops what was
+/// Answers a request by `work` if its head is small enough and if body and work are done in time; else drops what was
 /// begun (an open transaction is rolled back) and says so, in the words of the endpoint.
-pub(crate) async fn limited(mut request: ServiceRequest, next: Next<BoxBody>) -> Result<ServiceResponse<BoxBody>, Error> {
-    let Some(settings) = request.app_data::<web::Data<ApiSettings>>().cloned() else { return next.call(request).await };
+pub(crate) async fn limited<W>(
+    mut request: ServiceRequest,
+    work: impl FnOnce(ServiceRequest) -> W,
+) -> Result<ServiceResponse<BoxBody>, Error>
+where
+    W: Future<Output = Result<ServiceResponse<BoxBody>, Error>>,
+{
+    let Some(settings) = request.app_data::<web::Data<ApiSettings>>().cloned() else { return work(request).await };
     let asked = request.request().clone();
     let turn = asked.conn_data::<Connection>().map(Connection::turn);
     if turn.as_ref().is_some_and(Option::is_none) {
@@ -33,7 +38,7 @@ pub(crate) async fn limited(mut request: ServiceRequest, next: Next<BoxBody>) ->
         Refusal::HeadTooLarge
     } else {
         let waits_for_body = watch_body(&mut request);
-        match timeout(settings.request_timeout, next.call(request)).await {
+        match timeout(settings.request_timeout, work(request)).await {
             Ok(answer) => return answer,
             Err(_) if waits_for_body.get() => Refusal::BodyTooSlow,
             Err(_) => {
@@ -78,6 +83,7 @@ mod tests {
     use std::time::Duration;
 
     use actix_web::http::header::RETRY_AFTER;
+    use actix_web::middleware::Next;
     use actix_web::{App, HttpResponse, middleware, test};
     use serde_json::Value;
 
@@ -111,7 +117,10 @@ mod tests {
             request_timeout: Duration::from_millis(10),
             budgets: app::budget::Limits::default(),
         };
-        let app = App::new().app_data(web::Data::new(settings)).route(path, web::to(handler).wrap(middleware::from_fn(limited)));
+        let app = App::new().app_data(web::Data::new(settings)).route(
+            path,
+            web::to(handler).wrap(middleware::from_fn(|request, next: Next<BoxBody>| limited(request, move |request| next.call(request)))),
+        );
         let app = test::init_service(app).await;
         let request = test::TestRequest::post().uri(&path.replace("{slug}", "acme")).set_payload("body").to_request();
         (test::call_service(&app, request).await, seen.get())

@@ -1,11 +1,11 @@
-//! What happens around every request: an id in and out, a span, two metrics, and the headers that every answer carries.
+//! What happens around every request: an id in and out, a span, two metrics, the headers that every answer carries, and who may read it.
 //!
 //! Invariant: a span holds the route pattern, never the address: no tenant, no user, no query.
 
 use std::rc::Rc;
 use std::time::Instant;
 
-use actix_web::body::MessageBody;
+use actix_web::body::BoxBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::header::{HeaderName, HeaderValue};
 use actix_web::middleware::Next;
@@ -13,6 +13,7 @@ use actix_web::{Error, HttpMessage, web};
 use tracing::field::Empty;
 use tracing::{Instrument, Span};
 
+use crate::cors::{Readers, share};
 use crate::state::ApiState;
 
 /// The id a request is known by in logs, in the audit log and to its sender.
@@ -54,19 +55,24 @@ pub(crate) struct Watched {
     /// Methods, and what the span of each is called.
     methods: Vec<(&'static str, String)>,
     other: String,
+    /// Whose pages may read the answers, and by which methods they may ask.
+    readers: Readers,
+    allowed: String,
 }
 
 const METHODS: [&str; 6] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"];
 const OTHER: &str = "other";
 
 impl Watched {
-    pub(crate) fn route(route: &'static str) -> Self {
-        Self { route, methods: METHODS.map(|method| (method, span_name(route, method))).into(), other: span_name(route, OTHER) }
+    /// A route that answers the methods `allowed`.
+    pub(crate) fn route(route: &'static str, allowed: String) -> Self {
+        let methods = METHODS.map(|method| (method, span_name(route, method))).into();
+        Self { route, methods, other: span_name(route, OTHER), readers: Readers::of(route), allowed }
     }
 
     /// What no route is for.
     pub(crate) fn none() -> Self {
-        Self { methods: Vec::new(), ..Self::route("none") }
+        Self { methods: Vec::new(), ..Self::route("none", String::new()) }
     }
 
     fn method(&self, asked: &str) -> (&'static str, &str) {
@@ -82,11 +88,7 @@ fn span_name(route: &str, method: &str) -> String {
     format!("http.{word}.{}", method.to_ascii_lowercase())
 }
 
-pub(crate) async fn observe(
-    watched: Rc<Watched>,
-    request: ServiceRequest,
-    next: Next<impl MessageBody>,
-) -> Result<ServiceResponse<impl MessageBody>, Error> {
+pub(crate) async fn observe(watched: Rc<Watched>, request: ServiceRequest, next: Next<BoxBody>) -> Result<ServiceResponse<BoxBody>, Error> {
     let Some(state) = request.app_data::<web::Data<ApiState>>().cloned() else { return next.call(request).await };
     let started = Instant::now();
     let id = request_id(&request, &state);
@@ -97,7 +99,7 @@ pub(crate) async fn observe(
         "http", otel.name = name, otel.kind = "server", otel.status_code = Empty, method, route, status = Empty, request_id = %id
     );
     follow_trace(&request, &state, &span);
-    let mut response = next.call(request).instrument(span.clone()).await?;
+    let mut response = share(watched.readers, &watched.allowed, request, next).instrument(span.clone()).await?;
 
     let status = response.status();
     span.record("status", status.as_u16());

@@ -11,7 +11,6 @@ use crate::admission::admit;
 use crate::assets;
 use crate::busy;
 use crate::connection::moving;
-use crate::cors::{self, Readers};
 use crate::description;
 use crate::error::Refusal;
 use crate::error::problem::Problem;
@@ -266,13 +265,10 @@ pub fn public(state: ApiState) -> impl FnOnce(&mut web::ServiceConfig) {
             for (method, guard, route) in methods {
                 resource = resource.route(guarded(method, guard, route));
             }
-            let (readers, methods) = (Readers::of(path), Rc::from(allowed.as_str()));
+            let watched = Rc::new(Watched::route(path, allowed.clone()));
             let not_allowed = move || ready(Refusal::MethodNotAllowed { allowed: allowed.clone() }.answer(Some(path)));
-            let resource = resource.default_service(web::to(not_allowed));
-            let shared = middleware::from_fn(move |request, next| cors::share(readers, Rc::clone(&methods), request, next));
-            let watched = Rc::new(Watched::route(path));
             let observed = middleware::from_fn(move |request, next| observe(Rc::clone(&watched), request, next));
-            scope = scope.service(resource.wrap(middleware::Condition::new(readers != Readers::SameOrigin, shared)).wrap(observed));
+            scope = scope.service(resource.default_service(web::to(not_allowed)).wrap(observed));
         }
         let watched = Rc::new(Watched::none());
         let unknown = middleware::from_fn(move |request, next| observe(Rc::clone(&watched), request, next));
@@ -290,8 +286,7 @@ fn guarded(method: &'static str, guard: Guard, route: Route) -> Route {
             "HEAD" => method == "GET",
             asked => asked == method,
         }))
-        .wrap(middleware::from_fn(move |request, next| admit(guard, request, next)))
-        .wrap(middleware::from_fn(limited))
+        .wrap(middleware::from_fn(move |request, next| limited(request, move |request| admit(guard, request, next))))
 }
 
 /// What the management listener serves: not for the internet.

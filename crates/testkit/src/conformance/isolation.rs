@@ -126,7 +126,7 @@ pub async fn what_tokens_stand_on_is_read_together(store: Arc<dyn Store>) {
     for home in &homes {
         let mut tx = store.begin(home.id()).await.expect("begins");
         // The same id in both.
-        let client = Client { created_at: NOW.plus(Ttl::seconds(i64::from(home.id() == homes[0].id()))), ..client.clone() };
+        let client = Client { created_at: NOW.plus(Ttl::seconds(u32::from(home.id() == homes[0].id()))), ..client.clone() };
         tx.client_insert(&client).await.expect("stored");
         tx.commit().await.expect("commits");
     }
@@ -142,7 +142,7 @@ pub async fn what_tokens_stand_on_is_read_together(store: Arc<dyn Store>) {
         let home = &homes[number % 2];
         let (found, grounds) = asked.await.expect("no panic");
         let found = found.expect("read").expect("there");
-        assert_eq!(found.created_at, NOW.plus(Ttl::seconds(i64::from(number % 2 == 0))));
+        assert_eq!(found.created_at, NOW.plus(Ttl::seconds(u32::from(number % 2 == 0))));
         let session = (!number.is_multiple_of(3)).then(|| (home.family.clone(), Some(home.alice.clone())));
         assert_eq!(grounds, Ok(Grounds { tenant: Some(home.tenant.clone()), client: Some(found), session }));
     }
