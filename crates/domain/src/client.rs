@@ -8,6 +8,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::certificate::CertificateName;
+use crate::encryption::EncryptedAnswers;
 use crate::handle::{Handle, HandleHash, HandleKind};
 use crate::ids::ClientSecretId;
 use crate::keys::ring::Alg;
@@ -101,6 +102,7 @@ impl Client {
             userinfo_signed_response_alg: None,
             authorization_signed_response_alg: None,
             introspection_signed_response_alg: None,
+            encryption: EncryptedAnswers::default(),
             default_max_age: None,
             require_auth_time: false,
             require_pushed_authorization_requests: false,
@@ -408,6 +410,9 @@ pub struct ClientSettings {
     /// Of what is said about tokens, where it asks for a signature (RFC 9701, 6).
     #[serde(default)]
     pub introspection_signed_response_alg: Option<Alg>,
+    /// Which answers are encrypted to it, and how.
+    #[serde(flatten)]
+    pub encryption: EncryptedAnswers,
     pub default_max_age: Option<Ttl>,
     pub require_auth_time: bool,
     pub require_pushed_authorization_requests: bool,

@@ -17,6 +17,7 @@ pub mod client;
 pub mod consent;
 pub mod device;
 pub mod dpop;
+pub mod encryption;
 pub mod guess;
 pub mod handle;
 pub mod ids;

@@ -7,6 +7,7 @@ use app::tenants;
 use domain::authorize::{Prompt, ResponseMode};
 use domain::client::registration::RegistrationAccess;
 use domain::client::{AuthMethod, DeliveryMode, GrantType};
+use domain::encryption::{ContentEncryption, KeyManagement};
 use domain::keys::ring::Alg;
 use domain::openid;
 use domain::scope::Scope;
@@ -69,6 +70,10 @@ pub(crate) async fn get(state: web::Data<ApiState>, slug: web::Path<String>) -> 
         "backchannel_logout_session_supported": true,
         "authorization_response_iss_parameter_supported": true,
     });
+    for answer in ["id_token", "userinfo", "authorization", "introspection"] {
+        body[format!("{answer}_encryption_alg_values_supported")] = json!(KeyManagement::ALL.map(KeyManagement::name));
+        body[format!("{answer}_encryption_enc_values_supported")] = json!(ContentEncryption::ALL.map(ContentEncryption::name));
+    }
     if tenant.policy.offers(GrantType::DeviceCode) {
         body["device_authorization_endpoint"] = at("oauth/device_authorization").into();
     }

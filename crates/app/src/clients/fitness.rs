@@ -1,11 +1,13 @@
 //! What of a client's metadata can only be judged beside the rest of the world: whether certificates of clients can come, whether
 //! the tenant has keys of its algorithms, whether its sector knows it, and whether there are the APIs that it is to have tokens for.
 
-use domain::client::ClientSettings;
+use domain::client::{ClientKeys, ClientSettings};
+use domain::client::jwks;
 use domain::client::metadata::BadMetadata;
 use domain::ids::TenantId;
 use domain::keys::ring::Alg;
 
+use super::key_sets::encryption_keys_at;
 use crate::ctx::Ctx;
 use crate::fault::Fault;
 use crate::keys::signer_of;
@@ -44,6 +46,9 @@ pub(crate) async fn check(ctx: &Ctx, tenant: TenantId, settings: &ClientSettings
     {
         return Ok(Err(BadMetadata::new("sector_identifier_uri", why)));
     }
+    if let Err((member, why)) = encryption(ctx, settings).await {
+        return Ok(Err(BadMetadata::new(member, why)));
+    }
     let registered: Vec<Alg> = wanted.into_iter().filter_map(|(_, alg)| alg).collect();
     let needed: Vec<&[Alg]> = registered.iter().map(std::slice::from_ref).chain([may]).collect();
     signer_of(ctx, tenant, &needed, 0).await?;
@@ -52,6 +57,24 @@ pub(crate) async fn check(ctx: &Ctx, tenant: TenantId, settings: &ClientSettings
 
 fn names(algs: &[Alg]) -> String {
     algs.iter().map(|alg| alg.name()).collect::<Vec<_>>().join(", ")
+}
+
+/// Tries to encrypt to the client in every way that it registers for: a key may look like one and be none. Its keys are fetched for that, where
+/// they are elsewhere.
+async fn encryption(ctx: &Ctx, settings: &ClientSettings) -> Result<(), (&'static str, String)> {
+    let (member, keys) = match &settings.keys {
+        _ if settings.encryption.all().next().is_none() => return Ok(()),
+        Some(ClientKeys::JwksUri(uri)) => ("jwks_uri", encryption_keys_at(ctx, uri).await.map_err(|why| ("jwks_uri", why.to_owned()))?),
+        Some(ClientKeys::Jwks(set)) => ("jwks", jwks::read_encryption(set).map_err(|why| ("jwks", why.to_string()))?),
+        None => ("jwks", Vec::new()),
+    };
+    for how in settings.encryption.all() {
+        let key = keys.iter().find(|key| key.may_be(how.alg));
+        if !key.is_some_and(|key| ctx.keys.encrypt("", key, how).is_ok()) {
+            return Err((member, format!("has no good key with \"use\": \"enc\" for {}", how.alg.name())));
+        }
+    }
+    Ok(())
 }
 
 /// What is wrong with an API that the client is to have tokens for: that the tenant has it not, or that its tokens are signed in a way that the

@@ -16,7 +16,7 @@ use domain::user::User;
 
 use crate::ctx::Ctx;
 use crate::fault::Fault;
-use crate::keys::signer_of;
+use crate::keys::{encrypted, signer_of};
 use crate::ports::keys::TokenSigner;
 use crate::subjects::subject;
 
@@ -98,7 +98,8 @@ pub(crate) async fn issue(ctx: &Ctx, what: Issue<'_>) -> Result<IssuedTokens, Fa
                 wished: openid::in_id_token(user, &sign_on.claims),
             };
             let alg = client.settings.id_token_signed_response_alg;
-            Some(Secret::new(signer.sign_id(&mut id_claims, alg, access_token.expose(), now)?))
+            let token = signer.sign_id(&mut id_claims, alg, access_token.expose(), now)?;
+            Some(Secret::new(encrypted(ctx, tenant.id, client, client.settings.encryption.id_token(), token).await?))
         }
         _ => None,
     };

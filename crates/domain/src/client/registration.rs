@@ -84,7 +84,7 @@ impl SelfRegistration {
 }
 
 /// Members that a client may say about itself. Others are ignored (RFC 7591, 2).
-const MEMBERS: [&str; 41] = [
+const MEMBERS: [&str; 49] = [
     "client_name",
     "application_type",
     "redirect_uris",
@@ -104,6 +104,14 @@ const MEMBERS: [&str; 41] = [
     "userinfo_signed_response_alg",
     "authorization_signed_response_alg",
     "introspection_signed_response_alg",
+    "id_token_encrypted_response_alg",
+    "id_token_encrypted_response_enc",
+    "userinfo_encrypted_response_alg",
+    "userinfo_encrypted_response_enc",
+    "authorization_encrypted_response_alg",
+    "authorization_encrypted_response_enc",
+    "introspection_encrypted_response_alg",
+    "introspection_encrypted_response_enc",
     "default_max_age",
     "require_auth_time",
     "require_pushed_authorization_requests",
