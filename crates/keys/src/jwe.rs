@@ -191,7 +191,9 @@ mod tests {
     use std::collections::BTreeSet;
 
     use aws_lc_rs::cipher::{DecryptionContext, PaddedBlockDecryptingKey};
+    use aws_lc_rs::encoding::{AsDer, Pkcs8V1Der};
     use aws_lc_rs::rsa::{KeySize, OaepPrivateDecryptingKey, PrivateDecryptingKey};
+    use aws_lc_rs::signature::KeyPair;
     use domain::client::jwks;
 
     use super::*;
@@ -279,12 +281,9 @@ mod tests {
     fn whatever_is_registered_the_owner_of_the_key_reads_it_and_no_two_tokens_share_a_key_or_a_vector() {
         let token = "eyJhbGciOiJSUzI1NiJ9.e30.c2lnbmF0dXJl";
         let rsa = PrivateDecryptingKey::generate(KeySize::Rsa2048).unwrap();
-        let components: PublicKeyComponents<Vec<u8>> = {
-            use aws_lc_rs::encoding::{AsDer, PublicKeyX509Der};
-            let der: PublicKeyX509Der<'_> = rsa.public_key().as_der().unwrap();
-            let certificate_key = rsa_numbers(der.as_ref());
-            PublicKeyComponents { n: certificate_key.0, e: certificate_key.1 }
-        };
+        let document: Pkcs8V1Der<'_> = rsa.as_der().unwrap();
+        let pair = aws_lc_rs::rsa::KeyPair::from_pkcs8(document.as_ref()).unwrap();
+        let components = PublicKeyComponents::<Vec<u8>>::from(pair.public_key());
         let rsa_jwk = json!({
             "kty": "RSA", "n": URL_SAFE_NO_PAD.encode(&components.n), "e": URL_SAFE_NO_PAD.encode(&components.e), "use": "enc", "kid": "r",
         });
@@ -349,14 +348,6 @@ mod tests {
                 assert_eq!(parts.len(), 6, "{how:?}: vector, ciphertext and tag of each are its own");
             }
         }
-    }
-
-    /// The numbers in a public key of RSA (RFC 8017, A.1.1), as DER of X.509 has it.
-    fn rsa_numbers(der: &[u8]) -> (Vec<u8>, Vec<u8>) {
-        use rsa::pkcs8::DecodePublicKey;
-        use rsa::traits::PublicKeyParts;
-        let key = rsa::RsaPublicKey::from_public_key_der(der).unwrap();
-        (key.n_bytes().to_vec(), key.e_bytes().to_vec())
     }
 
     #[test]
