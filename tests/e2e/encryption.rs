@@ -6,10 +6,11 @@ use serde_json::{Value, json};
 
 use crate::browser::Browser;
 use crate::foreign_verifiers::{Verifier, node_with, python_with};
+use crate::logouts::open;
 use crate::oidc::{CALLBACK, Shop, client, code, logged_in, shop, told};
 use crate::registration::{REGISTER, initial_token, registration};
 use crate::relying_party::RelyingParty;
-use crate::world::{World, in_world, sent};
+use crate::world::{World, in_world, in_world_with, sent};
 
 const CLIENTS: &str = "/admin/v1/tenants/acme/clients";
 const METADATA: &str = "/t/acme/.well-known/openid-configuration";
@@ -111,7 +112,7 @@ fn whatever_a_client_registers_its_id_tokens_are_read_by_its_key_alone_in_the_li
 
 #[test]
 fn s033_s103_userinfo_answers_and_introspection_are_signed_and_then_encrypted() {
-    in_world(async |world| {
+    in_world_with(open, async |world| {
         let libraries = libraries().await;
         let party = RelyingParty::start().await;
         let shop = shop(world, json!({
@@ -138,7 +139,8 @@ fn s033_s103_userinfo_answers_and_introspection_are_signed_and_then_encrypted() 
         let form = [("token", tokens.word("access_token")), ("client_id", shop.id.clone()), ("client_secret", shop.secret.clone())];
         let known = sent(world.anon().request("POST", INTROSPECT).form(&form).header("accept", SIGNED)).await.is(200);
         assert_eq!(known.header("content-type"), SIGNED);
-        browser.get("/t/acme/oauth/end_session").await;
+        let page = browser.get("/t/acme/oauth/end_session").await.is(200);
+        browser.submit(&page, &[("decision", "sign_out")]).await;
         let all = [refused, answer, told.text.clone(), known.text.clone(), tokens.word("id_token")];
         for library in [first, second] {
             let [refused, answer, told, known, id] = &read(library, world, &shop, &all).await[..] else { panic!("five") };
@@ -157,10 +159,6 @@ fn s033_s103_userinfo_answers_and_introspection_are_signed_and_then_encrypted() 
             }
         }
         // Logout tokens go like ID tokens (OpenID Connect Back-Channel Logout 1.0, 2.6).
-        let account = world.ctx();
-        drop(account);
-        let session = format!("/admin/v1/tenants/acme/users/{}/sessions", read(first, world, &shop, &all[4..]).await[0]["claims"]["sub"].as_str().expect("a user"));
-        world.platform_admin().delete(&session).await;
         let (path, body) = party.posted(1).await.remove(0);
         assert_eq!(path, "/logout");
         let token = url::form_urlencoded::parse(body.as_bytes()).find(|(name, _)| name == "logout_token").expect("a token").1.into_owned();
@@ -171,7 +169,7 @@ fn s033_s103_userinfo_answers_and_introspection_are_signed_and_then_encrypted() 
 
 #[test]
 fn s054_without_a_good_key_nothing_is_registered_and_nothing_leaves_in_clear() {
-    in_world(async |world| {
+    in_world_with(open, async |world| {
         let party = RelyingParty::start().await;
         let uri = format!("{}/jwks", party.url);
         let rsa = public(private_keys().remove(0));

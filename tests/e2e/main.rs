@@ -17,6 +17,7 @@ mod cors;
 mod description;
 mod device;
 mod dpop;
+mod encryption;
 mod exchange;
 mod fapi;
 mod foreign_parties;

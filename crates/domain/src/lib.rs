@@ -15,6 +15,7 @@ pub mod branding;
 pub mod certificate;
 pub mod client;
 pub mod consent;
+pub mod details;
 pub mod device;
 pub mod dpop;
 pub mod encryption;

@@ -103,6 +103,7 @@ fn s044_s059_s060_s061_s062_s063_a_code_is_redeemed_by_all_it_came_from_or_not_a
             user_id: UserId::new(at, [1; 10]),
             scope: Scope::default(),
             resources: [].into(),
+            details: AuthorizationDetails::none(),
             nonce: None,
             dpop_jkt,
             sign_on: SignOn {

@@ -54,6 +54,7 @@ impl Protocol {
             client_id: ClientId::first_party(),
             scope: Scope::default_grant(),
             resources: [].into(),
+            details: AuthorizationDetails::none(),
             binding: Binding::Bearer,
             auth_time: opened_at,
             head: Head::first(opened_at),

@@ -5,6 +5,7 @@
 
 use domain::client::GrantType;
 use domain::client::registration::InitialAccessToken;
+use domain::encryption::{ContentEncryption, KeyManagement};
 use domain::keys::ring::Alg;
 use serde_json::{Map, Value, json};
 
@@ -150,7 +151,22 @@ fn client_members(more: Value) -> Value {
         "authorization_signed_response_alg": optional("Alg"), "introspection_signed_response_alg": optional("Alg"),
         "require_signed_authorization_response": flag(),
     });
+    let answers = both(answers, encryption(&json!({ "enum": encryption_words(KeyManagement::ALL.map(KeyManagement::name)) }), &json!({ "enum": encryption_words(ContentEncryption::ALL.map(ContentEncryption::name)) })));
     both(both(both(own, answers), published_about_itself()), more)
+}
+
+/// Names, or nothing.
+fn encryption_words(names: [&str; 4]) -> Vec<Value> {
+    names.into_iter().map(Value::from).chain([Value::Null]).collect()
+}
+
+/// Which answers are encrypted to a client, and how; of these schemas.
+fn encryption(alg: &Value, enc: &Value) -> Value {
+    let answers = ["id_token", "userinfo", "authorization", "introspection"];
+    let members = answers.into_iter().flat_map(|answer| {
+        [(format!("{answer}_encrypted_response_alg"), alg.clone()), (format!("{answer}_encrypted_response_enc"), enc.clone())]
+    });
+    Value::Object(members.collect())
 }
 
 /// What clients say of their people and their keys, as it is shown.
@@ -199,6 +215,9 @@ fn metadata_members(more: Value) -> Value {
         "tls_client_certificate_bound_access_tokens": { "type": ["boolean", "null"], "description": "`true` gives no tokens without a certificate, and binds them to it (RFC 8705, 3.4)." },
         "contacts": texts_or_null(),
     });
+    let alg = json!({ "type": ["string", "null"], "description": "RSA-OAEP-256, ECDH-ES, ECDH-ES+A128KW or ECDH-ES+A256KW, to a key of the client's with `use` `enc`." });
+    let enc = json!({ "type": ["string", "null"], "description": "A128CBC-HS256 (default), A256CBC-HS512, A128GCM or A256GCM." });
+    let own = both(own, encryption(&alg, &enc));
     both(both(both(published_about_itself(), own), certificate_names(&json!(["string", "null"]))), more)
 }
 
@@ -511,6 +530,10 @@ pub(super) fn schemas() -> Value {
                 "grant_types_supported": texts(), "response_types_supported": texts(), "response_modes_supported": texts(),
                 "scopes_supported": texts(), "subject_types_supported": texts(), "id_token_signing_alg_values_supported": texts(), "userinfo_signing_alg_values_supported": texts(),
                 "authorization_signing_alg_values_supported": texts(), "introspection_signing_alg_values_supported": texts(),
+                "id_token_encryption_alg_values_supported": texts(), "id_token_encryption_enc_values_supported": texts(),
+                "userinfo_encryption_alg_values_supported": texts(), "userinfo_encryption_enc_values_supported": texts(),
+                "authorization_encryption_alg_values_supported": texts(), "authorization_encryption_enc_values_supported": texts(),
+                "introspection_encryption_alg_values_supported": texts(), "introspection_encryption_enc_values_supported": texts(),
                 "token_endpoint_auth_methods_supported": texts(), "token_endpoint_auth_signing_alg_values_supported": texts(),
                 "revocation_endpoint_auth_signing_alg_values_supported": texts(), "revocation_endpoint_auth_methods_supported": texts(),
                 "introspection_endpoint_auth_methods_supported": texts(), "introspection_endpoint_auth_signing_alg_values_supported": texts(), "code_challenge_methods_supported": texts(), "dpop_signing_alg_values_supported": texts(),

@@ -16,6 +16,7 @@ use super::redirect_uri::{Reach, RedirectUri};
 use super::{ApplicationType, AuthMethod, ClientKeys, ClientSettings, ConsentPolicy, DeliveryMode, GrantType, ResponseType, SubjectType};
 use crate::answer::usual_alg;
 use crate::certificate::CertificateName;
+use crate::details::DetailTypeName;
 use crate::encryption::{ContentEncryption, EncryptedAnswers, KeyManagement};
 use crate::keys::policy::RotationNumbers;
 use crate::keys::ring::Alg;
@@ -45,6 +46,8 @@ pub struct ClientMetadata {
     pub scope: Option<String>,
     /// Of our own: the APIs that it may have tokens for (RFC 8707). None by default.
     pub resources: Option<Vec<String>>,
+    /// The types of authorization details that it may ask for (RFC 9396, 10). All of its APIs by default.
+    pub authorization_details_types: Option<Vec<String>>,
     /// Of our own: `true` lets it exchange tokens of other clients without an actor token (RFC 8693, 1.1).
     pub may_impersonate: Option<bool>,
     /// `client_secret_basic` by default.
@@ -412,6 +415,8 @@ impl ClientMetadata {
         if require_signed_authorization_response && !has_code {
             return Err(bad("require_signed_authorization_response", "is for clients with the grant authorization_code"));
         }
+        let types = self.authorization_details_types.map(|types| each::<DetailTypeName>("authorization_details_types", Some(types)));
+        let authorization_details_types = types.transpose()?.map(BTreeSet::from_iter);
         let encryption = EncryptedAnswers {
             id_token_encrypted_response_alg: key_management("id_token_encrypted_response_alg", self.id_token_encrypted_response_alg.as_deref())?,
             id_token_encrypted_response_enc: content_encryption(
@@ -480,6 +485,7 @@ impl ClientMetadata {
             response_types,
             scope,
             resources,
+            authorization_details_types,
             may_impersonate,
             token_endpoint_auth_method: method,
             token_endpoint_auth_signing_alg: word(
@@ -652,6 +658,7 @@ mod tests {
             ("grant_types", json!({ "grant_types": [GrantType::TokenExchange.name()], "token_endpoint_auth_method": "none" })),
             ("may_impersonate", json!({ "may_impersonate": true })),
             ("resources", json!({ "resources": ["https://api.example/#a"] })),
+            ("authorization_details_types", json!({ "authorization_details_types": ["a payment"] })),
             ("response_types", json!({ "response_types": ["token"] })),
             ("response_types", json!({ "response_types": [] })),
             ("token_endpoint_auth_method", json!({ "token_endpoint_auth_method": "client_secret_jwt" })),

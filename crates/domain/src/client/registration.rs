@@ -161,6 +161,8 @@ pub fn settings(
     metadata.require_signed_authorization_response = before.map(|before| before.require_signed_authorization_response);
     metadata.may_impersonate = before.map(|before| before.may_impersonate);
     metadata.resources = before.map(|before| before.resources.iter().cloned().map(String::from).collect());
+    let types = before.and_then(|before| before.authorization_details_types.clone());
+    metadata.authorization_details_types = types.map(|types| types.into_iter().map(String::from).collect());
     // Given with its grant, by an administrator.
     let has_backchannel =
         metadata.grant_types.as_ref().is_some_and(|grants| grants.iter().any(|grant| grant == GrantType::Backchannel.name()));
