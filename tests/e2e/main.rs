@@ -5,6 +5,7 @@
 mod account;
 mod accounts;
 mod apache;
+mod authorization_details;
 mod backchannel;
 mod bad_input;
 mod branding;

@@ -132,7 +132,7 @@ pub struct ResourceSettings {
     #[serde(default)]
     pub servers: BTreeSet<ClientId>,
     /// What clients may ask for there in detail (RFC 9396, 2), by type. No other API of the tenant has any of these types.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[serde(default)]
     pub authorization_details_types: BTreeMap<DetailTypeName, DetailType>,
 }
 

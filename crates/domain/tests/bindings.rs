@@ -7,6 +7,7 @@ use domain::authorize::CodeChallenge;
 use domain::authorize::code::{CodeGrant, CodeRefused};
 use domain::client::ClientId;
 use domain::client::redirect_uri::RedirectUri;
+use domain::details::AuthorizationDetails;
 use domain::ids::{SsoSessionId, UserId};
 use domain::keys::ring::PublicJwk;
 use domain::keys::thumbprint::Thumbprint;

@@ -7,6 +7,7 @@
 use std::fmt;
 
 use domain::client::ClientId;
+use domain::details::AuthorizationDetails;
 use domain::ids::{FamilyId, UserId};
 use domain::scope::Scope;
 use domain::time::{Timestamp, Ttl};

@@ -135,7 +135,7 @@ fn client_members(more: Value) -> Value {
         "client_id": reference("ClientId"), "kind": one_of(&["confidential", "public", "native", "machine"]),
         "status": one_of(&["active", "disabled"]), "disabled_at": optional("Timestamp"),
         "created_at": reference("Timestamp"), "updated_at": reference("Timestamp"), "secrets": list("ClientSecret"),
-        "profile": text_or_null(), "client_name": text_or_null(), "application_type": one_of(&["web", "native"]), "redirect_uris": texts(), "resources": texts(), "may_impersonate": flag(),
+        "profile": text_or_null(), "client_name": text_or_null(), "application_type": one_of(&["web", "native"]), "redirect_uris": texts(), "resources": texts(), "authorization_details_types": texts_or_null(), "may_impersonate": flag(),
         "post_logout_redirect_uris": texts(), "allowed_origins": texts(), "grant_types": texts(), "response_types": texts(), "scope": text(),
         "token_endpoint_auth_method": text(), "token_endpoint_auth_signing_alg": text_or_null(), "require_issuer_audience": flag(),
         "frontchannel_logout_uri": text_or_null(), "frontchannel_logout_session_required": flag(),
@@ -243,8 +243,24 @@ fn resource_members() -> Value {
             "type": "object", "additionalProperties": { "type": "array", "items": text() },
             "description": "By role: what a user who has it may do there. It is in `permissions` of tokens for this API alone.",
         },
+        "authorization_details_types": {
+            "type": "object", "additionalProperties": reference("DetailType"),
+            "description": "By type: what clients may ask for there in detail (RFC 9396). No other API of the tenant has any of them.",
+        },
         "servers": { "type": "array", "items": text(), "description": "Clients that this API is when it asks something itself: they may introspect tokens that are for it, and exchange them." },
     })
+}
+
+/// A member that authorization details may have, of kind text or `others`, and `more`.
+fn detail_member(others: &str, more: &Value) -> Value {
+    let own = json!({
+        "kind": said(&format!("text, {others}.")), "required": { "type": "boolean", "default": false },
+        "max_length": { "type": "integer", "minimum": 1, "maximum": 256, "description": "Of a text, and of each in a list: characters; 128 where nothing is said." },
+        "max_items": { "type": "integer", "minimum": 1, "maximum": 20, "description": "Of a list; 10 where nothing is said." },
+        "one_of": { "type": "array", "items": text(), "maxItems": 50, "description": "What a text, or each in a list, may be." },
+        "min": { "type": "integer", "description": "Of an integer." }, "max": { "type": "integer", "description": "Of an integer or a decimal." },
+    });
+    request("A member of authorization details.", &["kind"], both(own, more.clone()))
 }
 
 /// What a tenant says about an issuer that it trusts.
@@ -358,6 +374,7 @@ pub(super) fn schemas() -> Value {
         "require_pkce": { "type": ["boolean", "null"], "description": "`false` lets a confidential client do without PKCE." },
         "may_impersonate": { "type": ["boolean", "null"], "description": "`true` lets it exchange tokens of other clients without an actor token (RFC 8693, 1.1)." },
         "resources": { "type": ["array", "null"], "items": text(), "description": "The APIs that it may have tokens for, by their identifiers (RFC 8707)." },
+        "authorization_details_types": { "type": ["array", "null"], "items": text(), "description": "The types of authorization details that it may ask for, of those of its APIs (RFC 9396, 10); null: all of them." },
         "consent": { "type": ["string", "null"], "description": "`third_party` (default): its users are asked; `first_party`: the tenant has decided." },
     });
     let millis = || json!({ "type": "number", "minimum": 0 });
@@ -404,6 +421,7 @@ pub(super) fn schemas() -> Value {
                 "subject_token": said("RFC 8693, 2.1."), "subject_token_type": text(), "actor_token": text(), "actor_token_type": text(), "requested_token_type": text(),
                 "resource": said("An API that the token is to be for; may come several times (RFC 8707, 2)."), "audience": said("The same, in an exchange."),
                 "refresh_token": said("Left out by a cookie session."), "scope": said("Less than the session or the client has, or left out."),
+                "authorization_details": said("JSON: less than was granted (RFC 9396, 6), or left out."),
             },
         })),
         ("PushedAuthorizationRequest", json!({
@@ -412,6 +430,7 @@ pub(super) fn schemas() -> Value {
             "properties": {
                 "client_id": text(), "client_secret": text(), "redirect_uri": text(), "response_type": text(), "scope": text(), "state": text(),
                 "code_challenge": text(), "code_challenge_method": text(), "nonce": text(), "dpop_jkt": said("RFC 9449, 10."),
+                "authorization_details": said("JSON: RFC 9396, 2."),
             },
         })),
         ("BackchannelAuthenticationRequest", json!({
@@ -457,6 +476,7 @@ pub(super) fn schemas() -> Value {
             "id_token": said("Where `openid` was granted (OpenID Connect Core, 2)."),
             "issued_token_type": said("Of an exchange: the type of the access token (RFC 8693, 2.2.1)."),
             "csrf_token": said("What `X-CSRF-Token` takes. Only in a cookie session."),
+            "authorization_details": reference("AuthorizationDetails"),
         }))),
         ("Introspection", json!({
             "type": "object", "description": "RFC 7662, 2.2: only `active` for a token that is not alive, whatever the reason; else its claims, the tenant's own among them.",
@@ -464,7 +484,12 @@ pub(super) fn schemas() -> Value {
             "properties": {
                 "active": flag(), "iss": text(), "sub": said("A user, or the client itself."), "sid": reference("SessionId"), "client_id": text(), "scope": text(),
                 "exp": { "type": "integer" }, "iat": { "type": "integer" }, "cnf": { "type": "object", "description": "The key or the certificate that a token is bound to (RFC 9449, 6.1; RFC 8705, 3.1).", "properties": { "jkt": text(), "x5t#S256": text() } }, "token_type": one_of(&["Bearer", "DPoP"]),
+                "authorization_details": reference("AuthorizationDetails"),
             },
+        })),
+        ("AuthorizationDetails", json!({
+            "type": "array", "description": "What was granted in detail (RFC 9396, 7, 9). Absent where nothing was.",
+            "items": { "type": "object", "required": ["type"], "properties": { "type": text() }, "additionalProperties": true },
         })),
         ("Me", answer("Who is signed in.", json!({
             "sub": reference("UserId"), "username": text_or_null(), "email": text_or_null(), "roles": reference("Roles"),
@@ -548,6 +573,7 @@ pub(super) fn schemas() -> Value {
             "device_authorization_endpoint": text(), "backchannel_authentication_endpoint": text(),
             "backchannel_token_delivery_modes_supported": { "type": "array", "items": text() }, "backchannel_user_code_parameter_supported": flag(),
             "registration_endpoint": said("Where clients may register themselves."),
+            "authorization_details_types_supported": { "type": "array", "items": text(), "description": "Those of the tenant's APIs (RFC 9396, 10)." },
             "tls_client_certificate_bound_access_tokens": flag(),
             "mtls_endpoint_aliases": { "type": "object", "additionalProperties": text(), "description": "Where clients with certificates ask (RFC 8705, 5)." },
         }))),
@@ -642,13 +668,26 @@ pub(super) fn schemas() -> Value {
         }), metadata_members(json!({
             "client_secret": said("Where it is new."), "client_secret_expires_at": { "type": "integer", "minimum": 0, "description": "Seconds since the epoch; 0 = never." },
             "require_issuer_audience": flag(), "require_pkce": flag(), "consent": text(), "require_dpop_nonce": flag(), "require_signed_authorization_response": flag(), "profile": text(), "backchannel_token_delivery_mode": text(), "backchannel_client_notification_endpoint": text(),
-            "allowed_origins": { "type": "array", "items": text() }, "may_impersonate": flag(), "resources": { "type": "array", "items": text() },
+            "allowed_origins": { "type": "array", "items": text() }, "may_impersonate": flag(), "resources": { "type": "array", "items": text() }, "authorization_details_types": { "type": "array", "items": text() },
         })))),
         ("ResourceId", id("api", "Names an API of a tenant. Tokens say its identifier, not this.")),
         ("Resource", answer("An API of a tenant, which tokens may be for (RFC 8707).", both(json!({
             "id": reference("ResourceId"), "created_at": reference("Timestamp"), "updated_at": reference("Timestamp"),
         }), resource_members()))),
         ("ResourcePage", page("Resource")),
+        ("DetailType", json!({
+            "type": "object", "description": "A type of authorization details (RFC 9396): the members that they may have, and what users are asked.",
+            "required": ["members", "words"], "additionalProperties": false,
+            "properties": {
+                "members": { "type": "object", "additionalProperties": reference("DetailMember") },
+                "words": { "type": "object", "additionalProperties": text(), "description": "By language (en, de, fr, es, zh-Hans). `{amount.value}` stands for a member that is required." },
+                "ask_each_time": { "type": "boolean", "default": false, "description": "`true`: users are asked also for what they have allowed before, word by word." },
+            },
+        })),
+        ("DetailMember", detail_member("list, integer, boolean, decimal or object", &json!({
+            "members": { "type": "object", "additionalProperties": reference("DetailInnerMember"), "description": "Of an object." },
+        }))),
+        ("DetailInnerMember", detail_member("list, integer, boolean or decimal", &json!({}))),
         ("ResourceChange", request("All that there is to say about an API: what is left out gets its default.", &["identifier", "name"], resource_members())),
         ("TrustedIssuerId", id("iss", "Names an issuer that a tenant trusts. Assertions say its `iss`, not this.")),
         ("TrustedIssuer", answer_with("An issuer that a tenant trusts (RFC 7523, 2.1), with `jwks` or `jwks_uri`.", both(json!({

@@ -4,6 +4,7 @@
 use domain::client::{ClientKeys, ClientSettings};
 use domain::client::jwks;
 use domain::client::metadata::BadMetadata;
+use domain::details;
 use domain::ids::TenantId;
 use domain::keys::ring::Alg;
 
@@ -22,8 +23,8 @@ pub(crate) async fn check(ctx: &Ctx, tenant: TenantId, settings: &ClientSettings
     if let Err(bad) = ctx.mutual_tls.fits(settings) {
         return Ok(Err(bad));
     }
-    if let Some(why) = unfit_api(ctx, tenant, settings).await? {
-        return Ok(Err(BadMetadata::new("resources", why)));
+    if let Some((member, why)) = unfit_api(ctx, tenant, settings).await? {
+        return Ok(Err(BadMetadata::new(member, why)));
     }
     let keys = ctx.keys.published(tenant).await?;
     let algs = &keys.ring.numbers.algs;
@@ -77,19 +78,23 @@ async fn encryption(ctx: &Ctx, settings: &ClientSettings) -> Result<(), (&'stati
     Ok(())
 }
 
-/// What is wrong with an API that the client is to have tokens for: that the tenant has it not, or that its tokens are signed in a way that the
-/// client's profile forbids.
-async fn unfit_api(ctx: &Ctx, tenant: TenantId, settings: &ClientSettings) -> Result<Option<String>, Fault> {
-    if settings.resources.is_empty() {
+/// What is wrong with an API that the client is to have tokens for: that the tenant has it not, that its tokens are signed in a way that the
+/// client's profile forbids, or that it has not the types of details that the client is limited to.
+async fn unfit_api(ctx: &Ctx, tenant: TenantId, settings: &ClientSettings) -> Result<Option<(&'static str, String)>, Fault> {
+    let types = || settings.authorization_details_types.iter().flatten();
+    if settings.resources.is_empty() && types().next().is_none() {
         return Ok(None);
     }
     let known = ctx.store.begin_read(tenant).await?.resources_named(&settings.resources).await?;
     if let Some(unknown) = settings.resources.iter().find(|uri| known.iter().all(|api| api.identifier != **uri)) {
-        return Ok(Some(format!("there is no API {unknown}")));
+        return Ok(Some(("resources", format!("there is no API {unknown}"))));
+    }
+    if let Some(unknown) = types().find(|name| details::defined(&known, name.as_str()).is_none()) {
+        return Ok(Some(("authorization_details_types", format!("none of its APIs has the type {unknown}"))));
     }
     let forbidden = |alg: Alg| !settings.signing_algs().contains(&alg);
     let unfit = known.iter().find(|api| api.settings.signing_alg.is_some_and(forbidden));
-    Ok(unfit.map(|api| format!("tokens for {} are signed by an algorithm that the profile forbids", api.identifier)))
+    Ok(unfit.map(|api| ("resources", format!("tokens for {} are signed by an algorithm that the profile forbids", api.identifier))))
 }
 
 /// The document lists every redirect URI (OpenID Connect Registration, 5).
