@@ -279,7 +279,7 @@ fn a_consent_is_remembered_for_the_same_details_alone_and_not_for_those_that_are
         let page = browser.get("/t/acme/account").await.is(200);
         assert!(page.text.contains("payment"), "{}", page.text);
         let events = world.platform_admin().get("/admin/v1/tenants/acme/events").await.is(200).json();
-        let given = events["items"].as_array().expect("items").iter().filter(|event| event["type"] == "consent_given");
+        let given = events["items"].as_array().expect("items").iter().map(|item| &item["event"]).filter(|event| event["type"] == "consent_given");
         let types: Vec<_> = given.map(|event| event["authorization_details_types"].clone()).collect();
         assert!(types.contains(&json!(["payment"])) && types.contains(&json!(["single_payment"])), "{events}");
     });
