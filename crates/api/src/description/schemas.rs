@@ -135,7 +135,7 @@ fn client_members(more: Value) -> Value {
         "client_id": reference("ClientId"), "kind": one_of(&["confidential", "public", "native", "machine"]),
         "status": one_of(&["active", "disabled"]), "disabled_at": optional("Timestamp"),
         "created_at": reference("Timestamp"), "updated_at": reference("Timestamp"), "secrets": list("ClientSecret"),
-        "profile": text_or_null(), "client_name": text_or_null(), "application_type": one_of(&["web", "native"]), "redirect_uris": texts(), "resources": texts(), "authorization_details_types": texts_or_null(), "may_impersonate": flag(),
+        "profile": text_or_null(), "client_name": text_or_null(), "application_type": one_of(&["web", "native"]), "redirect_uris": texts(), "resources": texts(), "may_impersonate": flag(),
         "post_logout_redirect_uris": texts(), "allowed_origins": texts(), "grant_types": texts(), "response_types": texts(), "scope": text(),
         "token_endpoint_auth_method": text(), "token_endpoint_auth_signing_alg": text_or_null(), "require_issuer_audience": flag(),
         "frontchannel_logout_uri": text_or_null(), "frontchannel_logout_session_required": flag(),
@@ -149,9 +149,10 @@ fn client_members(more: Value) -> Value {
     });
     let answers = json!({
         "authorization_signed_response_alg": optional("Alg"), "introspection_signed_response_alg": optional("Alg"),
-        "require_signed_authorization_response": flag(),
+        "require_signed_authorization_response": flag(), "authorization_details_types": texts_or_null(),
     });
-    let answers = both(answers, encryption(&json!({ "enum": encryption_words(KeyManagement::ALL.map(KeyManagement::name)) }), &json!({ "enum": encryption_words(ContentEncryption::ALL.map(ContentEncryption::name)) })));
+    let (algs, encs) = (KeyManagement::ALL.map(KeyManagement::name), ContentEncryption::ALL.map(ContentEncryption::name));
+    let answers = both(answers, encryption(&json!({ "enum": encryption_words(algs) }), &json!({ "enum": encryption_words(encs) })));
     both(both(both(own, answers), published_about_itself()), more)
 }
 
@@ -549,16 +550,15 @@ pub(super) fn schemas() -> Value {
         })),
         ("Metadata", answer_with("RFC 8414, 2; OpenID Connect Discovery 1.0, 3. What is off is absent.", {
             let texts = || json!({ "type": "array", "items": text() });
-            json!({
+            let encryption = ["id_token", "userinfo", "authorization", "introspection"].into_iter().flat_map(|answer| {
+                ["alg", "enc"].map(|what| (format!("{answer}_encryption_{what}_values_supported"), texts()))
+            });
+            both(Value::Object(encryption.collect()), json!({
                 "issuer": text(), "authorization_endpoint": text(), "pushed_authorization_request_endpoint": text(), "token_endpoint": text(), "userinfo_endpoint": text(), "end_session_endpoint": text(),
                 "revocation_endpoint": text(), "introspection_endpoint": text(), "jwks_uri": text(),
                 "grant_types_supported": texts(), "response_types_supported": texts(), "response_modes_supported": texts(),
                 "scopes_supported": texts(), "subject_types_supported": texts(), "id_token_signing_alg_values_supported": texts(), "userinfo_signing_alg_values_supported": texts(),
                 "authorization_signing_alg_values_supported": texts(), "introspection_signing_alg_values_supported": texts(),
-                "id_token_encryption_alg_values_supported": texts(), "id_token_encryption_enc_values_supported": texts(),
-                "userinfo_encryption_alg_values_supported": texts(), "userinfo_encryption_enc_values_supported": texts(),
-                "authorization_encryption_alg_values_supported": texts(), "authorization_encryption_enc_values_supported": texts(),
-                "introspection_encryption_alg_values_supported": texts(), "introspection_encryption_enc_values_supported": texts(),
                 "token_endpoint_auth_methods_supported": texts(), "token_endpoint_auth_signing_alg_values_supported": texts(),
                 "revocation_endpoint_auth_signing_alg_values_supported": texts(), "revocation_endpoint_auth_methods_supported": texts(),
                 "introspection_endpoint_auth_methods_supported": texts(), "introspection_endpoint_auth_signing_alg_values_supported": texts(), "code_challenge_methods_supported": texts(), "dpop_signing_alg_values_supported": texts(),
@@ -568,7 +568,7 @@ pub(super) fn schemas() -> Value {
                 "frontchannel_logout_supported": flag(), "frontchannel_logout_session_supported": flag(),
                 "backchannel_logout_supported": flag(), "backchannel_logout_session_supported": flag(),
                 "authorization_response_iss_parameter_supported": flag(),
-            })
+            }))
         }, json!({
             "device_authorization_endpoint": text(), "backchannel_authentication_endpoint": text(),
             "backchannel_token_delivery_modes_supported": { "type": "array", "items": text() }, "backchannel_user_code_parameter_supported": flag(),

@@ -163,13 +163,13 @@ async fn shown(
             answers::shown(state, request, tenant, status, &shown.request.ui_locales, &page).await
         }
         Look::AskConsent { user, session, shown } => {
-            let scopes = scope_lines(&shown);
+            let (scopes, details) = (scope_lines(&shown), detail_lines(&shown));
             let page = ConsentPage {
                 form: about(form("consent", shown.csrf_token), session),
                 client: answers::client_view(&shown.client),
                 account: user.display_name(),
                 scopes,
-                details: detail_lines(&shown),
+                details,
                 remember: None,
                 other_account: Some(format!("{}/accounts", page_of(tenant, &handle))),
             };
