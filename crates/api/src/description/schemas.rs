@@ -320,7 +320,7 @@ const PROBLEMS: &[&str] = &[
 
 #[rustfmt::skip]
 const OAUTH_ERRORS: &[&str] = &[
-    "invalid_request", "invalid_client", "invalid_token", "insufficient_scope", "invalid_grant", "invalid_scope", "invalid_target", "invalid_dpop_proof",
+    "invalid_request", "invalid_client", "invalid_token", "insufficient_scope", "invalid_grant", "invalid_scope", "invalid_target", "invalid_authorization_details", "invalid_dpop_proof",
     "use_dpop_nonce",
     "unauthorized_client", "unsupported_grant_type", "unsupported_response_type", "unsupported_token_type", "request_not_supported",
     "invalid_request_object", "unknown_user_id", "invalid_binding_message", "authorization_pending", "access_denied", "expired_token",
