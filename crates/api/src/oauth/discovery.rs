@@ -73,7 +73,7 @@ pub(crate) async fn get(state: web::Data<ApiState>, slug: web::Path<String>) -> 
     });
     let types = detail_types(&state.ctx, tenant.id).await;
     if !types.is_empty() {
-        body["authorization_details_types_supported"] = json!(types);
+        body["authorization_details_types_supported"] = json!(&*types);
     }
     for answer in ["id_token", "userinfo", "authorization", "introspection"] {
         body[format!("{answer}_encryption_alg_values_supported")] = json!(KeyManagement::ALL.map(KeyManagement::name));
