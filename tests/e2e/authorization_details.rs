@@ -95,7 +95,8 @@ fn what_is_asked_for_in_detail_is_read_by_the_user_granted_word_by_word_and_narr
         let both = json!([pay("12.50"), { "type": "count", "shelf": "7" }]);
         let mut browser = Browser::new(&world.base_url);
         let page = logged_in(&mut browser, &request(&shop, &both, &[], &[])).await.is(200);
-        for text in ["Pay ", "<bdi>12.50</bdi>", "<bdi>EUR</bdi>", " to ", "<bdi>Bob &#60;b&#62;</bdi>", "initiate, status", "Count shelf "] {
+        for text in ["Pay ", "<bdi>12.50</bdi>", "<bdi>EUR</bdi>", " to ", "<bdi>Bob &#60;b&#62;</bdi>", "initiate, status", "Count shelf "]
+        {
             assert!(page.text.contains(text), "{text}: {}", page.text);
         }
         let code = told(&allowed(&mut browser, &page).await)["code"].clone();
@@ -279,7 +280,8 @@ fn a_consent_is_remembered_for_the_same_details_alone_and_not_for_those_that_are
         let page = browser.get("/t/acme/account").await.is(200);
         assert!(page.text.contains("payment"), "{}", page.text);
         let events = world.platform_admin().get("/admin/v1/tenants/acme/events").await.is(200).json();
-        let given = events["items"].as_array().expect("items").iter().map(|item| &item["event"]).filter(|event| event["type"] == "consent_given");
+        let given =
+            events["items"].as_array().expect("items").iter().map(|item| &item["event"]).filter(|event| event["type"] == "consent_given");
         let types: Vec<_> = given.map(|event| event["authorization_details_types"].clone()).collect();
         assert!(types.contains(&json!(["payment"])) && types.contains(&json!(["single_payment"])), "{events}");
     });
@@ -300,7 +302,9 @@ fn types_are_bounded_belong_to_one_api_and_a_client_is_limited_to_those_of_its_a
         let mut kind = payment();
         kind["members"]["payee"]["kind"] = json!("regex");
         let many: serde_json::Map<String, Value> = (0..21).map(|n| (format!("t{n}"), payment())).collect();
-        for bad in [json!({ "a b": payment() }), json!({ "a": open }), json!({ "a": deep }), json!({ "a": kind }), json!(many), json!({ "a": {} })] {
+        for bad in
+            [json!({ "a b": payment() }), json!({ "a": open }), json!({ "a": deep }), json!({ "a": kind }), json!(many), json!({ "a": {} })]
+        {
             let answer = admin.post(RESOURCES, api(bad.clone())).await;
             assert!(answer.status == 400 || answer.status == 422, "{bad}: {} {}", answer.status, answer.text);
         }

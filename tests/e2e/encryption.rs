@@ -44,10 +44,7 @@ async fn read(verifier: &Verifier, world: &World, shop: &Shop, tokens: &[String]
 }
 
 async fn libraries() -> [Verifier; 2] {
-    [
-        node_with("jose-6.2.1", &["jose@6.2.1"], "decrypt.mjs").await,
-        python_with("joserfc-1.8.0", &["joserfc==1.8.0"], "decrypt.py").await,
-    ]
+    [node_with("jose-6.2.1", &["jose@6.2.1"], "decrypt.mjs").await, python_with("joserfc-1.8.0", &["joserfc==1.8.0"], "decrypt.py").await]
 }
 
 #[test]
@@ -90,7 +87,10 @@ fn whatever_a_client_registers_its_id_tokens_are_read_by_its_key_alone_in_the_li
             assert_eq!(read.len(), ways.len());
             for (number, ((alg, enc, kid), read)) in ways.iter().zip(&read).enumerate() {
                 let outer = &read["outer"];
-                assert_eq!([&outer["alg"], &outer["enc"], &outer["kid"], &outer["cty"]], [&json!(alg), &json!(enc), &json!(kid), &json!("JWT")]);
+                assert_eq!(
+                    [&outer["alg"], &outer["enc"], &outer["kid"], &outer["cty"]],
+                    [&json!(alg), &json!(enc), &json!(kid), &json!("JWT")]
+                );
                 let nonce = if number == 0 { json!("n-1") } else { Value::Null };
                 assert_eq!((&read["inner"]["alg"], &read["claims"]["nonce"]), (&json!("RS256"), &nonce));
                 assert_eq!(read["claims"]["acr"], "1");
@@ -116,12 +116,15 @@ fn s033_s103_userinfo_answers_and_introspection_are_signed_and_then_encrypted() 
     in_world_with(open, async |world| {
         let libraries = libraries().await;
         let party = RelyingParty::start().await;
-        let shop = shop(world, json!({
-            "jwks": jwks(), "userinfo_signed_response_alg": "ES256", "userinfo_encrypted_response_alg": "ECDH-ES+A256KW",
-            "authorization_encrypted_response_alg": "RSA-OAEP-256", "authorization_encrypted_response_enc": "A256GCM",
-            "introspection_encrypted_response_alg": "ECDH-ES", "id_token_encrypted_response_alg": "RSA-OAEP-256",
-            "backchannel_logout_uri": format!("{}/logout", party.url),
-        }))
+        let shop = shop(
+            world,
+            json!({
+                "jwks": jwks(), "userinfo_signed_response_alg": "ES256", "userinfo_encrypted_response_alg": "ECDH-ES+A256KW",
+                "authorization_encrypted_response_alg": "RSA-OAEP-256", "authorization_encrypted_response_enc": "A256GCM",
+                "introspection_encrypted_response_alg": "ECDH-ES", "id_token_encrypted_response_alg": "RSA-OAEP-256",
+                "backchannel_logout_uri": format!("{}/logout", party.url),
+            }),
+        )
         .await;
         let mut browser = Browser::new(&world.base_url);
         // A refusal as well.

@@ -142,7 +142,19 @@ pub async fn login(ctx: &Ctx, tenant: &Tenant, command: LoginCommand, origin: &O
     // The ring may have moved on since the snapshot was made: sign with what the row says.
     let signer = if signer.generation() >= ring.generation { signer } else { ctx.keys.signer(tenant.id, ring.generation).await? };
     let (client, target) = (Client::first_party(), Target::usual());
-    let what = Issue { tenant: &tenant, client: &client, user: &user, family: &family, scope, target, details: AuthorizationDetails::none(), nonce: None, cnf: None, signer, now };
+    let what = Issue {
+        tenant: &tenant,
+        client: &client,
+        user: &user,
+        family: &family,
+        scope,
+        target,
+        details: AuthorizationDetails::none(),
+        nonce: None,
+        cnf: None,
+        signer,
+        now,
+    };
     Ok(issue(ctx, what).await?)
 }
 

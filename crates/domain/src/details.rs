@@ -160,7 +160,8 @@ impl Member {
         if self.one_of.len() > 50 || self.one_of.iter().any(|word| word.is_empty() || word.len() > 256 || word.chars().any(is_unseen)) {
             return Err(BadText("authorization_details_types: one_of has at most 50 texts of 1 to 256 bytes without control characters"));
         }
-        if self.min.zip(self.max).is_some_and(|(min, max)| min > max) || (self.kind == Kind::Decimal && self.max.is_some_and(|max| max < 0)) {
+        if self.min.zip(self.max).is_some_and(|(min, max)| min > max) || (self.kind == Kind::Decimal && self.max.is_some_and(|max| max < 0))
+        {
             return Err(BadText("authorization_details_types: max is less than any value could be"));
         }
         if self.kind == Kind::Object && (is_inside || self.members.is_empty()) {
@@ -267,9 +268,12 @@ impl DetailType {
             if sentence.is_empty() || sentence.chars().count() > Self::LONGEST_WORDS || sentence.chars().any(is_unseen) {
                 return Err(BadText("authorization_details_types: words are 1 to 400 characters without control characters"));
             }
-            let pieces = pieces(sentence).ok_or(BadText("authorization_details_types: braces in words stand around the name of a member"))?;
+            let pieces =
+                pieces(sentence).ok_or(BadText("authorization_details_types: braces in words stand around the name of a member"))?;
             if pieces.iter().filter_map(|piece| piece.err()).any(|path| !self.is_always_there(path)) {
-                return Err(BadText("authorization_details_types: words name a member that is not required, is an object, or is not there"));
+                return Err(BadText(
+                    "authorization_details_types: words name a member that is not required, is an object, or is not there",
+                ));
             }
         }
         Ok(())
@@ -350,7 +354,9 @@ impl DetailsRefused {
             Self::BadMember => "authorization_details: a member has another kind of value than its type says, or one out of bounds",
             Self::OtherTarget => "authorization_details: they are about an API that resource does not name",
             Self::NotGranted => "authorization_details: more than was granted, or not about what the token is for",
-            Self::NotHere => "authorization_details are asked for at the authorization endpoint or with a pushed request, and narrowed with a code or a refresh token",
+            Self::NotHere => {
+                "authorization_details are asked for at the authorization endpoint or with a pushed request, and narrowed with a code or a refresh token"
+            }
         }
     }
 }
@@ -417,9 +423,8 @@ impl AuthorizationDetails {
     pub fn checked(&self, apis: &[Resource], only: Option<&BTreeSet<DetailTypeName>>) -> Result<ResourceSet, DetailsRefused> {
         let about = |details: &Map<String, Value>| {
             let name = type_of(details);
-            let (api, kind) = defined(apis, name)
-                .filter(|_| only.is_none_or(|only| only.contains(name)))
-                .ok_or(DetailsRefused::UnknownType)?;
+            let (api, kind) =
+                defined(apis, name).filter(|_| only.is_none_or(|only| only.contains(name))).ok_or(DetailsRefused::UnknownType)?;
             let mut members = details.clone();
             members.remove("type");
             check_members(&kind.members, &members)?;
@@ -585,7 +590,20 @@ mod tests {
     fn s032_what_is_no_array_of_objects_with_a_type_is_refused() {
         let nine = json!(vec![json!({ "type": "payment" }); 9]).to_string();
         let long = json!([{ "type": "payment", "payee": "a".repeat(2_048) }]).to_string();
-        for bad in ["", "{}", "[]", "[1]", "[[]]", "null", "[{}]", "[{\"type\":1}]", "[{\"type\":\"payment\"}", "[{\"type\":\"a\"},{}]", &nine, &long] {
+        for bad in [
+            "",
+            "{}",
+            "[]",
+            "[1]",
+            "[[]]",
+            "null",
+            "[{}]",
+            "[{\"type\":1}]",
+            "[{\"type\":\"payment\"}",
+            "[{\"type\":\"a\"},{}]",
+            &nine,
+            &long,
+        ] {
             assert_eq!(read(bad), Err(DetailsRefused::NotDetails), "{bad}");
         }
         assert_eq!(read(" [ { \"type\" : \"a\" } ] ").expect("reads").types(), ["a"].into());

@@ -86,11 +86,7 @@ fn oaep(n: &str, e: &str, content_key: &[u8]) -> Result<Vec<u8>, Unspecified> {
 
 /// Agrees with the owner of a point on a key, by a new key pair; answers its public half for the header (RFC 7518, 4.6.1.1) and what `derive`
 /// makes of the secret. A point that is not on the curve is refused.
-fn agreed(
-    crv: &str,
-    point: [&String; 2],
-    derive: impl FnOnce(&[u8]) -> ContentKey,
-) -> Result<(Value, ContentKey), Unspecified> {
+fn agreed(crv: &str, point: [&String; 2], derive: impl FnOnce(&[u8]) -> ContentKey) -> Result<(Value, ContentKey), Unspecified> {
     let curve = match crv {
         "P-256" => &ECDH_P256,
         "P-384" => &ECDH_P384,
@@ -168,13 +164,7 @@ fn sealed(enc: ContentEncryption, key: &[u8], iv: &[u8], aad: &[u8], plain: &[u8
 }
 
 /// AES-CBC, then an HMAC of half its length (RFC 7518, 5.2.2.1): the first half of the key is that of the HMAC.
-fn cbc_hmac(
-    mac: hmac::Algorithm,
-    key: &[u8],
-    iv: &[u8],
-    aad: &[u8],
-    plain: &[u8],
-) -> Result<(Vec<u8>, Vec<u8>), Unspecified> {
+fn cbc_hmac(mac: hmac::Algorithm, key: &[u8], iv: &[u8], aad: &[u8], plain: &[u8]) -> Result<(Vec<u8>, Vec<u8>), Unspecified> {
     let (mac_key, cipher_key) = key.split_at_checked(key.len() / 2).ok_or(Unspecified)?;
     let cipher = if cipher_key.len() == 16 { &AES_128 } else { &AES_256 };
     let cipher = PaddedBlockEncryptingKey::cbc_pkcs7(UnboundCipherKey::new(cipher, cipher_key)?)?;
@@ -220,14 +210,17 @@ mod tests {
         }
         // RFC 7516, A.1.
         let key = [
-            177, 161, 244, 128, 84, 143, 225, 115, 63, 180, 3, 255, 107, 154, 212, 246, 138, 7, 110, 91, 112, 46, 34, 105, 47, 130, 203, 46, 122,
-            234, 64, 252,
+            177, 161, 244, 128, 84, 143, 225, 115, 63, 180, 3, 255, 107, 154, 212, 246, 138, 7, 110, 91, 112, 46, 34, 105, 47, 130, 203,
+            46, 122, 234, 64, 252,
         ];
         let iv = [227, 197, 117, 252, 2, 219, 233, 68, 180, 225, 77, 219];
         let aad = b"eyJhbGciOiJSU0EtT0FFUCIsImVuYyI6IkEyNTZHQ00ifQ";
         let plain = b"The true sign of intelligence is not knowledge but imagination.";
         let (ciphertext, tag) = sealed(ContentEncryption::A256Gcm, &key, &iv, aad, plain).unwrap();
-        assert_eq!(URL_SAFE_NO_PAD.encode(ciphertext), "5eym8TW_c8SuK0ltJ3rpYIzOeDQz7TALvtu6UG9oMo4vpzs9tX_EFShS8iB7j6jiSdiwkIr3ajwQzaBtQD_A");
+        assert_eq!(
+            URL_SAFE_NO_PAD.encode(ciphertext),
+            "5eym8TW_c8SuK0ltJ3rpYIzOeDQz7TALvtu6UG9oMo4vpzs9tX_EFShS8iB7j6jiSdiwkIr3ajwQzaBtQD_A"
+        );
         assert_eq!(URL_SAFE_NO_PAD.encode(tag), "XFBoMYUZodetZdvTiFvSkQ");
     }
 
@@ -236,9 +229,11 @@ mod tests {
         // RFC 7518, C: Alice's ephemeral key, Bob's public one.
         let alice = decoded("0_NxaRPUMQoAJt50Gz8YiTr8gRTwyEaCumd-MToTmIo").unwrap();
         let alice = PrivateKey::from_private_key(&ECDH_P256, &alice).unwrap();
-        let [x, y] = ["weNJy2HscCSM6AEDTDg04biOvhFhyyWvOHQfeF_PxMQ", "e8lnCO-AlStT-NJVX-crhB7QRYhiix03illJOVAOyck"].map(|text| decoded(text).unwrap());
+        let [x, y] = ["weNJy2HscCSM6AEDTDg04biOvhFhyyWvOHQfeF_PxMQ", "e8lnCO-AlStT-NJVX-crhB7QRYhiix03illJOVAOyck"]
+            .map(|text| decoded(text).unwrap());
         let bob = UnparsedPublicKey::new(&ECDH_P256, [vec![4], x, y].concat());
-        let derived = agreement::agree(&alice, bob, Unspecified, |secret| Ok(concat_kdf(secret, "A128GCM", [b"Alice", b"Bob"], 16))).unwrap();
+        let derived =
+            agreement::agree(&alice, bob, Unspecified, |secret| Ok(concat_kdf(secret, "A128GCM", [b"Alice", b"Bob"], 16))).unwrap();
         assert_eq!(URL_SAFE_NO_PAD.encode(&derived), "VqqN6vgjbSBcIijNcacQGg");
         // A longer key takes a second round, and is another one, for its length is part of what is hashed.
         let long = concat_kdf(b"secret", "A256CBC-HS512", [b"", b""], 64);

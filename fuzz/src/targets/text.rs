@@ -51,7 +51,8 @@ pub(super) fn claims(data: &[u8]) {
 
 /// An API with one type of authorization details.
 fn bank() -> Option<Resource> {
-    let amount = json!({ "value": { "kind": "decimal", "required": true, "max": 1_000 }, "currency": { "kind": "text", "required": true } });
+    let amount =
+        json!({ "value": { "kind": "decimal", "required": true, "max": 1_000 }, "currency": { "kind": "text", "required": true } });
     let members = json!({
         "amount": { "kind": "object", "required": true, "members": amount }, "payee": { "kind": "text", "required": true, "max_length": 20 },
         "actions": { "kind": "list", "one_of": ["initiate", "status"] }, "day": { "kind": "integer", "min": 1, "max": 31 },

@@ -100,8 +100,7 @@ impl From<Fault> for Refusal {
 }
 
 /// Told to a client that nothing can be signed for, or encrypted to.
-pub(crate) const NO_ALGORITHM: &str =
-    "this client is registered for an algorithm that the issuer, or the client itself, has no key of any more; the issuer's metadata lists those it has";
+pub(crate) const NO_ALGORITHM: &str = "this client is registered for an algorithm that the issuer, or the client itself, has no key of any more; the issuer's metadata lists those it has";
 
 /// What helps against a fault.
 enum Outlook {

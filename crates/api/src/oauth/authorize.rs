@@ -19,8 +19,8 @@ use domain::language::Language;
 use domain::password::Password;
 use domain::tenant::Tenant;
 use pages::{
-    ConsentPage, DetailLine, DeviceConfirmPage, LoginNotice, LoginPage, Message, MessagePage, NewPasswordPage, PasswordReason, PasswordTrouble,
-    ScopeLine,
+    ConsentPage, DetailLine, DeviceConfirmPage, LoginNotice, LoginPage, Message, MessagePage, NewPasswordPage, PasswordReason,
+    PasswordTrouble, ScopeLine,
 };
 
 use crate::error::oauth::OAuthError;

@@ -18,7 +18,9 @@ pub(super) async fn opened(ctx: &Ctx, tenant: &Tenant, client: &Client, object: 
         return Err(Refusal { error: AuthorizeError::RequestNotSupported, description });
     }
     if object.split('.').count() == 5 {
-        return Err(request_object::refusal("encrypted request objects are not read here: sign it, and push it where nobody else is to see it"));
+        return Err(request_object::refusal(
+            "encrypted request objects are not read here: sign it, and push it where nobody else is to see it",
+        ));
     }
     let named = client.settings.request_object_signing_alg;
     let algs = named.as_ref().map_or_else(|| client.settings.signing_algs(), std::slice::from_ref);

@@ -1,9 +1,9 @@
 //! What of a client's metadata can only be judged beside the rest of the world: whether certificates of clients can come, whether
 //! the tenant has keys of its algorithms, whether its sector knows it, and whether there are the APIs that it is to have tokens for.
 
-use domain::client::{ClientKeys, ClientSettings};
 use domain::client::jwks;
 use domain::client::metadata::BadMetadata;
+use domain::client::{ClientKeys, ClientSettings};
 use domain::details;
 use domain::ids::TenantId;
 use domain::keys::ring::Alg;

@@ -161,9 +161,7 @@ pub async fn open_signed_by(
             let keys = async |wants_newer| ctx.key_sets.at(ctx, owner.clone(), uri, wants_newer).await;
             let known = keys(false).await.unwrap_or_default();
             match ctx.keys.open_foreign(token, &known.for_signatures, algs) {
-                Err(ForeignRefused::UnknownKey) => {
-                    ctx.keys.open_foreign(token, &keys(true).await.unwrap_or_default().for_signatures, algs)
-                },
+                Err(ForeignRefused::UnknownKey) => ctx.keys.open_foreign(token, &keys(true).await.unwrap_or_default().for_signatures, algs),
                 opened => opened,
             }
         }

@@ -246,7 +246,8 @@ fn resources(asked: &Asked<'_>, request: &mut AuthorizationRequest) -> Result<()
 /// Details are about APIs. Where the request names none, it means those of its details, as it does those of its scopes (RFC 9396, 3.2).
 fn authorization_details(asked: &Asked<'_>, request: &mut AuthorizationRequest) -> Result<(), Refusal> {
     let Some(text) = asked.get("authorization_details") else { return Ok(()) };
-    let refused = |refused: DetailsRefused| Refusal { error: AuthorizeError::InvalidAuthorizationDetails, description: refused.description() };
+    let refused =
+        |refused: DetailsRefused| Refusal { error: AuthorizeError::InvalidAuthorizationDetails, description: refused.description() };
     let details = details::read(text).map_err(refused)?;
     let about = details.checked(asked.apis, asked.client.settings.authorization_details_types.as_ref()).map_err(refused)?;
     if asked.parameters.resources.is_empty() {

@@ -257,7 +257,9 @@ mod tests {
             other[name] = value;
             other
         };
-        for passed_over in [other("use", json!("sig")), other("use", Value::Null), other("crv", json!("secp256k1")), json!({ "use": "enc" })] {
+        for passed_over in
+            [other("use", json!("sig")), other("use", Value::Null), other("crv", json!("secp256k1")), json!({ "use": "enc" })]
+        {
             assert_eq!(read_encryption(&set(passed_over.clone())), Ok(Vec::new()), "{passed_over}");
         }
         let okp = json!({ "kty": "OKP", "crv": "Ed25519", "x": of_bytes(32), "use": "enc" });

@@ -217,7 +217,11 @@ fn key_management(member: &'static str, given: Option<&str>) -> Result<Option<Ke
 }
 
 /// The `enc` of `members`, which goes with the `alg` before it.
-fn content_encryption(members: [&'static str; 2], alg: Option<&str>, given: Option<&str>) -> Result<Option<ContentEncryption>, BadMetadata> {
+fn content_encryption(
+    members: [&'static str; 2],
+    alg: Option<&str>,
+    given: Option<&str>,
+) -> Result<Option<ContentEncryption>, BadMetadata> {
     let enc = word(members[1], given, &ContentEncryption::ALL.map(|enc| (enc.name(), enc)))?;
     match (alg, enc) {
         (None, Some(_)) => Err(bad(members[1], format!("goes together with {} (OpenID Connect Registration, 2)", members[0]))),
@@ -418,25 +422,37 @@ impl ClientMetadata {
         let types = self.authorization_details_types.map(|types| each::<DetailTypeName>("authorization_details_types", Some(types)));
         let authorization_details_types = types.transpose()?.map(BTreeSet::from_iter);
         let encryption = EncryptedAnswers {
-            id_token_encrypted_response_alg: key_management("id_token_encrypted_response_alg", self.id_token_encrypted_response_alg.as_deref())?,
+            id_token_encrypted_response_alg: key_management(
+                "id_token_encrypted_response_alg",
+                self.id_token_encrypted_response_alg.as_deref(),
+            )?,
             id_token_encrypted_response_enc: content_encryption(
                 ["id_token_encrypted_response_alg", "id_token_encrypted_response_enc"],
                 self.id_token_encrypted_response_alg.as_deref(),
                 self.id_token_encrypted_response_enc.as_deref(),
             )?,
-            userinfo_encrypted_response_alg: key_management("userinfo_encrypted_response_alg", self.userinfo_encrypted_response_alg.as_deref())?,
+            userinfo_encrypted_response_alg: key_management(
+                "userinfo_encrypted_response_alg",
+                self.userinfo_encrypted_response_alg.as_deref(),
+            )?,
             userinfo_encrypted_response_enc: content_encryption(
                 ["userinfo_encrypted_response_alg", "userinfo_encrypted_response_enc"],
                 self.userinfo_encrypted_response_alg.as_deref(),
                 self.userinfo_encrypted_response_enc.as_deref(),
             )?,
-            authorization_encrypted_response_alg: key_management("authorization_encrypted_response_alg", self.authorization_encrypted_response_alg.as_deref())?,
+            authorization_encrypted_response_alg: key_management(
+                "authorization_encrypted_response_alg",
+                self.authorization_encrypted_response_alg.as_deref(),
+            )?,
             authorization_encrypted_response_enc: content_encryption(
                 ["authorization_encrypted_response_alg", "authorization_encrypted_response_enc"],
                 self.authorization_encrypted_response_alg.as_deref(),
                 self.authorization_encrypted_response_enc.as_deref(),
             )?,
-            introspection_encrypted_response_alg: key_management("introspection_encrypted_response_alg", self.introspection_encrypted_response_alg.as_deref())?,
+            introspection_encrypted_response_alg: key_management(
+                "introspection_encrypted_response_alg",
+                self.introspection_encrypted_response_alg.as_deref(),
+            )?,
             introspection_encrypted_response_enc: content_encryption(
                 ["introspection_encrypted_response_alg", "introspection_encrypted_response_enc"],
                 self.introspection_encrypted_response_alg.as_deref(),
@@ -445,7 +461,10 @@ impl ClientMetadata {
         };
         has_keys(&encryption, keys.as_ref())?;
         if encryption.userinfo().is_some() && self.userinfo_signed_response_alg.is_none() {
-            return Err(bad("userinfo_encrypted_response_alg", "goes together with userinfo_signed_response_alg: what is encrypted is signed"));
+            return Err(bad(
+                "userinfo_encrypted_response_alg",
+                "goes together with userinfo_signed_response_alg: what is encrypted is signed",
+            ));
         }
         let frontchannel_logout_uri = site("frontchannel_logout_uri", self.frontchannel_logout_uri)?;
         if let Some(uri) = &frontchannel_logout_uri
@@ -702,9 +721,18 @@ mod tests {
                 "require_signed_authorization_response",
                 json!({ "require_signed_authorization_response": true, "grant_types": ["client_credentials"], "response_types": [] }),
             ),
-            ("id_token_encrypted_response_alg", json!({ "id_token_encrypted_response_alg": "RSA1_5", "jwks": encryption_key("RSA-OAEP-256") })),
-            ("id_token_encrypted_response_alg", json!({ "id_token_encrypted_response_alg": "dir", "jwks": encryption_key("RSA-OAEP-256") })),
-            ("id_token_encrypted_response_enc", json!({ "id_token_encrypted_response_enc": "A128GCM", "jwks": encryption_key("RSA-OAEP-256") })),
+            (
+                "id_token_encrypted_response_alg",
+                json!({ "id_token_encrypted_response_alg": "RSA1_5", "jwks": encryption_key("RSA-OAEP-256") }),
+            ),
+            (
+                "id_token_encrypted_response_alg",
+                json!({ "id_token_encrypted_response_alg": "dir", "jwks": encryption_key("RSA-OAEP-256") }),
+            ),
+            (
+                "id_token_encrypted_response_enc",
+                json!({ "id_token_encrypted_response_enc": "A128GCM", "jwks": encryption_key("RSA-OAEP-256") }),
+            ),
             (
                 "id_token_encrypted_response_enc",
                 json!({
