@@ -84,6 +84,7 @@ each! {
     s054_a_key_that_is_taken_is_strong_and_public = "jwks",
     client_metadata_that_is_taken_fits_together = "client-metadata",
     a_claims_parameter_survives_being_kept = "claims",
+    s032_details_that_are_taken_are_of_their_type_and_shown_whole = "authorization-details",
     a_language_is_one_that_was_asked_for = "languages",
     a_tile_has_one_address = "tile",
     a_note_that_nobody_signed_is_none = "note",

@@ -24,6 +24,7 @@ mod m20261124_000270_resources;
 mod m20261124_000280_password_change;
 mod m20261124_000410_trusted_issuers;
 mod m20261124_000420_backchannel;
+mod m20261124_000470_authorization_details;
 
 mod step;
 
@@ -52,5 +53,6 @@ pub fn steps() -> Vec<Step> {
         Step::baseline(m20261124_000280_password_change::Migration),
         Step::baseline(m20261124_000410_trusted_issuers::Migration),
         Step::baseline(m20261124_000420_backchannel::Migration),
+        Step::baseline(m20261124_000470_authorization_details::Migration),
     ]
 }

@@ -12,7 +12,7 @@ use crate::relying_party::RelyingParty;
 use crate::world::{World, in_world, in_world_with};
 
 /// Lets a client live on this very machine.
-fn open(settings: &mut server::Settings) {
+pub(crate) fn open(settings: &mut server::Settings) {
     settings.outbound.allow_private = vec!["127.0.0.0/8".parse().expect("a range")];
 }
 

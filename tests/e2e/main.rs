@@ -5,6 +5,7 @@
 mod account;
 mod accounts;
 mod apache;
+mod authorization_details;
 mod backchannel;
 mod bad_input;
 mod branding;
@@ -17,6 +18,7 @@ mod cors;
 mod description;
 mod device;
 mod dpop;
+mod encryption;
 mod exchange;
 mod fapi;
 mod foreign_parties;

@@ -7,6 +7,8 @@ use std::collections::BTreeMap;
 
 use domain::audit::{Actor, AuditEvent};
 use domain::client::ClientId;
+use domain::consent::Allowed;
+use domain::details::AuthorizationDetails;
 use domain::handle::{Handle, HandleKind};
 use domain::ids::{FamilyId, SsoSessionId};
 use domain::interaction::HalfWay;
@@ -101,6 +103,8 @@ pub struct Application {
     pub client_id: ClientId,
     pub name: String,
     pub scope: Scope,
+    /// What was allowed in detail, last.
+    pub details: AuthorizationDetails,
     pub allowed_at: Timestamp,
 }
 
@@ -183,13 +187,14 @@ async fn read(tx: &mut dyn TenantTx, user: User, current: &SsoSession, csrf_toke
     }
 
     let mut applications: BTreeMap<_, _> =
-        consents.into_iter().map(|consent| (consent.client_id.clone(), (consent.allowed.scope, consent.granted_at))).collect();
+        consents.into_iter().map(|consent| (consent.client_id.clone(), (consent.allowed, consent.granted_at))).collect();
     for family in families.iter().filter(|family| family.client_id != ClientId::first_party()) {
-        applications.entry(family.client_id.clone()).or_insert_with(|| (family.scope.clone(), family.created_at));
+        let granted = || Allowed { scope: family.scope.clone(), details: family.details.clone(), ..Allowed::default() };
+        applications.entry(family.client_id.clone()).or_insert_with(|| (granted(), family.created_at));
     }
-    let applications = applications.into_iter().map(|(client_id, (scope, allowed_at))| {
+    let applications = applications.into_iter().map(|(client_id, (Allowed { scope, details, .. }, allowed_at))| {
         let name = names.get(&client_id).cloned().unwrap_or_default();
-        Application { client_id, name, scope, allowed_at }
+        Application { client_id, name, scope, details, allowed_at }
     });
 
     let under_pages = |family: &RefreshFamily| {
@@ -457,7 +462,12 @@ pub async fn export(ctx: &Ctx, tenant: &Tenant, browser: &Browser, origin: &Orig
         .collect();
     let applications: Vec<_> = applications
         .iter()
-        .map(|app| json!({ "client_id": app.client_id, "name": app.name, "scope": app.scope, "allowed_at": app.allowed_at }))
+        .map(|app| {
+            json!({
+                "client_id": app.client_id, "name": app.name, "scope": app.scope, "authorization_details": app.details,
+                "allowed_at": app.allowed_at,
+            })
+        })
         .collect();
     Ok(json!({
         "issuer": tenant.issuer(&ctx.base_url), "exported_at": ctx.now(), "sub": user.id, "username": user.names.username(),

@@ -430,11 +430,18 @@ pub async fn decide(
             let mut before = flow.tx.consent(user_id, &client_id).await?.unwrap_or_default();
             // What the client is no longer registered for is forgotten, so that a consent does not grow for ever.
             before.scope = before.scope.retain(|word| flow.client.settings.scope.contains(word));
-            flow.tx.consent_set(user_id, &client_id, &before.with(flow.request.wanted()), ctx.now()).await?;
+            let wanted = flow.request.wanted();
+            let details = match wanted.details.is_empty() {
+                true => wanted.details,
+                false => wanted.details.remembered(&flow.tx.resources_named(&wanted.resources).await?),
+            };
+            flow.tx.consent_set(user_id, &client_id, &before.with(Allowed { details, ..wanted }), ctx.now()).await?;
             kept(flow.tx.as_mut(), &flow.client).await?;
             flow.tx.pending_progress(&handle.hash(), Progress { consented: Some(user_id), ..flow.progress }).await?;
             let scope = flow.request.scope.to_string();
-            flow.tx.audit_append(&record(user_id, AuditEvent::ConsentGiven { user_id, client_id, scope })).await?;
+            let authorization_details_types = flow.request.details.types().into_iter().map(str::to_owned).collect();
+            let event = AuditEvent::ConsentGiven { user_id, client_id, scope, authorization_details_types };
+            flow.tx.audit_append(&record(user_id, event)).await?;
             flow.tx.commit().await?;
             Ok(Decided::GoOn)
         }
@@ -535,6 +542,7 @@ impl Flow<'_> {
             user_id: user.id,
             scope: self.request.scope,
             resources: self.request.resources,
+            details: self.request.details,
             nonce: self.request.nonce,
             dpop_jkt: self.request.dpop_jkt,
             sign_on: SignOn { session_id: session.id, authentication: session.authentication.clone(), claims: self.request.claims },

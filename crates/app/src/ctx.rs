@@ -17,6 +17,7 @@ use crate::ports::mail::Mailer;
 use crate::ports::outbound::Outbound;
 use crate::ports::store::Store;
 use crate::ports::world::{Clock, Entropy};
+use crate::resources::DetailTypes;
 use crate::tenants::TenantCache;
 use crate::verifiers::VerifierTally;
 
@@ -34,6 +35,8 @@ pub struct Ctx {
     pub key_sets: KeySets,
     pub mutual_tls: MutualTls,
     pub origins: ClientOrigins,
+    /// What clients may ask for in detail, for the metadata.
+    pub detail_types: DetailTypes,
     /// Scheme and authority of every issuer, without a slash at the end.
     pub base_url: String,
 }

@@ -12,8 +12,8 @@ pub enum Fault {
     /// Needs a person: a row that cannot be read, a key that cannot be opened.
     #[error("{0}")]
     Broken(String),
-    /// What the client would get has to be signed by an algorithm that the tenant's keys have not (any more): whoever administers one of the
-    /// two has to decide.
+    /// What the client would get has to be signed by an algorithm that the tenant's keys have not (any more), or encrypted to a key that the
+    /// client does not show: whoever administers one of the two has to decide.
     #[error("{0}")]
     NoAlgorithm(String),
 }
@@ -32,7 +32,7 @@ impl From<KeyFault> for Fault {
     fn from(error: KeyFault) -> Self {
         match error {
             KeyFault::Unavailable(detail) => Self::Unavailable(detail),
-            KeyFault::NoAlgorithm(_) => Self::NoAlgorithm(error.to_string()),
+            KeyFault::NoAlgorithm(_) | KeyFault::NoEncryptionKey(_) => Self::NoAlgorithm(error.to_string()),
             KeyFault::NoRing | KeyFault::Sealed(_) | KeyFault::NoSigner => Self::Broken(error.to_string()),
         }
     }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use domain::answer::SignedAnswer;
 use domain::audit::Actor;
 use domain::client::Client;
+use domain::encryption::Encryption;
 use domain::ids::TenantId;
 use domain::keys::plan::Intent;
 use domain::keys::policy::RotationNumbers;
@@ -14,20 +15,24 @@ use domain::time::Timestamp;
 use serde_json::{Map, Value};
 
 use crate::access::Admin;
+use crate::clients::key_sets::encryption_key;
 use crate::ctx::{Ctx, Origin};
 use crate::fault::Fault;
 use crate::ports::keys::{KeyChange, KeyCommand, KeyCommandError, KeyFault, OrderedBy, PublishedKeys, TokenSigner};
 
 /// The private side, with keys for all tokens of this client: access tokens by an algorithm of its profile, ID tokens by the one that it has
-/// registered. See [`signer_of`].
+/// registered. See [`signer_of`]. Where its ID tokens are encrypted, it shows a key for that afterwards: no transaction is held.
 ///
 /// # Errors
-/// [`Fault::NoAlgorithm`] when the tenant's policy has none of them.
+/// [`Fault::NoAlgorithm`] when the tenant's policy has none of them, or the client shows no such key.
 pub(crate) async fn signer_for(ctx: &Ctx, tenant: TenantId, client: &Client, at_least: u64) -> Result<Arc<dyn TokenSigner>, Fault> {
     let settings = &client.settings;
     let has_users = settings.grant_types.iter().any(|grant| grant.has_users());
     let of_id_tokens = has_users.then_some(std::slice::from_ref(&settings.id_token_signed_response_alg));
     let wanted: Vec<&[Alg]> = of_id_tokens.into_iter().chain([settings.signing_algs()]).collect();
+    if let Some(how) = settings.encryption.id_token().filter(|_| has_users) {
+        encryption_key(ctx, tenant, client, how.alg).await?;
+    }
     signer_of(ctx, tenant, &wanted, at_least).await
 }
 
@@ -55,11 +60,11 @@ pub(crate) async fn signer_of(ctx: &Ctx, tenant: TenantId, wanted: &[&[Alg]], at
     }
 }
 
-/// Signs an answer to this client, by the algorithm that it has registered for it or by one that the tenant has. No transaction is held: a key
-/// may have to be made.
+/// Signs an answer to this client, by the algorithm that it has registered for it or by one that the tenant has, and encrypts it where the client
+/// has registered for that. No transaction is held: a key may have to be made, or fetched.
 ///
 /// # Errors
-/// [`Fault::NoAlgorithm`] when the tenant has none that the client may be answered by.
+/// [`Fault::NoAlgorithm`] when the tenant has no key that the client may be answered by, or the client none to encrypt to.
 pub(crate) async fn sign_answer(
     ctx: &Ctx,
     tenant: TenantId,
@@ -68,7 +73,24 @@ pub(crate) async fn sign_answer(
     claims: Map<String, Value>,
 ) -> Result<String, Fault> {
     let (alg, signer) = answerer(ctx, tenant, client, answer).await?;
-    Ok(signer.sign_answer(answer, claims, alg, ctx.now())?)
+    let token = signer.sign_answer(answer, claims, alg, ctx.now())?;
+    encrypted(ctx, tenant, client, answer.encryption(&client.settings), token).await
+}
+
+/// The token as it leaves for this client: encrypted to a key of its own, where `how` says so (RFC 7519, 11.2). No transaction is held.
+///
+/// # Errors
+/// [`Fault::NoAlgorithm`] when the client shows no good key: nothing is sent in clear instead.
+pub(crate) async fn encrypted(
+    ctx: &Ctx,
+    tenant: TenantId,
+    client: &Client,
+    how: Option<Encryption>,
+    token: String,
+) -> Result<String, Fault> {
+    let Some(how) = how else { return Ok(token) };
+    let key = encryption_key(ctx, tenant, client, how.alg).await?;
+    Ok(ctx.keys.encrypt(&token, &key, how)?)
 }
 
 /// Who signs such an answer to this client, and by which algorithm; to be asked before something is done that cannot be undone.
@@ -84,6 +106,9 @@ pub(crate) async fn answerer(
     let keys = ctx.keys.published(tenant).await?;
     let may = client.settings.signing_algs();
     let alg = answer.alg(&client.settings, &keys.ring.numbers).ok_or_else(|| KeyFault::NoAlgorithm(may.to_vec()))?;
+    if let Some(how) = answer.encryption(&client.settings) {
+        encryption_key(ctx, tenant, client, how.alg).await?;
+    }
     Ok((alg, signer_of(ctx, tenant, &[&[alg]], 0).await?))
 }
 

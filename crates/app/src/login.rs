@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use domain::audit::{Actor, AuditEvent, LoginFailure};
 use domain::client::{Client, ClientId};
+use domain::details::AuthorizationDetails;
 use domain::guess::GuessScope;
 use domain::ids::{FamilyId, UserId};
 use domain::interaction::HalfWay;
@@ -141,7 +142,19 @@ pub async fn login(ctx: &Ctx, tenant: &Tenant, command: LoginCommand, origin: &O
     // The ring may have moved on since the snapshot was made: sign with what the row says.
     let signer = if signer.generation() >= ring.generation { signer } else { ctx.keys.signer(tenant.id, ring.generation).await? };
     let (client, target) = (Client::first_party(), Target::usual());
-    let what = Issue { tenant: &tenant, client: &client, user: &user, family: &family, scope, target, nonce: None, cnf: None, signer, now };
+    let what = Issue {
+        tenant: &tenant,
+        client: &client,
+        user: &user,
+        family: &family,
+        scope,
+        target,
+        details: AuthorizationDetails::none(),
+        nonce: None,
+        cnf: None,
+        signer,
+        now,
+    };
     Ok(issue(ctx, what).await?)
 }
 
@@ -165,6 +178,7 @@ pub(crate) fn begin_family(
         client_id,
         scope,
         resources: ResourceSet::new(),
+        details: AuthorizationDetails::none(),
         binding,
         auth_time: sign_on.as_ref().map_or(now, |sign_on| sign_on.authentication.at),
         head: Head::first(now),

@@ -2,17 +2,24 @@
 //!
 //! Invariant: within a tenant no two APIs have the same name, or a scope word in common: whoever writes holds the tenant's row.
 
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
 use domain::audit::{Actor, AuditEvent};
-use domain::ids::ResourceId;
+use domain::details::DetailTypeName;
+use domain::ids::{ResourceId, TenantId};
 use domain::keys::ring::Alg;
 use domain::resource::{Resource, ResourceSettings, ResourceUri};
 use domain::tenant::Tenant;
 use domain::text::BadText;
+use domain::time::{Timestamp, Ttl};
 
 use crate::ctx::{Ctx, Origin};
 use crate::fault::Fault;
 use crate::keys::signer_of;
 use crate::ports::store::TenantTx;
+use crate::warm::WarmMap;
 
 #[derive(Debug)]
 pub enum ResourceDenied {
@@ -27,6 +34,10 @@ pub enum ResourceDenied {
     /// Another API of the tenant has this scope word.
     ScopeTaken {
         word: String,
+    },
+    /// Another API of the tenant has this type of authorization details.
+    DetailTypeTaken {
+        name: DetailTypeName,
     },
     /// The tenant's key policy has not this algorithm, but these.
     AlgNotKept {
@@ -63,6 +74,10 @@ async fn fits(tx: &mut dyn TenantTx, id: ResourceId, settings: &ResourceSettings
     if others.clone().count() >= Resource::MOST as usize {
         return Err(ResourceDenied::TooMany);
     }
+    let is_taken = |name: &&DetailTypeName| others.clone().any(|other| other.settings.authorization_details_types.contains_key(*name));
+    if let Some(name) = settings.authorization_details_types.keys().find(is_taken) {
+        return Err(ResourceDenied::DetailTypeTaken { name: name.clone() });
+    }
     let taken = |word: &&str| others.clone().any(|other| other.settings.scope.contains(word));
     match settings.scope.iter().find(taken) {
         Some(word) => Err(ResourceDenied::ScopeTaken { word: word.to_owned() }),
@@ -98,6 +113,7 @@ pub async fn create(
     let event = AuditEvent::ResourceCreated { resource_id: id, identifier: resource.identifier.to_string() };
     tx.audit_append(&ctx.record(tenant.id, actor, origin, event)).await?;
     tx.commit().await?;
+    ctx.detail_types.forget(tenant.id);
     Ok(resource)
 }
 
@@ -141,6 +157,7 @@ pub async fn replace(
     let event = AuditEvent::ResourceChanged { resource_id: id, identifier: resource.identifier.to_string() };
     tx.audit_append(&ctx.record(tenant.id, actor, origin, event)).await?;
     tx.commit().await?;
+    ctx.detail_types.forget(tenant.id);
     Ok(resource)
 }
 
@@ -157,5 +174,60 @@ pub async fn delete(ctx: &Ctx, tenant: &Tenant, id: ResourceId, actor: Actor, or
     }
     let event = AuditEvent::ResourceDeleted { resource_id: id, identifier: resource.identifier.to_string() };
     tx.audit_append(&ctx.record(tenant.id, actor, origin, event)).await?;
-    Ok(tx.commit().await?)
+    tx.commit().await?;
+    ctx.detail_types.forget(tenant.id);
+    Ok(())
+}
+
+/// How long the names of types are shown without a look.
+const FRESH: i64 = Ttl::seconds(10).as_micros();
+/// How long somebody who reads the metadata waits for the database.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+#[derive(Debug)]
+struct Names {
+    names: Arc<[String]>,
+    read_at: Timestamp,
+}
+
+/// The types of authorization details that tenants have (RFC 9396, 10), for their metadata, which is read often and also while the database is
+/// away. Nothing is decided by them.
+#[derive(Debug)]
+pub struct DetailTypes {
+    by_tenant: WarmMap<TenantId, Names>,
+}
+
+impl DetailTypes {
+    /// Those of about `most` tenants.
+    pub fn new(most: usize) -> Self {
+        Self { by_tenant: WarmMap::new(most) }
+    }
+
+    fn forget(&self, tenant: TenantId) {
+        self.by_tenant.remove(&tenant);
+    }
+}
+
+/// The types of details that clients of the tenant may ask for, in their order; as they were a few seconds ago, or longer while the database
+/// is away.
+pub async fn detail_types(ctx: &Ctx, tenant: TenantId) -> Arc<[String]> {
+    let now = ctx.now();
+    let known = ctx.detail_types.by_tenant.find(&tenant);
+    if let Some(known) = &known
+        && (now.as_micros() - known.value.read_at.as_micros()).abs() < FRESH
+    {
+        known.touch(now);
+        return Arc::clone(&known.value.names);
+    }
+    let read = async { ctx.store.begin_read(tenant).await?.resources_page(None, Resource::MOST + 1).await };
+    let names: Arc<[String]> = match tokio::time::timeout(PATIENCE, read).await {
+        Ok(Ok(all)) => {
+            let names: BTreeSet<_> = all.iter().flat_map(|api| api.settings.authorization_details_types.keys()).collect();
+            names.into_iter().map(ToString::to_string).collect()
+        }
+        // Else each of those who read the metadata would wait for the database.
+        Ok(Err(_)) | Err(_) => known.map_or_else(|| Arc::from([]), |known| Arc::clone(&known.value.names)),
+    };
+    ctx.detail_types.by_tenant.put(tenant, now, Names { names: Arc::clone(&names), read_at: now });
+    names
 }

@@ -6,6 +6,7 @@ use serde_json::{Map, Value, json};
 
 use crate::authorize::AuthorizationResponse;
 use crate::client::{Client, ClientId, ClientSettings};
+use crate::encryption::Encryption;
 use crate::keys::policy::RotationNumbers;
 use crate::keys::ring::Alg;
 use crate::openid::LOGOUT_TOKEN_TYPE;
@@ -43,6 +44,16 @@ impl SignedAnswer {
             Self::Introspection => settings.introspection_signed_response_alg,
             Self::Logout => Some(settings.id_token_signed_response_alg),
             Self::Userinfo => settings.userinfo_signed_response_alg,
+        }
+    }
+
+    /// How it is encrypted to this client, where that has registered for it.
+    pub fn encryption(self, settings: &ClientSettings) -> Option<Encryption> {
+        match self {
+            Self::Authorization => settings.encryption.authorization(),
+            Self::Introspection => settings.encryption.introspection(),
+            Self::Logout => settings.encryption.id_token(),
+            Self::Userinfo => settings.encryption.userinfo(),
         }
     }
 

@@ -286,6 +286,9 @@ pub enum AuditEvent {
         user_id: UserId,
         client_id: ClientId,
         scope: String,
+        /// The types of what was allowed in detail; what it was is in the tokens.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        authorization_details_types: Vec<String>,
     },
     ConsentDenied {
         user_id: UserId,

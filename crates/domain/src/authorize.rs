@@ -14,6 +14,7 @@ use url::form_urlencoded;
 
 use crate::client::ClientId;
 use crate::consent::Allowed;
+use crate::details::AuthorizationDetails;
 use crate::handle::HandleHash;
 use crate::ids::UserId;
 use crate::keys::thumbprint::Thumbprint;
@@ -37,6 +38,9 @@ pub struct AuthorizationRequest {
     /// What tokens are to be for (RFC 8707).
     #[serde(default, skip_serializing_if = "ResourceSet::is_empty")]
     pub resources: ResourceSet,
+    /// What is asked for in detail (RFC 9396), of APIs that are among them.
+    #[serde(default, skip_serializing_if = "AuthorizationDetails::is_empty")]
+    pub details: AuthorizationDetails,
     pub nonce: Option<String>,
     /// S256; the only method there is.
     pub code_challenge: Option<CodeChallenge>,
@@ -63,7 +67,7 @@ pub struct AuthorizationRequest {
 impl AuthorizationRequest {
     /// What the user would allow the client by it.
     pub fn wanted(&self) -> Allowed {
-        Allowed { scope: self.scope.clone(), resources: self.resources.clone() }
+        Allowed { scope: self.scope.clone(), resources: self.resources.clone(), details: self.details.clone() }
     }
 }
 
@@ -172,7 +176,7 @@ impl CodeChallenge {
 }
 
 /// The errors of authorization responses (RFC 6749, 4.1.2.1; OpenID Connect Core, 3.1.2.6; Unmet Authentication Requirements 1.0;
-/// RFC 8707, 2).
+/// RFC 8707, 2; RFC 9396, 5).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AuthorizeError {
     InvalidRequest,
@@ -193,6 +197,8 @@ pub enum AuthorizeError {
     UnmetAuthenticationRequirements,
     /// RFC 8707, 2.
     InvalidTarget,
+    /// RFC 9396, 5.
+    InvalidAuthorizationDetails,
 }
 
 impl AuthorizeError {
@@ -215,6 +221,7 @@ impl AuthorizeError {
             Self::RegistrationNotSupported => "registration_not_supported",
             Self::UnmetAuthenticationRequirements => "unmet_authentication_requirements",
             Self::InvalidTarget => "invalid_target",
+            Self::InvalidAuthorizationDetails => "invalid_authorization_details",
         }
     }
 }

@@ -8,6 +8,8 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::certificate::CertificateName;
+use crate::details::DetailTypeName;
+use crate::encryption::EncryptedAnswers;
 use crate::handle::{Handle, HandleHash, HandleKind};
 use crate::ids::ClientSecretId;
 use crate::keys::ring::Alg;
@@ -85,6 +87,7 @@ impl Client {
             response_types: BTreeSet::new(),
             scope: Scope::default(),
             resources: ResourceSet::new(),
+            authorization_details_types: None,
             may_impersonate: false,
             token_endpoint_auth_method: AuthMethod::None,
             token_endpoint_auth_signing_alg: None,
@@ -101,6 +104,7 @@ impl Client {
             userinfo_signed_response_alg: None,
             authorization_signed_response_alg: None,
             introspection_signed_response_alg: None,
+            encryption: EncryptedAnswers::default(),
             default_max_age: None,
             require_auth_time: false,
             require_pushed_authorization_requests: false,
@@ -368,6 +372,9 @@ pub struct ClientSettings {
     /// The APIs of the tenant that it may have tokens for, besides the issuer itself.
     #[serde(default)]
     pub resources: ResourceSet,
+    /// The types of authorization details that it may ask for (RFC 9396, 10), of those of these APIs; all of them when nothing is said.
+    #[serde(default)]
+    pub authorization_details_types: Option<BTreeSet<DetailTypeName>>,
     /// Whether it may exchange the token of another client without saying who acts (RFC 8693, 1.1).
     #[serde(default)]
     pub may_impersonate: bool,
@@ -408,6 +415,9 @@ pub struct ClientSettings {
     /// Of what is said about tokens, where it asks for a signature (RFC 9701, 6).
     #[serde(default)]
     pub introspection_signed_response_alg: Option<Alg>,
+    /// Which answers are encrypted to it, and how.
+    #[serde(flatten)]
+    pub encryption: EncryptedAnswers,
     pub default_max_age: Option<Ttl>,
     pub require_auth_time: bool,
     pub require_pushed_authorization_requests: bool,

@@ -1,6 +1,7 @@
 //! Consent: when a user is asked what a client may have.
 
 use crate::client::{AuthMethod, Client, ConsentPolicy};
+use crate::details::AuthorizationDetails;
 use crate::resource::ResourceSet;
 use crate::scope::Scope;
 
@@ -10,18 +11,21 @@ pub struct Allowed {
     pub scope: Scope,
     /// The APIs that it may have tokens for in their name.
     pub resources: ResourceSet,
+    /// What they agreed to in detail: to these, word by word.
+    pub details: AuthorizationDetails,
 }
 
 impl Allowed {
-    /// What either of them holds.
+    /// What either of them holds; details as `other` has them, where it has any: each payment is another one, and they would pile up.
     #[must_use]
     pub fn with(mut self, other: Self) -> Self {
         self.resources.extend(other.resources);
-        Self { scope: self.scope.with(&other.scope), resources: self.resources }
+        let details = if other.details.is_empty() { self.details } else { other.details };
+        Self { scope: self.scope.with(&other.scope), resources: self.resources, details }
     }
 
     fn is_within(&self, other: &Self) -> bool {
-        self.scope.is_within(&other.scope) && self.resources.is_subset(&other.resources)
+        self.scope.is_within(&other.scope) && self.resources.is_subset(&other.resources) && self.details.is_among(&other.details)
     }
 }
 

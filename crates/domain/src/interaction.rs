@@ -192,6 +192,7 @@ mod tests {
     use super::*;
     use crate::authorize::{AcrWish, ResponseMode, ReturnAddress};
     use crate::client::ClientId;
+    use crate::details::AuthorizationDetails;
     use crate::handle::HandleHash;
     use crate::ids::SsoSessionId;
     use crate::openid::ClaimsRequest;
@@ -225,6 +226,7 @@ mod tests {
             return_to: ReturnAddress { redirect_uri: "https://a.example/".to_owned(), mode: ResponseMode::Query, state: None },
             scope: "openid".parse().expect("a scope"),
             resources: ResourceSet::new(),
+            details: AuthorizationDetails::none(),
             nonce: None,
             code_challenge: None,
             prompt: prompt.iter().copied().collect::<BTreeSet<_>>(),

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use url::Url;
 
 use crate::client::ClientId;
+use crate::details::{self, AuthorizationDetails, DetailType, DetailTypeName};
 use crate::ids::ResourceId;
 use crate::keys::ring::Alg;
 use crate::scope::Scope;
@@ -130,6 +131,9 @@ pub struct ResourceSettings {
     /// The clients that this API is when it asks something itself: they may look at tokens that are for it, and exchange them.
     #[serde(default)]
     pub servers: BTreeSet<ClientId>,
+    /// What clients may ask for there in detail (RFC 9396, 2), by type. No other API of the tenant has any of these types.
+    #[serde(default)]
+    pub authorization_details_types: BTreeMap<DetailTypeName, DetailType>,
 }
 
 impl ResourceSettings {
@@ -158,6 +162,7 @@ impl ResourceSettings {
                 "permissions: at most 100 roles, and all permissions together at most 3072 bytes, for they go into tokens",
             ));
         }
+        details::validated(&self.authorization_details_types)?;
         Ok(self)
     }
 
@@ -321,6 +326,11 @@ impl Target {
         }
     }
 
+    /// What of granted details is about these, of the types that the client may ask for.
+    pub fn details(&self, granted: &AuthorizationDetails, only: Option<&BTreeSet<DetailTypeName>>) -> AuthorizationDetails {
+        granted.of_types(|name| details::defined(&self.apis, name).is_some() && only.is_none_or(|only| only.contains(name)))
+    }
+
     /// How long tokens live, where the tenant's policy says `of_tenant`.
     pub fn ttl(&self, of_tenant: Ttl) -> Ttl {
         self.apis.iter().filter_map(|api| api.settings.access_ttl_seconds).fold(of_tenant, Ttl::min)
@@ -367,6 +377,7 @@ mod tests {
             must_be_named: true,
             permissions: BTreeMap::new(),
             servers: BTreeSet::new(),
+            authorization_details_types: BTreeMap::new(),
         };
         let (created_at, updated_at) = (Timestamp::EPOCH, Timestamp::EPOCH);
         let id = ResourceId::new(created_at, [u8::try_from(identifier.len()).expect("short"); 10]);

@@ -7,6 +7,7 @@ use domain::authorize::CodeChallenge;
 use domain::authorize::code::{CodeGrant, CodeRefused};
 use domain::client::ClientId;
 use domain::client::redirect_uri::RedirectUri;
+use domain::details::AuthorizationDetails;
 use domain::ids::{SsoSessionId, UserId};
 use domain::keys::ring::PublicJwk;
 use domain::keys::thumbprint::Thumbprint;
@@ -103,6 +104,7 @@ fn s044_s059_s060_s061_s062_s063_a_code_is_redeemed_by_all_it_came_from_or_not_a
             user_id: UserId::new(at, [1; 10]),
             scope: Scope::default(),
             resources: [].into(),
+            details: AuthorizationDetails::none(),
             nonce: None,
             dpop_jkt,
             sign_on: SignOn {

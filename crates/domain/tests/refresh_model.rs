@@ -7,6 +7,7 @@
 use std::fmt;
 
 use domain::client::ClientId;
+use domain::details::AuthorizationDetails;
 use domain::ids::{FamilyId, UserId};
 use domain::scope::Scope;
 use domain::time::{Timestamp, Ttl};
@@ -54,6 +55,7 @@ impl Protocol {
             client_id: ClientId::first_party(),
             scope: Scope::default_grant(),
             resources: [].into(),
+            details: AuthorizationDetails::none(),
             binding: Binding::Bearer,
             auth_time: opened_at,
             head: Head::first(opened_at),

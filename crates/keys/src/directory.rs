@@ -21,7 +21,8 @@ use app::ports::world::{Clock, Entropy};
 use app::warm::{Warm, WarmMap};
 use async_trait::async_trait;
 use domain::audit;
-use domain::client::jwks::ClientKey;
+use domain::client::jwks::{ClientKey, EncryptionKey};
+use domain::encryption::Encryption;
 use domain::ids::{TenantId, UserId};
 use domain::keys::plan::{self, DUE_BATCH, DUE_BATCHES, Intent};
 use domain::keys::policy::{NodeTiming, RotationNumbers, RotationPolicy};
@@ -38,6 +39,7 @@ use crate::actors::tenant_keys::{TenantKeys, ring_change};
 use crate::custody::Custody;
 use crate::foreign;
 use crate::installation::Installation;
+use crate::jwe;
 use crate::key_log::{KeyLog, origin};
 use crate::keygen::generate;
 use crate::messages::{Begun, Execute, Passivate, Refresh, Unseal, Wake};
@@ -473,6 +475,10 @@ impl Keys for KeyDirectory {
 
     fn open_self_signed(&self, token: &str, algs: &[Alg]) -> Result<SelfSigned, ForeignRefused> {
         foreign::open_self_signed(token, algs)
+    }
+
+    fn encrypt(&self, token: &str, key: &EncryptionKey, how: Encryption) -> Result<String, KeyFault> {
+        jwe::encrypt(token, key, how)
     }
 
     async fn published(&self, tenant: TenantId) -> Result<Arc<PublishedKeys>, KeyFault> {

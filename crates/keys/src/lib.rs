@@ -12,6 +12,7 @@ mod custody;
 mod directory;
 mod foreign;
 mod installation;
+mod jwe;
 mod jwks;
 pub mod kek;
 mod key_log;

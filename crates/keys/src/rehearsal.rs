@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use app::ports::keys::{KeyFault, Rehearsal, TokenSigner, TokenVerifier};
 use domain::client::ClientId;
+use domain::details::AuthorizationDetails;
 use domain::ids::{FamilyId, TenantId, TokenId, UserId};
 use domain::keys::plan::{Intent, plan};
 use domain::keys::policy::RotationPolicy;
@@ -98,6 +99,7 @@ fn claims(node: &Node, now: Timestamp) -> AccessClaims {
         amr: None,
         roles: None,
         permissions: None,
+        authorization_details: AuthorizationDetails::none(),
         username: None,
         email: None,
         cnf: None,

@@ -57,6 +57,7 @@ trouble-name = Geben Sie einen Namen mit 1 bis 100 Zeichen ein.
 consent-title = Zugriff erlauben
 consent-heading = { $client } möchte auf Ihr Konto zugreifen
 consent-wants = Wenn Sie zustimmen, darf die App:
+consent-details = Und genau das sollen Sie genehmigen:
 consent-remember = Bei dieser App nicht mehr fragen
 client-home = Über die App
 client-terms = Nutzungsbedingungen der App

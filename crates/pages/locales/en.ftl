@@ -58,6 +58,7 @@ trouble-name = Enter a name of 1 to 100 characters.
 consent-title = Allow access
 consent-heading = { $client } would like access to your account
 consent-wants = If you agree, it can:
+consent-details = And it asks you to approve exactly this:
 consent-remember = Don’t ask me again for this app
 client-home = About the app
 client-terms = Terms of the app

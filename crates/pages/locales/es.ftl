@@ -57,6 +57,7 @@ trouble-name = Escribe un nombre de 1 a 100 caracteres.
 consent-title = Permitir el acceso
 consent-heading = { $client } quiere acceder a tu cuenta
 consent-wants = Si aceptas, la aplicación podrá:
+consent-details = Y apruebas exactamente esto:
 consent-remember = No volver a preguntar para esta aplicación
 client-home = Acerca de la aplicación
 client-terms = Condiciones de la aplicación

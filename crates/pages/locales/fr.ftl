@@ -57,6 +57,7 @@ trouble-name = Saisissez un nom de 1 à 100 caractères.
 consent-title = Autoriser l’accès
 consent-heading = { $client } souhaite accéder à votre compte
 consent-wants = Si vous acceptez, l’application pourra :
+consent-details = Et vous approuvez précisément ceci :
 consent-remember = Ne plus me demander pour cette application
 client-home = À propos de l’application
 client-terms = Conditions de l’application

@@ -55,6 +55,7 @@ trouble-name = 请输入 1 到 100 个字符的姓名。
 consent-title = 允许访问
 consent-heading = { $client } 请求访问您的账号
 consent-wants = 如果您同意，该应用将可以：
+consent-details = 并请您批准以下具体内容：
 consent-remember = 不再就此应用询问我
 client-home = 关于该应用
 client-terms = 该应用的服务条款

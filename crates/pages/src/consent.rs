@@ -1,6 +1,12 @@
 //! Whether an application may have what it asks for.
 
+use std::collections::BTreeMap;
+
+use domain::details::Said;
+use domain::language::Language;
+
 use crate::page::{Needs, page};
+use crate::words::Words;
 use crate::{Client, Form};
 
 /// Consent. Posts `decision` (`allow` or `deny`) and, where offered, `remember` (`on`).
@@ -11,6 +17,8 @@ pub struct ConsentPage {
     /// Who is signed in.
     pub account: String,
     pub scopes: Vec<ScopeLine>,
+    /// What is asked for more exactly than by scopes.
+    pub details: Vec<DetailLine>,
     /// Whether to ask only once is offered, and ticked.
     pub remember: Option<bool>,
     /// Where another account is chosen.
@@ -24,6 +32,37 @@ impl ConsentPage {
 }
 
 page!(ConsentPage, "consent.html", |page| Needs::flow(Some(&page.client)));
+
+/// Something that is asked for in detail (RFC 9396), such as one payment.
+#[derive(Debug, Clone)]
+pub struct DetailLine {
+    /// Whose it is.
+    pub api: String,
+    /// By language: the tenant's words, with what the client has sent between them; and what they do not mention, by name.
+    pub said: BTreeMap<Language, (Vec<Said>, Vec<(String, String)>)>,
+}
+
+/// A piece of a sentence.
+pub(crate) struct Piece {
+    pub(crate) text: String,
+    /// Whether the client has sent it: it is set apart from the tenant's words.
+    pub(crate) is_value: bool,
+}
+
+impl DetailLine {
+    pub(crate) fn sentence(&self, t: &Words) -> Vec<Piece> {
+        let said = self.said.get(&t.language()).map(|(said, _)| said.as_slice()).unwrap_or_default();
+        let piece = |said: &Said| match said {
+            Said::Words(text) => Piece { text: text.clone(), is_value: false },
+            Said::Value(text) => Piece { text: text.clone(), is_value: true },
+        };
+        said.iter().map(piece).collect()
+    }
+
+    pub(crate) fn rest(&self, t: &Words) -> Vec<(String, String)> {
+        self.said.get(&t.language()).map(|(_, rest)| rest.clone()).unwrap_or_default()
+    }
+}
 
 /// One thing that is asked for.
 #[derive(Debug, Clone)]

@@ -24,7 +24,7 @@ mod words;
 
 pub use account::{AccountPage, ConfirmEmailPage, ConnectedApp, EmailChangePage, EmailTrouble, SessionRow, WaitingRequest};
 pub use assets::{Asset, assets};
-pub use consent::{ConsentPage, ScopeLine};
+pub use consent::{ConsentPage, DetailLine, ScopeLine};
 pub use credentials::{ForgotPasswordPage, NewPasswordPage, PasswordReason, PasswordTrouble};
 pub use device::{DeviceCodePage, DeviceConfirmPage, DeviceTrouble};
 pub use form::{Client, Form};

@@ -40,6 +40,10 @@ impl Words {
         Self(language)
     }
 
+    pub(crate) const fn language(self) -> Language {
+        self.0
+    }
+
     /// For `lang`.
     pub(crate) const fn tag(self) -> &'static str {
         self.0.tag()

@@ -20,6 +20,7 @@ use app::credentials::hash_pool::HashPool;
 use app::ctx::Ctx;
 use app::fault::Fault;
 use app::ports::world::Clock;
+use app::resources::DetailTypes;
 use app::tenants::TenantCache;
 use app::verifiers::VerifierTally;
 use domain::time::Ttl;
@@ -159,6 +160,7 @@ async fn start_on(
         key_sets: KeySets::new(KEY_SETS),
         mutual_tls: wire::mutual_tls(&settings, &tls),
         origins: ClientOrigins::new(settings.keys.most_awake),
+        detail_types: DetailTypes::new(settings.keys.most_awake),
         base_url: base_url.clone(),
     });
     directory.start_clock();

@@ -18,6 +18,7 @@ use app::ports::mail::{Mailer, NoMail};
 use app::ports::outbound::Outbound;
 use app::ports::store::{Store, StoreError};
 use app::ports::world::{Clock, Entropy};
+use app::resources::DetailTypes;
 use app::tenants::TenantCache;
 use app::verifiers::VerifierTally;
 use domain::branding::Link;
@@ -286,6 +287,7 @@ pub(crate) async fn visiting(settings: &Settings, store: &SqlStore, directory: &
         key_sets: KeySets::new(0),
         mutual_tls: MutualTls::default(),
         origins: ClientOrigins::new(0),
+        detail_types: DetailTypes::new(0),
         base_url: base_url(settings),
     })
 }

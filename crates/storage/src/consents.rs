@@ -13,7 +13,7 @@ use uuid::Uuid;
 
 use crate::entities::consents::{Column, Entity, Model};
 use crate::error::{self, Cell};
-use crate::resources::resources_text;
+use crate::resources::{details, details_text, resources_text};
 use crate::tx::SqlTenantTx;
 
 const TABLE: &str = "consents";
@@ -24,10 +24,11 @@ impl SqlTenantTx {
     }
 }
 
-fn allowed(cell: &Cell<UserId>, scope: &str, resources: Option<&str>) -> Stored<Allowed> {
+fn allowed(cell: &Cell<UserId>, row: &Model) -> Stored<Allowed> {
     Ok(Allowed {
-        scope: cell.parsed("scope", scope)?,
-        resources: cell.json("resources", resources.map_or_else(|| Ok(ResourceSet::new()), serde_json::from_str))?,
+        scope: cell.parsed("scope", &row.scope)?,
+        resources: cell.json("resources", row.resources.as_deref().map_or_else(|| Ok(ResourceSet::new()), serde_json::from_str))?,
+        details: details(cell, row.authorization_details.as_deref())?,
     })
 }
 
@@ -36,15 +37,16 @@ impl ConsentStore for SqlTenantTx {
     async fn consent(&mut self, user: UserId, client: &ClientId) -> Stored<Option<Allowed>> {
         let row = Entity::find_by_id(self.consent_key(user, client)).one(&self.tx).await.map_err(error::of(TABLE))?;
         let cell = Cell { table: TABLE, row: user };
-        row.map(|row| allowed(&cell, &row.scope, row.resources.as_deref())).transpose()
+        row.map(|row| allowed(&cell, &row)).transpose()
     }
 
     async fn consent_set(&mut self, user: UserId, client: &ClientId, wanted: &Allowed, now: Timestamp) -> Stored<()> {
         let (tenant_id, user_id, client_id) = self.consent_key(user, client);
         let (scope, resources) = (wanted.scope.to_string(), resources_text(TABLE, &wanted.resources)?);
-        let row = Model { tenant_id, user_id, client_id, scope, granted_at: now.as_micros(), resources };
+        let authorization_details = details_text(TABLE, &wanted.details)?;
+        let row = Model { tenant_id, user_id, client_id, scope, granted_at: now.as_micros(), resources, authorization_details };
         let replace = OnConflict::columns([Column::TenantId, Column::UserId, Column::ClientId])
-            .update_columns([Column::Scope, Column::GrantedAt, Column::Resources])
+            .update_columns([Column::Scope, Column::GrantedAt, Column::Resources, Column::AuthorizationDetails])
             .to_owned();
         let insert = Entity::insert(row.into_active_model()).on_conflict(replace);
         insert.exec_without_returning(&self.tx).await.map_err(error::of(TABLE))?;
@@ -56,8 +58,8 @@ impl ConsentStore for SqlTenantTx {
         let rows = find.order_by_asc(Column::ClientId).all(&self.tx).await.map_err(error::of(TABLE))?;
         let cell = Cell { table: TABLE, row: user };
         let consent = |row: Model| {
+            let allowed = allowed(&cell, &row)?;
             let client_id = ClientId::try_from(row.client_id).map_err(|_| cell.bad("client_id"))?;
-            let allowed = allowed(&cell, &row.scope, row.resources.as_deref())?;
             Ok(Consent { client_id, allowed, granted_at: Timestamp::from_micros(row.granted_at) })
         };
         rows.into_iter().map(consent).collect()

@@ -15,7 +15,7 @@ use uuid::Uuid;
 
 use crate::entities::refresh_families::{Column, Entity, Model};
 use crate::error::{self, Cell};
-use crate::resources::resources_text;
+use crate::resources::{details, details_text, resources_text};
 use crate::tx::SqlTenantTx;
 
 pub(crate) const TABLE: &str = "refresh_families";
@@ -43,6 +43,7 @@ pub(crate) fn to_row(tenant_id: Uuid, family: &RefreshFamily) -> Stored<Model> {
         client_id: family.client_id.as_str().to_owned(),
         scope: family.scope.to_string(),
         resources: resources_text(TABLE, &family.resources)?,
+        authorization_details: details_text(TABLE, &family.details)?,
         binding: family.binding.to_string(),
         auth_time: family.auth_time.as_micros(),
         current: i64::from(family.head.current.as_u32()),
@@ -86,6 +87,7 @@ pub(crate) fn from_row(row: Model) -> Stored<RefreshFamily> {
         client_id: ClientId::try_from(row.client_id).map_err(|_| cell.bad("client_id"))?,
         scope: cell.parsed("scope", &row.scope)?,
         resources: cell.json("resources", row.resources.as_deref().map_or_else(|| Ok(ResourceSet::new()), serde_json::from_str))?,
+        details: details(&cell, row.authorization_details.as_deref())?,
         binding: Binding::from_name(&row.binding).ok_or_else(|| cell.bad("binding"))?,
         auth_time: Timestamp::from_micros(row.auth_time),
         head: Head {

@@ -4,6 +4,7 @@
 
 use app::ports::store::{ResourceStore, StoreError, Stored};
 use async_trait::async_trait;
+use domain::details::AuthorizationDetails;
 use domain::ids::ResourceId;
 use domain::resource::{Resource, ResourceSet, ResourceUri};
 use domain::time::Timestamp;
@@ -19,6 +20,17 @@ const TABLE: &str = "resources";
 /// The names of several as a JSON array; `None` for no names.
 pub(crate) fn resources_text(table: &'static str, named: &ResourceSet) -> Stored<Option<String>> {
     if named.is_empty() { Ok(None) } else { error::written(table, "resources", serde_json::to_string(named)).map(Some) }
+}
+
+/// Details as a row holds them; none are NULL.
+pub(crate) fn details_text(table: &'static str, details: &AuthorizationDetails) -> Stored<Option<String>> {
+    if details.is_empty() { Ok(None) } else { error::written(table, "authorization_details", serde_json::to_string(details)).map(Some) }
+}
+
+/// What [`details_text`] has written.
+pub(crate) fn details<I: std::fmt::Display>(cell: &Cell<I>, text: Option<&str>) -> Stored<AuthorizationDetails> {
+    let read = text.map_or_else(|| Ok(AuthorizationDetails::none()), serde_json::from_str);
+    cell.json("authorization_details", read)
 }
 
 fn settings_text(resource: &Resource) -> Stored<String> {

@@ -24,7 +24,7 @@ macro_rules! read_in_order {
 read_in_order! { FAMILY, read_family => refresh_families {
     tenant_id, id, user_id, client_id, scope, binding, auth_time, current, rotated_at, replays, superseded, idle_expires_at,
     absolute_expires_at, revoked_at, revoked_cause, created_at, user_agent, source, ends_hour, sign_on,
-    resources
+    resources, authorization_details
 } }
 read_in_order! { USER, read_user => users {
     tenant_id, id, username, username_key, email, email_key, status, disabled_at, roles, claims, created_at, updated_at,

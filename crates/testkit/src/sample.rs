@@ -17,6 +17,7 @@ use domain::backchannel::{BackchannelPing, BackchannelRequest, BindingMessage};
 use domain::client::metadata::ClientMetadata;
 use domain::client::registration::InitialAccessToken;
 use domain::client::{Client, ClientId, ClientSecret, ClientStatus};
+use domain::details::AuthorizationDetails;
 use domain::device::DeviceGrant;
 use domain::guess::{GuessCounter, GuessScope};
 use domain::handle::HandleHash;
@@ -102,6 +103,7 @@ pub fn family(user_id: UserId) -> RefreshFamily {
         client_id: ClientId::first_party(),
         scope: Scope::default_grant(),
         resources: resources(),
+        details: details(),
         binding: Binding::Bearer,
         auth_time: NOW,
         head: Head::first(NOW),
@@ -113,6 +115,11 @@ pub fn family(user_id: UserId) -> RefreshFamily {
         user_agent: Some("Sample/1.0".to_owned()),
         source: Some("192.0.2.1".to_owned()),
     }
+}
+
+/// Details, with what is to be written as it is.
+pub fn details() -> AuthorizationDetails {
+    domain::details::read(r#"[{"type":"payment","payee":"S\u00fc\"","amount":{"value":"1.50"},"actions":["status"]}]"#).expect("details")
 }
 
 /// A hash that no handle has.
@@ -193,6 +200,7 @@ pub fn pending(client: &ClientId) -> PendingRequest {
         return_to: ReturnAddress { redirect_uri, mode: ResponseMode::Query, state: Some("s\u{fc}\"".to_owned()) },
         scope: "openid email".parse().expect("a scope"),
         resources: resources(),
+        details: details(),
         nonce: Some("n".to_owned()),
         code_challenge: None,
         prompt: BTreeSet::new(),
@@ -223,6 +231,7 @@ pub fn code_grant(client: &ClientId, user_id: UserId) -> CodeGrant {
         user_id,
         scope: "openid".parse().expect("a scope"),
         resources: resources(),
+        details: details(),
         nonce: None,
         dpop_jkt: Some(thumbprint()),
         sign_on: sign_on(),

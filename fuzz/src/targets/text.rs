@@ -3,6 +3,7 @@
 use std::fmt::{Debug, Display};
 use std::str::FromStr;
 
+use domain::details;
 use domain::device::UserCode;
 use domain::handle::{Handle, HandleKind};
 use domain::ids::{ClientSecretId, FamilyId, InitialAccessTokenId, RegisteredClientId, ResourceId, TenantId, TokenId, UserId};
@@ -10,10 +11,12 @@ use domain::keys::ring::Kid;
 use domain::keys::thumbprint::Thumbprint;
 use domain::language::Language;
 use domain::openid::ClaimsRequest;
+use domain::resource::Resource;
 use domain::scope::Scope;
 use domain::text::{DisplayName, Email, Role, Slug, Username};
 use domain::time::Timestamp;
 use domain::token::refresh_token;
+use serde_json::json;
 use transparency::note::{self, Vkey};
 use transparency::tile::{Holds, Tile, unbundle};
 
@@ -43,6 +46,50 @@ pub(super) fn claims(data: &[u8]) {
         for (wish, kept) in one.values().zip(other.values()).filter_map(|(wish, kept)| wish.as_ref().zip(kept.as_ref())) {
             assert!(wish.essential == kept.essential && wish.wanted().eq(kept.wanted()), "{stored}");
         }
+    }
+}
+
+/// An API with one type of authorization details.
+fn bank() -> Option<Resource> {
+    let amount =
+        json!({ "value": { "kind": "decimal", "required": true, "max": 1_000 }, "currency": { "kind": "text", "required": true } });
+    let members = json!({
+        "amount": { "kind": "object", "required": true, "members": amount }, "payee": { "kind": "text", "required": true, "max_length": 20 },
+        "actions": { "kind": "list", "one_of": ["initiate", "status"] }, "day": { "kind": "integer", "min": 1, "max": 31 },
+        "is_urgent": { "kind": "boolean" },
+    });
+    let payment = json!({ "members": members, "words": { "en": "Pay {amount.value} {amount.currency} to {payee}" } });
+    Some(Resource {
+        id: ResourceId::new(Timestamp::EPOCH, [1; 10]),
+        identifier: "https://bank.example".parse().ok()?,
+        settings: serde_json::from_value(json!({ "name": "Bank", "authorization_details_types": { "payment": payment } })).ok()?,
+        created_at: Timestamp::EPOCH,
+        updated_at: Timestamp::EPOCH,
+    })
+}
+
+/// What is taken is bounded and kept as it is, has no member that its type has not, and is shown to its user with everything in it.
+pub(super) fn authorization_details(data: &[u8]) {
+    let text = String::from_utf8_lossy(data);
+    let Ok(read) = details::read(&text) else { return };
+    let stored = serde_json::to_string(&read).unwrap_or_default();
+    assert!(stored.len() <= 2_048 && (1..=8).contains(&read.iter().count()), "{stored}");
+    assert_eq!(details::read(&stored).as_ref(), Ok(&read));
+    // An empty list is no part of a list.
+    assert!(stored.contains("[]") || read.narrowed(Some(read.clone())).as_ref() == Ok(&read), "{stored}");
+    let apis: Vec<_> = bank().into_iter().collect();
+    assert_eq!(apis.len(), 1);
+    if read.checked(&apis, None).is_err() {
+        return;
+    }
+    for (name, one) in read.iter() {
+        let (_, kind) = details::defined(&apis, name).unwrap_or_else(|| panic!("{name} was taken"));
+        assert!(one.keys().all(|name| name == "type" || kind.members.contains_key(name.as_str())), "{stored}");
+        let (said, rest) = kind.said(Language::English, one);
+        let values: Vec<_> = said.iter().filter(|said| matches!(said, details::Said::Value(_))).collect();
+        let inside: usize = one.values().map(|value| value.as_object().map_or(1, serde_json::Map::len)).sum();
+        assert_eq!(values.len() + rest.len() + 1, inside, "something is not shown: {stored}");
+        assert!(values.iter().all(|said| !matches!(said, details::Said::Value(text) if text.is_empty() || text.contains('\u{202e}'))));
     }
 }
 

@@ -6,6 +6,7 @@ use actix_web::http::header::LOCATION;
 use actix_web::{HttpResponse, web};
 use app::resources;
 use domain::client::ClientId;
+use domain::details::{DetailType, DetailTypeName};
 use domain::ids::ResourceId;
 use domain::keys::ring::Alg;
 use domain::resource::{Permission, Resource, ResourceSettings, ResourceUri};
@@ -49,12 +50,34 @@ pub(crate) struct ResourceForm {
     permissions: BTreeMap<Role, BTreeSet<Permission>>,
     #[serde(default)]
     servers: BTreeSet<ClientId>,
+    #[serde(default)]
+    authorization_details_types: BTreeMap<DetailTypeName, DetailType>,
 }
 
 impl ResourceForm {
     fn read(self) -> (ResourceUri, ResourceSettings) {
-        let Self { identifier, name, scope, access_ttl_seconds, signing_alg, must_be_named, permissions, servers } = self;
-        (identifier, ResourceSettings { name, scope, access_ttl_seconds, signing_alg, must_be_named, permissions, servers })
+        let Self {
+            identifier,
+            name,
+            scope,
+            access_ttl_seconds,
+            signing_alg,
+            must_be_named,
+            permissions,
+            servers,
+            authorization_details_types,
+        } = self;
+        let settings = ResourceSettings {
+            name,
+            scope,
+            access_ttl_seconds,
+            signing_alg,
+            must_be_named,
+            permissions,
+            servers,
+            authorization_details_types,
+        };
+        (identifier, settings)
     }
 }
 

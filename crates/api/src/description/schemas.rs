@@ -5,6 +5,7 @@
 
 use domain::client::GrantType;
 use domain::client::registration::InitialAccessToken;
+use domain::encryption::{ContentEncryption, KeyManagement};
 use domain::keys::ring::Alg;
 use serde_json::{Map, Value, json};
 
@@ -148,9 +149,25 @@ fn client_members(more: Value) -> Value {
     });
     let answers = json!({
         "authorization_signed_response_alg": optional("Alg"), "introspection_signed_response_alg": optional("Alg"),
-        "require_signed_authorization_response": flag(),
+        "require_signed_authorization_response": flag(), "authorization_details_types": texts_or_null(),
     });
+    let (algs, encs) = (KeyManagement::ALL.map(KeyManagement::name), ContentEncryption::ALL.map(ContentEncryption::name));
+    let answers = both(answers, encryption(&json!({ "enum": encryption_words(algs) }), &json!({ "enum": encryption_words(encs) })));
     both(both(both(own, answers), published_about_itself()), more)
+}
+
+/// Names, or nothing.
+fn encryption_words(names: [&str; 4]) -> Vec<Value> {
+    names.into_iter().map(Value::from).chain([Value::Null]).collect()
+}
+
+/// Which answers are encrypted to a client, and how; of these schemas.
+fn encryption(alg: &Value, enc: &Value) -> Value {
+    let answers = ["id_token", "userinfo", "authorization", "introspection"];
+    let members = answers.into_iter().flat_map(|answer| {
+        [(format!("{answer}_encrypted_response_alg"), alg.clone()), (format!("{answer}_encrypted_response_enc"), enc.clone())]
+    });
+    Value::Object(members.collect())
 }
 
 /// What clients say of their people and their keys, as it is shown.
@@ -199,6 +216,9 @@ fn metadata_members(more: Value) -> Value {
         "tls_client_certificate_bound_access_tokens": { "type": ["boolean", "null"], "description": "`true` gives no tokens without a certificate, and binds them to it (RFC 8705, 3.4)." },
         "contacts": texts_or_null(),
     });
+    let alg = json!({ "type": ["string", "null"], "description": "RSA-OAEP-256, ECDH-ES, ECDH-ES+A128KW or ECDH-ES+A256KW, to a key of the client's with `use` `enc`." });
+    let enc = json!({ "type": ["string", "null"], "description": "A128CBC-HS256 (default), A256CBC-HS512, A128GCM or A256GCM." });
+    let own = both(own, encryption(&alg, &enc));
     both(both(both(published_about_itself(), own), certificate_names(&json!(["string", "null"]))), more)
 }
 
@@ -224,8 +244,24 @@ fn resource_members() -> Value {
             "type": "object", "additionalProperties": { "type": "array", "items": text() },
             "description": "By role: what a user who has it may do there. It is in `permissions` of tokens for this API alone.",
         },
+        "authorization_details_types": {
+            "type": "object", "additionalProperties": reference("DetailType"),
+            "description": "By type: what clients may ask for there in detail (RFC 9396). No other API of the tenant has any of them.",
+        },
         "servers": { "type": "array", "items": text(), "description": "Clients that this API is when it asks something itself: they may introspect tokens that are for it, and exchange them." },
     })
+}
+
+/// A member that authorization details may have, of kind text or `others`, and `more`.
+fn detail_member(others: &str, more: &Value) -> Value {
+    let own = json!({
+        "kind": said(&format!("text, {others}.")), "required": { "type": "boolean", "default": false },
+        "max_length": { "type": "integer", "minimum": 1, "maximum": 256, "description": "Of a text, and of each in a list: characters; 128 where nothing is said." },
+        "max_items": { "type": "integer", "minimum": 1, "maximum": 20, "description": "Of a list; 10 where nothing is said." },
+        "one_of": { "type": "array", "items": text(), "maxItems": 50, "description": "What a text, or each in a list, may be." },
+        "min": { "type": "integer", "description": "Of an integer." }, "max": { "type": "integer", "description": "Of an integer or a decimal." },
+    });
+    request("A member of authorization details.", &["kind"], both(own, more.clone()))
 }
 
 /// What a tenant says about an issuer that it trusts.
@@ -284,7 +320,7 @@ const PROBLEMS: &[&str] = &[
 
 #[rustfmt::skip]
 const OAUTH_ERRORS: &[&str] = &[
-    "invalid_request", "invalid_client", "invalid_token", "insufficient_scope", "invalid_grant", "invalid_scope", "invalid_target", "invalid_dpop_proof",
+    "invalid_request", "invalid_client", "invalid_token", "insufficient_scope", "invalid_grant", "invalid_scope", "invalid_target", "invalid_authorization_details", "invalid_dpop_proof",
     "use_dpop_nonce",
     "unauthorized_client", "unsupported_grant_type", "unsupported_response_type", "unsupported_token_type", "request_not_supported",
     "invalid_request_object", "unknown_user_id", "invalid_binding_message", "authorization_pending", "access_denied", "expired_token",
@@ -339,6 +375,7 @@ pub(super) fn schemas() -> Value {
         "require_pkce": { "type": ["boolean", "null"], "description": "`false` lets a confidential client do without PKCE." },
         "may_impersonate": { "type": ["boolean", "null"], "description": "`true` lets it exchange tokens of other clients without an actor token (RFC 8693, 1.1)." },
         "resources": { "type": ["array", "null"], "items": text(), "description": "The APIs that it may have tokens for, by their identifiers (RFC 8707)." },
+        "authorization_details_types": { "type": ["array", "null"], "items": text(), "description": "The types of authorization details that it may ask for, of those of its APIs (RFC 9396, 10); null: all of them." },
         "consent": { "type": ["string", "null"], "description": "`third_party` (default): its users are asked; `first_party`: the tenant has decided." },
     });
     let millis = || json!({ "type": "number", "minimum": 0 });
@@ -385,6 +422,7 @@ pub(super) fn schemas() -> Value {
                 "subject_token": said("RFC 8693, 2.1."), "subject_token_type": text(), "actor_token": text(), "actor_token_type": text(), "requested_token_type": text(),
                 "resource": said("An API that the token is to be for; may come several times (RFC 8707, 2)."), "audience": said("The same, in an exchange."),
                 "refresh_token": said("Left out by a cookie session."), "scope": said("Less than the session or the client has, or left out."),
+                "authorization_details": said("JSON: less than was granted (RFC 9396, 6), or left out."),
             },
         })),
         ("PushedAuthorizationRequest", json!({
@@ -393,6 +431,7 @@ pub(super) fn schemas() -> Value {
             "properties": {
                 "client_id": text(), "client_secret": text(), "redirect_uri": text(), "response_type": text(), "scope": text(), "state": text(),
                 "code_challenge": text(), "code_challenge_method": text(), "nonce": text(), "dpop_jkt": said("RFC 9449, 10."),
+                "authorization_details": said("JSON: RFC 9396, 2."),
             },
         })),
         ("BackchannelAuthenticationRequest", json!({
@@ -438,6 +477,7 @@ pub(super) fn schemas() -> Value {
             "id_token": said("Where `openid` was granted (OpenID Connect Core, 2)."),
             "issued_token_type": said("Of an exchange: the type of the access token (RFC 8693, 2.2.1)."),
             "csrf_token": said("What `X-CSRF-Token` takes. Only in a cookie session."),
+            "authorization_details": reference("AuthorizationDetails"),
         }))),
         ("Introspection", json!({
             "type": "object", "description": "RFC 7662, 2.2: only `active` for a token that is not alive, whatever the reason; else its claims, the tenant's own among them.",
@@ -445,7 +485,12 @@ pub(super) fn schemas() -> Value {
             "properties": {
                 "active": flag(), "iss": text(), "sub": said("A user, or the client itself."), "sid": reference("SessionId"), "client_id": text(), "scope": text(),
                 "exp": { "type": "integer" }, "iat": { "type": "integer" }, "cnf": { "type": "object", "description": "The key or the certificate that a token is bound to (RFC 9449, 6.1; RFC 8705, 3.1).", "properties": { "jkt": text(), "x5t#S256": text() } }, "token_type": one_of(&["Bearer", "DPoP"]),
+                "authorization_details": reference("AuthorizationDetails"),
             },
+        })),
+        ("AuthorizationDetails", json!({
+            "type": "array", "description": "What was granted in detail (RFC 9396, 7, 9). Absent where nothing was.",
+            "items": { "type": "object", "required": ["type"], "properties": { "type": text() }, "additionalProperties": true },
         })),
         ("Me", answer("Who is signed in.", json!({
             "sub": reference("UserId"), "username": text_or_null(), "email": text_or_null(), "roles": reference("Roles"),
@@ -505,7 +550,10 @@ pub(super) fn schemas() -> Value {
         })),
         ("Metadata", answer_with("RFC 8414, 2; OpenID Connect Discovery 1.0, 3. What is off is absent.", {
             let texts = || json!({ "type": "array", "items": text() });
-            json!({
+            let encryption = ["id_token", "userinfo", "authorization", "introspection"].into_iter().flat_map(|answer| {
+                ["alg", "enc"].map(|what| (format!("{answer}_encryption_{what}_values_supported"), texts()))
+            });
+            both(Value::Object(encryption.collect()), json!({
                 "issuer": text(), "authorization_endpoint": text(), "pushed_authorization_request_endpoint": text(), "token_endpoint": text(), "userinfo_endpoint": text(), "end_session_endpoint": text(),
                 "revocation_endpoint": text(), "introspection_endpoint": text(), "jwks_uri": text(),
                 "grant_types_supported": texts(), "response_types_supported": texts(), "response_modes_supported": texts(),
@@ -520,11 +568,12 @@ pub(super) fn schemas() -> Value {
                 "frontchannel_logout_supported": flag(), "frontchannel_logout_session_supported": flag(),
                 "backchannel_logout_supported": flag(), "backchannel_logout_session_supported": flag(),
                 "authorization_response_iss_parameter_supported": flag(),
-            })
+            }))
         }, json!({
             "device_authorization_endpoint": text(), "backchannel_authentication_endpoint": text(),
             "backchannel_token_delivery_modes_supported": { "type": "array", "items": text() }, "backchannel_user_code_parameter_supported": flag(),
             "registration_endpoint": said("Where clients may register themselves."),
+            "authorization_details_types_supported": { "type": "array", "items": text(), "description": "Those of the tenant's APIs (RFC 9396, 10)." },
             "tls_client_certificate_bound_access_tokens": flag(),
             "mtls_endpoint_aliases": { "type": "object", "additionalProperties": text(), "description": "Where clients with certificates ask (RFC 8705, 5)." },
         }))),
@@ -619,13 +668,26 @@ pub(super) fn schemas() -> Value {
         }), metadata_members(json!({
             "client_secret": said("Where it is new."), "client_secret_expires_at": { "type": "integer", "minimum": 0, "description": "Seconds since the epoch; 0 = never." },
             "require_issuer_audience": flag(), "require_pkce": flag(), "consent": text(), "require_dpop_nonce": flag(), "require_signed_authorization_response": flag(), "profile": text(), "backchannel_token_delivery_mode": text(), "backchannel_client_notification_endpoint": text(),
-            "allowed_origins": { "type": "array", "items": text() }, "may_impersonate": flag(), "resources": { "type": "array", "items": text() },
+            "allowed_origins": { "type": "array", "items": text() }, "may_impersonate": flag(), "resources": { "type": "array", "items": text() }, "authorization_details_types": { "type": "array", "items": text() },
         })))),
         ("ResourceId", id("api", "Names an API of a tenant. Tokens say its identifier, not this.")),
         ("Resource", answer("An API of a tenant, which tokens may be for (RFC 8707).", both(json!({
             "id": reference("ResourceId"), "created_at": reference("Timestamp"), "updated_at": reference("Timestamp"),
         }), resource_members()))),
         ("ResourcePage", page("Resource")),
+        ("DetailType", json!({
+            "type": "object", "description": "A type of authorization details (RFC 9396): the members that they may have, and what users are asked.",
+            "required": ["members", "words"], "additionalProperties": false,
+            "properties": {
+                "members": { "type": "object", "additionalProperties": reference("DetailMember") },
+                "words": { "type": "object", "additionalProperties": text(), "description": "By language (en, de, fr, es, zh-Hans). `{amount.value}` stands for a member that is required." },
+                "ask_each_time": { "type": "boolean", "default": false, "description": "`true`: users are asked also for what they have allowed before, word by word." },
+            },
+        })),
+        ("DetailMember", detail_member("list, integer, boolean, decimal or object", &json!({
+            "members": { "type": "object", "additionalProperties": reference("DetailInnerMember"), "description": "Of an object." },
+        }))),
+        ("DetailInnerMember", detail_member("list, integer, boolean or decimal", &json!({}))),
         ("ResourceChange", request("All that there is to say about an API: what is left out gets its default.", &["identifier", "name"], resource_members())),
         ("TrustedIssuerId", id("iss", "Names an issuer that a tenant trusts. Assertions say its `iss`, not this.")),
         ("TrustedIssuer", answer_with("An issuer that a tenant trusts (RFC 7523, 2.1), with `jwks` or `jwks_uri`.", both(json!({

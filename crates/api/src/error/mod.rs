@@ -99,9 +99,8 @@ impl From<Fault> for Refusal {
     }
 }
 
-/// Told to a client that nothing can be signed for.
-pub(crate) const NO_ALGORITHM: &str =
-    "this client is registered for a signing algorithm that the issuer has no keys of any more; its metadata lists those it has";
+/// Told to a client that nothing can be signed for, or encrypted to.
+pub(crate) const NO_ALGORITHM: &str = "this client is registered for an algorithm that the issuer, or the client itself, has no key of any more; the issuer's metadata lists those it has";
 
 /// What helps against a fault.
 enum Outlook {
@@ -119,7 +118,7 @@ fn logged(fault: &Fault) -> Outlook {
             Outlook::TryAgain
         }
         Fault::NoAlgorithm(detail) => {
-            tracing::warn!(detail, "a client was refused: what it would get cannot be signed");
+            tracing::warn!(detail, "a client was refused: what it would get cannot be signed, or encrypted to it");
             Outlook::ForAnAdministrator
         }
         Fault::Broken(detail) => {

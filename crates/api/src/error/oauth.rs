@@ -20,6 +20,7 @@ use app::tokens::jwt_bearer::AssertionDenied;
 use app::tokens::redeem::CodeDenied;
 use app::tokens::refresh::RefreshDenied;
 use app::tokens::revoke::RevokeDenied;
+use domain::details::DetailsRefused;
 use domain::resource::TargetRefused;
 use domain::time::Timestamp;
 use serde_json::json;
@@ -79,6 +80,10 @@ impl OAuthError {
     /// RFC 8707, 2.
     pub(crate) const fn invalid_target(refused: TargetRefused) -> Self {
         Self::new(StatusCode::BAD_REQUEST, "invalid_target", refused.description())
+    }
+    /// RFC 9396, 5.
+    pub(crate) const fn invalid_details(refused: DetailsRefused) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "invalid_authorization_details", refused.description())
     }
     pub(crate) const fn too_large() -> Self {
         Self::new(StatusCode::PAYLOAD_TOO_LARGE, "invalid_request", "the request body is too large")
@@ -237,6 +242,7 @@ impl OAuthError {
         match denied {
             CodeDenied::InvalidGrant => Self::invalid_grant(),
             CodeDenied::InvalidTarget(refused) => Self::invalid_target(refused),
+            CodeDenied::InvalidDetails(refused) => Self::invalid_details(refused),
             CodeDenied::Fault(fault) => fault.into(),
         }
     }
@@ -326,6 +332,7 @@ impl OAuthError {
             },
             RefreshDenied::InvalidScope => Self::invalid_scope(),
             RefreshDenied::InvalidTarget(refused) => Self::invalid_target(refused),
+            RefreshDenied::InvalidDetails(refused) => Self::invalid_details(refused),
             RefreshDenied::CsrfMissing => Self::csrf(),
             RefreshDenied::Fault(fault) => fault.into(),
         }

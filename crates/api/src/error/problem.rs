@@ -391,6 +391,9 @@ impl From<ResourceDenied> for Problem {
                 "scope",
                 format!("'{word}' is a scope of another API. A word that says where it counts, such as orders:read, is not."),
             ),
+            ResourceDenied::DetailTypeTaken { name } => {
+                refused("authorization_details_types", format!("'{name}' is a type of another API, and a type says what it is about."))
+            }
             ResourceDenied::AlgNotKept { kept } => {
                 let names: Vec<_> = kept.iter().map(|alg| alg.name()).collect();
                 refused("signing_alg", format!("must be one of {}: of others the tenant keeps no keys", names.join(", ")))

@@ -77,7 +77,7 @@ fn account_page(visit: &Visit, account: Account, notice: Option<Message>, refuse
         id: app.client_id.to_string(),
         name: app.name,
         allowed_at: app.allowed_at,
-        scopes: app.scope.iter().map(|scope| ScopeLine { scope: scope.to_owned(), description: None }).collect(),
+        scopes: app.scope.iter().chain(app.details.types()).map(|word| ScopeLine { scope: word.to_owned(), description: None }).collect(),
     });
     let waiting = waiting.into_iter().map(|request| WaitingRequest {
         id: request.id.to_string(),

@@ -11,14 +11,16 @@ use app::login::LoginDenied;
 use app::tenants;
 use domain::authorize::rules::Parameters;
 use domain::authorize::{Prompt, Refusal};
+use domain::details::{self, DetailType};
 use domain::handle::{Handle, HandleKind};
 use domain::ids::SsoSessionId;
 use domain::interaction::LoginStep;
+use domain::language::Language;
 use domain::password::Password;
 use domain::tenant::Tenant;
 use pages::{
-    ConsentPage, DeviceConfirmPage, LoginNotice, LoginPage, Message, MessagePage, NewPasswordPage, PasswordReason, PasswordTrouble,
-    ScopeLine,
+    ConsentPage, DetailLine, DeviceConfirmPage, LoginNotice, LoginPage, Message, MessagePage, NewPasswordPage, PasswordReason,
+    PasswordTrouble, ScopeLine,
 };
 
 use crate::error::oauth::OAuthError;
@@ -161,12 +163,13 @@ async fn shown(
             answers::shown(state, request, tenant, status, &shown.request.ui_locales, &page).await
         }
         Look::AskConsent { user, session, shown } => {
-            let scopes = scope_lines(&shown);
+            let (scopes, details) = (scope_lines(&shown), detail_lines(&shown));
             let page = ConsentPage {
                 form: about(form("consent", shown.csrf_token), session),
                 client: answers::client_view(&shown.client),
                 account: user.display_name(),
                 scopes,
+                details,
                 remember: None,
                 other_account: Some(format!("{}/accounts", page_of(tenant, &handle))),
             };
@@ -205,6 +208,19 @@ fn scope_lines(shown: &Shown) -> Vec<ScopeLine> {
     words
         .chain(silent.map(|api| ScopeLine { scope: api.identifier.to_string(), description: Some(api.settings.name.to_string()) }))
         .collect()
+}
+
+/// What the user is asked to allow in detail, all of it: also what its API defines no longer.
+fn detail_lines(shown: &Shown) -> Vec<DetailLine> {
+    let unknown = DetailType { members: [].into(), words: [].into(), ask_each_time: true };
+    let line = |(name, details)| {
+        let (api, kind) = match details::defined(&shown.apis, name) {
+            Some((api, kind)) => (api.settings.name.to_string(), kind),
+            None => (name.to_owned(), &unknown),
+        };
+        DetailLine { api, said: Language::ALL.map(|language| (language, kind.said(language, details))).into() }
+    };
+    shown.request.details.iter().map(line).collect()
 }
 
 pub(super) async fn refused(

@@ -9,6 +9,7 @@ use app::tenants;
 use app::tokens::backchannel::{AskUser, Hint, ask};
 use domain::backchannel::{BindingMessage, is_notification_token};
 use domain::client::GrantType;
+use domain::details::DetailsRefused;
 use domain::resource;
 use domain::scope::Scope;
 use domain::secret::Secret;
@@ -64,6 +65,9 @@ fn read(form: &Form) -> Result<AskUser, OAuthError> {
         None => None,
     };
     let resources = resource::read(form.each("resource")).map_err(OAuthError::invalid_target)?;
+    if form.optional("authorization_details").is_some() {
+        return Err(OAuthError::invalid_details(DetailsRefused::NotHere));
+    }
     let notification_token = match form.optional("client_notification_token") {
         Some(token) if !is_notification_token(token) => {
             return Err(OAuthError::invalid_request("client_notification_token must be a bearer token of at most 1024 characters"));

@@ -8,6 +8,7 @@ use app::authorize::device::{self, EntryDenied};
 use app::tenants;
 use app::tokens::device::ask;
 use domain::client::GrantType;
+use domain::details::DetailsRefused;
 use domain::device::DeviceGrant;
 use domain::resource;
 use domain::scope::Scope;
@@ -36,6 +37,9 @@ pub(crate) async fn authorization(
     token::usable(&tenant, &client, GrantType::DeviceCode)?;
     let scope = form.optional("scope").map(|text| text.parse::<Scope>().map_err(|_| OAuthError::invalid_scope())).transpose()?;
     let named = resource::read(form.each("resource")).map_err(OAuthError::invalid_target)?;
+    if form.optional("authorization_details").is_some() {
+        return Err(OAuthError::invalid_details(DetailsRefused::NotHere));
+    }
     let asked = ask(&state.ctx, &tenant, &client, scope, named, &from.0).await.map_err(OAuthError::of_device)?;
     let (page, user_code) = (format!("{}/device", tenant.issuer(&state.ctx.base_url)), asked.user_code.shown());
     Ok(HttpResponse::Ok().insert_header((CACHE_CONTROL, "no-store")).json(json!({

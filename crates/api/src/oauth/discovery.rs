@@ -3,10 +3,12 @@
 use actix_web::http::header::CACHE_CONTROL;
 use actix_web::{HttpResponse, web};
 use app::fault::Fault;
+use app::resources::detail_types;
 use app::tenants;
 use domain::authorize::{Prompt, ResponseMode};
 use domain::client::registration::RegistrationAccess;
 use domain::client::{AuthMethod, DeliveryMode, GrantType};
+use domain::encryption::{ContentEncryption, KeyManagement};
 use domain::keys::ring::Alg;
 use domain::openid;
 use domain::scope::Scope;
@@ -69,6 +71,14 @@ pub(crate) async fn get(state: web::Data<ApiState>, slug: web::Path<String>) -> 
         "backchannel_logout_session_supported": true,
         "authorization_response_iss_parameter_supported": true,
     });
+    let types = detail_types(&state.ctx, tenant.id).await;
+    if !types.is_empty() {
+        body["authorization_details_types_supported"] = json!(&*types);
+    }
+    for answer in ["id_token", "userinfo", "authorization", "introspection"] {
+        body[format!("{answer}_encryption_alg_values_supported")] = json!(KeyManagement::ALL.map(KeyManagement::name));
+        body[format!("{answer}_encryption_enc_values_supported")] = json!(ContentEncryption::ALL.map(ContentEncryption::name));
+    }
     if tenant.policy.offers(GrantType::DeviceCode) {
         body["device_authorization_endpoint"] = at("oauth/device_authorization").into();
     }

@@ -85,11 +85,14 @@ async fn said(state: &ApiState, tenant: &Tenant, client: Option<&Client>, token:
             }
             body
         }
-        Some(Living::Refresh { session_id, subject, client_id, scope, cnf, expires_at, issued_at }) => {
+        Some(Living::Refresh { session_id, subject, client_id, scope, details, cnf, expires_at, issued_at }) => {
             let mut body = json!({
             "active": true, "iss": tenant.issuer(&state.ctx.base_url), "sub": subject, "sid": session_id, "client_id": client_id,
             "scope": scope, "exp": expires_at.as_seconds(), "iat": issued_at.as_seconds(),
             });
+            if !details.is_empty() {
+                body["authorization_details"] = json!(details);
+            }
             if let Some(cnf) = cnf {
                 body["cnf"] = json!(cnf);
             }

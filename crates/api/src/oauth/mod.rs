@@ -32,6 +32,7 @@ mod visit;
 use actix_web::HttpResponse;
 use actix_web::http::header::{CACHE_CONTROL, PRAGMA};
 use app::tokens::issue::IssuedTokens;
+use domain::details::AuthorizationDetails;
 use domain::tenant::Tenant;
 use domain::time::Timestamp;
 use domain::token::claims::Confirmation;
@@ -50,6 +51,8 @@ struct TokenResponse<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     id_token: Option<&'a str>,
     scope: String,
+    #[serde(skip_serializing_if = "AuthorizationDetails::is_empty")]
+    authorization_details: &'a AuthorizationDetails,
     #[serde(skip_serializing_if = "Option::is_none")]
     csrf_token: Option<&'a str>,
 }
@@ -80,6 +83,7 @@ fn tokens(tenant: &Tenant, issued: &IssuedTokens, now: Timestamp) -> HttpRespons
         refresh_token: refresh_token.filter(|_| !is_cookie),
         id_token: issued.id_token.as_ref().map(|token| token.expose().as_str()),
         scope: issued.scope.to_string(),
+        authorization_details: &issued.details,
         csrf_token: issued.csrf_token.as_ref().map(|token| token.expose().as_str()),
     })
 }

@@ -14,6 +14,7 @@ use app::tokens::jwt_bearer::jwt_bearer;
 use app::tokens::redeem::{RedeemCommand, redeem};
 use app::tokens::refresh::{PresentedBy, RefreshCommand, RefreshDenied, RefreshOutcome, refresh};
 use domain::client::{Client, GrantType};
+use domain::details::{self, AuthorizationDetails};
 use domain::resource::{self, ResourceSet};
 use domain::scope::Scope;
 use domain::secret::Secret;
@@ -42,7 +43,8 @@ pub(crate) async fn post(
     let proved = proved(&state.ctx, &tenant, &client, &request).await?;
     let scope = form.optional("scope").map(|text| text.parse::<Scope>().map_err(|_| OAuthError::invalid_scope())).transpose()?;
     let wanted = resource::read(form.each("resource")).map_err(OAuthError::invalid_target)?;
-    let asked = Asked { request: &request, form: &form, origin: &from.0, metrics: &state.metrics, proved, wanted };
+    let details = details(&form, grant)?;
+    let asked = Asked { request: &request, form: &form, origin: &from.0, metrics: &state.metrics, proved, wanted, details };
     let issued = granted(&state.ctx, &tenant, grant, client, scope, &asked).await?;
     Ok(super::tokens(&tenant, &issued, state.ctx.now()))
 }
@@ -59,6 +61,17 @@ pub(super) fn usable(tenant: &Tenant, client: &Client, grant: GrantType) -> Resu
         return Err(OAuthError::invalid_grant());
     }
     Ok(())
+}
+
+/// What a client wants of the details that it was granted (RFC 9396, 6). Grants that nobody is asked for give none.
+fn details(form: &Form, grant: GrantType) -> Result<Option<AuthorizationDetails>, OAuthError> {
+    match (form.optional("authorization_details"), grant) {
+        (None, _) => Ok(None),
+        (Some(text), GrantType::AuthorizationCode | GrantType::RefreshToken) => {
+            details::read(text).map(Some).map_err(OAuthError::invalid_details)
+        }
+        (Some(_), _) => Err(OAuthError::invalid_details(details::DetailsRefused::NotHere)),
+    }
 }
 
 /// What its tokens are bound to: the certificate of a client that says so, or the key that it proves.
@@ -88,6 +101,8 @@ struct Asked<'a> {
     proved: Option<Confirmation>,
     /// What the tokens are to be for.
     wanted: ResourceSet,
+    /// What of the granted details they are to say.
+    details: Option<AuthorizationDetails>,
 }
 
 async fn granted(
@@ -107,6 +122,7 @@ async fn granted(
                 redirect_uri: asked.form.optional("redirect_uri").map(str::to_owned),
                 code_verifier: asked.form.optional("code_verifier").map(|verifier| Secret::new(verifier.to_owned())),
                 wanted: asked.wanted.clone(),
+                details: asked.details.clone(),
                 proved: asked.proved,
             };
             redeem(ctx, tenant, command, asked.origin).await.map_err(OAuthError::of_code)
@@ -178,7 +194,8 @@ async fn refreshed(
         (None, Some(token)) => (token, PresentedBy::Cookie { csrf_token: cookie::csrf_token(asked.request) }),
         (None, None) => return Err(OAuthError::invalid_request("refresh_token is missing")),
     };
-    let command = RefreshCommand { refresh_token, client, presented_by, proved: asked.proved, scope, wanted: asked.wanted.clone() };
+    let (wanted, details) = (asked.wanted.clone(), asked.details.clone());
+    let command = RefreshCommand { refresh_token, client, presented_by, proved: asked.proved, scope, wanted, details };
     let outcome = refresh(ctx, tenant, command, asked.origin).await;
     let label = match &outcome {
         Ok((RefreshOutcome::Rotated, _)) => "rotated",

@@ -9,6 +9,7 @@ use std::collections::BTreeSet;
 use domain::audit::{Actor, AuditEvent};
 use domain::authorize::{AcrWish, AuthorizationRequest, ResponseMode, ReturnAddress};
 use domain::client::Client;
+use domain::details::AuthorizationDetails;
 use domain::device::{DeviceAnswer, UserCode};
 use domain::guess::GuessScope;
 use domain::handle::{Handle, HandleHash, HandleKind};
@@ -133,6 +134,7 @@ pub async fn enter(
             },
             scope: grant.scope,
             resources: grant.resources,
+            details: AuthorizationDetails::none(),
             nonce: None,
             code_challenge: None,
             prompt: BTreeSet::new(),

@@ -17,6 +17,11 @@ pub(super) async fn opened(ctx: &Ctx, tenant: &Tenant, client: &Client, object: 
         let description = "this client has no keys to sign request objects with";
         return Err(Refusal { error: AuthorizeError::RequestNotSupported, description });
     }
+    if object.split('.').count() == 5 {
+        return Err(request_object::refusal(
+            "encrypted request objects are not read here: sign it, and push it where nobody else is to see it",
+        ));
+    }
     let named = client.settings.request_object_signing_alg;
     let algs = named.as_ref().map_or_else(|| client.settings.signing_algs(), std::slice::from_ref);
     let opened = open_signed(ctx, tenant.id, client, object, algs).await;

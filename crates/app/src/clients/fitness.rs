@@ -1,11 +1,14 @@
 //! What of a client's metadata can only be judged beside the rest of the world: whether certificates of clients can come, whether
 //! the tenant has keys of its algorithms, whether its sector knows it, and whether there are the APIs that it is to have tokens for.
 
-use domain::client::ClientSettings;
+use domain::client::jwks;
 use domain::client::metadata::BadMetadata;
+use domain::client::{ClientKeys, ClientSettings};
+use domain::details;
 use domain::ids::TenantId;
 use domain::keys::ring::Alg;
 
+use super::key_sets::encryption_keys_at;
 use crate::ctx::Ctx;
 use crate::fault::Fault;
 use crate::keys::signer_of;
@@ -20,8 +23,8 @@ pub(crate) async fn check(ctx: &Ctx, tenant: TenantId, settings: &ClientSettings
     if let Err(bad) = ctx.mutual_tls.fits(settings) {
         return Ok(Err(bad));
     }
-    if let Some(why) = unfit_api(ctx, tenant, settings).await? {
-        return Ok(Err(BadMetadata::new("resources", why)));
+    if let Some((member, why)) = unfit_api(ctx, tenant, settings).await? {
+        return Ok(Err(BadMetadata::new(member, why)));
     }
     let keys = ctx.keys.published(tenant).await?;
     let algs = &keys.ring.numbers.algs;
@@ -44,6 +47,9 @@ pub(crate) async fn check(ctx: &Ctx, tenant: TenantId, settings: &ClientSettings
     {
         return Ok(Err(BadMetadata::new("sector_identifier_uri", why)));
     }
+    if let Err((member, why)) = encryption(ctx, settings).await {
+        return Ok(Err(BadMetadata::new(member, why)));
+    }
     let registered: Vec<Alg> = wanted.into_iter().filter_map(|(_, alg)| alg).collect();
     let needed: Vec<&[Alg]> = registered.iter().map(std::slice::from_ref).chain([may]).collect();
     signer_of(ctx, tenant, &needed, 0).await?;
@@ -54,19 +60,41 @@ fn names(algs: &[Alg]) -> String {
     algs.iter().map(|alg| alg.name()).collect::<Vec<_>>().join(", ")
 }
 
-/// What is wrong with an API that the client is to have tokens for: that the tenant has it not, or that its tokens are signed in a way that the
-/// client's profile forbids.
-async fn unfit_api(ctx: &Ctx, tenant: TenantId, settings: &ClientSettings) -> Result<Option<String>, Fault> {
-    if settings.resources.is_empty() {
+/// Tries to encrypt to the client in every way that it registers for: a key may look like one and be none. Its keys are fetched for that, where
+/// they are elsewhere.
+async fn encryption(ctx: &Ctx, settings: &ClientSettings) -> Result<(), (&'static str, String)> {
+    let (member, keys) = match &settings.keys {
+        _ if settings.encryption.all().next().is_none() => return Ok(()),
+        Some(ClientKeys::JwksUri(uri)) => ("jwks_uri", encryption_keys_at(ctx, uri).await.map_err(|why| ("jwks_uri", why.to_owned()))?),
+        Some(ClientKeys::Jwks(set)) => ("jwks", jwks::read_encryption(set).map_err(|why| ("jwks", why.to_string()))?),
+        None => ("jwks", Vec::new()),
+    };
+    for how in settings.encryption.all() {
+        let key = keys.iter().find(|key| key.may_be(how.alg));
+        if !key.is_some_and(|key| ctx.keys.encrypt("", key, how).is_ok()) {
+            return Err((member, format!("has no good key with \"use\": \"enc\" for {}", how.alg.name())));
+        }
+    }
+    Ok(())
+}
+
+/// What is wrong with an API that the client is to have tokens for: that the tenant has it not, that its tokens are signed in a way that the
+/// client's profile forbids, or that it has not the types of details that the client is limited to.
+async fn unfit_api(ctx: &Ctx, tenant: TenantId, settings: &ClientSettings) -> Result<Option<(&'static str, String)>, Fault> {
+    let types = || settings.authorization_details_types.iter().flatten();
+    if settings.resources.is_empty() && types().next().is_none() {
         return Ok(None);
     }
     let known = ctx.store.begin_read(tenant).await?.resources_named(&settings.resources).await?;
     if let Some(unknown) = settings.resources.iter().find(|uri| known.iter().all(|api| api.identifier != **uri)) {
-        return Ok(Some(format!("there is no API {unknown}")));
+        return Ok(Some(("resources", format!("there is no API {unknown}"))));
+    }
+    if let Some(unknown) = types().find(|name| details::defined(&known, name.as_str()).is_none()) {
+        return Ok(Some(("authorization_details_types", format!("none of its APIs has the type {unknown}"))));
     }
     let forbidden = |alg: Alg| !settings.signing_algs().contains(&alg);
     let unfit = known.iter().find(|api| api.settings.signing_alg.is_some_and(forbidden));
-    Ok(unfit.map(|api| format!("tokens for {} are signed by an algorithm that the profile forbids", api.identifier)))
+    Ok(unfit.map(|api| ("resources", format!("tokens for {} are signed by an algorithm that the profile forbids", api.identifier))))
 }
 
 /// The document lists every redirect URI (OpenID Connect Registration, 5).

@@ -5,15 +5,16 @@
 use std::sync::Arc;
 
 use domain::certificate::Certificate;
-use domain::client::jwks::{self, ClientKey};
+use domain::client::jwks::{self, ClientKey, EncryptionKey};
 use domain::client::{Client, ClientId, ClientKeys};
+use domain::encryption::KeyManagement;
 use domain::ids::{TenantId, TrustedIssuerId};
 use domain::keys::ring::Alg;
 use domain::time::{Timestamp, Ttl};
 use tokio::sync::Mutex;
 
 use crate::ctx::Ctx;
-use crate::ports::keys::{ForeignRefused, ForeignToken};
+use crate::ports::keys::{ForeignRefused, ForeignToken, KeyFault};
 use crate::warm::WarmMap;
 
 /// Fetched keys are used this long without a look.
@@ -23,7 +24,14 @@ const STALE: Ttl = Ttl::days(1);
 /// Nobody is asked again before.
 const PAUSE: Ttl = Ttl::minutes(1);
 
-type Keys = Arc<Vec<ClientKey>>;
+/// What somebody shows at an address.
+#[derive(Debug, Default)]
+struct Shown {
+    for_signatures: Vec<ClientKey>,
+    for_encryption: Vec<EncryptionKey>,
+}
+
+type Keys = Arc<Shown>;
 
 #[derive(Debug, Default)]
 struct Fetched {
@@ -75,7 +83,7 @@ impl KeySets {
     }
 }
 
-async fn fetch(ctx: &Ctx, uri: &str) -> Result<Vec<ClientKey>, String> {
+async fn fetch(ctx: &Ctx, uri: &str) -> Result<Shown, String> {
     let answer = ctx.outbound.get(uri, "application/jwk-set+json, application/json").await.map_err(|fault| fault.to_string())?;
     if answer.status != 200 {
         return Err(format!("status {}", answer.status));
@@ -85,7 +93,44 @@ async fn fetch(ctx: &Ctx, uri: &str) -> Result<Vec<ClientKey>, String> {
         return Err(format!("content type {:?}", answer.content_type));
     }
     let set = serde_json::from_slice(&answer.body).map_err(|_| "no JSON".to_owned())?;
-    jwks::read(&set).map_err(|bad| bad.to_string())
+    let for_signatures = jwks::read(&set).map_err(|bad| bad.to_string())?;
+    // Whoever signs with a good key is not refused because of another one that is none.
+    Ok(Shown { for_signatures, for_encryption: jwks::read_encryption(&set).unwrap_or_default() })
+}
+
+/// The key that something is encrypted to for `client` in this way: the first that fits of those that it shows. Where none does, its address is
+/// asked once more, so no transaction may be held.
+///
+/// # Errors
+/// [`KeyFault::NoEncryptionKey`] when it shows none.
+pub(crate) async fn encryption_key(ctx: &Ctx, tenant: TenantId, client: &Client, alg: KeyManagement) -> Result<EncryptionKey, KeyFault> {
+    let fitting = |keys: &[EncryptionKey]| keys.iter().find(|key| key.may_be(alg)).cloned();
+    let found = match &client.settings.keys {
+        None => None,
+        Some(ClientKeys::Jwks(set)) => jwks::read_encryption(set).ok().and_then(|keys| fitting(&keys)),
+        Some(ClientKeys::JwksUri(uri)) => {
+            let keys = async |wants_newer| {
+                let shown = ctx.key_sets.at(ctx, (tenant, Signatory::Client(client.id.clone())), uri, wants_newer).await;
+                shown.and_then(|shown| fitting(&shown.for_encryption))
+            };
+            match keys(false).await {
+                None => keys(true).await,
+                found => found,
+            }
+        }
+    };
+    found.ok_or(KeyFault::NoEncryptionKey(alg))
+}
+
+/// Those that are shown at `uri` now, by somebody who is no client yet.
+///
+/// # Errors
+/// Says why there are none.
+pub(crate) async fn encryption_keys_at(ctx: &Ctx, uri: &str) -> Result<Vec<EncryptionKey>, &'static str> {
+    fetch(ctx, uri).await.map(|shown| shown.for_encryption).map_err(|why| {
+        tracing::info!(uri, why, "the keys at a jwks_uri could not be fetched");
+        "could not be fetched, and answers are to be encrypted to a key that is there"
+    })
 }
 
 /// Opens a token that `client` has signed by one of `algs`. A key that is not known makes its address be asked, once.
@@ -115,8 +160,8 @@ pub async fn open_signed_by(
         ClientKeys::JwksUri(uri) => {
             let keys = async |wants_newer| ctx.key_sets.at(ctx, owner.clone(), uri, wants_newer).await;
             let known = keys(false).await.unwrap_or_default();
-            match ctx.keys.open_foreign(token, &known, algs) {
-                Err(ForeignRefused::UnknownKey) => ctx.keys.open_foreign(token, &keys(true).await.unwrap_or_default(), algs),
+            match ctx.keys.open_foreign(token, &known.for_signatures, algs) {
+                Err(ForeignRefused::UnknownKey) => ctx.keys.open_foreign(token, &keys(true).await.unwrap_or_default().for_signatures, algs),
                 opened => opened,
             }
         }
@@ -132,7 +177,8 @@ pub(crate) async fn has_certificate(ctx: &Ctx, tenant: TenantId, client: &Client
         Some(ClientKeys::Jwks(set)) => jwks::read(set).is_ok_and(|keys| is_there(&keys)),
         Some(ClientKeys::JwksUri(uri)) => {
             let keys = async |wants_newer| ctx.key_sets.at(ctx, (tenant, Signatory::Client(client.id.clone())), uri, wants_newer).await;
-            keys(false).await.is_some_and(|keys| is_there(&keys)) || keys(true).await.is_some_and(|keys| is_there(&keys))
+            keys(false).await.is_some_and(|keys| is_there(&keys.for_signatures))
+                || keys(true).await.is_some_and(|keys| is_there(&keys.for_signatures))
         }
     }
 }

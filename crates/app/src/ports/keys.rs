@@ -8,7 +8,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use domain::answer::SignedAnswer;
 use domain::audit::Actor;
-use domain::client::jwks::ClientKey;
+use domain::client::jwks::{ClientKey, EncryptionKey};
+use domain::encryption::{Encryption, KeyManagement};
 use domain::ids::{FamilyId, TenantId, UserId};
 use domain::keys::plan::{Consequences, Intent, RotationDenied};
 use domain::keys::policy::{NodeTiming, RotationNumbers, RotationPolicy, UnsafePolicy};
@@ -39,6 +40,9 @@ pub enum KeyFault {
     /// The ring has keys, but none of the algorithms that the answer has to be signed by.
     #[error("the keys have none of {0:?}")]
     NoAlgorithm(Vec<Alg>),
+    /// The client shows no key that the answer could be encrypted to, or one that is none.
+    #[error("the client shows no good key for {}", .0.name())]
+    NoEncryptionKey(KeyManagement),
 }
 
 impl From<StoreError> for KeyFault {
@@ -307,6 +311,11 @@ pub trait Keys: Send + Sync {
     /// # Errors
     /// Whenever anything is not as it must be.
     fn open_self_signed(&self, token: &str, algs: &[Alg]) -> Result<SelfSigned, ForeignRefused>;
+    /// A JWE (RFC 7516, 7.1) of a signed token, to this key of a client's.
+    ///
+    /// # Errors
+    /// [`KeyFault::NoEncryptionKey`] when the key is none, such as a point that is on no curve.
+    fn encrypt(&self, token: &str, key: &EncryptionKey, how: Encryption) -> Result<String, KeyFault>;
     /// Tenants whose secrets did not open when they were last asked for, at most ten.
     fn sealed_away(&self) -> Vec<TenantId>;
 }

@@ -6,6 +6,7 @@
 use domain::audit::{Actor, AuditEvent};
 use domain::backchannel::BackchannelRequest;
 use domain::client::{Client, ClientId};
+use domain::details::AuthorizationDetails;
 use domain::device::{DeviceGrant, Poll, UserCode};
 use domain::handle::{Handle, HandleHash, HandleKind};
 use domain::ids::{FamilyId, UserId};
@@ -222,7 +223,19 @@ pub async fn poll(
             let target = target.map_err(PollDenied::InvalidTarget)?;
             let family_id = FamilyId::new(now, ctx.id_entropy());
             let event = awaited.signed_in(user_id, client.id.clone(), family_id);
-            let granted = Granted { user, family_id, scope: grant.scope, resources: grant.resources, target, nonce: None, sign_on, proved };
+            let granted = Granted {
+                user,
+                family_id,
+                scope: grant.scope,
+                resources: grant.resources,
+                target,
+                // Nobody is asked for any on a device.
+                details: AuthorizationDetails::none(),
+                first_details: AuthorizationDetails::none(),
+                nonce: None,
+                sign_on,
+                proved,
+            };
             return Ok(open(ctx, &tenant, client, granted, tx, signer, &record(event), origin).await?);
         }
         Poll::OtherClient => {

@@ -177,6 +177,7 @@ async fn exchanged(ctx: &Ctx, tenant: &Tenant, command: ExchangeCommand) -> Resu
         refresh_token: None,
         id_token: None,
         scope: claims.scope,
+        details: claims.authorization_details,
         binding: Binding::Bearer,
         csrf_token: None,
         session_ends_at: now,

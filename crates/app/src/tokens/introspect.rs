@@ -2,6 +2,7 @@
 
 use domain::answer::{self, SignedAnswer};
 use domain::client::{Client, ClientId};
+use domain::details::AuthorizationDetails;
 use domain::ids::FamilyId;
 use domain::scope::Scope;
 use domain::tenant::Tenant;
@@ -26,6 +27,7 @@ pub enum Living {
         subject: Subject,
         client_id: ClientId,
         scope: Scope,
+        details: AuthorizationDetails,
         cnf: Option<Confirmation>,
         expires_at: Timestamp,
         issued_at: Timestamp,
@@ -73,6 +75,7 @@ pub async fn introspect(ctx: &Ctx, tenant: &Tenant, token: &str) -> Result<Optio
         },
         issued_at: family.head.rotated_at,
         scope: family.scope,
+        details: family.details,
     }))
 }
 

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use domain::client::{Client, GrantType};
+use domain::details::AuthorizationDetails;
 use domain::ids::TokenId;
 use domain::openid::{self, IdClaims};
 use domain::resource::Target;
@@ -16,7 +17,7 @@ use domain::user::User;
 
 use crate::ctx::Ctx;
 use crate::fault::Fault;
-use crate::keys::signer_of;
+use crate::keys::{encrypted, signer_of};
 use crate::ports::keys::TokenSigner;
 use crate::subjects::subject;
 
@@ -34,6 +35,8 @@ pub struct IssuedTokens {
     pub id_token: Option<Secret<String>>,
     /// That of the access token.
     pub scope: Scope,
+    /// Those of the access token (RFC 9396, 7).
+    pub details: AuthorizationDetails,
     pub binding: Binding,
     /// For cookie sessions: what must come with every use of the cookie.
     pub csrf_token: Option<Secret<String>>,
@@ -52,6 +55,8 @@ pub(crate) struct Issue<'a> {
     /// What was granted, or what the client wants of it.
     pub scope: Scope,
     pub target: Target,
+    /// What of the granted is about the target.
+    pub details: AuthorizationDetails,
     pub nonce: Option<String>,
     pub cnf: Option<Confirmation>,
     pub signer: Arc<dyn TokenSigner>,
@@ -64,7 +69,7 @@ pub(crate) struct Issue<'a> {
 /// # Errors
 /// When no key may sign.
 pub(crate) async fn issue(ctx: &Ctx, what: Issue<'_>) -> Result<IssuedTokens, Fault> {
-    let Issue { tenant, client, user, family, scope, target, nonce, cnf, signer, now } = what;
+    let Issue { tenant, client, user, family, scope, target, details, nonce, cnf, signer, now } = what;
     let algs = target.algs(client.settings.signing_algs());
     // An API may have its own.
     let signer = if signer.has(&algs, now) { signer } else { signer_of(ctx, tenant.id, &[&algs], signer.generation()).await? };
@@ -79,7 +84,7 @@ pub(crate) async fn issue(ctx: &Ctx, what: Issue<'_>) -> Result<IssuedTokens, Fa
     };
     let jti = TokenId::new(now, ctx.id_entropy());
     let issuance = Issuance { tenant, issuer: &issuer, client_id: &family.client_id, scope: &scope, target: &target, jti, now };
-    let mut claims = AccessClaims { cnf, ..AccessClaims::new(issuance, user, grant) };
+    let mut claims = AccessClaims { cnf, authorization_details: details, ..AccessClaims::new(issuance, user, grant) };
     let access_token = Secret::new(signer.sign(&mut claims, &algs, now)?);
     let id_token = match &family.sign_on {
         Some(sign_on) if scope.contains(Scope::OPENID) => {
@@ -98,7 +103,8 @@ pub(crate) async fn issue(ctx: &Ctx, what: Issue<'_>) -> Result<IssuedTokens, Fa
                 wished: openid::in_id_token(user, &sign_on.claims),
             };
             let alg = client.settings.id_token_signed_response_alg;
-            Some(Secret::new(signer.sign_id(&mut id_claims, alg, access_token.expose(), now)?))
+            let token = signer.sign_id(&mut id_claims, alg, access_token.expose(), now)?;
+            Some(Secret::new(encrypted(ctx, tenant.id, client, client.settings.encryption.id_token(), token).await?))
         }
         _ => None,
     };
@@ -110,6 +116,7 @@ pub(crate) async fn issue(ctx: &Ctx, what: Issue<'_>) -> Result<IssuedTokens, Fa
         refresh_token: may_refresh.then(|| Secret::new(signer.mint_refresh(family.id, family.head.current))),
         id_token,
         scope: claims.scope,
+        details: claims.authorization_details,
         binding: family.binding,
         csrf_token: (family.binding == Binding::Cookie).then(|| Secret::new(signer.csrf_token(family.id))),
         session_ends_at: family.ends_at(),
@@ -158,6 +165,7 @@ pub(crate) async fn issue_for_assertion(ctx: &Ctx, what: IssueForAssertion<'_>) 
         issued_token_type: None,
         id_token: None,
         scope: claims.scope,
+        details: claims.authorization_details,
         binding: Binding::Bearer,
         csrf_token: None,
         session_ends_at: family.absolute_expires_at,
@@ -193,6 +201,7 @@ pub(crate) async fn issue_to_client(ctx: &Ctx, what: IssueToClient<'_>) -> Resul
         refresh_token: None,
         id_token: None,
         scope: claims.scope,
+        details: claims.authorization_details,
         binding: Binding::Bearer,
         csrf_token: None,
         session_ends_at: now,

@@ -8,6 +8,7 @@ use domain::audit::{Actor, AuditEvent};
 use domain::client::Client;
 use domain::client::assertion::Audience;
 use domain::consent::{self, Allowed};
+use domain::details::AuthorizationDetails;
 use domain::keys::ring::Alg;
 use domain::resource::{self, ResourceSet, Target, TargetRefused};
 use domain::scope::Scope;
@@ -95,7 +96,7 @@ pub async fn jwt_bearer(
 
     let mut tx = ctx.store.begin(tenant.id).await?;
     let Some(tenant) = tx.tenant().await?.filter(Tenant::is_active) else { return Err(AssertionDenied::InvalidGrant) };
-    let allowed = Allowed { scope: granted.clone(), resources: resources.clone() };
+    let allowed = Allowed { scope: granted.clone(), resources: resources.clone(), details: AuthorizationDetails::none() };
     let user = match whom(ctx, tx.as_mut(), &tenant, client, &trusted, opened, &allowed).await? {
         Ok(user) => user,
         Err(reason) => {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use domain::audit::AuditRecord;
 use domain::client::{AuthMethod, Client};
+use domain::details::AuthorizationDetails;
 use domain::ids::{FamilyId, UserId};
 use domain::resource::{ResourceSet, Target};
 use domain::scope::Scope;
@@ -29,6 +30,9 @@ pub(crate) struct Granted {
     pub resources: ResourceSet,
     /// What of them the first tokens are for.
     pub target: Target,
+    pub details: AuthorizationDetails,
+    /// What of these the first access token says.
+    pub first_details: AuthorizationDetails,
     pub nonce: Option<String>,
     pub sign_on: SignOn,
     /// What was proved with it.
@@ -56,18 +60,18 @@ pub(crate) async fn open(
     record: &AuditRecord,
     origin: &Origin,
 ) -> Result<IssuedTokens, Fault> {
-    let Granted { user, family_id, scope, resources, target, nonce, sign_on, proved } = granted;
+    let Granted { user, family_id, scope, resources, target, details, first_details, nonce, sign_on, proved } = granted;
     let ring = tx.ring().await?.ok_or_else(|| Fault::Broken("the tenant has no key ring".to_owned()))?;
     // A client that proves itself is bound by that, and may change its key or certificate (RFC 9449, 5; RFC 8705, 7.1).
     let is_public = client.settings.token_endpoint_auth_method == AuthMethod::None;
     let binding = proved.filter(|_| is_public).map_or(Binding::Bearer, Binding::from);
     let begun = begin_family(ctx, tenant, user.id, client.id.clone(), scope.clone(), binding, Some(sign_on), origin);
-    let family = RefreshFamily { id: family_id, resources, ..begun };
+    let family = RefreshFamily { id: family_id, resources, details, ..begun };
     tx.family_insert(&family).await?;
     tx.audit_append(record).await?;
     tx.commit().await?;
     // The ring may have moved on since the snapshot was made: sign with what the row says.
     let signer = if signer.generation() >= ring.generation { signer } else { signer_for(ctx, tenant.id, client, ring.generation).await? };
     let (cnf, now) = (proved, family.created_at);
-    issue(ctx, Issue { tenant, client, user: &user, family: &family, scope, target, nonce, cnf, signer, now }).await
+    issue(ctx, Issue { tenant, client, user: &user, family: &family, scope, target, details: first_details, nonce, cnf, signer, now }).await
 }

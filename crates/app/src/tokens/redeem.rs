@@ -6,6 +6,7 @@
 use domain::audit::{Actor, AuditEvent};
 use domain::authorize::code::{CodeGrant, CodeRefused};
 use domain::client::Client;
+use domain::details::{AuthorizationDetails, DetailsRefused};
 use domain::handle::{Handle, HandleKind};
 use domain::ids::FamilyId;
 use domain::resource::{ResourceSet, TargetRefused};
@@ -30,6 +31,8 @@ pub struct RedeemCommand {
     pub code_verifier: Option<Secret<String>>,
     /// What of the granted the first tokens are for; all of it where nothing is named.
     pub wanted: ResourceSet,
+    /// What of the granted details they say; all that are about what they are for where nothing is named.
+    pub details: Option<AuthorizationDetails>,
     /// What was proved with it.
     pub proved: Option<Confirmation>,
 }
@@ -40,6 +43,8 @@ pub enum CodeDenied {
     InvalidGrant,
     /// The code stays good for something that was granted.
     InvalidTarget(TargetRefused),
+    /// As well.
+    InvalidDetails(DetailsRefused),
     Fault(Fault),
 }
 
@@ -55,7 +60,7 @@ impl<E: Into<Fault>> From<E> for CodeDenied {
 /// See [`CodeDenied`]. A refusal that must be remembered has been committed.
 #[tracing::instrument(name = "app.redeem", skip_all)]
 pub async fn redeem(ctx: &Ctx, tenant: &Tenant, command: RedeemCommand, origin: &Origin) -> Result<IssuedTokens, CodeDenied> {
-    let RedeemCommand { client, code, redirect_uri, code_verifier, wanted, proved } = command;
+    let RedeemCommand { client, code, redirect_uri, code_verifier, wanted, details: wanted_details, proved } = command;
     let code = Handle::parse(HandleKind::AuthorizationCode, code.expose()).ok_or(CodeDenied::InvalidGrant)?.hash();
     // Before the code is used up: a key may have to be made.
     let signer = signer_for(ctx, tenant.id, &client, 0).await?;
@@ -99,8 +104,9 @@ pub async fn redeem(ctx: &Ctx, tenant: &Tenant, command: RedeemCommand, origin: 
     // Nothing has been committed: a wish for more does not cost the client its code.
     let issuer = tenant.issuer(&ctx.base_url);
     let target = target::of_grant(tx.as_mut(), &client, &issuer, &grant.resources, wanted).await?.map_err(CodeDenied::InvalidTarget)?;
+    let first_details = target::details_of(&target, &client, &grant.details, wanted_details).map_err(CodeDenied::InvalidDetails)?;
     let event = AuditEvent::CodeRedeemed { user_id: user.id, client_id: client.id.clone(), session_id: family_id };
-    let CodeGrant { scope, resources, nonce, sign_on, .. } = grant;
-    let granted = Granted { user, family_id, scope, resources, target, nonce, sign_on, proved };
+    let CodeGrant { scope, resources, details, nonce, sign_on, .. } = grant;
+    let granted = Granted { user, family_id, scope, resources, target, details, first_details, nonce, sign_on, proved };
     Ok(open(ctx, &tenant, &client, granted, tx, signer, &record(event), origin).await?)
 }

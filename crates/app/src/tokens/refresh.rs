@@ -3,6 +3,7 @@
 //! Invariant: all refusals look the same from outside; a token that this tenant never made costs no SQL.
 
 use domain::client::Client;
+use domain::details::{AuthorizationDetails, DetailsRefused};
 use domain::ids::EventId;
 use domain::resource::{ResourceSet, Target, TargetRefused};
 use domain::scope::Scope;
@@ -31,6 +32,8 @@ pub struct RefreshCommand {
     pub scope: Option<Scope>,
     /// Narrows what the access token is for; all that was granted where nothing is named.
     pub wanted: ResourceSet,
+    /// Narrows the details in the access token; all that are about what it is for where nothing is named.
+    pub details: Option<AuthorizationDetails>,
 }
 
 #[derive(Debug, Clone)]
@@ -59,6 +62,7 @@ pub enum RefreshDenied {
     /// More was asked for than the session has.
     InvalidScope,
     InvalidTarget(TargetRefused),
+    InvalidDetails(DetailsRefused),
     /// The cookie came without its CSRF token.
     CsrfMissing,
     Fault(Fault),
@@ -95,7 +99,7 @@ pub async fn refresh(
     };
     let now = ctx.now();
     let issuer = tenant.issuer(&ctx.base_url);
-    if command.scope.is_some() || !command.wanted.is_empty() {
+    if command.scope.is_some() || !command.wanted.is_empty() || command.details.is_some() {
         // A wish for more must not cost the client its token: look before judging. What was granted to a session never changes.
         let mut tx = ctx.store.begin_read(tenant.id).await?;
         let family = tx.family_by_id(family_id).await?.ok_or(RefreshDenied::InvalidGrant)?;
@@ -107,7 +111,9 @@ pub async fn refresh(
                 return Err(RefreshDenied::InvalidScope);
             }
             let target = target::of_grant(tx.as_mut(), &command.client, &issuer, &family.resources, command.wanted.clone()).await?;
-            target.map_err(RefreshDenied::InvalidTarget)?;
+            let target = target.map_err(RefreshDenied::InvalidTarget)?;
+            let details = target::details_of(&target, &command.client, &family.details, command.details.clone());
+            details.map_err(RefreshDenied::InvalidDetails)?;
         }
     }
     let attempt = RefreshAttempt {
@@ -156,6 +162,7 @@ pub async fn refresh(
         // The session goes on: its token before this one will do again.
         target.map_err(RefreshDenied::InvalidTarget)?
     };
-    let what = Issue { tenant, client, user: &user, family, scope, target, nonce: None, cnf, signer, now };
+    let details = target::details_of(&target, client, &family.details, command.details).map_err(RefreshDenied::InvalidDetails)?;
+    let what = Issue { tenant, client, user: &user, family, scope, target, details, nonce: None, cnf, signer, now };
     Ok((outcome, issue(ctx, what).await?))
 }

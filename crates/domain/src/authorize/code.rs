@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::CodeChallenge;
 use crate::client::ClientId;
+use crate::details::AuthorizationDetails;
 use crate::ids::UserId;
 use crate::keys::thumbprint::Thumbprint;
 use crate::resource::ResourceSet;
@@ -24,6 +25,9 @@ pub struct CodeGrant {
     /// What its tokens may be for.
     #[serde(default, skip_serializing_if = "ResourceSet::is_empty")]
     pub resources: ResourceSet,
+    /// What was granted in detail.
+    #[serde(default, skip_serializing_if = "AuthorizationDetails::is_empty")]
+    pub details: AuthorizationDetails,
     pub nonce: Option<String>,
     /// The key that its client said it would prove (RFC 9449, 10).
     #[serde(default, skip_serializing_if = "Option::is_none")]

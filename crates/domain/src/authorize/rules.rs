@@ -7,6 +7,7 @@ use std::collections::{BTreeSet, HashMap};
 
 use super::{AcrWish, AuthorizationRequest, AuthorizeError, CodeChallenge, Prompt, Refusal, RequestRefused, ResponseMode, ReturnAddress};
 use crate::client::{Client, GrantType};
+use crate::details::{self, AuthorizationDetails, DetailsRefused};
 use crate::ids::UserId;
 use crate::keys::thumbprint::Thumbprint;
 use crate::openid::ClaimsRequest;
@@ -95,7 +96,7 @@ impl Asked<'_> {
 type Rule = fn(&Asked<'_>, &mut AuthorizationRequest) -> Result<(), Refusal>;
 
 /// All rules, in their order: what makes the request another kind of request comes before what it says.
-pub const RULES: [Rule; 17] = [
+pub const RULES: [Rule; 18] = [
     by_value_or_reference,
     signed_where_required,
     pushed_where_required,
@@ -104,6 +105,7 @@ pub const RULES: [Rule; 17] = [
     allowed_grant,
     scope,
     resources,
+    authorization_details,
     pkce,
     dpop_key,
     nonce,
@@ -126,6 +128,7 @@ pub fn read(asked: &Asked<'_>) -> Result<AuthorizationRequest, RequestRefused> {
         return_to,
         scope: Scope::default(),
         resources: ResourceSet::new(),
+        details: AuthorizationDetails::none(),
         nonce: None,
         code_challenge: None,
         prompt: BTreeSet::new(),
@@ -237,6 +240,25 @@ fn resources(asked: &Asked<'_>, request: &mut AuthorizationRequest) -> Result<()
     let aimed = named.and_then(|named| resource::aimed(named, request.scope.clone(), asked.apis, asked.issuer));
     (request.resources, request.scope) =
         aimed.map_err(|refused| Refusal { error: AuthorizeError::InvalidTarget, description: refused.description() })?;
+    Ok(())
+}
+
+/// Details are about APIs. Where the request names none, it means those of its details, as it does those of its scopes (RFC 9396, 3.2).
+fn authorization_details(asked: &Asked<'_>, request: &mut AuthorizationRequest) -> Result<(), Refusal> {
+    let Some(text) = asked.get("authorization_details") else { return Ok(()) };
+    let refused =
+        |refused: DetailsRefused| Refusal { error: AuthorizeError::InvalidAuthorizationDetails, description: refused.description() };
+    let details = details::read(text).map_err(refused)?;
+    let about = details.checked(asked.apis, asked.client.settings.authorization_details_types.as_ref()).map_err(refused)?;
+    if asked.parameters.resources.is_empty() {
+        if request.resources.is_empty() {
+            request.resources.extend(asked.issuer.parse());
+        }
+        request.resources.extend(about);
+    } else if !about.is_subset(&request.resources) {
+        return Err(refused(DetailsRefused::OtherTarget));
+    }
+    request.details = details;
     Ok(())
 }
 

@@ -1,4 +1,4 @@
-//! A client's public keys, as it shows them (RFC 7517): which of them may have signed something.
+//! A client's public keys, as it shows them (RFC 7517): which of them may have signed something, and to which something may be encrypted.
 //!
 //! Invariant: a weak key, and one whose private half was shown, is none.
 
@@ -7,6 +7,7 @@ use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use serde_json::{Map, Value};
 
 use crate::certificate::Certificate;
+use crate::encryption::KeyManagement;
 use crate::keys::ring::{Alg, PublicJwk};
 use crate::keys::thumbprint::Thumbprint;
 use crate::text::BadText;
@@ -55,17 +56,57 @@ impl ClientKey {
     }
 }
 
+/// A public key that something may be encrypted to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EncryptionKey {
+    pub kid: Option<String>,
+    /// The only algorithm it is for, when it says so.
+    alg: Option<String>,
+    pub public: PublicJwk,
+}
+
+impl EncryptionKey {
+    /// Whether the key of some content may be brought to its owner in this way.
+    pub fn may_be(&self, alg: KeyManagement) -> bool {
+        let fits = match (&self.public, alg) {
+            (PublicJwk::RSA { .. }, KeyManagement::RsaOaep256) => true,
+            (PublicJwk::EC { .. }, KeyManagement::EcdhEs | KeyManagement::EcdhEsA128Kw | KeyManagement::EcdhEsA256Kw) => true,
+            _ => false,
+        };
+        fits && self.alg.as_deref().is_none_or(|own| own == alg.name())
+    }
+}
+
+/// The keys for encryption of a JWK Set: those that say so (`use`, RFC 7517, 4.2), for whoever shows keys of both kinds has to (OpenID
+/// Connect Registration, 2). Others are passed over.
+///
+/// # Errors
+/// When it is no JWK Set, or has a key that must not be used: weak, secret, or with its private half.
+pub fn read_encryption(set: &Value) -> Result<Vec<EncryptionKey>, BadText> {
+    let read = |key: &Value| {
+        let key = key.as_object().ok_or(BadText("has a key that is no JSON object"))?;
+        is_public(key)?;
+        if text(key, "use") != Some("enc") {
+            return Ok(None);
+        }
+        let key_of = |public| EncryptionKey { kid: text(key, "kid").map(str::to_owned), alg: text(key, "alg").map(str::to_owned), public };
+        Ok(public_half(key)?.map(key_of))
+    };
+    listed(set)?.iter().map(read).filter_map(Result::transpose).collect()
+}
+
 /// The keys for signatures of a JWK Set; keys for other things, and of kinds that nobody here knows, are passed over (RFC 7517, 5).
 ///
 /// # Errors
 /// When it is no JWK Set, or has a key that must not be used: weak, secret, or with its private half.
 pub fn read(set: &Value) -> Result<Vec<ClientKey>, BadText> {
-    let keys = set.get("keys").and_then(Value::as_array).ok_or(BadText("must be a JWK Set (RFC 7517, 5)"))?;
-    if keys.len() > MOST_KEYS {
-        return Err(BadText("has more than 32 keys"));
-    }
-    let keys = keys.iter().map(|key| read_key(key.as_object().ok_or(BadText("has a key that is no JSON object"))?));
+    let keys = listed(set)?.iter().map(|key| read_key(key.as_object().ok_or(BadText("has a key that is no JSON object"))?));
     keys.filter_map(Result::transpose).collect()
+}
+
+fn listed(set: &Value) -> Result<&Vec<Value>, BadText> {
+    let keys = set.get("keys").and_then(Value::as_array).ok_or(BadText("must be a JWK Set (RFC 7517, 5)"))?;
+    if keys.len() > MOST_KEYS { Err(BadText("has more than 32 keys")) } else { Ok(keys) }
 }
 
 /// One key for signatures, as somebody shows it by itself.
@@ -77,14 +118,30 @@ pub fn read_one(key: &Value) -> Result<ClientKey, BadText> {
     read_key(key)?.ok_or(BadText("is no key for signatures of a kind that is known here"))
 }
 
-fn read_key(key: &Map<String, Value>) -> Result<Option<ClientKey>, BadText> {
-    if key.get("kty").and_then(Value::as_str) == Some("oct") || ["d", "p", "q", "k"].iter().any(|part| key.contains_key(*part)) {
+fn text<'k>(key: &'k Map<String, Value>, name: &str) -> Option<&'k str> {
+    key.get(name).and_then(Value::as_str)
+}
+
+fn is_public(key: &Map<String, Value>) -> Result<(), BadText> {
+    if text(key, "kty") == Some("oct") || ["d", "p", "q", "k"].iter().any(|part| key.contains_key(*part)) {
         return Err(BadText("has a secret or the private half of a key, which is not for us to know: that key is lost"));
     }
-    let text = |name: &str| key.get(name).and_then(Value::as_str).map(str::to_owned);
-    if text("use").is_some_and(|meant| meant != "sig") {
+    Ok(())
+}
+
+fn read_key(key: &Map<String, Value>) -> Result<Option<ClientKey>, BadText> {
+    is_public(key)?;
+    if text(key, "use").is_some_and(|meant| meant != "sig") {
         return Ok(None);
     }
+    let Some(public) = public_half(key)? else { return Ok(None) };
+    let certificate = key.get("x5c").map(|chain| shown_with(chain, &public)).transpose()?;
+    Ok(Some(ClientKey { kid: text(key, "kid").map(str::to_owned), alg: text(key, "alg").map(str::to_owned), public, certificate }))
+}
+
+/// What of a key counts, for kinds that are known here.
+fn public_half(key: &Map<String, Value>) -> Result<Option<PublicJwk>, BadText> {
+    let text = |name: &str| self::text(key, name).map(str::to_owned);
     let (Some(kty), crv) = (text("kty"), text("crv").unwrap_or_default()) else { return Ok(None) };
     let bytes = |name: &str| text(name).and_then(|text| URL_SAFE_NO_PAD.decode(text).ok()).ok_or(BadText("has a key that cannot be read"));
     let width = match crv.as_str() {
@@ -95,7 +152,7 @@ fn read_key(key: &Map<String, Value>) -> Result<Option<ClientKey>, BadText> {
         bytes if bytes.len() == width => Ok(URL_SAFE_NO_PAD.encode(bytes)),
         _ => Err(BadText("has a key that cannot be read")),
     };
-    let public = match (kty.as_str(), crv.as_str()) {
+    Ok(Some(match (kty.as_str(), crv.as_str()) {
         ("EC", "P-256" | "P-384") => PublicJwk::EC { x: coordinate("x")?, y: coordinate("y")?, crv },
         ("OKP", "Ed25519") => PublicJwk::OKP { x: coordinate("x")?, crv },
         ("EC", "P-192" | "P-224" | "secp192r1" | "secp224r1") => return Err(BadText("has a weak key: use P-256, P-384 or Ed25519")),
@@ -115,9 +172,7 @@ fn read_key(key: &Map<String, Value>) -> Result<Option<ClientKey>, BadText> {
             PublicJwk::RSA { n: URL_SAFE_NO_PAD.encode(n), e: URL_SAFE_NO_PAD.encode(e) }
         }
         _ => return Ok(None),
-    };
-    let certificate = key.get("x5c").map(|chain| shown_with(chain, &public)).transpose()?;
-    Ok(Some(ClientKey { kid: text("kid"), alg: text("alg"), public, certificate }))
+    }))
 }
 
 /// The first certificate of a chain, which must be that of the key (RFC 7517, 4.7).
@@ -185,6 +240,37 @@ mod tests {
         assert!(read(&with(json!([der]), &x)).is_err(), "another key's certificate");
         for none in [json!({}), json!([]), json!({ "keys": {} }), json!({ "keys": vec![json!({}); 33] })] {
             assert!(read(&none).is_err(), "{none}");
+        }
+    }
+
+    #[test]
+    fn s054_something_is_encrypted_to_good_keys_that_are_for_it_alone() {
+        use KeyManagement::{EcdhEs, EcdhEsA256Kw, RsaOaep256};
+        let ec = json!({ "kty": "EC", "crv": "P-256", "x": of_bytes(32), "y": of_bytes(32), "kid": "a", "alg": "ECDH-ES", "use": "enc" });
+        let key = read_encryption(&set(ec.clone())).expect("reads").remove(0);
+        assert_eq!(key.kid.as_deref(), Some("a"));
+        assert!(key.may_be(EcdhEs) && !key.may_be(EcdhEsA256Kw) && !key.may_be(RsaOaep256));
+        let rsa = read_encryption(&set(json!({ "kty": "RSA", "n": of_bytes(256), "e": "AQAB", "use": "enc" }))).expect("reads").remove(0);
+        assert!(rsa.may_be(RsaOaep256) && !rsa.may_be(EcdhEs));
+        let other = |name: &str, value: Value| {
+            let mut other = ec.clone();
+            other[name] = value;
+            other
+        };
+        for passed_over in
+            [other("use", json!("sig")), other("use", Value::Null), other("crv", json!("secp256k1")), json!({ "use": "enc" })]
+        {
+            assert_eq!(read_encryption(&set(passed_over.clone())), Ok(Vec::new()), "{passed_over}");
+        }
+        let okp = json!({ "kty": "OKP", "crv": "Ed25519", "x": of_bytes(32), "use": "enc" });
+        assert!(!read_encryption(&set(okp)).expect("reads")[0].may_be(EcdhEs));
+        for bad in [
+            other("d", json!(of_bytes(32))),
+            other("x", json!(of_bytes(31))),
+            json!({ "kty": "RSA", "n": of_bytes(255), "e": "AQAB", "use": "enc" }),
+            json!({ "kty": "RSA", "n": of_bytes(256), "e": "AQ", "use": "enc" }),
+        ] {
+            assert!(read_encryption(&set(bad.clone())).is_err(), "{bad}");
         }
     }
 

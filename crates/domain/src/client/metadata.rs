@@ -16,6 +16,8 @@ use super::redirect_uri::{Reach, RedirectUri};
 use super::{ApplicationType, AuthMethod, ClientKeys, ClientSettings, ConsentPolicy, DeliveryMode, GrantType, ResponseType, SubjectType};
 use crate::answer::usual_alg;
 use crate::certificate::CertificateName;
+use crate::details::DetailTypeName;
+use crate::encryption::{ContentEncryption, EncryptedAnswers, KeyManagement};
 use crate::keys::policy::RotationNumbers;
 use crate::keys::ring::Alg;
 use crate::resource::ResourceSet;
@@ -44,6 +46,8 @@ pub struct ClientMetadata {
     pub scope: Option<String>,
     /// Of our own: the APIs that it may have tokens for (RFC 8707). None by default.
     pub resources: Option<Vec<String>>,
+    /// The types of authorization details that it may ask for (RFC 9396, 10). All of its APIs by default.
+    pub authorization_details_types: Option<Vec<String>>,
     /// Of our own: `true` lets it exchange tokens of other clients without an actor token (RFC 8693, 1.1).
     pub may_impersonate: Option<bool>,
     /// `client_secret_basic` by default.
@@ -72,6 +76,22 @@ pub struct ClientMetadata {
     pub authorization_signed_response_alg: Option<String>,
     /// Of signed introspection (RFC 9701, 6). One that the tenant has by default.
     pub introspection_signed_response_alg: Option<String>,
+    /// Encrypts ID tokens and logout tokens (OpenID Connect Registration, 2); nothing by default.
+    pub id_token_encrypted_response_alg: Option<String>,
+    /// `A128CBC-HS256` by default.
+    pub id_token_encrypted_response_enc: Option<String>,
+    /// Encrypts userinfo, which has to be signed as well (OpenID Connect Registration, 2); nothing by default.
+    pub userinfo_encrypted_response_alg: Option<String>,
+    /// `A128CBC-HS256` by default.
+    pub userinfo_encrypted_response_enc: Option<String>,
+    /// Encrypts answers in a signed response mode (JARM, 3); nothing by default.
+    pub authorization_encrypted_response_alg: Option<String>,
+    /// `A128CBC-HS256` by default.
+    pub authorization_encrypted_response_enc: Option<String>,
+    /// Encrypts signed introspection (RFC 9701, 6); nothing by default.
+    pub introspection_encrypted_response_alg: Option<String>,
+    /// `A128CBC-HS256` by default.
+    pub introspection_encrypted_response_enc: Option<String>,
     /// Seconds.
     pub default_max_age: Option<u32>,
     pub require_auth_time: Option<bool>,
@@ -190,6 +210,41 @@ pub(crate) fn client_keys(jwks: Option<Value>, jwks_uri: Option<String>) -> Resu
         (Some(_), None) => Err(bad("jwks", "must be a JWK Set (RFC 7517, 5) of at most 16 KiB")),
         (None, uri) => Ok(endpoint("jwks_uri", uri)?.map(ClientKeys::JwksUri)),
     }
+}
+
+fn key_management(member: &'static str, given: Option<&str>) -> Result<Option<KeyManagement>, BadMetadata> {
+    word(member, given, &KeyManagement::ALL.map(|alg| (alg.name(), alg)))
+}
+
+/// The `enc` of `members`, which goes with the `alg` before it.
+fn content_encryption(
+    members: [&'static str; 2],
+    alg: Option<&str>,
+    given: Option<&str>,
+) -> Result<Option<ContentEncryption>, BadMetadata> {
+    let enc = word(members[1], given, &ContentEncryption::ALL.map(|enc| (enc.name(), enc)))?;
+    match (alg, enc) {
+        (None, Some(_)) => Err(bad(members[1], format!("goes together with {} (OpenID Connect Registration, 2)", members[0]))),
+        (alg, enc) => Ok(alg.map(|_| enc.unwrap_or_default())),
+    }
+}
+
+/// Whether the client shows a key for everything that is to be encrypted to it, as far as its keys are known here.
+fn has_keys(encryption: &EncryptedAnswers, keys: Option<&ClientKeys>) -> Result<(), BadMetadata> {
+    for how in encryption.all() {
+        let fits = match keys {
+            None => return Err(bad("jwks", "encrypted answers need jwks or jwks_uri, with a key for them")),
+            Some(ClientKeys::JwksUri(_)) => true,
+            Some(ClientKeys::Jwks(set)) => {
+                let keys = jwks::read_encryption(set).map_err(|why| bad("jwks", why))?;
+                keys.iter().any(|key| key.may_be(how.alg))
+            }
+        };
+        if !fits {
+            return Err(bad("jwks", format!("has no key with \"use\": \"enc\" for {}", how.alg.name())));
+        }
+    }
+    Ok(())
 }
 
 /// A word of the client's own: 1 to 100 characters without control characters.
@@ -364,6 +419,53 @@ impl ClientMetadata {
         if require_signed_authorization_response && !has_code {
             return Err(bad("require_signed_authorization_response", "is for clients with the grant authorization_code"));
         }
+        let types = self.authorization_details_types.map(|types| each::<DetailTypeName>("authorization_details_types", Some(types)));
+        let authorization_details_types = types.transpose()?.map(BTreeSet::from_iter);
+        let encryption = EncryptedAnswers {
+            id_token_encrypted_response_alg: key_management(
+                "id_token_encrypted_response_alg",
+                self.id_token_encrypted_response_alg.as_deref(),
+            )?,
+            id_token_encrypted_response_enc: content_encryption(
+                ["id_token_encrypted_response_alg", "id_token_encrypted_response_enc"],
+                self.id_token_encrypted_response_alg.as_deref(),
+                self.id_token_encrypted_response_enc.as_deref(),
+            )?,
+            userinfo_encrypted_response_alg: key_management(
+                "userinfo_encrypted_response_alg",
+                self.userinfo_encrypted_response_alg.as_deref(),
+            )?,
+            userinfo_encrypted_response_enc: content_encryption(
+                ["userinfo_encrypted_response_alg", "userinfo_encrypted_response_enc"],
+                self.userinfo_encrypted_response_alg.as_deref(),
+                self.userinfo_encrypted_response_enc.as_deref(),
+            )?,
+            authorization_encrypted_response_alg: key_management(
+                "authorization_encrypted_response_alg",
+                self.authorization_encrypted_response_alg.as_deref(),
+            )?,
+            authorization_encrypted_response_enc: content_encryption(
+                ["authorization_encrypted_response_alg", "authorization_encrypted_response_enc"],
+                self.authorization_encrypted_response_alg.as_deref(),
+                self.authorization_encrypted_response_enc.as_deref(),
+            )?,
+            introspection_encrypted_response_alg: key_management(
+                "introspection_encrypted_response_alg",
+                self.introspection_encrypted_response_alg.as_deref(),
+            )?,
+            introspection_encrypted_response_enc: content_encryption(
+                ["introspection_encrypted_response_alg", "introspection_encrypted_response_enc"],
+                self.introspection_encrypted_response_alg.as_deref(),
+                self.introspection_encrypted_response_enc.as_deref(),
+            )?,
+        };
+        has_keys(&encryption, keys.as_ref())?;
+        if encryption.userinfo().is_some() && self.userinfo_signed_response_alg.is_none() {
+            return Err(bad(
+                "userinfo_encrypted_response_alg",
+                "goes together with userinfo_signed_response_alg: what is encrypted is signed",
+            ));
+        }
         let frontchannel_logout_uri = site("frontchannel_logout_uri", self.frontchannel_logout_uri)?;
         if let Some(uri) = &frontchannel_logout_uri
             && (uri.contains('#') || !redirect_uris.iter().any(|redirect_uri| site_of(redirect_uri.as_str()) == site_of(uri)))
@@ -402,6 +504,7 @@ impl ClientMetadata {
             response_types,
             scope,
             resources,
+            authorization_details_types,
             may_impersonate,
             token_endpoint_auth_method: method,
             token_endpoint_auth_signing_alg: word(
@@ -430,6 +533,7 @@ impl ClientMetadata {
                 self.introspection_signed_response_alg.as_deref(),
                 &algs,
             )?,
+            encryption,
             default_max_age: self.default_max_age.map(Ttl::seconds),
             require_auth_time: self.require_auth_time.unwrap_or(false),
             require_pushed_authorization_requests: self.require_pushed_authorization_requests.unwrap_or(false),
@@ -528,6 +632,27 @@ mod tests {
         }
     }
 
+    /// A JWK Set with an RSA key to encrypt to, by this algorithm.
+    fn encryption_key(alg: &str) -> Value {
+        json!({ "keys": [{ "kty": "RSA", "n": format!("_{}", "A".repeat(341)), "e": "AQAB", "use": "enc", "alg": alg }] })
+    }
+
+    #[test]
+    fn an_alg_alone_means_the_usual_enc_and_encryption_survives_its_json() {
+        let settings = read(json!({
+            "redirect_uris": ["https://app.example/cb"], "jwks": encryption_key("RSA-OAEP-256"),
+            "id_token_encrypted_response_alg": "RSA-OAEP-256", "authorization_encrypted_response_alg": "RSA-OAEP-256",
+            "authorization_encrypted_response_enc": "A256GCM",
+        }))
+        .expect("good");
+        let how = |enc| Some(crate::encryption::Encryption { alg: KeyManagement::RsaOaep256, enc });
+        assert_eq!(settings.encryption.id_token(), how(ContentEncryption::A128CbcHs256));
+        assert_eq!(settings.encryption.authorization(), how(ContentEncryption::A256Gcm));
+        assert_eq!((settings.encryption.userinfo(), settings.encryption.introspection()), (None, None));
+        let text = serde_json::to_string(&settings).expect("written");
+        assert_eq!(serde_json::from_str::<ClientSettings>(&text).expect("read"), settings);
+    }
+
     #[test]
     fn an_error_names_the_member() {
         for (member, change) in [
@@ -552,6 +677,7 @@ mod tests {
             ("grant_types", json!({ "grant_types": [GrantType::TokenExchange.name()], "token_endpoint_auth_method": "none" })),
             ("may_impersonate", json!({ "may_impersonate": true })),
             ("resources", json!({ "resources": ["https://api.example/#a"] })),
+            ("authorization_details_types", json!({ "authorization_details_types": ["a payment"] })),
             ("response_types", json!({ "response_types": ["token"] })),
             ("response_types", json!({ "response_types": [] })),
             ("token_endpoint_auth_method", json!({ "token_endpoint_auth_method": "client_secret_jwt" })),
@@ -594,6 +720,33 @@ mod tests {
             (
                 "require_signed_authorization_response",
                 json!({ "require_signed_authorization_response": true, "grant_types": ["client_credentials"], "response_types": [] }),
+            ),
+            (
+                "id_token_encrypted_response_alg",
+                json!({ "id_token_encrypted_response_alg": "RSA1_5", "jwks": encryption_key("RSA-OAEP-256") }),
+            ),
+            (
+                "id_token_encrypted_response_alg",
+                json!({ "id_token_encrypted_response_alg": "dir", "jwks": encryption_key("RSA-OAEP-256") }),
+            ),
+            (
+                "id_token_encrypted_response_enc",
+                json!({ "id_token_encrypted_response_enc": "A128GCM", "jwks": encryption_key("RSA-OAEP-256") }),
+            ),
+            (
+                "id_token_encrypted_response_enc",
+                json!({
+                    "id_token_encrypted_response_alg": "RSA-OAEP-256", "id_token_encrypted_response_enc": "A192GCM",
+                    "jwks": encryption_key("RSA-OAEP-256"),
+                }),
+            ),
+            ("jwks", json!({ "id_token_encrypted_response_alg": "RSA-OAEP-256" })),
+            ("jwks", json!({ "id_token_encrypted_response_alg": "RSA-OAEP-256", "jwks": { "keys": [] } })),
+            ("jwks", json!({ "id_token_encrypted_response_alg": "ECDH-ES", "jwks": encryption_key("RSA-OAEP-256") })),
+            ("jwks", json!({ "authorization_encrypted_response_alg": "RSA-OAEP-256", "jwks": encryption_key("RSA-OAEP") })),
+            (
+                "userinfo_encrypted_response_alg",
+                json!({ "userinfo_encrypted_response_alg": "RSA-OAEP-256", "jwks": encryption_key("RSA-OAEP-256") }),
             ),
             ("logo_uri", json!({ "logo_uri": "http://app.example/logo.png" })),
             ("allowed_origins", json!({ "allowed_origins": ["https://app.example", "http://app.example"] })),

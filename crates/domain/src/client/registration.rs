@@ -84,7 +84,7 @@ impl SelfRegistration {
 }
 
 /// Members that a client may say about itself. Others are ignored (RFC 7591, 2).
-const MEMBERS: [&str; 41] = [
+const MEMBERS: [&str; 49] = [
     "client_name",
     "application_type",
     "redirect_uris",
@@ -104,6 +104,14 @@ const MEMBERS: [&str; 41] = [
     "userinfo_signed_response_alg",
     "authorization_signed_response_alg",
     "introspection_signed_response_alg",
+    "id_token_encrypted_response_alg",
+    "id_token_encrypted_response_enc",
+    "userinfo_encrypted_response_alg",
+    "userinfo_encrypted_response_enc",
+    "authorization_encrypted_response_alg",
+    "authorization_encrypted_response_enc",
+    "introspection_encrypted_response_alg",
+    "introspection_encrypted_response_enc",
     "default_max_age",
     "require_auth_time",
     "require_pushed_authorization_requests",
@@ -153,6 +161,8 @@ pub fn settings(
     metadata.require_signed_authorization_response = before.map(|before| before.require_signed_authorization_response);
     metadata.may_impersonate = before.map(|before| before.may_impersonate);
     metadata.resources = before.map(|before| before.resources.iter().cloned().map(String::from).collect());
+    let types = before.and_then(|before| before.authorization_details_types.clone());
+    metadata.authorization_details_types = types.map(|types| types.into_iter().map(String::from).collect());
     // Given with its grant, by an administrator.
     let has_backchannel =
         metadata.grant_types.as_ref().is_some_and(|grants| grants.iter().any(|grant| grant == GrantType::Backchannel.name()));

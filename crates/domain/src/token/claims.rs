@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::client::ClientId;
+use crate::details::AuthorizationDetails;
 use crate::ids::{FamilyId, RegisteredClientId, TokenId, UserId};
 use crate::keys::thumbprint::Thumbprint;
 use crate::pseudonym::Pseudonym;
@@ -46,6 +47,9 @@ pub struct AccessClaims {
     /// What the user may do at the one API that the token is for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub permissions: Option<BTreeSet<Permission>>,
+    /// What was granted in detail and is about what the token is for (RFC 9396, 9.1).
+    #[serde(default, skip_serializing_if = "AuthorizationDetails::is_empty")]
+    pub authorization_details: AuthorizationDetails,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub username: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -249,6 +253,7 @@ impl AccessClaims {
             amr: None,
             roles: None,
             permissions: None,
+            authorization_details: AuthorizationDetails::none(),
             username: None,
             email: None,
             cnf: None,

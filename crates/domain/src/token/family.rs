@@ -18,6 +18,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::client::ClientId;
+use crate::details::AuthorizationDetails;
 use crate::ids::{FamilyId, UserId};
 use crate::keys::thumbprint::Thumbprint;
 use crate::resource::ResourceSet;
@@ -173,6 +174,8 @@ pub struct RefreshFamily {
     pub scope: Scope,
     /// What its tokens may be for.
     pub resources: ResourceSet,
+    /// What was granted in detail (RFC 9396).
+    pub details: AuthorizationDetails,
     pub binding: Binding,
     /// When the user last proved who they are.
     pub auth_time: Timestamp,

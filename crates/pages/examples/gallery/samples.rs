@@ -1,6 +1,8 @@
 //! One of every page in every state, for the gallery and the tests. `say` is applied to each text that is not ours.
 
 use domain::branding::Link;
+use domain::details::Said;
+use domain::language::Language;
 use domain::time::{Timestamp, Ttl};
 use pages::*;
 
@@ -22,6 +24,13 @@ pub(crate) fn client(say: Say<'_>) -> Client {
         terms: Some(link("https://photos.example/terms")),
         privacy: Some(link("https://photos.example/privacy?a=1&b=2")),
     }
+}
+
+/// A payment, in words, and what the words do not mention.
+fn details(say: Say<'_>) -> Vec<DetailLine> {
+    let said = vec![Said::Words(say("Print ")), Said::Value(say("12")), Said::Words(say(" pictures of ")), Said::Value(say("Wonderland"))];
+    let rest = vec![("paper".to_owned(), say("matt, 10 × 15"))];
+    vec![DetailLine { api: say("Print shop"), said: Language::ALL.map(|language| (language, (said.clone(), rest.clone()))).into() }]
 }
 
 fn scopes(say: Say<'_>) -> Vec<ScopeLine> {
@@ -107,6 +116,7 @@ pub(crate) fn pages(say: Say<'_>) -> Vec<(String, Box<dyn Page>)> {
             client: Client { logo: None, ..client(say) },
             account: alice.clone(),
             scopes: scopes(say),
+            details: Vec::new(),
             remember: Some(true),
             other_account: Some(say("/t/acme/accounts")),
         }),
@@ -118,6 +128,7 @@ pub(crate) fn pages(say: Say<'_>) -> Vec<(String, Box<dyn Page>)> {
             client: Client { logo: Some(link("https://photos.example/logo.png")), home: None, terms: None, privacy: None, ..client(say) },
             account: alice.clone(),
             scopes: scopes(say).split_off(8),
+            details: details(say),
             remember: None,
             other_account: None,
         }),

@@ -17,6 +17,7 @@ pub struct Model {
     pub scope: String,
     pub granted_at: i64,
     pub resources: Option<String>,
+    pub authorization_details: Option<String>,
 }
 
 impl ActiveModelBehavior for ActiveModel {}

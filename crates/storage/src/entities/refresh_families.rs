@@ -31,6 +31,7 @@ pub struct Model {
     pub ends_hour: i64,
     pub sign_on: Option<String>,
     pub resources: Option<String>,
+    pub authorization_details: Option<String>,
 }
 
 impl ActiveModelBehavior for ActiveModel {}

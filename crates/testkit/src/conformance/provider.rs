@@ -252,7 +252,7 @@ pub async fn sessions_and_consents_go_with_their_user(store: Arc<dyn Store>) {
     for session in [&session, &gone] {
         tx.sso_insert(session).await.expect("stored");
     }
-    let allowed = Allowed { scope, resources: sample::resources() };
+    let allowed = Allowed { scope, resources: sample::resources(), details: sample::details() };
     tx.consent_set(home.alice.id, &client, &Allowed::default(), NOW).await.expect("set");
     tx.consent_set(home.alice.id, &client, &allowed, NOW).await.expect("set again");
     assert_eq!(tx.sso_delete(&gone.handle).await, Ok(true));

@@ -18,6 +18,7 @@ fn family() -> RefreshFamily {
         client_id: ClientId::first_party(),
         scope: Scope::default_grant(),
         resources: [].into(),
+        details: AuthorizationDetails::none(),
         binding: Binding::Bearer,
         auth_time: at(0),
         head: Head::first(at(0)),
