@@ -10,6 +10,7 @@ mod bad_input;
 mod branding;
 mod browser;
 mod budgets;
+mod challenge;
 mod client_keys;
 mod clients;
 mod cookie;

@@ -35,6 +35,7 @@ use crate::subjects::user;
 use crate::tokens::target::apis_of;
 
 pub mod accounts;
+pub mod challenge;
 pub mod device;
 pub mod pushed;
 mod request_object;
@@ -530,7 +531,7 @@ impl Flow<'_> {
         let code = self.ctx.handle(HandleKind::AuthorizationCode);
         let grant = CodeGrant {
             client_id: self.client.id.clone(),
-            redirect_uri: self.request.return_to.redirect_uri.clone(),
+            redirect_uri: Some(self.request.return_to.redirect_uri.clone()),
             code_challenge: self.request.code_challenge,
             user_id: user.id,
             scope: self.request.scope,

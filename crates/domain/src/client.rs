@@ -86,6 +86,7 @@ impl Client {
             scope: Scope::default(),
             resources: ResourceSet::new(),
             may_impersonate: false,
+            authorization_challenge: false,
             token_endpoint_auth_method: AuthMethod::None,
             token_endpoint_auth_signing_alg: None,
             require_issuer_audience: false,
@@ -371,6 +372,9 @@ pub struct ClientSettings {
     /// Whether it may exchange the token of another client without saying who acts (RFC 8693, 1.1).
     #[serde(default)]
     pub may_impersonate: bool,
+    /// Whether it may hand over what users type into it, and gets codes in return (OAuth 2.0 for First-Party Applications).
+    #[serde(default)]
+    pub authorization_challenge: bool,
     pub token_endpoint_auth_method: AuthMethod,
     /// The one algorithm of its assertions; any asymmetric one when it has named none.
     #[serde(default)]

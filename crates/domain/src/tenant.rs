@@ -66,6 +66,9 @@ pub struct TenantPolicy {
     /// Whether clients may ask users whose browser they have not got (OpenID CIBA Core 1.0). Off unless the tenant wants it: people are
     /// talked into answering what others have begun.
     pub backchannel_authentication: bool,
+    /// Whether the tenant's own applications may hand over what users type into them (OAuth 2.0 for First-Party Applications), those of
+    /// them that are registered for it. Off unless the tenant wants it: people are better off typing passwords in one place alone.
+    pub authorization_challenge: bool,
     /// Whether clients may exchange tokens (RFC 8693), those of them that are registered for it.
     pub token_exchange: bool,
     /// The audience of access tokens besides the issuer itself.
@@ -89,6 +92,7 @@ impl Default for TenantPolicy {
             device_authorization: false,
             jwt_bearer: false,
             backchannel_authentication: false,
+            authorization_challenge: false,
             token_exchange: false,
             audience: None,
             claims: ClaimsPolicy::default(),

@@ -218,7 +218,7 @@ pub fn thumbprint() -> Thumbprint {
 pub fn code_grant(client: &ClientId, user_id: UserId) -> CodeGrant {
     CodeGrant {
         client_id: client.clone(),
-        redirect_uri: "https://app.example/cb".to_owned(),
+        redirect_uri: Some("https://app.example/cb".to_owned()),
         code_challenge: None,
         user_id,
         scope: "openid".parse().expect("a scope"),

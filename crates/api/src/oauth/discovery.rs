@@ -69,6 +69,9 @@ pub(crate) async fn get(state: web::Data<ApiState>, slug: web::Path<String>) -> 
         "backchannel_logout_session_supported": true,
         "authorization_response_iss_parameter_supported": true,
     });
+    if tenant.policy.authorization_challenge {
+        body["authorization_challenge_endpoint"] = at("oauth/authorize-challenge").into();
+    }
     if tenant.policy.offers(GrantType::DeviceCode) {
         body["device_authorization_endpoint"] = at("oauth/device_authorization").into();
     }
@@ -90,11 +93,12 @@ pub(crate) async fn get(state: web::Data<ApiState>, slug: web::Path<String>) -> 
 }
 
 /// Endpoints that clients ask themselves, where they are asked with a certificate (RFC 8705, 5).
-const ASKED_BY_CLIENTS: [&str; 8] = [
+const ASKED_BY_CLIENTS: [&str; 9] = [
     "token_endpoint",
     "revocation_endpoint",
     "introspection_endpoint",
     "pushed_authorization_request_endpoint",
+    "authorization_challenge_endpoint",
     "device_authorization_endpoint",
     "backchannel_authentication_endpoint",
     "userinfo_endpoint",

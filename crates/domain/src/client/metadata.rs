@@ -46,6 +46,8 @@ pub struct ClientMetadata {
     pub resources: Option<Vec<String>>,
     /// Of our own: `true` lets it exchange tokens of other clients without an actor token (RFC 8693, 1.1).
     pub may_impersonate: Option<bool>,
+    /// Of our own: `true` lets the tenant's own application hand over what users type into it (OAuth 2.0 for First-Party Applications).
+    pub authorization_challenge: Option<bool>,
     /// `client_secret_basic` by default.
     pub token_endpoint_auth_method: Option<String>,
     /// Of `private_key_jwt` assertions. Any of the server's by default.
@@ -386,6 +388,20 @@ impl ClientMetadata {
                 ));
             }
         }
+        let consent = word("consent", self.consent.as_deref(), &policies)?.unwrap_or_default();
+        let authorization_challenge = self.authorization_challenge.unwrap_or(false);
+        if authorization_challenge {
+            let unfit = |why| Err(bad("authorization_challenge", why));
+            if !has_code {
+                return unfit("is for clients with the grant authorization_code");
+            }
+            if consent != ConsentPolicy::FirstParty {
+                return unfit("is for the tenant's own applications: consent must be first_party, for nobody can be asked there");
+            }
+            if profile.is_some() || require_signed_authorization_response {
+                return unfit("is not for clients whose answers are signed, nor for those with a profile");
+            }
+        }
         let contacts = self.contacts.unwrap_or_default();
         if contacts.len() > 10 {
             return Err(bad("contacts", "at most 10"));
@@ -403,6 +419,7 @@ impl ClientMetadata {
             scope,
             resources,
             may_impersonate,
+            authorization_challenge,
             token_endpoint_auth_method: method,
             token_endpoint_auth_signing_alg: word(
                 "token_endpoint_auth_signing_alg",
@@ -441,7 +458,7 @@ impl ClientMetadata {
             tls_client_certificate_bound_access_tokens,
             certificate_name: certificate_name(names, method)?,
             require_dpop_nonce: self.require_dpop_nonce.unwrap_or(false),
-            consent: word("consent", self.consent.as_deref(), &policies)?.unwrap_or_default(),
+            consent,
             keys,
             client_uri: site("client_uri", self.client_uri)?,
             logo_uri: site("logo_uri", self.logo_uri)?,
@@ -551,6 +568,19 @@ mod tests {
             ),
             ("grant_types", json!({ "grant_types": [GrantType::TokenExchange.name()], "token_endpoint_auth_method": "none" })),
             ("may_impersonate", json!({ "may_impersonate": true })),
+            ("authorization_challenge", json!({ "authorization_challenge": true })),
+            (
+                "authorization_challenge",
+                json!({ "authorization_challenge": true, "consent": "first_party", "require_signed_authorization_response": true }),
+            ),
+            (
+                "authorization_challenge",
+                json!({ "authorization_challenge": true, "consent": "first_party", "grant_types": ["client_credentials"], "response_types": [] }),
+            ),
+            (
+                "authorization_challenge",
+                json!({ "authorization_challenge": true, "consent": "first_party", "profile": "fapi2", "jwks": { "keys": [] } }),
+            ),
             ("resources", json!({ "resources": ["https://api.example/#a"] })),
             ("response_types", json!({ "response_types": ["token"] })),
             ("response_types", json!({ "response_types": [] })),
