@@ -12,6 +12,7 @@ mod browser;
 mod budgets;
 mod challenge;
 mod client_keys;
+mod client_secret_jwt;
 mod clients;
 mod cookie;
 mod cors;

@@ -71,7 +71,11 @@ impl MutualTls {
         match method {
             AuthMethod::TlsClientAuth => self.is_on && (self.authorities.is_some() || self.proxies_verify),
             AuthMethod::SelfSignedTlsClientAuth => self.is_on,
-            AuthMethod::None | AuthMethod::ClientSecretBasic | AuthMethod::ClientSecretPost | AuthMethod::PrivateKeyJwt => true,
+            AuthMethod::None
+            | AuthMethod::ClientSecretBasic
+            | AuthMethod::ClientSecretPost
+            | AuthMethod::ClientSecretJwt
+            | AuthMethod::PrivateKeyJwt => true,
         }
     }
 

@@ -16,7 +16,7 @@ use domain::authorize::{AcrWish, AuthorizationRequest, ResponseMode, ReturnAddre
 use domain::backchannel::{BackchannelPing, BackchannelRequest, BindingMessage};
 use domain::client::metadata::ClientMetadata;
 use domain::client::registration::InitialAccessToken;
-use domain::client::{Client, ClientId, ClientSecret, ClientStatus};
+use domain::client::{Client, ClientId, ClientSecret, ClientStatus, KeptSecret};
 use domain::device::DeviceGrant;
 use domain::guess::{GuessCounter, GuessScope};
 use domain::handle::HandleHash;
@@ -129,7 +129,7 @@ pub fn client() -> Client {
         redirect_uris: Some(vec!["https://app.example/cb".to_owned()]),
         ..ClientMetadata::default()
     };
-    let secret = ClientSecret { id: ClientSecretId::new(NOW, chance()), hash: hash(), created_at: NOW, expires_at: None };
+    let secret = ClientSecret { id: ClientSecretId::new(NOW, chance()), kept: KeptSecret::Hash(hash()), created_at: NOW, expires_at: None };
     Client {
         id: RegisteredClientId::new(NOW, chance()).to_string().try_into().expect("a client id"),
         settings: metadata.validated().expect("good metadata"),

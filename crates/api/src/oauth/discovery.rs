@@ -5,6 +5,7 @@ use actix_web::{HttpResponse, web};
 use app::fault::Fault;
 use app::tenants;
 use domain::authorize::{Prompt, ResponseMode};
+use domain::client::assertion::AssertionAlg;
 use domain::client::registration::RegistrationAccess;
 use domain::client::{AuthMethod, DeliveryMode, GrantType};
 use domain::keys::ring::Alg;
@@ -22,6 +23,7 @@ pub(crate) async fn get(state: web::Data<ApiState>, slug: web::Path<String>) -> 
     let at = |path: &str| format!("{issuer}/{path}");
     let mutual_tls = &state.ctx.mutual_tls;
     let methods: Vec<_> = AuthMethod::ALL.into_iter().filter(|method| mutual_tls.offers(*method)).map(AuthMethod::name).collect();
+    let assertion_algs: Vec<_> = AssertionAlg::names().map(|(name, _)| name).collect();
     let scopes: Vec<_> = Scope::OF_OPENID.into_iter().chain([Scope::ACCOUNT, Scope::ADMIN]).collect();
     // What the tenant's ring keeps keys of.
     let keys = state.ctx.keys.published(tenant.id).await.map_err(Fault::from)?;
@@ -46,11 +48,11 @@ pub(crate) async fn get(state: web::Data<ApiState>, slug: web::Path<String>) -> 
         "authorization_signing_alg_values_supported": algs,
         "introspection_signing_alg_values_supported": algs,
         "token_endpoint_auth_methods_supported": methods,
-        "token_endpoint_auth_signing_alg_values_supported": Alg::ALL.map(Alg::name),
+        "token_endpoint_auth_signing_alg_values_supported": assertion_algs,
         "revocation_endpoint_auth_methods_supported": methods,
-        "revocation_endpoint_auth_signing_alg_values_supported": Alg::ALL.map(Alg::name),
+        "revocation_endpoint_auth_signing_alg_values_supported": assertion_algs,
         "introspection_endpoint_auth_methods_supported": methods.into_iter().filter(|name| *name != AuthMethod::None.name()).collect::<Vec<_>>(),
-        "introspection_endpoint_auth_signing_alg_values_supported": Alg::ALL.map(Alg::name),
+        "introspection_endpoint_auth_signing_alg_values_supported": assertion_algs,
         "dpop_signing_alg_values_supported": Alg::ALL.map(Alg::name),
         "code_challenge_methods_supported": ["S256"],
         "prompt_values_supported": Prompt::ALL.map(Prompt::name),
