@@ -384,7 +384,7 @@ fn it_is_off_unless_the_tenant_and_an_administrator_say_otherwise() {
         for unfit in [json!({ "consent": "third_party" }), json!({ "profile": "fapi2" })] {
             let mut form = own(json!({ "consent": "first_party", "grant_types": ["authorization_code"] }));
             form.as_object_mut().expect("members").extend(unfit.as_object().expect("members").clone());
-            assert_eq!(world.platform_admin().post("/admin/v1/tenants/acme/clients", form).await.status, 400);
+            assert_eq!(world.platform_admin().post("/admin/v1/tenants/acme/clients", form).await.status, 422);
         }
         // No client gives it to itself.
         world.policy("acme", json!({ "registration": { "access": "open" } })).await;

@@ -137,7 +137,7 @@ fn a_secret_that_signs_is_never_sent_and_one_that_is_sent_never_signs() {
         world.anon().form(TOKEN, &posted).await.refused_oauth(401, "invalid_client");
         // One with keys of its own signs with those.
         let form = json!({ "profile": "fapi2", "redirect_uris": ["https://a.example/cb"], "token_endpoint_auth_method": "client_secret_jwt" });
-        admin.post(CLIENTS, form).await.refused(400, "bad_request");
+        admin.post(CLIENTS, form).await.refused(422, "invalid_client_metadata");
     });
 }
 
