@@ -539,6 +539,7 @@ pub(super) fn schemas() -> Value {
                 "authorization_response_iss_parameter_supported": flag(),
             })
         }, json!({
+            "authorization_challenge_endpoint": text(),
             "device_authorization_endpoint": text(), "backchannel_authentication_endpoint": text(),
             "backchannel_token_delivery_modes_supported": { "type": "array", "items": text() }, "backchannel_user_code_parameter_supported": flag(),
             "registration_endpoint": said("Where clients may register themselves."),
