@@ -11,6 +11,7 @@ mod branding;
 mod browser;
 mod budgets;
 mod challenge;
+mod client_documents;
 mod client_keys;
 mod client_secret_jwt;
 mod clients;

@@ -18,6 +18,7 @@ use crate::ports::keys::TokenSigner;
 use secrets::new_secret;
 
 pub mod authenticate;
+pub mod documents;
 mod fitness;
 pub mod initial_tokens;
 pub mod key_sets;

@@ -4,6 +4,7 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
+use std::str::FromStr;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -19,6 +20,7 @@ use crate::text::{BadText, DisplayName};
 use crate::time::{Timestamp, Ttl};
 
 pub mod assertion;
+pub mod document;
 pub mod jwks;
 pub mod metadata;
 pub mod origin;
@@ -27,6 +29,7 @@ pub mod redirect_uri;
 pub mod registration;
 
 use assertion::AssertionAlg;
+use document::DocumentAddress;
 use origin::WebOrigin;
 use profile::Profile;
 use redirect_uri::{Reach, RedirectUri};
@@ -181,9 +184,14 @@ impl Client {
         matches!(self.status, ClientStatus::Active)
     }
 
-    /// What its users know it by.
+    /// What its users know it by: of a client that anybody could have made, with the host that answers for it.
     pub fn shown_name(&self) -> String {
-        self.settings.client_name.as_ref().map_or_else(|| self.id.to_string(), ToString::to_string)
+        let name = self.settings.client_name.as_ref().map(ToString::to_string);
+        match (DocumentAddress::of(&self.id), name) {
+            (Some(DocumentAddress { host }), Some(name)) => format!("{name} ({host})"),
+            (Some(DocumentAddress { host }), None) => host,
+            (None, name) => name.unwrap_or_else(|| self.id.to_string()),
+        }
     }
 
     /// Whose pages may read what it is answered, for as long as it is active.
@@ -566,6 +574,11 @@ impl ClientId {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// Whether it is the address of the client's metadata document.
+    pub fn is_address(&self) -> bool {
+        DocumentAddress::of(self).is_some()
+    }
 }
 
 impl TryFrom<String> for ClientId {
@@ -577,6 +590,14 @@ impl TryFrom<String> for ClientId {
         } else {
             Err(BadText("a client_id is 1 to 128 printable ASCII characters"))
         }
+    }
+}
+
+impl FromStr for ClientId {
+    type Err = BadText;
+
+    fn from_str(text: &str) -> Result<Self, BadText> {
+        Self::try_from(text.to_owned())
     }
 }
 

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::client::GrantType;
+use crate::client::document::DocumentPolicy;
 use crate::client::registration::RegistrationPolicy;
 use crate::ids::TenantId;
 use crate::password::{Argon2Params, PasswordRules};
@@ -80,6 +81,8 @@ pub struct TenantPolicy {
     pub password: PasswordRules,
     pub argon2: Argon2Params,
     pub registration: RegistrationPolicy,
+    /// Which clients are taken that are known by a document of their own making.
+    pub client_id_metadata_documents: DocumentPolicy,
 }
 
 impl Default for TenantPolicy {
@@ -100,6 +103,7 @@ impl Default for TenantPolicy {
             password: PasswordRules::default(),
             argon2: Argon2Params::default(),
             registration: RegistrationPolicy::default(),
+            client_id_metadata_documents: DocumentPolicy::default(),
         }
     }
 }
@@ -147,6 +151,7 @@ impl TenantPolicy {
         {
             return Err(BadText("audience must be 1 to 512 printable ASCII characters, such as https://api.example.com"));
         }
+        self.client_id_metadata_documents.validated()?;
         self.password.validated()?;
         self.argon2.validated()?;
         Ok(self)

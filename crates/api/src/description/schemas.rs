@@ -125,6 +125,10 @@ fn policy_members(object: impl Fn(&str, Value) -> Value) -> Value {
             "access": one_of(&["off", "initial_access_token", "open"]),
             "require_pkce": { "type": "boolean", "description": "`false` lets clients do without PKCE that can prove who they are." },
         })),
+        "client_id_metadata_documents": object("Which clients are taken whose id is the address of a metadata document of theirs.", json!({
+            "access": one_of(&["off", "listed", "open"]),
+            "hosts": { "type": "array", "items": text(), "description": "Whose clients are taken where `access` is `listed`." },
+        })),
     })
 }
 
@@ -132,7 +136,7 @@ fn policy_members(object: impl Fn(&str, Value) -> Value) -> Value {
 fn client_members(more: Value) -> Value {
     let texts = || json!({ "type": "array", "items": text() });
     let own = json!({
-        "client_id": reference("ClientId"), "kind": one_of(&["confidential", "public", "native", "machine"]),
+        "client_id": said("That of a registered client, or the address of its metadata document."), "kind": one_of(&["confidential", "public", "native", "machine"]),
         "status": one_of(&["active", "disabled"]), "disabled_at": optional("Timestamp"),
         "created_at": reference("Timestamp"), "updated_at": reference("Timestamp"), "secrets": list("ClientSecret"),
         "profile": text_or_null(), "client_name": text_or_null(), "application_type": one_of(&["web", "native"]), "redirect_uris": texts(), "resources": texts(), "may_impersonate": flag(), "authorization_challenge": flag(),
@@ -539,7 +543,7 @@ pub(super) fn schemas() -> Value {
                 "authorization_response_iss_parameter_supported": flag(),
             })
         }, json!({
-            "authorization_challenge_endpoint": text(),
+            "authorization_challenge_endpoint": text(), "client_id_metadata_document_supported": flag(),
             "device_authorization_endpoint": text(), "backchannel_authentication_endpoint": text(),
             "backchannel_token_delivery_modes_supported": { "type": "array", "items": text() }, "backchannel_user_code_parameter_supported": flag(),
             "registration_endpoint": said("Where clients may register themselves."),

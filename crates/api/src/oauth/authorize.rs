@@ -33,16 +33,22 @@ use crate::oauth::visit::{Posted, Visit};
 use crate::oauth::{browser, pages as answers};
 use crate::state::ApiState;
 
-pub(crate) async fn get(state: web::Data<ApiState>, slug: web::Path<String>, request: HttpRequest) -> Result<HttpResponse, OAuthError> {
+pub(crate) async fn get(
+    state: web::Data<ApiState>,
+    slug: web::Path<String>,
+    request: HttpRequest,
+    from: From,
+) -> Result<HttpResponse, OAuthError> {
     let pairs = url::form_urlencoded::parse(request.query_string().as_bytes());
     let parameters = Parameters::new(pairs.map(|(name, value)| (name.into_owned(), value.into_owned())));
-    begun(&state, &slug, &request, parameters).await
+    begun(&state, &slug, &request, parameters, &from).await
 }
 
 pub(crate) async fn post(
     state: web::Data<ApiState>,
     slug: web::Path<String>,
     request: HttpRequest,
+    from: From,
     form: Result<Form, OAuthError>,
 ) -> Result<HttpResponse, OAuthError> {
     let parameters = match form {
@@ -54,7 +60,7 @@ pub(crate) async fn post(
             return Ok(answers::refused(&state, &request, &tenant, page).await);
         }
     };
-    begun(&state, &slug, &request, parameters).await
+    begun(&state, &slug, &request, parameters, &from).await
 }
 
 async fn begun(
@@ -62,12 +68,13 @@ async fn begun(
     slug: &str,
     request: &HttpRequest,
     parameters: Result<Parameters, Refusal>,
+    from: &From,
 ) -> Result<HttpResponse, OAuthError> {
     let tenant = tenants::resolve(&state.ctx, slug).await?;
     let base_url = &state.ctx.base_url;
     let brought = browser::of(request, &tenant, base_url);
     let begun = match parameters {
-        Ok(parameters) => authorize::begin(&state.ctx, &tenant, &parameters, &brought).await,
+        Ok(parameters) => authorize::begin(&state.ctx, &tenant, &parameters, &brought, &from.0).await,
         Err(refusal) => Err(AuthorizeDenied::Refused(refusal)),
     };
     match begun {

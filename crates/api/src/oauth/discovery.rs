@@ -6,6 +6,7 @@ use app::fault::Fault;
 use app::tenants;
 use domain::authorize::{Prompt, ResponseMode};
 use domain::client::assertion::AssertionAlg;
+use domain::client::document::DocumentAccess;
 use domain::client::registration::RegistrationAccess;
 use domain::client::{AuthMethod, DeliveryMode, GrantType};
 use domain::keys::ring::Alg;
@@ -84,6 +85,9 @@ pub(crate) async fn get(state: web::Data<ApiState>, slug: web::Path<String>) -> 
     }
     if tenant.policy.registration.access != RegistrationAccess::Off {
         body["registration_endpoint"] = json!(at("oauth/register"));
+    }
+    if tenant.policy.client_id_metadata_documents.access != DocumentAccess::Off {
+        body["client_id_metadata_document_supported"] = true.into();
     }
     if mutual_tls.is_on {
         body["tls_client_certificate_bound_access_tokens"] = true.into();

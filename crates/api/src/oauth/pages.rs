@@ -84,7 +84,7 @@ pub(super) fn client_view(client: &Client) -> pages::Client {
     let settings = &client.settings;
     let link = |text: &Option<String>| text.as_ref().and_then(|text| text.parse().ok());
     pages::Client {
-        name: settings.client_name.as_ref().map_or_else(|| client.id.to_string(), ToString::to_string),
+        name: client.shown_name(),
         logo: link(&settings.logo_uri),
         home: link(&settings.client_uri),
         terms: link(&settings.tos_uri),

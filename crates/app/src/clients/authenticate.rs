@@ -13,6 +13,7 @@ use domain::secret::Secret;
 use domain::tenant::Tenant;
 use domain::time::Timestamp;
 
+use crate::clients::documents;
 use crate::clients::key_sets::open_signed;
 use crate::clients::secrets::signing;
 use crate::ctx::{Ctx, Origin};
@@ -75,7 +76,7 @@ pub async fn authenticate(ctx: &Ctx, tenant: &Tenant, presented: Presented, orig
     let known = if id == ClientId::first_party() {
         Some(Client::first_party())
     } else {
-        ctx.store.begin_read(tenant.id).await?.client_by_id(&id).await?
+        documents::client(ctx, tenant, &id, None).await?
     };
     // Somebody who is not there has no secrets: the same hash is made, and nothing equals it.
     let nobody = Client::first_party();
