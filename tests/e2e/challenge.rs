@@ -6,7 +6,7 @@ use crate::browser::Browser;
 use crate::dpop::{self, proof};
 use crate::oidc::{CALLBACK, Shop, claims, client, shop};
 use crate::relying_party::Key;
-use crate::world::{Answer, PASSWORD, World, in_world, in_world_with, sent};
+use crate::world::{Answer, PASSWORD, World, in_world};
 
 const CHALLENGE: &str = "/t/acme/oauth/authorize-challenge";
 const TOKEN: &str = "/t/acme/oauth/token";
@@ -139,7 +139,11 @@ fn it_goes_step_by_step_and_each_session_is_good_for_one() {
         for used in [next.as_str(), session.as_str(), "as1_x", "", "ar1_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"] {
             let form = [("auth_session", used), ("password", PASSWORD)];
             let answer = world.anon().form(CHALLENGE, &form).await;
-            if used.is_empty() { answer.refused_oauth(401, "invalid_client") } else { answer.refused_oauth(400, "invalid_session") };
+            if used.is_empty() {
+                answer.refused_oauth(401, "invalid_client")
+            } else {
+                answer.refused_oauth(400, "invalid_session")
+            };
         }
         // Whoever never comes to an end comes to one.
         let mut session = begin(world, &app, &[("login_hint", "alice")]).await.is(403).word("auth_session");
@@ -163,13 +167,14 @@ fn s139_who_is_unknown_disabled_or_wrong_hears_the_same_after_the_same_work() {
         world.platform_admin().post(&format!("{USERS}/{bob}/disable"), json!({})).await;
         let wrong = begin(world, &app, &[("username", "alice"), ("password", WRONG)]).await.refused_oauth(400, "access_denied");
         let long = "x".repeat(5_000);
-        for (name, password) in [("nobody", WRONG), ("nobody@example.com", WRONG), ("not a name", WRONG), (&long, WRONG), ("bob", PASSWORD)] {
+        for (name, password) in [("nobody", WRONG), ("nobody@example.com", WRONG), ("not a name", WRONG), (&long, WRONG), ("bob", PASSWORD)]
+        {
             let other = begin(world, &app, &[("username", name), ("password", password)]).await.refused_oauth(400, "access_denied");
             assert_eq!(other.text, wrong.text, "{name}");
             let names = |answer: &Answer| answer.headers.keys().map(ToString::to_string).collect::<Vec<_>>();
             assert_eq!(names(&other), names(&wrong), "{name}");
         }
-        let asked = |hint: &'static str| begin(world, &app, &[("login_hint", hint)]);
+        let asked = async |hint: &str| begin(world, &app, &[("login_hint", hint)]).await;
         let masked = |answer: Answer| {
             let mut body = answer.refused_oauth(403, "insufficient_authorization").json();
             body["auth_session"] = Value::Null;
@@ -232,7 +237,9 @@ fn a_password_that_has_to_be_changed_is_changed_on_the_way() {
         world.platform_admin().post(USERS, json!({ "username": "carol", "password": PASSWORD, "must_change": true })).await.is(201);
         let both = [("username", "carol"), ("password", PASSWORD), ("new_password", NEW)];
         begin(world, &app, &both).await.is(200);
-        begin(world, &app, &[("username", "carol"), ("password", NEW), ("new_password", PASSWORD)]).await.refused_oauth(400, "invalid_request");
+        begin(world, &app, &[("username", "carol"), ("password", NEW), ("new_password", PASSWORD)])
+            .await
+            .refused_oauth(400, "invalid_request");
 
         // What was proved is worth nothing once the password was changed elsewhere.
         let session = half_way(world, &app, "dave").await;
@@ -273,7 +280,8 @@ fn r42_a_code_is_worth_nothing_once_its_user_may_not_log_in_any_more() {
 fn s010_s061_s062_the_code_is_bound_to_its_client_verifier_and_key() {
     in_world(async |world| {
         let app = app(world, json!({})).await;
-        let (other, confidential) = (own_app(world, json!({})).await, own_app(world, json!({ "token_endpoint_auth_method": "client_secret_post" })).await);
+        let (other, confidential) =
+            (own_app(world, json!({})).await, own_app(world, json!({ "token_endpoint_auth_method": "client_secret_post" })).await);
         let named = [("username", "alice"), ("password", PASSWORD)];
         let without = [named[0], named[1], ("code_challenge", ""), ("code_challenge_method", "")];
         begin(world, &app, &without).await.refused_oauth(400, "invalid_request");
@@ -285,7 +293,11 @@ fn s010_s061_s062_the_code_is_bound_to_its_client_verifier_and_key() {
         let taken = code(&[]).await;
         redeem(world, &other, &taken).await.refused_oauth(400, "invalid_grant");
         redeem(world, &app, &taken).await.is(200);
-        for wrong in [[("redirect_uri", ""), ("code_verifier", "")], [("redirect_uri", ""), ("code_verifier", CODE_CHALLENGE)], [("redirect_uri", CALLBACK), ("scope", "")]] {
+        for wrong in [
+            [("redirect_uri", ""), ("code_verifier", "")],
+            [("redirect_uri", ""), ("code_verifier", CODE_CHALLENGE)],
+            [("redirect_uri", CALLBACK), ("scope", "")],
+        ] {
             app.redeem_with(world, &code(&[]).await, &wrong).await.refused_oauth(400, "invalid_grant");
         }
         // An address that was named is named again.
@@ -300,7 +312,9 @@ fn s010_s061_s062_the_code_is_bound_to_its_client_verifier_and_key() {
         world.anon().form(CHALLENGE, &form).await.refused_oauth(401, "invalid_client");
         let form = [&form[..], &[("client_id", confidential.id.as_str()), ("client_secret", confidential.secret.as_str())]].concat();
         world.anon().form(CHALLENGE, &form).await.is(200);
-        begin(world, &Shop { id: confidential.id.clone(), secret: "cs1_wrong".to_owned() }, &named).await.refused_oauth(401, "invalid_client");
+        begin(world, &Shop { id: confidential.id.clone(), secret: "cs1_wrong".to_owned() }, &named)
+            .await
+            .refused_oauth(401, "invalid_client");
 
         // Another client's session is none, and stays what it is.
         let session = begin(world, &app, &[]).await.is(403).word("auth_session");
@@ -323,7 +337,12 @@ fn s097_a_key_that_was_proved_once_is_proved_to_the_end() {
         dpop::post(world, CHALLENGE, &form, &proved(&key, TOKEN)).await.refused_oauth(400, "invalid_dpop_proof");
         let code = dpop::post(world, CHALLENGE, &form, &proved(&key, CHALLENGE)).await.is(200).word("authorization_code");
         let form = |code| {
-            vec![("grant_type", "authorization_code"), ("code", code), ("code_verifier", "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk"), ("client_id", app.id.as_str())]
+            vec![
+                ("grant_type", "authorization_code"),
+                ("code", code),
+                ("code_verifier", "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk"),
+                ("client_id", app.id.as_str()),
+            ]
         };
         let tokens = dpop::post(world, TOKEN, &form(&code), &proved(&key, TOKEN)).await.is(200);
         assert_eq!(tokens.word("token_type"), "DPoP");

@@ -60,7 +60,8 @@ fn a_client_nobody_has_registered_logs_a_user_in_who_sees_its_host() {
         // Administrators see it among the clients.
         let admin = world.platform_admin();
         let listed = admin.get("/admin/v1/tenants/acme/clients?limit=1").await.is(200).json();
-        let rest = admin.get(&format!("/admin/v1/tenants/acme/clients?limit=200&after={}", listed["next"].as_str().expect("more"))).await.is(200);
+        let rest =
+            admin.get(&format!("/admin/v1/tenants/acme/clients?limit=200&after={}", listed["next"].as_str().expect("more"))).await.is(200);
         assert!(listed.to_string().contains(&stall.id) || rest.text.contains(&stall.id));
         let events = admin.get("/admin/v1/tenants/acme/events").await.is(200).text;
         assert!(events.contains("client_registered"), "{events}");
@@ -211,7 +212,9 @@ fn a_client_with_a_key_proves_it_and_is_asked_for_all_the_same() {
         let keyed = Shop { id: id.clone(), secret: String::new() };
         let mut browser = Browser::new(&world.base_url);
         for round in 0..2 {
-            let page = if round == 0 { logged_in(&mut browser, &keyed.request(&[])).await } else {
+            let page = if round == 0 {
+                logged_in(&mut browser, &keyed.request(&[])).await
+            } else {
                 let page = browser.get(&keyed.request(&[])).await;
                 browser.follow(page).await
             };

@@ -66,7 +66,9 @@ fn s050_s051_s052_an_assertion_by_a_shared_secret_is_judged_like_any_other() {
     in_world(async |world| {
         world.tenant("acme").await;
         let metadata = world.anon().get("/t/acme/.well-known/openid-configuration").await.is(200).json();
-        for (member, word) in [("token_endpoint_auth_methods_supported", "client_secret_jwt"), ("token_endpoint_auth_signing_alg_values_supported", "HS256")] {
+        for (member, word) in
+            [("token_endpoint_auth_methods_supported", "client_secret_jwt"), ("token_endpoint_auth_signing_alg_values_supported", "HS256")]
+        {
             assert!(metadata[member].as_array().expect("a list").contains(&json!(word)), "{metadata}");
         }
         let (shop, strict) = (signing(world, json!({})).await, signing(world, json!({ "require_issuer_audience": true })).await);
@@ -136,7 +138,8 @@ fn a_secret_that_signs_is_never_sent_and_one_that_is_sent_never_signs() {
         present(world, &posing.sign(world, "HS256")).await.refused_oauth(401, "invalid_client");
         world.anon().form(TOKEN, &posted).await.refused_oauth(401, "invalid_client");
         // One with keys of its own signs with those.
-        let form = json!({ "profile": "fapi2", "redirect_uris": ["https://a.example/cb"], "token_endpoint_auth_method": "client_secret_jwt" });
+        let form =
+            json!({ "profile": "fapi2", "redirect_uris": ["https://a.example/cb"], "token_endpoint_auth_method": "client_secret_jwt" });
         admin.post(CLIENTS, form).await.refused(422, "invalid_client_metadata");
     });
 }
@@ -168,7 +171,11 @@ fn two_secrets_sign_while_one_replaces_the_other() {
         world.clock.forward(601);
         present(world, &second.sign(world, "HS256")).await.refused_oauth(401, "invalid_client");
         // Another tenant has no such client.
-        let form = [("grant_type", "client_credentials"), ("client_assertion_type", ASSERTION_TYPE), ("client_assertion", &first.sign(world, "HS256"))];
+        let form = [
+            ("grant_type", "client_credentials"),
+            ("client_assertion_type", ASSERTION_TYPE),
+            ("client_assertion", &first.sign(world, "HS256")),
+        ];
         world.anon().form("/t/globex/oauth/token", &form).await.refused_oauth(401, "invalid_client");
     });
 }

@@ -19,8 +19,8 @@ use crate::extract::json;
 use crate::health;
 use crate::limits::limited;
 use crate::oauth::{
-    account, accounts, authorize, backchannel, challenge, device, discovery, email, end_session, introspect, jwks, key_log, login, logout, me, par,
-    recovery, register, revoke, token, userinfo,
+    account, accounts, authorize, backchannel, challenge, device, discovery, email, end_session, introspect, jwks, key_log, login, logout,
+    me, par, recovery, register, revoke, token, userinfo,
 };
 use crate::observe::observe;
 use crate::state::ApiState;

@@ -493,7 +493,8 @@ async fn resume<'a>(ctx: &'a Ctx, tenant: &Tenant, handle: &Handle, browser: &Br
     let pending = tx.pending_by_handle(&handle.hash()).await?;
     let pending =
         pending.filter(|pending| ctx.now() < pending.expires_at && pending.browser == named).ok_or(AuthorizeDenied::NoSuchRequest)?;
-    let client = tx.client_by_id(&pending.request.client_id).await?.filter(|client| client.is_active() && documents::is_taken(&tenant, &client.id));
+    let client =
+        tx.client_by_id(&pending.request.client_id).await?.filter(|client| client.is_active() && documents::is_taken(&tenant, &client.id));
     let client = client.ok_or(AuthorizeDenied::NoSuchRequest)?;
     let issuer = tenant.issuer(&ctx.base_url);
     let mut progress = pending.progress;

@@ -216,7 +216,10 @@ impl Client {
     pub fn is_secret(&self, text: &str, now: Timestamp) -> bool {
         let hash = secret_hash(text);
         // All of them, so that time does not tell which one it was.
-        self.secrets.iter().filter(|known| known.is_live(now)).fold(false, |found, known| found | matches!(&known.kept, KeptSecret::Hash(kept) if *kept == hash))
+        self.secrets
+            .iter()
+            .filter(|known| known.is_live(now))
+            .fold(false, |found, known| found | matches!(&known.kept, KeptSecret::Hash(kept) if *kept == hash))
     }
 
     /// Whether an answer that is sent to `redirect_uri` reaches this very client: because it has to prove itself afterwards, or

@@ -171,9 +171,7 @@ pub fn next(
     }
     // Whoever signs a device in sees each time which one it is (RFC 8628, 5.4).
     let is_asked_for = request.prompt.contains(&Prompt::Consent) || request.device.is_some();
-    if progress.consented != Some(session.user_id)
-        && (is_asked_for || is_consent_needed(request, client, granted))
-    {
+    if progress.consented != Some(session.user_id) && (is_asked_for || is_consent_needed(request, client, granted)) {
         return if is_silent { unmet(AuthorizeError::ConsentRequired, "the user has to be asked") } else { Next::AskConsent };
     }
     Next::Grant

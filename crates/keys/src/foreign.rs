@@ -165,7 +165,8 @@ mod tests {
         let secret = |byte: u8| Secret::new(vec![byte; 64]);
         let signed = |alg: MacAlg, said: &str, key: &[u8]| {
             let algorithm = [hmac::HMAC_SHA256, hmac::HMAC_SHA384, hmac::HMAC_SHA512][alg as usize];
-            let message = format!("{}.{}", URL_SAFE_NO_PAD.encode(format!(r#"{{"alg":"{said}"}}"#)), URL_SAFE_NO_PAD.encode(r#"{"jti":"1"}"#));
+            let message =
+                format!("{}.{}", URL_SAFE_NO_PAD.encode(format!(r#"{{"alg":"{said}"}}"#)), URL_SAFE_NO_PAD.encode(r#"{"jti":"1"}"#));
             format!("{message}.{}", URL_SAFE_NO_PAD.encode(hmac::sign(&hmac::Key::new(algorithm, key), message.as_bytes())))
         };
         for alg in MacAlg::ALL {
@@ -178,7 +179,11 @@ mod tests {
             let others: Vec<_> = MacAlg::ALL.into_iter().filter(|other| *other != alg).collect();
             assert_eq!(open_shared(&token, &[secret(1)], &others), Err(ForeignRefused::Bad));
             for said in ["none", "HS1", "hs256", "ES256", "", MacAlg::ALL[(alg as usize + 1) % 3].name()] {
-                assert_eq!(open_shared(&signed(alg, said, secret(1).expose()), &[secret(1)], &MacAlg::ALL), Err(ForeignRefused::Bad), "{said}");
+                assert_eq!(
+                    open_shared(&signed(alg, said, secret(1).expose()), &[secret(1)], &MacAlg::ALL),
+                    Err(ForeignRefused::Bad),
+                    "{said}"
+                );
             }
             let (message, _) = token.rsplit_once('.').unwrap();
             assert_eq!(open_shared(&format!("{message}."), &[secret(1)], &MacAlg::ALL), Err(ForeignRefused::Bad));

@@ -139,7 +139,7 @@ fn client_members(more: Value) -> Value {
         "client_id": said("That of a registered client, or the address of its metadata document."), "kind": one_of(&["confidential", "public", "native", "machine"]),
         "status": one_of(&["active", "disabled"]), "disabled_at": optional("Timestamp"),
         "created_at": reference("Timestamp"), "updated_at": reference("Timestamp"), "secrets": list("ClientSecret"),
-        "profile": text_or_null(), "client_name": text_or_null(), "application_type": one_of(&["web", "native"]), "redirect_uris": texts(), "resources": texts(), "may_impersonate": flag(), "authorization_challenge": flag(),
+        "profile": text_or_null(), "client_name": text_or_null(), "application_type": one_of(&["web", "native"]), "redirect_uris": texts(), "resources": texts(), "may_impersonate": flag(),
         "post_logout_redirect_uris": texts(), "allowed_origins": texts(), "grant_types": texts(), "response_types": texts(), "scope": text(),
         "token_endpoint_auth_method": text(), "token_endpoint_auth_signing_alg": text_or_null(), "require_issuer_audience": flag(),
         "frontchannel_logout_uri": text_or_null(), "frontchannel_logout_session_required": flag(),
@@ -153,7 +153,7 @@ fn client_members(more: Value) -> Value {
     });
     let answers = json!({
         "authorization_signed_response_alg": optional("Alg"), "introspection_signed_response_alg": optional("Alg"),
-        "require_signed_authorization_response": flag(),
+        "require_signed_authorization_response": flag(), "authorization_challenge": flag(),
     });
     both(both(both(own, answers), published_about_itself()), more)
 }

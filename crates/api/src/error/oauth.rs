@@ -45,7 +45,15 @@ pub struct OAuthError {
 
 impl OAuthError {
     const fn new(status: StatusCode, error: &'static str, description: &'static str) -> Self {
-        Self { status, error, description: Cow::Borrowed(description), retry_after: None, challenge: None, dpop_nonce: None, more: Vec::new() }
+        Self {
+            status,
+            error,
+            description: Cow::Borrowed(description),
+            retry_after: None,
+            challenge: None,
+            dpop_nonce: None,
+            more: Vec::new(),
+        }
     }
     pub(crate) const fn invalid_request(description: &'static str) -> Self {
         Self::new(StatusCode::BAD_REQUEST, "invalid_request", description)
@@ -221,9 +229,8 @@ impl OAuthError {
 
     /// The answer to an application whose request a browser alone can go on with; with one that is pushed, where it could be.
     pub(crate) fn redirect_to_web(request: Option<&Handle>, ttl: Ttl) -> Self {
-        let more = request.map(|request| {
-            vec![("request_uri", request.text().expose().as_str().into()), ("expires_in", ttl.as_seconds().into())]
-        });
+        let more =
+            request.map(|request| vec![("request_uri", request.text().expose().as_str().into()), ("expires_in", ttl.as_seconds().into())]);
         let description = "the user has something to do on our pages: begin the authorization code flow in a browser";
         Self { more: more.unwrap_or_default(), ..Self::new(StatusCode::FORBIDDEN, "redirect_to_web", description) }
     }
@@ -232,7 +239,9 @@ impl OAuthError {
     pub(crate) fn of_challenge(denied: ChallengeDenied, now: Timestamp) -> Self {
         let bad = |error, description| Self::new(StatusCode::BAD_REQUEST, error, description);
         match denied {
-            ChallengeDenied::Off => Self::new(StatusCode::NOT_FOUND, "invalid_request", "this issuer has no authorization challenge endpoint"),
+            ChallengeDenied::Off => {
+                Self::new(StatusCode::NOT_FOUND, "invalid_request", "this issuer has no authorization challenge endpoint")
+            }
             ChallengeDenied::NotRegistered => bad("unauthorized_client", "this client is not registered for authorization challenges"),
             ChallengeDenied::Refused(refusal) => Self::of_refusal(refusal),
             ChallengeDenied::InvalidSession => {

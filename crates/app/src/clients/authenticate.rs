@@ -73,11 +73,7 @@ impl<E: Into<Fault>> From<E> for ClientDenied {
 pub async fn authenticate(ctx: &Ctx, tenant: &Tenant, presented: Presented, origin: &Origin) -> Result<Client, ClientDenied> {
     let Presented { client_id, proof, certificate } = presented;
     let Ok(id) = ClientId::try_from(client_id) else { return Err(ClientDenied::NotAuthenticated) };
-    let known = if id == ClientId::first_party() {
-        Some(Client::first_party())
-    } else {
-        documents::client(ctx, tenant, &id, None).await?
-    };
+    let known = if id == ClientId::first_party() { Some(Client::first_party()) } else { documents::client(ctx, tenant, &id, None).await? };
     // Somebody who is not there has no secrets: the same hash is made, and nothing equals it.
     let nobody = Client::first_party();
     let client = known.as_ref().unwrap_or(&nobody);

@@ -83,7 +83,8 @@ pub(crate) async fn client(ctx: &Ctx, tenant: &Tenant, id: &ClientId, newcomer: 
     entry.touch(now);
     // One reads; the others wait and use what it brings.
     let mut read = entry.value.lock().await;
-    let is_due = read.fresh_until.or_else(|| known.as_ref().map(|client| client.updated_at.plus(document::AGE.0))).is_none_or(|until| until <= now);
+    let is_due =
+        read.fresh_until.or_else(|| known.as_ref().map(|client| client.updated_at.plus(document::AGE.0))).is_none_or(|until| until <= now);
     let may_ask = read.not_before.is_none_or(|at| at <= now);
     if known.is_some() && !is_due {
         return Ok(usable(known, &read, now));

@@ -58,7 +58,9 @@ pub(super) async fn signing(ctx: &Ctx, tenant: TenantId, client: &Client) -> Res
     let open = |secret: &ClientSecret| {
         let KeptSecret::Sealed(sealed) = &secret.kept else { return None };
         let opened = signer.open_client_secret(&client.id, secret.id, &sealed.bytes().unwrap_or_default());
-        opened.inspect_err(|fault| tracing::error!(client_id = %client.id, secret_id = %secret.id, %fault, "a client's secret does not open")).ok()
+        opened
+            .inspect_err(|fault| tracing::error!(client_id = %client.id, secret_id = %secret.id, %fault, "a client's secret does not open"))
+            .ok()
     };
     Ok(client.secrets.iter().filter(|secret| secret.is_live(ctx.now())).filter_map(open).collect())
 }

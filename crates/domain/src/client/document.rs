@@ -50,7 +50,8 @@ impl DocumentPolicy {
     /// When a host is none, or there are too many.
     pub fn validated(&self) -> Result<(), BadText> {
         let is_host = |host: &String| {
-            (1..=253).contains(&host.len()) && host.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'.' | b'-'))
+            (1..=253).contains(&host.len())
+                && host.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'.' | b'-'))
         };
         if self.hosts.len() > 100 || !self.hosts.iter().all(is_host) {
             return Err(BadText("client_id_metadata_documents.hosts must be at most 100 host names in lower case"));
@@ -186,7 +187,9 @@ mod tests {
 
     #[test]
     fn a_document_says_its_address_and_no_secret_and_gives_itself_no_right() {
-        let settings = with(json!({ "consent": "first_party", "scope": "openid pay admin", "require_pkce": false, "logo_uri": "https://app.example/x.png" }));
+        let settings = with(
+            json!({ "consent": "first_party", "scope": "openid pay admin", "require_pkce": false, "logo_uri": "https://app.example/x.png" }),
+        );
         let settings = settings.expect("good");
         assert_eq!((settings.consent, settings.token_endpoint_auth_method), (ConsentPolicy::ThirdParty, AuthMethod::None));
         assert_eq!((settings.scope.to_string().as_str(), settings.require_pkce, settings.logo_uri), ("openid", true, None));
@@ -199,7 +202,10 @@ mod tests {
             ("client_secret", json!({ "client_secret_expires_at": 0 })),
             ("token_endpoint_auth_method", json!({ "token_endpoint_auth_method": "client_secret_basic" })),
             ("token_endpoint_auth_method", json!({ "token_endpoint_auth_method": "client_secret_jwt" })),
-            ("token_endpoint_auth_method", json!({ "token_endpoint_auth_method": "tls_client_auth", "tls_client_auth_san_dns": "app.example" })),
+            (
+                "token_endpoint_auth_method",
+                json!({ "token_endpoint_auth_method": "tls_client_auth", "tls_client_auth_san_dns": "app.example" }),
+            ),
             ("token_endpoint_auth_method", json!({ "token_endpoint_auth_method": null })),
             ("jwks", json!({ "token_endpoint_auth_method": "private_key_jwt" })),
             ("redirect_uris", json!({ "redirect_uris": ["http://app.example/cb"] })),
@@ -211,13 +217,8 @@ mod tests {
 
     #[test]
     fn a_document_is_good_for_as_long_as_it_says_within_bounds() {
-        for (said, wanted) in [
-            (None, USUAL),
-            (Some(0), AGE.0),
-            (Some(299), AGE.0),
-            (Some(600), Ttl::minutes(10)),
-            (Some(u32::MAX), AGE.1),
-        ] {
+        for (said, wanted) in [(None, USUAL), (Some(0), AGE.0), (Some(299), AGE.0), (Some(600), Ttl::minutes(10)), (Some(u32::MAX), AGE.1)]
+        {
             assert_eq!(age(said), wanted, "{said:?}");
         }
     }

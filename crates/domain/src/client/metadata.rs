@@ -526,7 +526,8 @@ mod tests {
     fn a_secret_is_kept_as_a_hash_or_sealed_and_never_changes_its_kind() {
         let hash = HandleHash([7; 32]);
         let kept = |kept: KeptSecret| {
-            let secret = ClientSecret { id: ClientSecretId::new(Timestamp::EPOCH, [1; 10]), kept, created_at: Timestamp::EPOCH, expires_at: None };
+            let secret =
+                ClientSecret { id: ClientSecretId::new(Timestamp::EPOCH, [1; 10]), kept, created_at: Timestamp::EPOCH, expires_at: None };
             let written = serde_json::to_value(&secret).expect("written");
             assert_eq!(serde_json::from_value::<ClientSecret>(written.clone()).expect("read"), secret);
             (secret, written)
