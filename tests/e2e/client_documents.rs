@@ -1,5 +1,6 @@
 //! Clients that are known by a document at the address that is their id (draft-ietf-oauth-client-id-metadata-document).
 
+use domain::time::Ttl;
 use serde_json::{Value, json};
 use server::Settings;
 
@@ -232,7 +233,10 @@ fn a_client_with_a_key_proves_it_and_is_asked_for_all_the_same() {
 fn a_client_that_nobody_uses_goes_after_a_day() {
     in_world_with(open, async |world| {
         let (_, stall) = stall(world).await;
-        let listed = async || world.platform_admin().get("/admin/v1/tenants/acme/clients").await.is(200).text.contains(&stall.id);
+        let listed = async || {
+            let token = world.platform_token(Ttl::hours(1)).await;
+            world.bearing(&token).get("/admin/v1/tenants/acme/clients").await.is(200).text.contains(&stall.id)
+        };
         Browser::new(&world.base_url).get(&stall.request(&[])).await.is(303);
         assert!(listed().await);
         world.clock.forward(86_401);

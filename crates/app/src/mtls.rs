@@ -143,8 +143,10 @@ async fn is_its_own(
             true => Ok(()),
             false => Err("it is none of those that are registered".to_owned()),
         },
-        AuthMethod::None | AuthMethod::ClientSecretBasic | AuthMethod::ClientSecretPost | AuthMethod::ClientSecretJwt | AuthMethod::PrivateKeyJwt => {
-            Err("the client proves itself in another way".to_owned())
-        }
+        AuthMethod::None
+        | AuthMethod::ClientSecretBasic
+        | AuthMethod::ClientSecretPost
+        | AuthMethod::ClientSecretJwt
+        | AuthMethod::PrivateKeyJwt => Err("the client proves itself in another way".to_owned()),
     }
 }

@@ -161,6 +161,7 @@ async fn shown(
                 identifier: who.map(|user| user.login_name()).unwrap_or_default(),
                 min_length: u32::from(tenant.policy.password.min_length),
                 trouble: None,
+                other_account: Some(format!("{}/accounts", page_of(tenant, &handle))),
                 back: None,
             };
             let (status, trouble) = unfit.map_or((StatusCode::OK, None), |(status, trouble)| (status, Some(trouble)));
