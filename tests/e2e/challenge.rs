@@ -29,6 +29,8 @@ fn own(more: Value) -> Value {
 /// Another application of the tenant's own, in a tenant that there is.
 pub(crate) async fn own_app(world: &World, more: Value) -> Shop {
     world.policy("acme", json!({ "authorization_challenge": true })).await;
+    // Every node has heard of it by then.
+    world.clock.forward(5);
     client(world, own(more)).await
 }
 
