@@ -212,6 +212,7 @@ fn what_is_public_is_for_everybody_and_what_has_a_cookie_for_nobody() {
             "/t/acme/oauth/register",
             "/t/acme/oauth/device_authorization",
             "/t/acme/oauth/bc-authorize",
+            "/t/acme/oauth/authorize-challenge",
             "/t/acme/me",
             "/t/acme/interaction/ir1_x/login",
             "/admin/v1/tenants/acme",

@@ -101,6 +101,7 @@ fn s087_s091_a_user_signs_a_device_in_after_comparing_its_code() {
         world.clock.forward(5);
         let tokens = poll(world, &television, &asked).await.is(200);
         assert_eq!(tokens.header("cache-control"), "no-store");
+        assert_eq!(tokens.word("scope"), "email openid profile", "it named no scope: who it is, and not for good");
         let id = claims(&tokens.word("id_token"));
         assert_eq!((id["aud"].as_str(), id["iss"].as_str()), (Some(television.id.as_str()), Some(issuer.as_str())));
         let info = world.bearing(&tokens.word("access_token")).get("/t/acme/oauth/userinfo").await.is(200).json();

@@ -36,6 +36,15 @@ fn a_login_page_asks_for_the_new_password_before_anything_is_given() {
         let page = browser.follow(page).await.is(200);
         assert!(page.text.contains("name=\"new_password\"") && page.text.contains("A few unrelated words work well."), "{}", page.text);
         assert!(browser.cookie("_sso_").is_none(), "no session yet");
+        // It says whose password it is, and whoever is somebody else goes back.
+        assert!(page.text.contains("For the account") && page.text.contains("bob"), "{}", page.text);
+        let (action, fields) = page.form();
+        let somebody_else = [("account", "another"), ("csrf_token", fields["csrf_token"].as_str())];
+        let back = browser.post(&action.replace("/new-password", "/accounts"), &somebody_else).await;
+        let back = browser.follow(back).await.is(200);
+        assert!(back.text.contains("name=\"identifier\"") && !back.text.contains("new_password"), "{}", back.text);
+        let page = browser.submit(&back, &[("identifier", "bob"), ("password", PASSWORD)]).await;
+        let page = browser.follow(page).await.is(200);
         let silent = browser.get(&shop.request(&[("prompt", "none")])).await;
         assert_eq!(told(&silent)["error"], "login_required");
         assert!(browser.get("/t/acme/account").await.text.contains("name=\"password\""));

@@ -14,7 +14,7 @@ use crate::registration::{self, REGISTER, initial_token, metadata, registration}
 use crate::relay::Relay;
 use crate::relying_party::Key;
 use crate::world::{World, in_world_with, on_two_nodes_with, sent};
-use crate::{client_keys, mail, par};
+use crate::{challenge, client_keys, mail, par};
 
 const WAYS: usize = 64;
 const TOKEN: &str = "/t/acme/oauth/token";
@@ -58,6 +58,11 @@ async fn each_kind(world: &World, relay: &Relay) {
     world.clock.forward(5);
     let answers = join_all((0..WAYS).map(|_| poll(world, &television, &asked))).await;
     exactly("a device code", 1, 200, 400, &answers.iter().map(|answer| answer.status).collect::<Vec<_>>());
+
+    let shop_app = challenge::own_app(world, json!({})).await;
+    let begun = challenge::half_way(world, &shop_app, "bob").await;
+    let answers = join_all((0..WAYS).map(|way| challenge::renew(world, &shop_app, &begun, way))).await;
+    exactly("an auth_session", 1, 200, 400, &answers.iter().map(|answer| answer.status).collect::<Vec<_>>());
 
     let key = Key::new("1");
     let machine = client_keys::machine(world, json!({ "jwks": { "keys": [key.jwk()] } })).await;

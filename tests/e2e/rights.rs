@@ -55,6 +55,7 @@ const KNOWN: &[Row] = &[
     row("GET", "/.well-known/installation-jwks.json", Public, Body::None),
     row("GET", "/t/{slug}/oauth/authorize", Public, Body::None),
     row("POST", "/t/{slug}/oauth/authorize", Public, Body::Form(&[("client_id", "x")])),
+    row("POST", "/t/{slug}/oauth/authorize-challenge", ByCredential, Body::Form(&[("client_id", "x"), ("response_type", "code"), ("username", "x"), ("password", "y")])),
     row("POST", "/t/{slug}/oauth/bc-authorize", ByCredential, Body::Form(&[("client_id", "x"), ("scope", "openid"), ("login_hint", "alice")])),
     row("POST", "/t/{slug}/oauth/device_authorization", ByCredential, Body::Form(&[("client_id", "x")])),
     row("GET", "/t/{slug}/device", Public, Body::None),

@@ -83,6 +83,7 @@ async fn use_it(world: &World, relay: &Relay) {
     crate::oidc::leave_behind(world).await;
     crate::client_keys::leave_behind(world).await;
     crate::device::leave_behind(world).await;
+    crate::challenge::leave_behind(world).await;
     crate::backchannel::leave_behind(world).await;
     crate::logouts::leave_behind(world).await;
     crate::mail::leave_behind(world, relay).await;

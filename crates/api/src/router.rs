@@ -18,8 +18,8 @@ use crate::extract::json;
 use crate::health;
 use crate::limits::limited;
 use crate::oauth::{
-    account, accounts, authorize, backchannel, device, discovery, email, end_session, introspect, jwks, key_log, login, logout, me, par,
-    recovery, register, revoke, token, userinfo,
+    account, accounts, authorize, backchannel, challenge, device, discovery, email, end_session, introspect, jwks, key_log, login, logout,
+    me, par, recovery, register, revoke, token, userinfo,
 };
 use crate::observe::{Watched, observe};
 use crate::state::ApiState;
@@ -75,6 +75,7 @@ fn routes() -> Vec<Entry> {
             ("GET", Public, web::to(authorize::get)),
             ("POST", Public, web::to(authorize::post)),
         ]),
+        ("/t/{slug}/oauth/authorize-challenge", vec![("POST", ByCredential, web::to(challenge::post))]),
         ("/t/{slug}/oauth/par", vec![("POST", ByCredential, web::to(par::post))]),
         ("/t/{slug}/oauth/device_authorization", vec![("POST", ByCredential, web::to(device::authorization))]),
         ("/t/{slug}/oauth/bc-authorize", vec![("POST", ByCredential, web::to(backchannel::post))]),

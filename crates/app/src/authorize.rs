@@ -26,6 +26,7 @@ use domain::token::claims::Subject;
 use domain::user::User;
 use subtle::ConstantTimeEq;
 
+use crate::clients::documents;
 use crate::ctx::{Ctx, Origin};
 use crate::fault::Fault;
 use crate::keys::{answerer, sign_answer};
@@ -35,6 +36,7 @@ use crate::subjects::user;
 use crate::tokens::target::apis_of;
 
 pub mod accounts;
+pub mod challenge;
 pub mod device;
 pub mod pushed;
 mod request_object;
@@ -140,13 +142,29 @@ impl<E: Into<Fault>> From<E> for AuthorizeDenied {
 /// # Errors
 /// See [`AuthorizeDenied`].
 #[tracing::instrument(name = "app.authorize", skip_all)]
-pub async fn begin(ctx: &Ctx, tenant: &Tenant, parameters: &Parameters, browser: &Browser) -> Result<Begun, AuthorizeDenied> {
+pub async fn begin(
+    ctx: &Ctx,
+    tenant: &Tenant,
+    parameters: &Parameters,
+    browser: &Browser,
+    origin: &Origin,
+) -> Result<Begun, AuthorizeDenied> {
     let issuer = tenant.issuer(&ctx.base_url);
+    let id = parameters.get("client_id").and_then(|id| ClientId::try_from(id.to_owned()).ok());
+    // Before there is a transaction: its document may have to be fetched.
+    let by_document = match id.as_ref().filter(|id| id.is_address()) {
+        Some(id) => Some(documents::client(ctx, tenant, id, Some(origin)).await?),
+        None => None,
+    };
     let mut tx = ctx.store.begin_read(tenant.id).await?;
     tx.tenant().await?.filter(Tenant::is_active).ok_or(AuthorizeDenied::TenantSuspended)?;
     let unknown = || refused("client_id is missing, or there is no such client");
-    let id = parameters.get("client_id").and_then(|id| ClientId::try_from(id.to_owned()).ok()).ok_or_else(unknown)?;
-    let client = tx.client_by_id(&id).await?.filter(Client::is_active).ok_or_else(unknown)?;
+    let id = id.ok_or_else(unknown)?;
+    let client = match by_document {
+        Some(client) => client,
+        None => tx.client_by_id(&id).await?,
+    };
+    let client = client.filter(Client::is_active).ok_or_else(unknown)?;
     let read = match parameters.get("request_uri") {
         Some(uri) if uri.starts_with(HandleKind::PushedRequest.prefix()) => Ok(pushed::taken(ctx, tx.as_mut(), uri, &client).await?),
         _ => {
@@ -482,7 +500,9 @@ async fn resume<'a>(ctx: &'a Ctx, tenant: &Tenant, handle: &Handle, browser: &Br
     let pending = tx.pending_by_handle(&handle.hash()).await?;
     let pending =
         pending.filter(|pending| ctx.now() < pending.expires_at && pending.browser == named).ok_or(AuthorizeDenied::NoSuchRequest)?;
-    let client = tx.client_by_id(&pending.request.client_id).await?.filter(Client::is_active).ok_or(AuthorizeDenied::NoSuchRequest)?;
+    let client =
+        tx.client_by_id(&pending.request.client_id).await?.filter(|client| client.is_active() && documents::is_taken(&tenant, &client.id));
+    let client = client.ok_or(AuthorizeDenied::NoSuchRequest)?;
     let issuer = tenant.issuer(&ctx.base_url);
     let mut progress = pending.progress;
     if let Some(half) = progress.half {
@@ -537,7 +557,7 @@ impl Flow<'_> {
         let code = self.ctx.handle(HandleKind::AuthorizationCode);
         let grant = CodeGrant {
             client_id: self.client.id.clone(),
-            redirect_uri: self.request.return_to.redirect_uri.clone(),
+            redirect_uri: Some(self.request.return_to.redirect_uri.clone()),
             code_challenge: self.request.code_challenge,
             user_id: user.id,
             scope: self.request.scope,

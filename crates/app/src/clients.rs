@@ -7,7 +7,6 @@ use domain::audit::{Actor, AuditEvent};
 use domain::client::metadata::{BadMetadata, ClientMetadata};
 use domain::client::registration::SelfRegistration;
 use domain::client::{Client, ClientId, ClientSecret, ClientSettings, ClientStatus};
-use domain::handle::HandleKind;
 use domain::ids::{ClientSecretId, RegisteredClientId};
 use domain::secret::Secret;
 use domain::tenant::Tenant;
@@ -15,13 +14,17 @@ use domain::time::Timestamp;
 
 use crate::ctx::{Ctx, Origin};
 use crate::fault::Fault;
+use crate::ports::keys::TokenSigner;
+use secrets::new_secret;
 
 pub mod authenticate;
+pub mod documents;
 mod fitness;
 pub mod initial_tokens;
 pub mod key_sets;
 pub mod origins;
 pub mod registration;
+mod secrets;
 
 #[derive(Debug)]
 pub enum ClientChangeDenied {
@@ -53,19 +56,18 @@ fn takes_secret(client: &Client) -> bool {
     client.settings.token_endpoint_auth_method.is_by_secret()
 }
 
-fn new_secret(ctx: &Ctx, expires_at: Option<Timestamp>) -> ShownSecret {
-    let handle = ctx.handle(HandleKind::ClientSecret);
-    let id = ClientSecretId::new(ctx.now(), ctx.id_entropy());
-    ShownSecret { secret: ClientSecret { id, hash: handle.hash(), created_at: ctx.now(), expires_at }, text: handle.text() }
-}
-
 /// A client that is not stored yet, with a first secret when it needs one.
-fn new_client(ctx: &Ctx, settings: ClientSettings, registration: Option<SelfRegistration>) -> Result<(Client, Option<ShownSecret>), Fault> {
+fn new_client(
+    ctx: &Ctx,
+    signer: &dyn TokenSigner,
+    settings: ClientSettings,
+    registration: Option<SelfRegistration>,
+) -> Result<(Client, Option<ShownSecret>), Fault> {
     let (now, status) = (ctx.now(), ClientStatus::Active);
     let id = RegisteredClientId::new(now, ctx.id_entropy()).to_string();
     let id = ClientId::try_from(id).map_err(|bad| Fault::Broken(bad.to_string()))?;
     let mut client = Client { id, settings, secrets: Vec::new(), registration, status, created_at: now, updated_at: now };
-    let shown = takes_secret(&client).then(|| new_secret(ctx, None));
+    let shown = takes_secret(&client).then(|| new_secret(ctx, signer, &client, None)).transpose()?;
     client.secrets.extend(shown.iter().map(|shown| shown.secret.clone()));
     Ok((client, shown))
 }
@@ -84,7 +86,8 @@ pub async fn create(
     let keys = ctx.keys.published(tenant.id).await?;
     let settings = metadata.with_usual_alg(&keys.ring.numbers).validated().map_err(ClientChangeDenied::Metadata)?;
     fitness::check(ctx, tenant.id, &settings).await?.map_err(ClientChangeDenied::Metadata)?;
-    let (client, shown) = new_client(ctx, settings, None)?;
+    let signer = ctx.keys.signer(tenant.id, 0).await?;
+    let (client, shown) = new_client(ctx, signer.as_ref(), settings, None)?;
     let mut tx = ctx.store.begin(tenant.id).await?;
     if tx.tenant().await?.is_none() {
         return Err(ClientChangeDenied::Unknown);
@@ -130,7 +133,7 @@ async fn changed<T: Send>(
     Ok((client, made))
 }
 
-/// Replaces the metadata; what is left out gets its default. Secrets stay, unless the client takes none any more.
+/// Replaces the metadata; what is left out gets its default. Secrets stay, unless the client takes none any more, or others.
 ///
 /// # Errors
 /// When there is no such client, or the metadata will not do.
@@ -147,9 +150,7 @@ pub async fn replace(
     fitness::check(ctx, tenant.id, &settings).await?.map_err(ClientChangeDenied::Metadata)?;
     let change = |client: &mut Client| {
         client.settings = settings;
-        if !takes_secret(client) {
-            client.secrets.clear();
-        }
+        secrets::keep_fitting(client);
         Ok(((), AuditEvent::ClientChanged { client_id: client.id.clone() }))
     };
     Ok(changed(ctx, tenant, id, actor, origin, change).await?.0)
@@ -212,11 +213,12 @@ pub async fn add_secret(
     if expires_at.is_some_and(|end| end <= now) {
         return Err(ClientChangeDenied::ExpiresTooEarly);
     }
-    let shown = new_secret(ctx, expires_at);
+    let signer = ctx.keys.signer(tenant.id, 0).await?;
     let change = |client: &mut Client| {
         if !takes_secret(client) {
             return Err(ClientChangeDenied::TakesNoSecret);
         }
+        let shown = new_secret(ctx, signer.as_ref(), client, expires_at)?;
         let event = AuditEvent::ClientSecretCreated { client_id: client.id.clone(), secret_id: shown.secret.id };
         client.secret_add(shown.secret.clone(), now).map_err(|_| ClientChangeDenied::TooManySecrets)?;
         Ok((shown, event))

@@ -8,6 +8,7 @@ use domain::handle::{Handle, HandleKind};
 use domain::ids::{EventId, TenantId};
 use domain::time::Timestamp;
 
+use crate::clients::documents::Documents;
 use crate::clients::key_sets::KeySets;
 use crate::clients::origins::ClientOrigins;
 use crate::credentials::hash_pool::HashPool;
@@ -33,6 +34,7 @@ pub struct Ctx {
     pub tenants: TenantCache,
     pub verifiers: VerifierTally,
     pub key_sets: KeySets,
+    pub documents: Documents,
     pub mutual_tls: MutualTls,
     pub origins: ClientOrigins,
     /// What clients may ask for in detail, for the metadata.

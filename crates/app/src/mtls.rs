@@ -71,7 +71,11 @@ impl MutualTls {
         match method {
             AuthMethod::TlsClientAuth => self.is_on && (self.authorities.is_some() || self.proxies_verify),
             AuthMethod::SelfSignedTlsClientAuth => self.is_on,
-            AuthMethod::None | AuthMethod::ClientSecretBasic | AuthMethod::ClientSecretPost | AuthMethod::PrivateKeyJwt => true,
+            AuthMethod::None
+            | AuthMethod::ClientSecretBasic
+            | AuthMethod::ClientSecretPost
+            | AuthMethod::ClientSecretJwt
+            | AuthMethod::PrivateKeyJwt => true,
         }
     }
 
@@ -139,8 +143,10 @@ async fn is_its_own(
             true => Ok(()),
             false => Err("it is none of those that are registered".to_owned()),
         },
-        AuthMethod::None | AuthMethod::ClientSecretBasic | AuthMethod::ClientSecretPost | AuthMethod::PrivateKeyJwt => {
-            Err("the client proves itself in another way".to_owned())
-        }
+        AuthMethod::None
+        | AuthMethod::ClientSecretBasic
+        | AuthMethod::ClientSecretPost
+        | AuthMethod::ClientSecretJwt
+        | AuthMethod::PrivateKeyJwt => Err("the client proves itself in another way".to_owned()),
     }
 }

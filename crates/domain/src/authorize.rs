@@ -74,7 +74,7 @@ impl AuthorizationRequest {
 /// Where the answer goes, and how.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ReturnAddress {
-    /// As the request wrote it: the token request has to repeat it.
+    /// As the request wrote it: the token request has to repeat it. Empty where the answer is [`ResponseMode::Direct`] and none was named.
     pub redirect_uri: String,
     pub mode: ResponseMode,
     /// Given back byte for byte.
@@ -90,6 +90,8 @@ pub enum ResponseMode {
     QueryJwt,
     /// By form, as one signed parameter (JARM, 2.3.3).
     FormPostJwt,
+    /// By no browser at all: to the client itself, which has asked (OAuth 2.0 for First-Party Applications, 5.2).
+    Direct,
 }
 
 impl ResponseMode {
@@ -116,6 +118,8 @@ impl ResponseMode {
         match self {
             Self::Query | Self::QueryJwt => Self::QueryJwt,
             Self::FormPost | Self::FormPostJwt => Self::FormPostJwt,
+            // Nobody else carries it.
+            Self::Direct => Self::Direct,
         }
     }
 }

@@ -4,7 +4,10 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
+use std::str::FromStr;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
 
 use crate::certificate::CertificateName;
@@ -19,6 +22,7 @@ use crate::text::{BadText, DisplayName};
 use crate::time::{Timestamp, Ttl};
 
 pub mod assertion;
+pub mod document;
 pub mod jwks;
 pub mod metadata;
 pub mod origin;
@@ -26,6 +30,8 @@ pub mod profile;
 pub mod redirect_uri;
 pub mod registration;
 
+use assertion::AssertionAlg;
+use document::DocumentAddress;
 use origin::WebOrigin;
 use profile::Profile;
 use redirect_uri::{Reach, RedirectUri};
@@ -55,13 +61,59 @@ pub enum ClientStatus {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ClientSecret {
     pub id: ClientSecretId,
-    pub hash: HandleHash,
+    #[serde(flatten)]
+    pub kept: KeptSecret,
     pub created_at: Timestamp,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires_at: Option<Timestamp>,
 }
 
+/// What is kept of a secret.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum KeptSecret {
+    /// Of one that its client sends.
+    Hash(HandleHash),
+    /// Of one that its client signs with, which has to be known for that: all of it, sealed with the tenant's data key.
+    Sealed(SealedText),
+}
+
+/// Something sealed, in base64.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct SealedText(String);
+
+impl SealedText {
+    pub fn of(sealed: &[u8]) -> Self {
+        Self(STANDARD.encode(sealed))
+    }
+
+    /// `None` when the text was changed to what is no base64.
+    pub fn bytes(&self) -> Option<Vec<u8>> {
+        STANDARD.decode(&self.0).ok()
+    }
+}
+
+impl fmt::Debug for SealedText {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("[sealed]")
+    }
+}
+
+impl KeptSecret {
+    /// Whether a client with this method has secrets that are kept so: what was made to be sent does not sign, nor the other way.
+    pub const fn is_for(&self, method: AuthMethod) -> bool {
+        match self {
+            Self::Hash(_) => matches!(method, AuthMethod::ClientSecretBasic | AuthMethod::ClientSecretPost),
+            Self::Sealed(_) => matches!(method, AuthMethod::ClientSecretJwt),
+        }
+    }
+}
+
 impl ClientSecret {
+    /// Random bytes of a secret that its client signs with.
+    pub const SIGNING_BYTES: usize = 64;
+
     pub fn is_live(&self, now: Timestamp) -> bool {
         self.expires_at.is_none_or(|end| now < end)
     }
@@ -89,6 +141,7 @@ impl Client {
             resources: ResourceSet::new(),
             authorization_details_types: None,
             may_impersonate: false,
+            authorization_challenge: false,
             token_endpoint_auth_method: AuthMethod::None,
             token_endpoint_auth_signing_alg: None,
             require_issuer_audience: false,
@@ -135,9 +188,14 @@ impl Client {
         matches!(self.status, ClientStatus::Active)
     }
 
-    /// What its users know it by.
+    /// What its users know it by: of a client that anybody could have made, with the host that answers for it.
     pub fn shown_name(&self) -> String {
-        self.settings.client_name.as_ref().map_or_else(|| self.id.to_string(), ToString::to_string)
+        let name = self.settings.client_name.as_ref().map(ToString::to_string);
+        match (DocumentAddress::of(&self.id), name) {
+            (Some(DocumentAddress { host }), Some(name)) => format!("{name} ({host})"),
+            (Some(DocumentAddress { host }), None) => host,
+            (None, name) => name.unwrap_or_else(|| self.id.to_string()),
+        }
     }
 
     /// Whose pages may read what it is answered, for as long as it is active.
@@ -158,11 +216,14 @@ impl Client {
         Ok(())
     }
 
-    /// Whether `text` is one of its living secrets. Takes as long whatever is wrong with it.
+    /// Whether `text` is one of its living secrets that are sent. Takes as long whatever is wrong with it.
     pub fn is_secret(&self, text: &str, now: Timestamp) -> bool {
         let hash = secret_hash(text);
         // All of them, so that time does not tell which one it was.
-        self.secrets.iter().filter(|known| known.is_live(now)).fold(false, |found, known| found | (known.hash == hash))
+        self.secrets
+            .iter()
+            .filter(|known| known.is_live(now))
+            .fold(false, |found, known| found | matches!(&known.kept, KeptSecret::Hash(kept) if *kept == hash))
     }
 
     /// Whether an answer that is sent to `redirect_uri` reaches this very client: because it has to prove itself afterwards, or
@@ -208,6 +269,8 @@ pub enum AuthMethod {
     #[default]
     ClientSecretBasic,
     ClientSecretPost,
+    /// By what it signs with its secret (OpenID Connect Core, 9).
+    ClientSecretJwt,
     PrivateKeyJwt,
     /// By a certificate that an authority answers for (RFC 8705, 2.1).
     TlsClientAuth,
@@ -216,9 +279,10 @@ pub enum AuthMethod {
 }
 
 impl AuthMethod {
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::ClientSecretBasic,
         Self::ClientSecretPost,
+        Self::ClientSecretJwt,
         Self::PrivateKeyJwt,
         Self::TlsClientAuth,
         Self::SelfSignedTlsClientAuth,
@@ -226,7 +290,12 @@ impl AuthMethod {
     ];
 
     pub const fn is_by_secret(self) -> bool {
-        matches!(self, Self::ClientSecretBasic | Self::ClientSecretPost)
+        matches!(self, Self::ClientSecretBasic | Self::ClientSecretPost | Self::ClientSecretJwt)
+    }
+
+    /// Whether the client signs something to say who it is.
+    pub const fn is_by_assertion(self) -> bool {
+        matches!(self, Self::ClientSecretJwt | Self::PrivateKeyJwt)
     }
 
     pub const fn is_by_certificate(self) -> bool {
@@ -238,6 +307,7 @@ impl AuthMethod {
             Self::None => "none",
             Self::ClientSecretBasic => "client_secret_basic",
             Self::ClientSecretPost => "client_secret_post",
+            Self::ClientSecretJwt => "client_secret_jwt",
             Self::PrivateKeyJwt => "private_key_jwt",
             Self::TlsClientAuth => "tls_client_auth",
             Self::SelfSignedTlsClientAuth => "self_signed_tls_client_auth",
@@ -378,10 +448,13 @@ pub struct ClientSettings {
     /// Whether it may exchange the token of another client without saying who acts (RFC 8693, 1.1).
     #[serde(default)]
     pub may_impersonate: bool,
-    pub token_endpoint_auth_method: AuthMethod,
-    /// The one algorithm of its assertions; any asymmetric one when it has named none.
+    /// Whether it may hand over what users type into it, and gets codes in return (OAuth 2.0 for First-Party Applications).
     #[serde(default)]
-    pub token_endpoint_auth_signing_alg: Option<Alg>,
+    pub authorization_challenge: bool,
+    pub token_endpoint_auth_method: AuthMethod,
+    /// The one algorithm of its assertions; any of its kind when it has named none.
+    #[serde(default)]
+    pub token_endpoint_auth_signing_alg: Option<AssertionAlg>,
     /// Its assertions are for the issuer alone, not for the token endpoint (rfc7523bis).
     #[serde(default)]
     pub require_issuer_audience: bool,
@@ -514,6 +587,11 @@ impl ClientId {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// Whether it is the address of the client's metadata document.
+    pub fn is_address(&self) -> bool {
+        DocumentAddress::of(self).is_some()
+    }
 }
 
 impl TryFrom<String> for ClientId {
@@ -525,6 +603,14 @@ impl TryFrom<String> for ClientId {
         } else {
             Err(BadText("a client_id is 1 to 128 printable ASCII characters"))
         }
+    }
+}
+
+impl FromStr for ClientId {
+    type Err = BadText;
+
+    fn from_str(text: &str) -> Result<Self, BadText> {
+        Self::try_from(text.to_owned())
     }
 }
 

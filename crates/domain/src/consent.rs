@@ -34,7 +34,8 @@ impl Allowed {
 /// The tenant's own clients are not asked for, as long as nobody can pose as them. A public client is asked for each time
 /// (RFC 8252, 8.6; OWASP ASVS 10.7.1); any other one when it wants something new.
 pub fn is_needed(client: &Client, redirect_uri: &str, wanted: &Allowed, granted: Option<&Allowed>) -> bool {
-    if !client.is_sure_at(redirect_uri) {
+    // Whose client it is says its address alone: the user looks at that each time.
+    if !client.is_sure_at(redirect_uri) || client.id.is_address() {
         return true;
     }
     match client.settings.consent {

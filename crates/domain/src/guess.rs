@@ -29,6 +29,10 @@ pub enum GuessScope {
     DeviceCode,
     /// Registrations of clients from one place, where everybody may register them.
     Registration,
+    /// Documents of clients that nobody here has seen before, from one place.
+    ClientDocumentFromSource,
+    /// The same from anywhere: strangers make a tenant fetch no more than this.
+    ClientDocument,
 }
 
 impl GuessScope {
@@ -44,6 +48,8 @@ impl GuessScope {
             Self::DeviceCodeFromSource => "device_source",
             Self::DeviceCode => "device",
             Self::Registration => "register",
+            Self::ClientDocumentFromSource => "document_source",
+            Self::ClientDocument => "document",
         }
     }
 
@@ -53,9 +59,9 @@ impl GuessScope {
             Self::MailTo => 5,
             Self::AccountFromElsewhere | Self::AccountFromKnownSource | Self::ClientSecret => 10,
             // An address can be an office or a mobile carrier.
-            Self::Source | Self::MailFrom | Self::DeviceCodeFromSource => 50,
+            Self::Source | Self::MailFrom | Self::DeviceCodeFromSource | Self::ClientDocumentFromSource => 50,
             // So many guesses at as many living codes find one with a chance of 1 in 25,600.
-            Self::DeviceCode => 1_000,
+            Self::DeviceCode | Self::ClientDocument => 1_000,
             // Nobody registers many clients by hand; whoever does it by a program has an initial access token.
             Self::Registration => 20,
         }
@@ -71,7 +77,9 @@ impl GuessScope {
             | Self::MailTo
             | Self::DeviceCodeFromSource
             | Self::DeviceCode
-            | Self::Registration => None,
+            | Self::Registration
+            | Self::ClientDocumentFromSource
+            | Self::ClientDocument => None,
         }
     }
 
@@ -79,7 +87,7 @@ impl GuessScope {
     const fn longest_wait(self) -> u32 {
         match self {
             // Whoever guesses from many places makes the whole tenant wait: long enough for them, bearable for the others.
-            Self::DeviceCode => GuessCounter::FIRST_WAIT,
+            Self::DeviceCode | Self::ClientDocument => GuessCounter::FIRST_WAIT,
             _ => 3_600,
         }
     }

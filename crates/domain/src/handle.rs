@@ -25,6 +25,8 @@ pub enum HandleKind {
     DeviceCode,
     /// What a client polls with that asks a user behind their back (OpenID CIBA Core 1.0): its `auth_req_id`.
     BackchannelRequest,
+    /// An authorization challenge that waits for its client's next step (OAuth 2.0 for First-Party Applications, 5.3.1).
+    AuthSession,
     /// A user's session with the tenant's pages.
     SsoSession,
     /// A browser, by which pages that belong together know each other.
@@ -51,6 +53,7 @@ impl HandleKind {
             Self::PushedRequest => "urn:ietf:params:oauth:request_uri:",
             Self::DeviceCode => "dc1_",
             Self::BackchannelRequest => "bc1_",
+            Self::AuthSession => "as1_",
             Self::SsoSession => "ss1_",
             Self::Browser => "br1_",
             Self::ClientSecret => "cs1_",

@@ -6,8 +6,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::authorize::{AuthorizationRequest, AuthorizeError, Prompt, Refusal};
-use crate::client::Client;
+use crate::authorize::{AuthorizationRequest, AuthorizeError, Prompt, Refusal, ResponseMode};
+use crate::client::{Client, ConsentPolicy};
 use crate::consent::{self, Allowed};
 use crate::ids::UserId;
 use crate::sso::{Acr, SsoSession};
@@ -30,6 +30,13 @@ pub struct Progress {
     /// Who has typed a right password that has to be replaced: they are not logged in before that.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub half: Option<HalfWay>,
+    /// How many steps its client has taken, where it asks for itself.
+    #[serde(skip_serializing_if = "is_zero", default)]
+    pub steps: u8,
+}
+
+fn is_zero(steps: &u8) -> bool {
+    *steps == 0
 }
 
 /// A right password that is worth a new one, and nothing else.
@@ -164,12 +171,18 @@ pub fn next(
     }
     // Whoever signs a device in sees each time which one it is (RFC 8628, 5.4).
     let is_asked_for = request.prompt.contains(&Prompt::Consent) || request.device.is_some();
-    if progress.consented != Some(session.user_id)
-        && (is_asked_for || consent::is_needed(client, &request.return_to.redirect_uri, &request.wanted(), granted))
-    {
+    if progress.consented != Some(session.user_id) && (is_asked_for || is_consent_needed(request, client, granted)) {
         return if is_silent { unmet(AuthorizeError::ConsentRequired, "the user has to be asked") } else { Next::AskConsent };
     }
     Next::Grant
+}
+
+/// What is handed to the client itself reaches nobody else: there it is enough that it is the tenant's own.
+fn is_consent_needed(request: &AuthorizationRequest, client: &Client, granted: Option<&Allowed>) -> bool {
+    match request.return_to.mode {
+        ResponseMode::Direct => client.settings.consent != ConsentPolicy::FirstParty,
+        _ => consent::is_needed(client, &request.return_to.redirect_uri, &request.wanted(), granted),
+    }
 }
 
 /// Whether this session is not enough.

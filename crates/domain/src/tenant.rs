@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::client::GrantType;
+use crate::client::document::DocumentPolicy;
 use crate::client::registration::RegistrationPolicy;
 use crate::ids::TenantId;
 use crate::password::{Argon2Params, PasswordRules};
@@ -66,6 +67,9 @@ pub struct TenantPolicy {
     /// Whether clients may ask users whose browser they have not got (OpenID CIBA Core 1.0). Off unless the tenant wants it: people are
     /// talked into answering what others have begun.
     pub backchannel_authentication: bool,
+    /// Whether the tenant's own applications may hand over what users type into them (OAuth 2.0 for First-Party Applications), those of
+    /// them that are registered for it. Off unless the tenant wants it: people are better off typing passwords in one place alone.
+    pub authorization_challenge: bool,
     /// Whether clients may exchange tokens (RFC 8693), those of them that are registered for it.
     pub token_exchange: bool,
     /// The audience of access tokens besides the issuer itself.
@@ -77,6 +81,8 @@ pub struct TenantPolicy {
     pub password: PasswordRules,
     pub argon2: Argon2Params,
     pub registration: RegistrationPolicy,
+    /// Which clients are taken that are known by a document of their own making.
+    pub client_id_metadata_documents: DocumentPolicy,
 }
 
 impl Default for TenantPolicy {
@@ -89,6 +95,7 @@ impl Default for TenantPolicy {
             device_authorization: false,
             jwt_bearer: false,
             backchannel_authentication: false,
+            authorization_challenge: false,
             token_exchange: false,
             audience: None,
             claims: ClaimsPolicy::default(),
@@ -96,6 +103,7 @@ impl Default for TenantPolicy {
             password: PasswordRules::default(),
             argon2: Argon2Params::default(),
             registration: RegistrationPolicy::default(),
+            client_id_metadata_documents: DocumentPolicy::default(),
         }
     }
 }
@@ -143,6 +151,7 @@ impl TenantPolicy {
         {
             return Err(BadText("audience must be 1 to 512 printable ASCII characters, such as https://api.example.com"));
         }
+        self.client_id_metadata_documents.validated()?;
         self.password.validated()?;
         self.argon2.validated()?;
         Ok(self)

@@ -99,7 +99,7 @@ fn s044_s059_s060_s061_s062_s063_a_code_is_redeemed_by_all_it_came_from_or_not_a
     for (challenge, dpop_jkt) in [(Some(CHALLENGE), None), (None, None), (Some(CHALLENGE), Some(key)), (None, Some(key))] {
         let grant = CodeGrant {
             client_id: own.clone(),
-            redirect_uri: CALLBACK.to_owned(),
+            redirect_uri: Some(CALLBACK.to_owned()),
             code_challenge: challenge.map(|text| CodeChallenge::parse(text).expect("a challenge")),
             user_id: UserId::new(at, [1; 10]),
             scope: Scope::default(),
@@ -148,4 +148,31 @@ fn s044_s059_s060_s061_s062_s063_a_code_is_redeemed_by_all_it_came_from_or_not_a
         redeemed, 16,
         "at the first and the last moment, with and without a challenge: by one key of three where it is bound, else by all"
     );
+}
+
+#[test]
+fn a_code_that_was_handed_to_its_client_is_redeemed_without_an_address() {
+    let at = Timestamp::from_seconds(1_000_000);
+    let sign_on = SignOn {
+        session_id: SsoSessionId::new(at, [2; 10]),
+        authentication: Authentication::by(Method::Password, at),
+        claims: ClaimsRequest::default(),
+    };
+    let grant = CodeGrant {
+        client_id: ClientId::first_party(),
+        redirect_uri: None,
+        code_challenge: None,
+        user_id: UserId::new(at, [1; 10]),
+        scope: Scope::default(),
+        resources: [].into(),
+        nonce: None,
+        dpop_jkt: None,
+        sign_on,
+        expires_at: at.plus(CodeGrant::TTL),
+    };
+    let redeemed = |uri| grant.redeemable(&ClientId::first_party(), uri, None, None, at);
+    assert_eq!(redeemed(None), Ok(()));
+    for uri in ["", "https://app.example/cb"] {
+        assert_eq!(redeemed(Some(uri)), Err(CodeRefused::OtherRedirectUri), "{uri}");
+    }
 }

@@ -21,6 +21,7 @@ use app::ports::world::{Clock, Entropy};
 use app::warm::{Warm, WarmMap};
 use async_trait::async_trait;
 use domain::audit;
+use domain::client::assertion::MacAlg;
 use domain::client::jwks::{ClientKey, EncryptionKey};
 use domain::encryption::Encryption;
 use domain::ids::{TenantId, UserId};
@@ -28,6 +29,7 @@ use domain::keys::plan::{self, DUE_BATCH, DUE_BATCHES, Intent};
 use domain::keys::policy::{NodeTiming, RotationNumbers, RotationPolicy};
 use domain::keys::ring::{Alg, KeyRing, KeyState};
 use domain::pseudonym::Pseudonym;
+use domain::secret::Secret;
 use domain::tenant::Tenant;
 use domain::time::{Timestamp, Ttl};
 use futures_util::{StreamExt, stream};
@@ -471,6 +473,10 @@ impl Directory {
 impl Keys for KeyDirectory {
     fn open_foreign(&self, token: &str, keys: &[ClientKey], algs: &[Alg]) -> Result<ForeignToken, ForeignRefused> {
         foreign::open(token, keys, algs)
+    }
+
+    fn open_shared(&self, token: &str, secrets: &[Secret<Vec<u8>>], algs: &[MacAlg]) -> Result<ForeignToken, ForeignRefused> {
+        foreign::open_shared(token, secrets, algs)
     }
 
     fn open_self_signed(&self, token: &str, algs: &[Alg]) -> Result<SelfSigned, ForeignRefused> {

@@ -4,10 +4,13 @@
 //! where it proves nothing but that somebody has it ([`open_self_signed`]), one that is linked from it never.
 
 use app::ports::keys::{ForeignRefused, ForeignToken, SelfSigned};
+use aws_lc_rs::hmac;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use domain::client::assertion::MacAlg;
 use domain::client::jwks::{self, ClientKey};
 use domain::keys::ring::{Alg, PublicJwk};
+use domain::secret::Secret;
 use jsonwebtoken::crypto;
 use serde::de::{DeserializeOwned, Deserializer, MapAccess, Visitor};
 use serde::{Deserialize, de};
@@ -50,18 +53,18 @@ fn part<T: DeserializeOwned>(text: &str) -> Option<T> {
 }
 
 /// A token in its parts. Nobody has looked at its signature.
-struct Apart<'t> {
+struct Apart<'t, A> {
     header: Map<String, Value>,
-    alg: Alg,
+    alg: A,
     typ: Option<String>,
     message: &'t str,
     payload: &'t str,
     signature: &'t str,
 }
 
-impl<'t> Apart<'t> {
+impl<'t, A: Copy> Apart<'t, A> {
     /// Takes a token apart that says to be signed by one of `algs`, and has no header member that may not be there but perhaps `allowed`.
-    fn take(token: &'t str, algs: &[Alg], allowed: Option<&str>) -> Result<Self, ForeignRefused> {
+    fn take(token: &'t str, algs: &[A], name: fn(A) -> &'static str, allowed: Option<&str>) -> Result<Self, ForeignRefused> {
         if token.len() > LONGEST {
             return Err(ForeignRefused::Bad);
         }
@@ -75,17 +78,37 @@ impl<'t> Apart<'t> {
         }
         let (message, _) = token.rsplit_once('.').ok_or(ForeignRefused::Bad)?;
         let alg = text(&header, "alg")?;
-        let alg = algs.iter().copied().find(|known| Some(known.name()) == alg).ok_or(ForeignRefused::Bad)?;
+        let alg = algs.iter().copied().find(|known| Some(name(*known)) == alg).ok_or(ForeignRefused::Bad)?;
         let typ = text(&header, "typ")?.map(str::to_owned);
         Ok(Self { header, alg, typ, message, payload, signature })
     }
+}
 
+impl Apart<'_, Alg> {
     /// What it says, if one of these keys has signed it.
     fn claims<'k>(&self, keys: impl Iterator<Item = &'k PublicJwk>) -> Result<Map<String, Value>, ForeignRefused> {
         install_provider();
         let is_signed = keys
             .filter_map(|key| decoding_key(key).ok())
             .any(|key| crypto::verify(self.signature, self.message.as_bytes(), &key, algorithm(self.alg)).unwrap_or(false));
+        let claims = part(self.payload).filter(|_| is_signed);
+        claims.map(|Unique(claims)| claims).ok_or(ForeignRefused::Bad)
+    }
+}
+
+impl Apart<'_, MacAlg> {
+    /// What it says, if somebody has signed it with one of these secrets.
+    fn shared_claims(&self, secrets: &[Secret<Vec<u8>>]) -> Result<Map<String, Value>, ForeignRefused> {
+        let alg = match self.alg {
+            MacAlg::HS256 => hmac::HMAC_SHA256,
+            MacAlg::HS384 => hmac::HMAC_SHA384,
+            MacAlg::HS512 => hmac::HMAC_SHA512,
+        };
+        let signature = URL_SAFE_NO_PAD.decode(self.signature).map_err(|_| ForeignRefused::Bad)?;
+        // All of them, so that time does not tell which one it was.
+        let is_signed = secrets.iter().fold(false, |found, secret| {
+            found | hmac::verify(&hmac::Key::new(alg, secret.expose()), self.message.as_bytes(), &signature).is_ok()
+        });
         let claims = part(self.payload).filter(|_| is_signed);
         claims.map(|Unique(claims)| claims).ok_or(ForeignRefused::Bad)
     }
@@ -102,7 +125,7 @@ fn text<'h>(header: &'h Map<String, Value>, name: &str) -> Result<Option<&'h str
 
 /// Opens a token that one of `keys` has signed by one of `algs`.
 pub(crate) fn open(token: &str, keys: &[ClientKey], algs: &[Alg]) -> Result<ForeignToken, ForeignRefused> {
-    let apart = Apart::take(token, algs, None)?;
+    let apart = Apart::take(token, algs, Alg::name, None)?;
     let kid = text(&apart.header, "kid")?;
     let mut candidates = keys.iter().filter(|key| key.may_be(apart.alg, kid)).take(MOST_TRIED).map(|key| &key.public).peekable();
     if candidates.peek().is_none() {
@@ -112,9 +135,19 @@ pub(crate) fn open(token: &str, keys: &[ClientKey], algs: &[Alg]) -> Result<Fore
     Ok(ForeignToken { typ: apart.typ, claims })
 }
 
+/// Opens a token that somebody has signed with one of `secrets` by one of `algs`. Its `kid` says nothing: there are two secrets at most.
+pub(crate) fn open_shared(token: &str, secrets: &[Secret<Vec<u8>>], algs: &[MacAlg]) -> Result<ForeignToken, ForeignRefused> {
+    if secrets.is_empty() {
+        return Err(ForeignRefused::UnknownKey);
+    }
+    let apart = Apart::take(token, algs, MacAlg::name, None)?;
+    let claims = apart.shared_claims(secrets)?;
+    Ok(ForeignToken { typ: apart.typ, claims })
+}
+
 /// Opens a token that the key in its header has signed by one of `algs` (RFC 9449, 4.2).
 pub(crate) fn open_self_signed(token: &str, algs: &[Alg]) -> Result<SelfSigned, ForeignRefused> {
-    let apart = Apart::take(token, algs, Some("jwk"))?;
+    let apart = Apart::take(token, algs, Alg::name, Some("jwk"))?;
     let key = apart.header.get("jwk").and_then(|key| jwks::read_one(key).ok());
     let key = key.filter(|key| key.may_be(apart.alg, None)).ok_or(ForeignRefused::Bad)?;
     let claims = apart.claims(std::iter::once(&key.public))?;
@@ -126,6 +159,41 @@ mod tests {
     use super::*;
     use crate::keygen::generate;
     use crate::signer::sign_raw;
+
+    #[test]
+    fn a_token_is_opened_by_the_secret_that_it_was_signed_with_and_by_no_public_key() {
+        let secret = |byte: u8| Secret::new(vec![byte; 64]);
+        let signed = |alg: MacAlg, said: &str, key: &[u8]| {
+            let algorithm = [hmac::HMAC_SHA256, hmac::HMAC_SHA384, hmac::HMAC_SHA512][alg as usize];
+            let message =
+                format!("{}.{}", URL_SAFE_NO_PAD.encode(format!(r#"{{"alg":"{said}"}}"#)), URL_SAFE_NO_PAD.encode(r#"{"jti":"1"}"#));
+            format!("{message}.{}", URL_SAFE_NO_PAD.encode(hmac::sign(&hmac::Key::new(algorithm, key), message.as_bytes())))
+        };
+        for alg in MacAlg::ALL {
+            let token = signed(alg, alg.name(), secret(1).expose());
+            for known in [vec![secret(1)], vec![secret(2), secret(1)]] {
+                assert!(open_shared(&token, &known, &MacAlg::ALL).is_ok());
+            }
+            assert_eq!(open_shared(&token, &[], &MacAlg::ALL), Err(ForeignRefused::UnknownKey));
+            assert_eq!(open_shared(&token, &[secret(2)], &MacAlg::ALL), Err(ForeignRefused::Bad));
+            let others: Vec<_> = MacAlg::ALL.into_iter().filter(|other| *other != alg).collect();
+            assert_eq!(open_shared(&token, &[secret(1)], &others), Err(ForeignRefused::Bad));
+            for said in ["none", "HS1", "hs256", "ES256", "", MacAlg::ALL[(alg as usize + 1) % 3].name()] {
+                assert_eq!(
+                    open_shared(&signed(alg, said, secret(1).expose()), &[secret(1)], &MacAlg::ALL),
+                    Err(ForeignRefused::Bad),
+                    "{said}"
+                );
+            }
+            let (message, _) = token.rsplit_once('.').unwrap();
+            assert_eq!(open_shared(&format!("{message}."), &[secret(1)], &MacAlg::ALL), Err(ForeignRefused::Bad));
+            // Where public keys are known, nothing that is signed by one of them as by a secret opens (RFC 8725, 2.1).
+            let pair = generate(Alg::ES256).unwrap();
+            let known = jwks::read(&serde_json::json!({ "keys": [pair.public] })).unwrap();
+            let public = serde_json::to_vec(&pair.public).unwrap();
+            assert_eq!(open(&signed(alg, alg.name(), &public), &known, &Alg::ALL), Err(ForeignRefused::Bad));
+        }
+    }
 
     #[test]
     fn s096_a_token_is_opened_by_its_own_key_by_every_algorithm_that_is_allowed_and_by_no_other() {

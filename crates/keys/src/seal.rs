@@ -5,7 +5,8 @@
 
 use app::ports::custody::{KeyOwner, SealedSecret};
 use app::ports::keys::KeyFault;
-use domain::ids::DataKeyId;
+use domain::client::ClientId;
+use domain::ids::{ClientSecretId, DataKeyId};
 use domain::keys::ring::Kid;
 use zeroize::Zeroizing;
 
@@ -33,6 +34,11 @@ impl SecretName {
     /// The key that the tenant's key log is signed with.
     pub(crate) fn log_key() -> Self {
         Self { kind: "log-key", name: "key-log".to_owned(), version: 1 }
+    }
+
+    /// A secret that a client signs with. It lies in the client's row, and goes with it.
+    pub(crate) fn client_secret(client: &ClientId, secret: ClientSecretId) -> Self {
+        Self { kind: "client-secret", name: format!("{client}/{secret}"), version: 1 }
     }
 
     /// What a secret of the first format is called today. Its kind could be told by its name.
@@ -67,6 +73,20 @@ pub(crate) struct DataKey {
 impl DataKey {
     pub(crate) const fn new(owner: KeyOwner, id: DataKeyId, is_first_format: bool, bytes: Zeroizing<[u8; 32]>) -> Self {
         Self { owner, id, is_first_format, bytes }
+    }
+
+    /// The same key once more, wiped for itself.
+    pub(crate) fn again(&self) -> Self {
+        Self { owner: self.owner, id: self.id, is_first_format: self.is_first_format, bytes: self.bytes.clone() }
+    }
+
+    /// Opens what is stored somewhere else than among the secrets.
+    ///
+    /// # Errors
+    /// Like [`Self::open`].
+    pub(crate) fn open_sealed(&self, wanted: &SecretName, sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>, KeyFault> {
+        let SecretName { kind, name, version } = wanted.clone();
+        self.open(wanted, &SealedSecret { kind: kind.to_owned(), name, version, sealed: sealed.to_vec() })
     }
 
     pub(crate) const fn id(&self) -> DataKeyId {

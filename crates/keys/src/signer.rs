@@ -15,7 +15,8 @@ use aws_lc_rs::signature::{
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use domain::answer::SignedAnswer;
-use domain::ids::{FamilyId, TenantId};
+use domain::client::ClientId;
+use domain::ids::{ClientSecretId, FamilyId, TenantId};
 use domain::keys::ring::{Alg, KeyRing, Kid, RingKey};
 use domain::openid::{ID_TOKEN_TYPE, IdClaims};
 use domain::secret::Secret;
@@ -109,6 +110,8 @@ pub(crate) struct TenantSigner {
     oldest: hmac::Key,
     /// All versions, for reading.
     secrets: Vec<(u16, hmac::Key)>,
+    /// What lies in rows of clients is opened with it when it is wanted.
+    data_key: DataKey,
 }
 
 impl TenantSigner {
@@ -133,7 +136,7 @@ impl TenantSigner {
         let (Some((_, oldest)), Some(newest)) = (secrets.first().cloned(), secrets.last().cloned()) else {
             return Err(KeyFault::Sealed(format!("the ring of {tenant} has no token secret")));
         };
-        Ok(Some(Self { tenant, ring: ring.clone(), signers, newest, oldest, secrets }))
+        Ok(Some(Self { tenant, ring: ring.clone(), signers, newest, oldest, secrets, data_key: data_key.again() }))
     }
 
     /// Who signs what a client or an API is to have signed by this algorithm.
@@ -243,6 +246,15 @@ impl TokenSigner for TenantSigner {
 
     fn reveal(&self, domain: &str, sealed: &[u8]) -> Option<Secret<Vec<u8>>> {
         aead::open(&self.concealing(domain), domain.as_bytes(), sealed).ok().map(|plain| Secret::new(plain.to_vec()))
+    }
+
+    fn seal_client_secret(&self, client: &ClientId, secret: ClientSecretId, plain: &[u8]) -> Result<Vec<u8>, KeyFault> {
+        Ok(self.data_key.seal(&SecretName::client_secret(client, secret), plain)?.sealed)
+    }
+
+    fn open_client_secret(&self, client: &ClientId, secret: ClientSecretId, sealed: &[u8]) -> Result<Secret<Vec<u8>>, KeyFault> {
+        let plain = self.data_key.open_sealed(&SecretName::client_secret(client, secret), sealed)?;
+        Ok(Secret::new(plain.to_vec()))
     }
 }
 

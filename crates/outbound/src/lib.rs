@@ -17,7 +17,7 @@ use async_trait::async_trait;
 use domain::secret::Secret;
 pub use ipnet::IpNet;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
-use reqwest::header::{ACCEPT, CONTENT_TYPE};
+use reqwest::header::{ACCEPT, CACHE_CONTROL, CONTENT_TYPE};
 use reqwest::redirect::Policy;
 use reqwest::{Client, ClientBuilder, RequestBuilder};
 use url::{Host, Url};
@@ -171,6 +171,7 @@ impl GuardedHttp {
         let mut response = request.send().await.map_err(said)?;
         let content_type = response.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
         let content_type = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+        let max_age = response.headers().get(CACHE_CONTROL).and_then(|value| value.to_str().ok()).and_then(max_age);
         let status = response.status().as_u16();
         let mut body = Vec::new();
         while let Some(chunk) = response.chunk().await.map_err(said)? {
@@ -179,8 +180,17 @@ impl GuardedHttp {
             }
             body.extend_from_slice(&chunk);
         }
-        Ok(Answer { status, content_type, body })
+        Ok(Answer { status, content_type, max_age, body })
     }
+}
+
+/// What a `Cache-Control` allows, in seconds.
+fn max_age(text: &str) -> Option<u32> {
+    let directives = || text.split(',').map(|directive| directive.trim().to_ascii_lowercase());
+    if directives().any(|directive| matches!(directive.as_str(), "no-store" | "no-cache")) {
+        return Some(0);
+    }
+    directives().find_map(|directive| directive.strip_prefix("max-age=")?.trim_matches('"').parse().ok())
 }
 
 /// What went wrong, without the URL: its query may hold what is nobody else's.

@@ -96,7 +96,7 @@ async fn an_opened_range_is_talked_to_and_a_redirect_is_an_answer_like_any() {
     .await;
     let open = client(&["127.0.0.0/8"]);
     let answer = open.post_form(&url, &[("logout_token", "a b&c")]).await.expect("an answer");
-    assert_eq!(answer, Answer { status: 302, content_type: "text/plain".to_owned(), body: b"hi".to_vec() });
+    assert_eq!(answer, Answer { status: 302, content_type: "text/plain".to_owned(), max_age: None, body: b"hi".to_vec() });
     let request = served.await.expect("served");
     assert!(request.starts_with("POST /x HTTP/1.1\r\n") && request.ends_with("logout_token=a+b%26c"), "{request}");
     // What is opened is this range, and no other.
@@ -126,4 +126,20 @@ async fn who_never_finishes_an_answer_is_left_after_three_seconds() {
     assert!(matches!(answer, Err(OutboundFault::Failed(_))), "{answer:?}");
     assert!(began.elapsed() >= WHOLE_TIMEOUT && began.elapsed() < WHOLE_TIMEOUT * 3, "{:?}", began.elapsed());
     served.await.expect("the connection was closed");
+}
+
+#[test]
+fn how_long_an_answer_may_be_kept_is_read_from_it() {
+    for (said, wanted) in [
+        ("max-age=60", Some(60)),
+        ("public, Max-Age=3600", Some(3_600)),
+        ("max-age=60, no-store", Some(0)),
+        ("no-cache", Some(0)),
+        ("max-age=-1", None),
+        ("max-age=99999999999", None),
+        ("private", None),
+        ("", None),
+    ] {
+        assert_eq!(super::max_age(said), wanted, "{said}");
+    }
 }

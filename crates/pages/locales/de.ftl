@@ -78,6 +78,7 @@ forgot-button = Link senden
 back-to-login = Zurück zur Anmeldung
 new-password-title = Neues Passwort wählen
 new-password-required = Ihre Organisation bittet Sie, ein neues Passwort zu wählen, bevor es weitergeht.
+new-password-account = Für das Konto { $account }
 new-password-reset = Mit diesem Passwort melden Sie sich künftig an.
 new-password-change = Ihre anderen Sitzungen werden abgemeldet.
 new-password-hint = Mindestens { $count ->

@@ -79,6 +79,7 @@ forgot-button = Send the link
 back-to-login = Back to sign in
 new-password-title = Choose a new password
 new-password-required = Your organisation asks you to choose a new password before you go on.
+new-password-account = For the account { $account }
 new-password-reset = You will sign in with it from now on.
 new-password-change = Your other sessions will be signed out.
 new-password-hint = At least { $count ->

@@ -78,6 +78,7 @@ forgot-button = Enviar el enlace
 back-to-login = Volver al inicio de sesión
 new-password-title = Elige una contraseña nueva
 new-password-required = Tu organización te pide que elijas una contraseña nueva antes de continuar.
+new-password-account = Para la cuenta { $account }
 new-password-reset = A partir de ahora iniciarás sesión con ella.
 new-password-change = Se cerrarán tus demás sesiones.
 new-password-hint = Al menos { $count ->

@@ -78,6 +78,7 @@ forgot-button = Envoyer le lien
 back-to-login = Retour à la connexion
 new-password-title = Choisissez un nouveau mot de passe
 new-password-required = Votre organisation vous demande de choisir un nouveau mot de passe avant de continuer.
+new-password-account = Pour le compte { $account }
 new-password-reset = Vous l’utiliserez désormais pour vous connecter.
 new-password-change = Vos autres sessions seront déconnectées.
 new-password-hint = Au moins { $count ->

@@ -76,6 +76,7 @@ forgot-button = 发送链接
 back-to-login = 返回登录
 new-password-title = 设置新密码
 new-password-required = 您的组织要求您先设置新密码，然后才能继续。
+new-password-account = 账户：{ $account }
 new-password-reset = 今后您将使用此密码登录。
 new-password-change = 您的其他会话将退出登录。
 new-password-hint = 至少 { $count ->

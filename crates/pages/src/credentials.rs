@@ -27,6 +27,8 @@ pub struct NewPasswordPage {
     /// The fewest characters that the tenant's rules allow.
     pub min_length: u32,
     pub trouble: Option<PasswordTrouble>,
+    /// Takes the form of whoever is somebody else, with `account`.
+    pub other_account: Option<String>,
     /// Back to where there is a choice not to.
     pub back: Option<String>,
 }

@@ -14,6 +14,7 @@ use actix_web::web::ServiceConfig;
 use actix_web::{App, HttpServer};
 use api::{ApiSettings, ApiState, PeerCertificate};
 use app::access::PlatformToken;
+use app::clients::documents::Documents;
 use app::clients::key_sets::KeySets;
 use app::clients::origins::ClientOrigins;
 use app::credentials::hash_pool::HashPool;
@@ -158,6 +159,7 @@ async fn start_on(
         tenants: TenantCache::new(settings.keys.most_awake),
         verifiers,
         key_sets: KeySets::new(KEY_SETS),
+        documents: Documents::new(DOCUMENTS),
         mutual_tls: wire::mutual_tls(&settings, &tls),
         origins: ClientOrigins::new(settings.keys.most_awake),
         detail_types: DetailTypes::new(settings.keys.most_awake),
@@ -289,6 +291,9 @@ impl Running {
 
 /// Clients whose keys this node remembers; each takes a few kilobytes.
 const KEY_SETS: usize = 2_000;
+
+/// Addresses of clients of which this node remembers when it asked; each takes some hundred bytes.
+const DOCUMENTS: usize = 10_000;
 
 /// How long a fetch of the JWKS is remembered by this process alone.
 const NOTE_EVERY: Duration = Duration::from_secs(10);

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use api::metrics::{KeyReadings, PoolReading, Readings};
 use api::{CertificateHeader, HeaderFormat};
+use app::clients::documents::Documents;
 use app::clients::key_sets::KeySets;
 use app::clients::origins::ClientOrigins;
 use app::credentials::hash_pool::HashPool;
@@ -285,6 +286,7 @@ pub(crate) async fn visiting(settings: &Settings, store: &SqlStore, directory: &
         tenants: TenantCache::new(0),
         verifiers: VerifierTally::new(&**directory).await?,
         key_sets: KeySets::new(0),
+        documents: Documents::new(0),
         mutual_tls: MutualTls::default(),
         origins: ClientOrigins::new(0),
         detail_types: DetailTypes::new(0),

@@ -16,7 +16,7 @@ use domain::authorize::{AcrWish, AuthorizationRequest, ResponseMode, ReturnAddre
 use domain::backchannel::{BackchannelPing, BackchannelRequest, BindingMessage};
 use domain::client::metadata::ClientMetadata;
 use domain::client::registration::InitialAccessToken;
-use domain::client::{Client, ClientId, ClientSecret, ClientStatus};
+use domain::client::{Client, ClientId, ClientSecret, ClientStatus, KeptSecret};
 use domain::details::AuthorizationDetails;
 use domain::device::DeviceGrant;
 use domain::guess::{GuessCounter, GuessScope};
@@ -136,7 +136,7 @@ pub fn client() -> Client {
         redirect_uris: Some(vec!["https://app.example/cb".to_owned()]),
         ..ClientMetadata::default()
     };
-    let secret = ClientSecret { id: ClientSecretId::new(NOW, chance()), hash: hash(), created_at: NOW, expires_at: None };
+    let secret = ClientSecret { id: ClientSecretId::new(NOW, chance()), kept: KeptSecret::Hash(hash()), created_at: NOW, expires_at: None };
     Client {
         id: RegisteredClientId::new(NOW, chance()).to_string().try_into().expect("a client id"),
         settings: metadata.validated().expect("good metadata"),
@@ -226,7 +226,7 @@ pub fn thumbprint() -> Thumbprint {
 pub fn code_grant(client: &ClientId, user_id: UserId) -> CodeGrant {
     CodeGrant {
         client_id: client.clone(),
-        redirect_uri: "https://app.example/cb".to_owned(),
+        redirect_uri: Some("https://app.example/cb".to_owned()),
         code_challenge: None,
         user_id,
         scope: "openid".parse().expect("a scope"),

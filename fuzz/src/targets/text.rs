@@ -154,6 +154,7 @@ const KINDS: [HandleKind; 12] = [
     HandleKind::EmailChange,
     HandleKind::InitialAccessToken,
     HandleKind::RegistrationAccessToken,
+    HandleKind::AuthSession,
 ];
 
 /// What opens something has one spelling and one kind.

@@ -74,7 +74,7 @@ pub(crate) async fn list(
     AdminOf { tenant, .. }: AdminOf,
     query: web::Query<PageQuery>,
 ) -> Result<HttpResponse, Problem> {
-    let (limit, after) = (query.limit()?, query.after::<RegisteredClientId>()?.map(id_of).transpose()?);
+    let (limit, after) = (query.limit()?, query.after::<ClientId>()?);
     let rows = clients::list(&state.ctx, &tenant, after.as_ref(), limit).await?;
     Ok(HttpResponse::Ok().json(Page::new(rows, limit, |client| client.id.to_string(), |client| view(&client))))
 }

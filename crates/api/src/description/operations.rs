@@ -173,6 +173,13 @@ pub(super) fn operations() -> Vec<(&'static str, &'static str, Operation)> {
         ("POST", "/t/{slug}/oauth/device_authorization", op("tokens", "authorizeDevice", "Ask for a user, for a device without a browser (RFC 8628, 3.1)", &[(200, Some("DeviceAuthorization"), "The codes to poll with and to show.")])
             .takes(Form("DeviceAuthorizationRequest")).with(&["Cache-Control"])
             .refuses(&[(400, "`invalid_scope`, `invalid_target`, `unauthorized_client`, or `unsupported_grant_type`: the tenant does not want it"), (401, "`invalid_client`")])),
+        ("POST", "/t/{slug}/oauth/authorize-challenge", op("tokens", "challengeAuthorization", "Hand over what a user typed into an application of the tenant (OAuth 2.0 for First-Party Applications)", &[
+            (200, Some("AuthorizationChallenge"), "The code, for the token endpoint."),
+            (403, Some("OAuthError"), "`insufficient_authorization` with the `step` that is missing and the `auth_session` for it; or `redirect_to_web`."),
+        ])
+            .takes(Form("AuthorizationChallengeRequest")).with(&["Cache-Control"])
+            .refuses(&[(400, "`access_denied`: name or password are wrong; `invalid_session`, `unauthorized_client`, `login_required`, `invalid_scope`, `invalid_target`, `invalid_dpop_proof` or `use_dpop_nonce`"), (401, "`invalid_client`"),
+                (404, "the tenant does not want it"), (429, "`slow_down`: too many wrong passwords"), BUSY])),
         ("POST", "/t/{slug}/oauth/bc-authorize", op("tokens", "askUser", "Ask a user whose browser one has not got (OpenID CIBA Core 1.0, 7)", &[(200, Some("BackchannelAuthentication"), "What to poll with.")])
             .takes(Form("BackchannelAuthenticationRequest")).with(&["Cache-Control"])
             .refuses(&[(400, "`invalid_scope`, `invalid_target`, `unknown_user_id`, `invalid_binding_message`, `unauthorized_client`, or `unsupported_grant_type`: the tenant does not want it"), (401, "`invalid_client`"), (429, "`slow_down`: the user is asked too much already")])),

@@ -115,6 +115,7 @@ fn policy_members(object: impl Fn(&str, Value) -> Value) -> Value {
         "device_authorization": { "type": "boolean", "description": "Whether devices without a browser may be signed in by a code (RFC 8628)." },
         "jwt_bearer": { "type": "boolean", "description": "Whether clients may exchange what trusted issuers say of users for access tokens (RFC 7523, 2.1)." },
         "backchannel_authentication": { "type": "boolean", "description": "Whether clients may ask users whose browser they have not got (OpenID CIBA Core 1.0)." },
+        "authorization_challenge": { "type": "boolean", "description": "Whether applications of the tenant may hand over what users type into them (OAuth 2.0 for First-Party Applications)." },
         "token_exchange": { "type": "boolean", "description": "Whether clients may exchange tokens (RFC 8693) that are registered for it." },
         "audience": { "type": ["string", "null"], "description": "The audience of access tokens besides the issuer itself." },
         "claims": object("Which facts about the user go into access tokens.", json!({ "roles": flag(), "username": flag(), "email": flag() })),
@@ -125,6 +126,10 @@ fn policy_members(object: impl Fn(&str, Value) -> Value) -> Value {
             "access": one_of(&["off", "initial_access_token", "open"]),
             "require_pkce": { "type": "boolean", "description": "`false` lets clients do without PKCE that can prove who they are." },
         })),
+        "client_id_metadata_documents": object("Which clients are taken whose id is the address of a metadata document of theirs.", json!({
+            "access": one_of(&["off", "listed", "open"]),
+            "hosts": { "type": "array", "items": text(), "description": "Whose clients are taken where `access` is `listed`." },
+        })),
     })
 }
 
@@ -132,7 +137,7 @@ fn policy_members(object: impl Fn(&str, Value) -> Value) -> Value {
 fn client_members(more: Value) -> Value {
     let texts = || json!({ "type": "array", "items": text() });
     let own = json!({
-        "client_id": reference("ClientId"), "kind": one_of(&["confidential", "public", "native", "machine"]),
+        "client_id": said("That of a registered client, or the address of its metadata document."), "kind": one_of(&["confidential", "public", "native", "machine"]),
         "status": one_of(&["active", "disabled"]), "disabled_at": optional("Timestamp"),
         "created_at": reference("Timestamp"), "updated_at": reference("Timestamp"), "secrets": list("ClientSecret"),
         "profile": text_or_null(), "client_name": text_or_null(), "application_type": one_of(&["web", "native"]), "redirect_uris": texts(), "resources": texts(), "may_impersonate": flag(),
@@ -149,7 +154,7 @@ fn client_members(more: Value) -> Value {
     });
     let answers = json!({
         "authorization_signed_response_alg": optional("Alg"), "introspection_signed_response_alg": optional("Alg"),
-        "require_signed_authorization_response": flag(), "authorization_details_types": texts_or_null(),
+        "require_signed_authorization_response": flag(), "authorization_details_types": texts_or_null(), "authorization_challenge": flag(),
     });
     let (algs, encs) = (KeyManagement::ALL.map(KeyManagement::name), ContentEncryption::ALL.map(ContentEncryption::name));
     let answers = both(answers, encryption(&json!({ "enum": encryption_words(algs) }), &json!({ "enum": encryption_words(encs) })));
@@ -325,6 +330,7 @@ const OAUTH_ERRORS: &[&str] = &[
     "unauthorized_client", "unsupported_grant_type", "unsupported_response_type", "unsupported_token_type", "request_not_supported",
     "invalid_request_object", "unknown_user_id", "invalid_binding_message", "authorization_pending", "access_denied", "expired_token",
     "invalid_redirect_uri", "invalid_client_metadata", "unapproved_software_statement",
+    "insufficient_authorization", "invalid_session", "redirect_to_web", "login_required", "request_uri_not_supported",
     "registration_not_supported", "unmet_authentication_requirements", "slow_down", "too_many_requests", "temporarily_unavailable", "server_error",
 ];
 
@@ -373,6 +379,7 @@ pub(super) fn schemas() -> Value {
         "backchannel_token_delivery_mode": { "type": ["string", "null"], "description": "`poll` or `ping`, together with the grant `urn:openid:params:grant-type:ciba` (OpenID CIBA Core 1.0)." },
         "backchannel_client_notification_endpoint": { "type": ["string", "null"], "description": "Where a client with `ping` is told of answers." },
         "require_pkce": { "type": ["boolean", "null"], "description": "`false` lets a confidential client do without PKCE." },
+        "authorization_challenge": { "type": ["boolean", "null"], "description": "`true` lets an application of the tenant hand over what users type into it (OAuth 2.0 for First-Party Applications)." },
         "may_impersonate": { "type": ["boolean", "null"], "description": "`true` lets it exchange tokens of other clients without an actor token (RFC 8693, 1.1)." },
         "resources": { "type": ["array", "null"], "items": text(), "description": "The APIs that it may have tokens for, by their identifiers (RFC 8707)." },
         "authorization_details_types": { "type": ["array", "null"], "items": text(), "description": "The types of authorization details that it may ask for, of those of its APIs (RFC 9396, 10); null: all of them." },
@@ -399,8 +406,11 @@ pub(super) fn schemas() -> Value {
             "suggestions": { "type": "array", "items": text() },
             "member": said("The member that is wrong."),
         }))),
-        ("OAuthError", answer("An error of the OAuth endpoints (RFC 6749, 5.2).", json!({
+        ("OAuthError", answer_with("An error of the OAuth endpoints (RFC 6749, 5.2).", json!({
             "error": one_of(OAUTH_ERRORS), "error_description": text(),
+        }), json!({
+            "auth_session": said("Of an authorization challenge: what its next step brings along."), "step": one_of(&["password", "new_password"]),
+            "request_uri": said("With `redirect_to_web`, where a browser can go on with the same request."), "expires_in": count(),
         }))),
 
         ("Login", request("A name and a password.", &["username", "password"], json!({
@@ -434,6 +444,17 @@ pub(super) fn schemas() -> Value {
                 "authorization_details": said("JSON: RFC 9396, 2."),
             },
         })),
+        ("AuthorizationChallengeRequest", json!({
+            "type": "object", "description": "OAuth 2.0 for First-Party Applications, 5.1: the parameters of an authorization request, or the `auth_session` of the step before; with the client's proof of itself.",
+            "additionalProperties": true,
+            "properties": {
+                "client_id": text(), "client_secret": text(), "response_type": text(), "scope": text(), "resource": text(), "code_challenge": text(), "code_challenge_method": text(),
+                "login_hint": text(), "nonce": text(), "dpop_jkt": text(), "redirect_uri": said("Only for `redirect_to_web`; then named again with the code."),
+                "auth_session": text(), "username": said("A username or an e-mail address; `login_hint` where it is missing."), "password": text(),
+                "new_password": said("In place of a password that has to be changed."),
+            },
+        })),
+        ("AuthorizationChallenge", answer("OAuth 2.0 for First-Party Applications, 5.2.1.", json!({ "authorization_code": text() }))),
         ("BackchannelAuthenticationRequest", json!({
             "type": "object", "description": "OpenID CIBA Core 1.0, 7.1, with the client's proof of itself. Other parameters are ignored; none may come twice.",
             "required": ["scope"], "additionalProperties": true,
@@ -570,6 +591,7 @@ pub(super) fn schemas() -> Value {
                 "authorization_response_iss_parameter_supported": flag(),
             }))
         }, json!({
+            "authorization_challenge_endpoint": text(), "client_id_metadata_document_supported": flag(),
             "device_authorization_endpoint": text(), "backchannel_authentication_endpoint": text(),
             "backchannel_token_delivery_modes_supported": { "type": "array", "items": text() }, "backchannel_user_code_parameter_supported": flag(),
             "registration_endpoint": said("Where clients may register themselves."),
@@ -668,7 +690,7 @@ pub(super) fn schemas() -> Value {
         }), metadata_members(json!({
             "client_secret": said("Where it is new."), "client_secret_expires_at": { "type": "integer", "minimum": 0, "description": "Seconds since the epoch; 0 = never." },
             "require_issuer_audience": flag(), "require_pkce": flag(), "consent": text(), "require_dpop_nonce": flag(), "require_signed_authorization_response": flag(), "profile": text(), "backchannel_token_delivery_mode": text(), "backchannel_client_notification_endpoint": text(),
-            "allowed_origins": { "type": "array", "items": text() }, "may_impersonate": flag(), "resources": { "type": "array", "items": text() }, "authorization_details_types": { "type": "array", "items": text() },
+            "allowed_origins": { "type": "array", "items": text() }, "may_impersonate": flag(), "resources": { "type": "array", "items": text() }, "authorization_details_types": { "type": "array", "items": text() }, "authorization_challenge": flag(),
         })))),
         ("ResourceId", id("api", "Names an API of a tenant. Tokens say its identifier, not this.")),
         ("Resource", answer("An API of a tenant, which tokens may be for (RFC 8707).", both(json!({

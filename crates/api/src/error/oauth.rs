@@ -8,10 +8,12 @@ use actix_web::http::header;
 use actix_web::{HttpResponse, ResponseError};
 use app::access::AccessDenied;
 use app::authorize::AuthorizeDenied;
+use app::authorize::challenge::ChallengeDenied;
 use app::clients::authenticate::ClientDenied;
 use app::clients::registration::RegistrationDenied;
 use app::dpop::ProofDenied;
 use app::fault::Fault;
+use app::login::{LoginDenied, NewPasswordDenied};
 use app::tenants::NoTenant;
 use app::tokens::backchannel::AskUserDenied;
 use app::tokens::device::{AskDenied, PollDenied};
@@ -21,9 +23,11 @@ use app::tokens::redeem::CodeDenied;
 use app::tokens::refresh::RefreshDenied;
 use app::tokens::revoke::RevokeDenied;
 use domain::details::DetailsRefused;
+use domain::handle::Handle;
+use domain::interaction::LoginStep;
 use domain::resource::TargetRefused;
-use domain::time::Timestamp;
-use serde_json::json;
+use domain::time::{Timestamp, Ttl};
+use serde_json::{Value, json};
 
 use super::{Outlook, Refusal};
 
@@ -36,11 +40,21 @@ pub struct OAuthError {
     retry_after: Option<u32>,
     challenge: Option<&'static str>,
     dpop_nonce: Option<String>,
+    /// Further members of the body.
+    more: Vec<(&'static str, Value)>,
 }
 
 impl OAuthError {
     const fn new(status: StatusCode, error: &'static str, description: &'static str) -> Self {
-        Self { status, error, description: Cow::Borrowed(description), retry_after: None, challenge: None, dpop_nonce: None }
+        Self {
+            status,
+            error,
+            description: Cow::Borrowed(description),
+            retry_after: None,
+            challenge: None,
+            dpop_nonce: None,
+            more: Vec::new(),
+        }
     }
     pub(crate) const fn invalid_request(description: &'static str) -> Self {
         Self::new(StatusCode::BAD_REQUEST, "invalid_request", description)
@@ -130,7 +144,11 @@ impl ResponseError for OAuthError {
         if let Some(nonce) = &self.dpop_nonce {
             response.insert_header((super::DPOP_NONCE, nonce.as_str()));
         }
-        response.json(json!({ "error": self.error, "error_description": self.description }))
+        let mut body = json!({ "error": self.error, "error_description": self.description });
+        for (name, value) in &self.more {
+            body[*name] = value.clone();
+        }
+        response.json(body)
     }
 }
 
@@ -197,6 +215,70 @@ impl OAuthError {
     /// The answer to a request that its client may be told of directly.
     pub(crate) const fn of_refusal(refusal: domain::authorize::Refusal) -> Self {
         Self::new(StatusCode::BAD_REQUEST, refusal.error.name(), refusal.description)
+    }
+
+    /// The answer to an application that has to ask its user for more (OAuth 2.0 for First-Party Applications, 5.2.2.1).
+    pub(crate) fn insufficient_authorization(step: LoginStep, unfit: Option<NewPasswordDenied>, next: &Handle) -> Self {
+        let (step, description) = match step {
+            LoginStep::Password => ("password", "send the password, and username where no login_hint was sent"),
+            LoginStep::NewPassword => ("new_password", "the password is right and has to be changed: send new_password"),
+        };
+        let description = match unfit {
+            None => Cow::Borrowed(description),
+            Some(NewPasswordDenied::Same) => Cow::Borrowed("the new password is the one that has to be changed"),
+            Some(NewPasswordDenied::Unfit(denied)) => Cow::Owned(denied.to_string()),
+        };
+        let more = vec![("step", step.into()), ("auth_session", next.text().expose().as_str().into())];
+        Self { description, more, ..Self::new(StatusCode::FORBIDDEN, "insufficient_authorization", "") }
+    }
+
+    /// The answer to an application whose request a browser alone can go on with; with one that is pushed, where it could be.
+    pub(crate) fn redirect_to_web(request: Option<&Handle>, ttl: Ttl) -> Self {
+        let more =
+            request.map(|request| vec![("request_uri", request.text().expose().as_str().into()), ("expires_in", ttl.as_seconds().into())]);
+        let description = "the user has something to do on our pages: begin the authorization code flow in a browser";
+        Self { more: more.unwrap_or_default(), ..Self::new(StatusCode::FORBIDDEN, "redirect_to_web", description) }
+    }
+
+    /// The answer to an application whose user was not logged in.
+    pub(crate) fn of_challenge(denied: ChallengeDenied, now: Timestamp) -> Self {
+        let bad = |error, description| Self::new(StatusCode::BAD_REQUEST, error, description);
+        match denied {
+            ChallengeDenied::Off => {
+                Self::new(StatusCode::NOT_FOUND, "invalid_request", "this issuer has no authorization challenge endpoint")
+            }
+            ChallengeDenied::NotRegistered => bad("unauthorized_client", "this client is not registered for authorization challenges"),
+            ChallengeDenied::Refused(refusal) => Self::of_refusal(refusal),
+            ChallengeDenied::InvalidSession => {
+                bad("invalid_session", "the auth_session is not one of this client and this key, or it was used, or is over: begin anew")
+            }
+            ChallengeDenied::NoName => Self::invalid_request("a password came without username or login_hint"),
+            ChallengeDenied::Login(denied, next) => {
+                let next = next.map(|next| vec![("auth_session", next.text().expose().as_str().into())]);
+                Self { more: next.unwrap_or_default(), ..Self::of_login(denied, now) }
+            }
+            ChallengeDenied::Fault(fault) => fault.into(),
+        }
+    }
+
+    fn of_login(denied: LoginDenied, now: Timestamp) -> Self {
+        let denied_access = |description| Self::new(StatusCode::BAD_REQUEST, "access_denied", description);
+        match denied {
+            LoginDenied::BadCredentials => denied_access("name or password are wrong"),
+            LoginDenied::TooManyAttempts { retry_at } => Self {
+                retry_after: Some(retry_at.seconds_after(now)),
+                ..Self::new(StatusCode::TOO_MANY_REQUESTS, "slow_down", "too many wrong passwords; wait")
+            },
+            LoginDenied::TenantSuspended => Self::not_found(),
+            // Asked for step by step, above.
+            LoginDenied::PasswordChangeRequired | LoginDenied::NewPassword(_) => denied_access("the password has to be changed"),
+            LoginDenied::NoNewPassword => Self::invalid_request("new_password is for a password that has to be changed; this one has not"),
+            LoginDenied::Busy(busy) => Self {
+                retry_after: Some(busy.retry_after_seconds),
+                ..Self::new(StatusCode::SERVICE_UNAVAILABLE, "temporarily_unavailable", "too many passwords are being checked; try again")
+            },
+            LoginDenied::Fault(fault) => fault.into(),
+        }
     }
 
     /// The answer to a request that was pushed and not kept.

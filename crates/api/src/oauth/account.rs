@@ -162,6 +162,7 @@ async fn required(
         identifier: identifier.to_owned(),
         min_length: u32::from(visit.tenant.policy.password.min_length),
         trouble,
+        other_account: None,
         back: Some(visit.at("/account")),
     };
     let mut answer = visit.page(status, &page).await;
@@ -243,6 +244,7 @@ async fn new_password(visit: &Visit, status: StatusCode, trouble: Option<Passwor
                 identifier: account.user.login_name(),
                 min_length: u32::from(visit.tenant.policy.password.min_length),
                 trouble,
+                other_account: None,
                 back: Some(visit.at("/account")),
             };
             Ok(visit.page(status, &page).await)

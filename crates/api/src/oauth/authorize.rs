@@ -35,16 +35,22 @@ use crate::oauth::visit::{Posted, Visit};
 use crate::oauth::{browser, pages as answers};
 use crate::state::ApiState;
 
-pub(crate) async fn get(state: web::Data<ApiState>, slug: web::Path<String>, request: HttpRequest) -> Result<HttpResponse, OAuthError> {
+pub(crate) async fn get(
+    state: web::Data<ApiState>,
+    slug: web::Path<String>,
+    request: HttpRequest,
+    from: From,
+) -> Result<HttpResponse, OAuthError> {
     let pairs = url::form_urlencoded::parse(request.query_string().as_bytes());
     let parameters = Parameters::new(pairs.map(|(name, value)| (name.into_owned(), value.into_owned())));
-    begun(&state, &slug, &request, parameters).await
+    begun(&state, &slug, &request, parameters, &from).await
 }
 
 pub(crate) async fn post(
     state: web::Data<ApiState>,
     slug: web::Path<String>,
     request: HttpRequest,
+    from: From,
     form: Result<Form, OAuthError>,
 ) -> Result<HttpResponse, OAuthError> {
     let parameters = match form {
@@ -56,7 +62,7 @@ pub(crate) async fn post(
             return Ok(answers::refused(&state, &request, &tenant, page).await);
         }
     };
-    begun(&state, &slug, &request, parameters).await
+    begun(&state, &slug, &request, parameters, &from).await
 }
 
 async fn begun(
@@ -64,12 +70,13 @@ async fn begun(
     slug: &str,
     request: &HttpRequest,
     parameters: Result<Parameters, Refusal>,
+    from: &From,
 ) -> Result<HttpResponse, OAuthError> {
     let tenant = tenants::resolve(&state.ctx, slug).await?;
     let base_url = &state.ctx.base_url;
     let brought = browser::of(request, &tenant, base_url);
     let begun = match parameters {
-        Ok(parameters) => authorize::begin(&state.ctx, &tenant, &parameters, &brought).await,
+        Ok(parameters) => authorize::begin(&state.ctx, &tenant, &parameters, &brought, &from.0).await,
         Err(refusal) => Err(AuthorizeDenied::Refused(refusal)),
     };
     match begun {
@@ -156,6 +163,7 @@ async fn shown(
                 identifier: who.map(|user| user.login_name()).unwrap_or_default(),
                 min_length: u32::from(tenant.policy.password.min_length),
                 trouble: None,
+                other_account: Some(format!("{}/accounts", page_of(tenant, &handle))),
                 back: None,
             };
             let (status, trouble) = unfit.map_or((StatusCode::OK, None), |(status, trouble)| (status, Some(trouble)));

@@ -24,6 +24,20 @@ use crate::oauth::mtls;
 /// When it is none, or does not prove it.
 pub(crate) async fn client(ctx: &Ctx, tenant: &Tenant, request: &HttpRequest, form: &Form, origin: &Origin) -> Result<Client, OAuthError> {
     let presented = Presented { certificate: mtls::shown(request), ..presented(request, form)? };
+    proved(ctx, tenant, presented, request, origin).await
+}
+
+/// The client that has presented this, if it is one.
+///
+/// # Errors
+/// When it is none, or does not prove it.
+pub(crate) async fn proved(
+    ctx: &Ctx,
+    tenant: &Tenant,
+    presented: Presented,
+    request: &HttpRequest,
+    origin: &Origin,
+) -> Result<Client, OAuthError> {
     let client = authenticate(ctx, tenant, presented, origin).await.map_err(|denied| OAuthError::of_client(denied, ctx.now()))?;
     cors::is_for(request, &client);
     Ok(client)

@@ -6,6 +6,8 @@ use app::fault::Fault;
 use app::resources::detail_types;
 use app::tenants;
 use domain::authorize::{Prompt, ResponseMode};
+use domain::client::assertion::AssertionAlg;
+use domain::client::document::DocumentAccess;
 use domain::client::registration::RegistrationAccess;
 use domain::client::{AuthMethod, DeliveryMode, GrantType};
 use domain::encryption::{ContentEncryption, KeyManagement};
@@ -24,6 +26,7 @@ pub(crate) async fn get(state: web::Data<ApiState>, slug: web::Path<String>) -> 
     let at = |path: &str| format!("{issuer}/{path}");
     let mutual_tls = &state.ctx.mutual_tls;
     let methods: Vec<_> = AuthMethod::ALL.into_iter().filter(|method| mutual_tls.offers(*method)).map(AuthMethod::name).collect();
+    let assertion_algs: Vec<_> = AssertionAlg::names().map(|(name, _)| name).collect();
     let scopes: Vec<_> = Scope::OF_OPENID.into_iter().chain([Scope::ACCOUNT, Scope::ADMIN]).collect();
     // What the tenant's ring keeps keys of.
     let keys = state.ctx.keys.published(tenant.id).await.map_err(Fault::from)?;
@@ -48,11 +51,11 @@ pub(crate) async fn get(state: web::Data<ApiState>, slug: web::Path<String>) -> 
         "authorization_signing_alg_values_supported": algs,
         "introspection_signing_alg_values_supported": algs,
         "token_endpoint_auth_methods_supported": methods,
-        "token_endpoint_auth_signing_alg_values_supported": Alg::ALL.map(Alg::name),
+        "token_endpoint_auth_signing_alg_values_supported": assertion_algs,
         "revocation_endpoint_auth_methods_supported": methods,
-        "revocation_endpoint_auth_signing_alg_values_supported": Alg::ALL.map(Alg::name),
+        "revocation_endpoint_auth_signing_alg_values_supported": assertion_algs,
         "introspection_endpoint_auth_methods_supported": methods.into_iter().filter(|name| *name != AuthMethod::None.name()).collect::<Vec<_>>(),
-        "introspection_endpoint_auth_signing_alg_values_supported": Alg::ALL.map(Alg::name),
+        "introspection_endpoint_auth_signing_alg_values_supported": assertion_algs,
         "dpop_signing_alg_values_supported": Alg::ALL.map(Alg::name),
         "code_challenge_methods_supported": ["S256"],
         "prompt_values_supported": Prompt::ALL.map(Prompt::name),
@@ -79,6 +82,9 @@ pub(crate) async fn get(state: web::Data<ApiState>, slug: web::Path<String>) -> 
         body[format!("{answer}_encryption_alg_values_supported")] = json!(KeyManagement::ALL.map(KeyManagement::name));
         body[format!("{answer}_encryption_enc_values_supported")] = json!(ContentEncryption::ALL.map(ContentEncryption::name));
     }
+    if tenant.policy.authorization_challenge {
+        body["authorization_challenge_endpoint"] = at("oauth/authorize-challenge").into();
+    }
     if tenant.policy.offers(GrantType::DeviceCode) {
         body["device_authorization_endpoint"] = at("oauth/device_authorization").into();
     }
@@ -90,6 +96,9 @@ pub(crate) async fn get(state: web::Data<ApiState>, slug: web::Path<String>) -> 
     if tenant.policy.registration.access != RegistrationAccess::Off {
         body["registration_endpoint"] = json!(at("oauth/register"));
     }
+    if tenant.policy.client_id_metadata_documents.access != DocumentAccess::Off {
+        body["client_id_metadata_document_supported"] = true.into();
+    }
     if mutual_tls.is_on {
         body["tls_client_certificate_bound_access_tokens"] = true.into();
     }
@@ -100,11 +109,12 @@ pub(crate) async fn get(state: web::Data<ApiState>, slug: web::Path<String>) -> 
 }
 
 /// Endpoints that clients ask themselves, where they are asked with a certificate (RFC 8705, 5).
-const ASKED_BY_CLIENTS: [&str; 8] = [
+const ASKED_BY_CLIENTS: [&str; 9] = [
     "token_endpoint",
     "revocation_endpoint",
     "introspection_endpoint",
     "pushed_authorization_request_endpoint",
+    "authorization_challenge_endpoint",
     "device_authorization_endpoint",
     "backchannel_authentication_endpoint",
     "userinfo_endpoint",

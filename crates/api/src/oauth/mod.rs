@@ -5,6 +5,7 @@ pub(crate) mod accounts;
 pub(crate) mod authorize;
 pub(crate) mod backchannel;
 pub(crate) mod browser;
+pub(crate) mod challenge;
 pub(crate) mod client_auth;
 pub(crate) mod cookie;
 pub(crate) mod device;

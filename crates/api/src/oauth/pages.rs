@@ -66,7 +66,8 @@ pub(super) fn onward(location: String) -> HttpResponse {
 /// Carries an answer to the client in the way it has asked for.
 pub(super) async fn answered(state: &ApiState, request: &HttpRequest, tenant: &Tenant, response: AuthorizationResponse) -> HttpResponse {
     match response.return_to.mode {
-        ResponseMode::Query | ResponseMode::QueryJwt => onward(response.location()),
+        // A direct answer is not carried by browsers; there is no way to get here with one.
+        ResponseMode::Query | ResponseMode::QueryJwt | ResponseMode::Direct => onward(response.location()),
         // A registered address is one that a browser can be sent to.
         ResponseMode::FormPost | ResponseMode::FormPostJwt => match response.return_to.redirect_uri.parse::<Destination>() {
             Ok(action) => {
@@ -83,7 +84,7 @@ pub(super) fn client_view(client: &Client) -> pages::Client {
     let settings = &client.settings;
     let link = |text: &Option<String>| text.as_ref().and_then(|text| text.parse().ok());
     pages::Client {
-        name: settings.client_name.as_ref().map_or_else(|| client.id.to_string(), ToString::to_string),
+        name: client.shown_name(),
         logo: link(&settings.logo_uri),
         home: link(&settings.client_uri),
         terms: link(&settings.tos_uri),

@@ -3,6 +3,7 @@
 use actix_web::http::header::CACHE_CONTROL;
 use actix_web::{HttpRequest, HttpResponse, web};
 use app::authorize::pushed;
+use app::clients::documents;
 use app::tenants;
 use domain::authorize::rules::Parameters;
 use serde_json::json;
@@ -21,6 +22,9 @@ pub(crate) async fn post(
     form: Form,
 ) -> Result<HttpResponse, OAuthError> {
     let tenant = tenants::resolve(&state.ctx, &slug).await?;
+    if let Some(id) = form.optional("client_id") {
+        documents::meet(&state.ctx, &tenant, id, &from.0).await?;
+    }
     let client = client_auth::client(&state.ctx, &tenant, &request, &form, &from.0).await?;
     let proved = dpop::proved(&state.ctx, &tenant, &client, &request).await?;
     let parameters = Parameters::new(form.pairs()).map_err(OAuthError::of_refusal)?;

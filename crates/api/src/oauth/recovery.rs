@@ -77,6 +77,7 @@ async fn choosing(visit: &Visit, link: &str, trouble: Option<PasswordTrouble>) -
         identifier: user.login_name(),
         min_length: u32::from(visit.tenant.policy.password.min_length),
         trouble,
+        other_account: None,
         back: None,
     };
     Ok(visit.page(StatusCode::OK, &page).await)

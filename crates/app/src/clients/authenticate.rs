@@ -6,18 +6,20 @@
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use domain::audit::{Actor, AuditEvent};
-use domain::client::assertion::{self, Audience};
+use domain::client::assertion::{self, AssertionAlg, Audience, MacAlg};
 use domain::client::{AuthMethod, Client, ClientId};
 use domain::guess::GuessScope;
 use domain::secret::Secret;
 use domain::tenant::Tenant;
 use domain::time::Timestamp;
 
+use crate::clients::documents;
 use crate::clients::key_sets::open_signed;
+use crate::clients::secrets::signing;
 use crate::ctx::{Ctx, Origin};
 use crate::fault::Fault;
 use crate::mtls::{ShownCertificate, is_certified};
-use crate::ports::keys::ForeignRefused;
+use crate::ports::keys::{ForeignRefused, ForeignToken};
 
 /// What a request brings along to say who sent it.
 #[derive(Debug)]
@@ -45,7 +47,7 @@ impl Proof {
             // RFC 8705, 2: whoever shows a certificate says its name, and nothing else.
             Self::None => registered == AuthMethod::None || registered.is_by_certificate(),
             Self::Secret { method, .. } => registered == *method,
-            Self::Assertion(_) => registered == AuthMethod::PrivateKeyJwt,
+            Self::Assertion(_) => registered.is_by_assertion(),
         }
     }
 }
@@ -71,7 +73,7 @@ impl<E: Into<Fault>> From<E> for ClientDenied {
 pub async fn authenticate(ctx: &Ctx, tenant: &Tenant, presented: Presented, origin: &Origin) -> Result<Client, ClientDenied> {
     let Presented { client_id, proof, certificate } = presented;
     let Ok(id) = ClientId::try_from(client_id) else { return Err(ClientDenied::NotAuthenticated) };
-    let known = if id == ClientId::first_party() { Some(Client::first_party()) } else { ctx.store.client(tenant.id, &id).await? };
+    let known = if id == ClientId::first_party() { Some(Client::first_party()) } else { documents::client(ctx, tenant, &id, None).await? };
     // Somebody who is not there has no secrets: the same hash is made, and nothing equals it.
     let nobody = Client::first_party();
     let client = known.as_ref().unwrap_or(&nobody);
@@ -107,13 +109,11 @@ const ASSERTION_TYPES: [&str; 2] = ["jwt", "client-authentication+jwt"];
 
 /// Whether `client` has signed this, for us, now, and uses it for the first time. What is good is used up, in one durable commit.
 async fn is_asserted(ctx: &Ctx, tenant: &Tenant, client: &Client, assertion: &str) -> Result<bool, Fault> {
-    let named = client.settings.token_endpoint_auth_signing_alg;
-    let algs = named.as_ref().map_or_else(|| client.settings.signing_algs(), std::slice::from_ref);
     let refused = |why: &str| {
         tracing::info!(client_id = %client.id, why, "a client's assertion was refused");
         Ok(false)
     };
-    let opened = match open_signed(ctx, tenant.id, client, assertion, algs).await {
+    let opened = match opened(ctx, tenant, client, assertion).await? {
         Ok(opened) => opened,
         Err(ForeignRefused::UnknownKey) => return refused("no key of the client may have signed it"),
         Err(ForeignRefused::Bad) => return refused("its form, algorithm or signature"),
@@ -134,6 +134,24 @@ async fn is_asserted(ctx: &Ctx, tenant: &Tenant, client: &Client, assertion: &st
     }
     tx.commit().await?;
     Ok(true)
+}
+
+/// What the client has signed, with its key or with a secret that it shares with us: one of them, never the other in its place.
+async fn opened(ctx: &Ctx, tenant: &Tenant, client: &Client, assertion: &str) -> Result<Result<ForeignToken, ForeignRefused>, Fault> {
+    let settings = &client.settings;
+    Ok(match (settings.token_endpoint_auth_method, settings.token_endpoint_auth_signing_alg) {
+        (AuthMethod::PrivateKeyJwt, None) => open_signed(ctx, tenant.id, client, assertion, settings.signing_algs()).await,
+        (AuthMethod::PrivateKeyJwt, Some(AssertionAlg::Key(alg))) => open_signed(ctx, tenant.id, client, assertion, &[alg]).await,
+        (AuthMethod::ClientSecretJwt, named) => {
+            let algs = match named {
+                None => MacAlg::ALL.to_vec(),
+                Some(AssertionAlg::Secret(alg)) => vec![alg],
+                Some(AssertionAlg::Key(_)) => return Ok(Err(ForeignRefused::Bad)),
+            };
+            ctx.keys.open_shared(assertion, &signing(ctx, tenant.id, client).await?, &algs)
+        }
+        _ => Err(ForeignRefused::Bad),
+    })
 }
 
 /// Counts a wrong secret, by client and place, and writes it down when the client exists.

@@ -14,7 +14,8 @@ use domain::tenant::Tenant;
 use domain::time::Timestamp;
 use serde_json::{Map, Value};
 
-use super::{ShownSecret, fitness, new_client, new_secret, takes_secret};
+use super::secrets::{self, new_secret};
+use super::{ShownSecret, fitness, new_client, takes_secret};
 use crate::ctx::{Ctx, Origin};
 use crate::fault::Fault;
 use crate::ports::store::TenantTx;
@@ -89,7 +90,8 @@ pub async fn register(
     let settings = read(ctx, tenant, members, policy_now, None).await?;
     fitness::check(ctx, tenant.id, &settings).await??;
     let handle = ctx.handle(HandleKind::RegistrationAccessToken);
-    let (client, secret) = new_client(ctx, settings, Some(SelfRegistration::new(handle.hash(), ctx.now())))?;
+    let signer = ctx.keys.signer(tenant.id, 0).await?;
+    let (client, secret) = new_client(ctx, signer.as_ref(), settings, Some(SelfRegistration::new(handle.hash(), ctx.now())))?;
     let mut tx = ctx.store.begin(tenant.id).await?;
     if policy(tx.as_mut()).await? != policy_now {
         return Err(RegistrationDenied::Off);
@@ -197,11 +199,12 @@ pub async fn replace(
     }
     match members.get("client_secret") {
         None | Some(Value::Null) => {}
-        Some(Value::String(secret)) if before.is_secret(secret, now) => {}
+        Some(Value::String(secret)) if secrets::is_own(ctx, tenant.id, &before, secret).await? => {}
         Some(_) => return Err(BadMetadata::new("client_secret", "is not the one of the client, and the client cannot choose one").into()),
     }
     let settings = read(ctx, tenant, members, policy_now, Some(&before)).await?;
     fitness::check(ctx, tenant.id, &settings).await??;
+    let signer = ctx.keys.signer(tenant.id, 0).await?;
     let mut tx = ctx.store.begin(tenant.id).await?;
     let mut client = proved(tx.client_locked(&id).await?, hash)?;
     if client != before || policy(tx.as_mut()).await? != policy_now {
@@ -209,12 +212,10 @@ pub async fn replace(
     }
     client.settings = settings;
     client.secrets.retain(|secret| secret.is_live(now));
-    let secret = (takes_secret(&client) && client.secrets.is_empty()).then(|| new_secret(ctx, None));
-    if takes_secret(&client) {
-        client.secrets.extend(secret.iter().map(|shown| shown.secret.clone()));
-    } else {
-        client.secrets.clear();
-    }
+    secrets::keep_fitting(&mut client);
+    let is_needed = takes_secret(&client) && client.secrets.is_empty();
+    let secret = is_needed.then(|| new_secret(ctx, signer.as_ref(), &client, None)).transpose()?;
+    client.secrets.extend(secret.iter().map(|shown| shown.secret.clone()));
     client.updated_at = now;
     tx.client_update(&client).await?;
     let event = AuditEvent::ClientChanged { client_id: client.id.clone() };

@@ -8,9 +8,11 @@ use std::time::Duration;
 use async_trait::async_trait;
 use domain::answer::SignedAnswer;
 use domain::audit::Actor;
+use domain::client::ClientId;
+use domain::client::assertion::MacAlg;
 use domain::client::jwks::{ClientKey, EncryptionKey};
 use domain::encryption::{Encryption, KeyManagement};
-use domain::ids::{FamilyId, TenantId, UserId};
+use domain::ids::{ClientSecretId, FamilyId, TenantId, UserId};
 use domain::keys::plan::{Consequences, Intent, RotationDenied};
 use domain::keys::policy::{NodeTiming, RotationNumbers, RotationPolicy, UnsafePolicy};
 use domain::keys::ring::{Alg, KeyRing, PublicJwk};
@@ -146,6 +148,17 @@ pub trait TokenSigner: Send + Sync {
     fn conceal(&self, domain: &str, plain: &[u8]) -> Result<Vec<u8>, KeyFault>;
     /// Opens what [`Self::conceal`] made for the same use; `None` for anything else.
     fn reveal(&self, domain: &str, sealed: &[u8]) -> Option<Secret<Vec<u8>>>;
+    /// Seals a secret that a client signs with, by the tenant's data key, for as long as the client has it. Bound to tenant, client and
+    /// secret.
+    ///
+    /// # Errors
+    /// When the library cannot seal.
+    fn seal_client_secret(&self, client: &ClientId, secret: ClientSecretId, plain: &[u8]) -> Result<Vec<u8>, KeyFault>;
+    /// Opens what [`Self::seal_client_secret`] made for the same secret of the same client.
+    ///
+    /// # Errors
+    /// [`KeyFault::Sealed`] for anything else.
+    fn open_client_secret(&self, client: &ClientId, secret: ClientSecretId, sealed: &[u8]) -> Result<Secret<Vec<u8>>, KeyFault>;
 }
 
 /// A change somebody asks for.
@@ -306,6 +319,11 @@ pub trait Keys: Send + Sync {
     /// # Errors
     /// Whenever anything is not as it must be.
     fn open_foreign(&self, token: &str, keys: &[ClientKey], algs: &[Alg]) -> Result<ForeignToken, ForeignRefused>;
+    /// Opens a token that somebody has signed with one of `secrets`, by one of `algs`; otherwise like [`Self::open_foreign`].
+    ///
+    /// # Errors
+    /// Whenever anything is not as it must be.
+    fn open_shared(&self, token: &str, secrets: &[Secret<Vec<u8>>], algs: &[MacAlg]) -> Result<ForeignToken, ForeignRefused>;
     /// Opens a token by the public key in its own header, the only one that is looked at; otherwise like [`Self::open_foreign`].
     ///
     /// # Errors

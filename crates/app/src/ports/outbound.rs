@@ -12,6 +12,8 @@ pub struct Answer {
     pub status: u16,
     /// The `Content-Type` without its parameters, in lower case; empty when there is none.
     pub content_type: String,
+    /// For how many seconds it may be kept, where it says so (RFC 9111, 5.2.2); 0 for what is not to be kept.
+    pub max_age: Option<u32>,
     pub body: Vec<u8>,
 }
 

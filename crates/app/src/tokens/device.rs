@@ -46,7 +46,8 @@ impl<E: Into<Fault>> From<E> for AskDenied {
     }
 }
 
-/// Begins to wait for a user: for `scope` as far as the client may have it, or for all that it may have, at the APIs that are named.
+/// Begins to wait for a user: for `scope` as far as the client may have it, at the APIs that are named. A device that names no scope asks for
+/// who its user is, as far as its client may know that; to stay for good and to do things in their name it has to say so.
 ///
 /// # Errors
 /// See [`AskDenied`].
@@ -62,7 +63,11 @@ pub async fn ask(
     origin: &Origin,
 ) -> Result<AskedDevice, AskDenied> {
     let own = &client.settings.scope;
-    let scope = scope.map_or_else(|| own.clone(), |scope| scope.retain(|token| own.contains(token)));
+    let usual = |token: &str| Scope::OF_OPENID.contains(&token) && token != Scope::OFFLINE_ACCESS;
+    let scope = match scope {
+        None => own.clone().retain(usual),
+        Some(scope) => scope.retain(|token| own.contains(token)),
+    };
     let apis = apis_of(ctx.store.begin_read(tenant.id).await?.as_mut(), client).await?;
     let aimed = resource::aimed(named, scope, &apis, &tenant.issuer(&ctx.base_url));
     let (resources, scope) = aimed.map_err(AskDenied::InvalidTarget)?;

@@ -12,6 +12,7 @@ use domain::token::family::{Binding, RefreshFamily};
 use domain::user::User;
 use serde_json::Value;
 
+use crate::clients::documents::is_taken;
 use crate::ctx::Ctx;
 use crate::fault::Fault;
 use crate::keys::sign_answer;
@@ -144,5 +145,11 @@ async fn active_client(tx: &mut dyn TenantTx, id: &ClientId) -> Result<Option<Cl
     if *id == ClientId::first_party() {
         return Ok(Some(Client::first_party()));
     }
-    Ok(tx.client_by_id(id).await?.filter(Client::is_active))
+    let client = tx.client_by_id(id).await?.filter(Client::is_active);
+    if id.is_address() && client.is_some() {
+        // What a tenant does not take any more is worth nothing at once.
+        let tenant = tx.tenant().await?;
+        return Ok(client.filter(|_| tenant.is_some_and(|tenant| is_taken(&tenant, id))));
+    }
+    Ok(client)
 }

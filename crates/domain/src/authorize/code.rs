@@ -18,7 +18,8 @@ use crate::time::{Timestamp, Ttl};
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CodeGrant {
     pub client_id: ClientId,
-    pub redirect_uri: String,
+    /// `None` when it was handed to the client itself, which named no address.
+    pub redirect_uri: Option<String>,
     pub code_challenge: Option<CodeChallenge>,
     pub user_id: UserId,
     pub scope: Scope,
@@ -84,7 +85,7 @@ impl CodeGrant {
         if now >= self.expires_at {
             return Err(CodeRefused::Expired);
         }
-        if redirect_uri != Some(self.redirect_uri.as_str()) {
+        if redirect_uri != self.redirect_uri.as_deref() {
             return Err(CodeRefused::OtherRedirectUri);
         }
         let is_answered = match (&self.code_challenge, verifier) {

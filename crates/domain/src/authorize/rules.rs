@@ -68,6 +68,8 @@ pub enum Arrival {
     Browser,
     /// Pushed by the client itself, which has proved who it is (RFC 9126).
     Pushed,
+    /// Sent by the client itself, which wants the code in the answer (OAuth 2.0 for First-Party Applications, 5.1).
+    Challenge,
 }
 
 /// What the rules are given.
@@ -122,7 +124,11 @@ pub const RULES: [Rule; 18] = [
 /// # Errors
 /// See [`RequestRefused`].
 pub fn read(asked: &Asked<'_>) -> Result<AuthorizationRequest, RequestRefused> {
-    let return_to = return_address(asked.client, asked.parameters).map_err(RequestRefused::OnPage)?;
+    let return_to = match asked.arrival {
+        Arrival::Challenge => to_itself(asked.client, asked.parameters),
+        Arrival::Browser | Arrival::Pushed => return_address(asked.client, asked.parameters),
+    };
+    let return_to = return_to.map_err(RequestRefused::OnPage)?;
     let mut request = AuthorizationRequest {
         client_id: asked.client.id.clone(),
         return_to,
@@ -170,6 +176,15 @@ fn return_address(client: &Client, parameters: &Parameters) -> Result<ReturnAddr
     Ok(ReturnAddress { redirect_uri: redirect_uri.to_owned(), mode, state: parameters.get("state").map(str::to_owned) })
 }
 
+/// Whoever asks for itself need not name an address; one that it names is registered, and named again with the code.
+fn to_itself(client: &Client, parameters: &Parameters) -> Result<ReturnAddress, Refusal> {
+    let redirect_uri = match parameters.get("redirect_uri") {
+        None => String::new(),
+        Some(_) => return_address(client, parameters)?.redirect_uri,
+    };
+    Ok(ReturnAddress { redirect_uri, mode: ResponseMode::Direct, state: parameters.get("state").map(str::to_owned) })
+}
+
 /// Nothing is fetched, and nobody registered on the fly (OpenID Connect Core, 6.2, 7.2.1).
 fn by_value_or_reference(asked: &Asked<'_>, _: &mut AuthorizationRequest) -> Result<(), Refusal> {
     for (name, error) in
@@ -190,7 +205,7 @@ fn signed_where_required(asked: &Asked<'_>, _: &mut AuthorizationRequest) -> Res
 }
 
 fn pushed_where_required(asked: &Asked<'_>, _: &mut AuthorizationRequest) -> Result<(), Refusal> {
-    if asked.client.settings.require_pushed_authorization_requests && asked.arrival != Arrival::Pushed {
+    if asked.client.settings.require_pushed_authorization_requests && asked.arrival == Arrival::Browser {
         return Err(refusal("this client has to push its requests (RFC 9126)"));
     }
     Ok(())
@@ -207,6 +222,8 @@ fn response_type(asked: &Asked<'_>, _: &mut AuthorizationRequest) -> Result<(), 
 fn response_mode(asked: &Asked<'_>, request: &mut AuthorizationRequest) -> Result<(), Refusal> {
     let Some(wanted) = asked.get("response_mode") else { return Ok(()) };
     match ResponseMode::from_name(wanted) {
+        // It is about browsers, and there is none.
+        Some(_) if asked.arrival == Arrival::Challenge => Ok(()),
         None => Err(refusal("response_mode must be query, form_post, query.jwt, form_post.jwt or jwt")),
         Some(mode) if mode != request.return_to.mode => {
             Err(refusal("this client is answered by signed answers alone: response_mode must be jwt"))

@@ -2,11 +2,13 @@
 //!
 //! Whose signature it bears is known before. Invariant: whatever is missing, of the wrong type or out of bounds refuses it.
 
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
 use super::ClientId;
 use crate::jwt::{self, SKEW};
+use crate::keys::ring::Alg;
 use crate::time::{Timestamp, Ttl};
 
 /// The one type of assertion there is for clients (RFC 7523, 2.2).
@@ -14,6 +16,53 @@ pub const ASSERTION_TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jw
 
 /// The longest that an assertion may be good for; so long its name is remembered.
 const LONGEST: Ttl = Ttl::hours(1);
+
+/// An algorithm by which a client signs with a secret that we have as well (RFC 7518, 3.2). Nothing else is signed so.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum MacAlg {
+    HS256,
+    HS384,
+    HS512,
+}
+
+impl MacAlg {
+    pub const ALL: [Self; 3] = [Self::HS256, Self::HS384, Self::HS512];
+
+    /// The name in a JWS header.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::HS256 => "HS256",
+            Self::HS384 => "HS384",
+            Self::HS512 => "HS512",
+        }
+    }
+
+    /// How many random bytes a key needs at least: as many as its hash has (RFC 7518, 3.2; OpenID Connect Core, 10.1).
+    pub const fn key_bytes(self) -> usize {
+        match self {
+            Self::HS256 => 32,
+            Self::HS384 => 48,
+            Self::HS512 => 64,
+        }
+    }
+}
+
+/// What a client signs its assertions by: a key of its own, or a secret that it shares with us.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum AssertionAlg {
+    Key(Alg),
+    Secret(MacAlg),
+}
+
+impl AssertionAlg {
+    /// All of them by their names.
+    pub fn names() -> impl Iterator<Item = (&'static str, Self)> {
+        let keys = Alg::ALL.into_iter().map(|alg| (alg.name(), Self::Key(alg)));
+        keys.chain(MacAlg::ALL.into_iter().map(|alg| (alg.name(), Self::Secret(alg))))
+    }
+}
+
 /// Whom an assertion may be meant for.
 #[derive(Debug, Clone, Copy)]
 pub struct Audience<'a> {

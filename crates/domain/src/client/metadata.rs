@@ -9,6 +9,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use url::Url;
 
+use super::assertion::AssertionAlg;
 use super::jwks;
 use super::origin::WebOrigin;
 use super::profile::Profile;
@@ -50,6 +51,8 @@ pub struct ClientMetadata {
     pub authorization_details_types: Option<Vec<String>>,
     /// Of our own: `true` lets it exchange tokens of other clients without an actor token (RFC 8693, 1.1).
     pub may_impersonate: Option<bool>,
+    /// Of our own: `true` lets the tenant's own application hand over what users type into it (OAuth 2.0 for First-Party Applications).
+    pub authorization_challenge: Option<bool>,
     /// `client_secret_basic` by default.
     pub token_endpoint_auth_method: Option<String>,
     /// Of `private_key_jwt` assertions. Any of the server's by default.
@@ -277,6 +280,17 @@ fn certificate_name(given: [Option<String>; 5], method: AuthMethod) -> Result<Op
     read(&text).map(Some).map_err(|why| bad(member, why))
 }
 
+/// What a client with this method signs its assertions by.
+fn assertion_alg(given: Option<&str>, method: AuthMethod) -> Result<Option<AssertionAlg>, BadMetadata> {
+    let known: Vec<_> = AssertionAlg::names().collect();
+    let alg = word("token_endpoint_auth_signing_alg", given, &known)?;
+    let is_by_secret = matches!(alg, Some(AssertionAlg::Secret(_)));
+    if alg.is_some() && is_by_secret != (method == AuthMethod::ClientSecretJwt) {
+        return Err(bad("token_endpoint_auth_signing_alg", "HS256, HS384 and HS512 go together with client_secret_jwt"));
+    }
+    Ok(alg)
+}
+
 fn host_of(uri: &str) -> Option<String> {
     Url::parse(uri).ok()?.host_str().map(str::to_owned)
 }
@@ -488,6 +502,20 @@ impl ClientMetadata {
                 ));
             }
         }
+        let consent = word("consent", self.consent.as_deref(), &policies)?.unwrap_or_default();
+        let authorization_challenge = self.authorization_challenge.unwrap_or(false);
+        if authorization_challenge {
+            let unfit = |why| Err(bad("authorization_challenge", why));
+            if !has_code {
+                return unfit("is for clients with the grant authorization_code");
+            }
+            if consent != ConsentPolicy::FirstParty {
+                return unfit("is for the tenant's own applications: consent must be first_party, for nobody can be asked there");
+            }
+            if profile.is_some() || require_signed_authorization_response {
+                return unfit("is not for clients whose answers are signed, nor for those with a profile");
+            }
+        }
         let contacts = self.contacts.unwrap_or_default();
         if contacts.len() > 10 {
             return Err(bad("contacts", "at most 10"));
@@ -506,12 +534,9 @@ impl ClientMetadata {
             resources,
             authorization_details_types,
             may_impersonate,
+            authorization_challenge,
             token_endpoint_auth_method: method,
-            token_endpoint_auth_signing_alg: word(
-                "token_endpoint_auth_signing_alg",
-                self.token_endpoint_auth_signing_alg.as_deref(),
-                &algs,
-            )?,
+            token_endpoint_auth_signing_alg: assertion_alg(self.token_endpoint_auth_signing_alg.as_deref(), method)?,
             require_issuer_audience: self.require_issuer_audience.unwrap_or(false),
             frontchannel_logout_uri,
             frontchannel_logout_session_required: self.frontchannel_logout_session_required.unwrap_or(false),
@@ -545,7 +570,7 @@ impl ClientMetadata {
             tls_client_certificate_bound_access_tokens,
             certificate_name: certificate_name(names, method)?,
             require_dpop_nonce: self.require_dpop_nonce.unwrap_or(false),
-            consent: word("consent", self.consent.as_deref(), &policies)?.unwrap_or_default(),
+            consent,
             keys,
             client_uri: site("client_uri", self.client_uri)?,
             logo_uri: site("logo_uri", self.logo_uri)?,
@@ -564,7 +589,11 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::client::ClientKind;
+    use crate::client::assertion::MacAlg;
+    use crate::client::{ClientKind, ClientSecret, KeptSecret, SealedText};
+    use crate::handle::HandleHash;
+    use crate::ids::ClientSecretId;
+    use crate::time::Timestamp;
 
     const CIBA: &str = "urn:openid:params:grant-type:ciba";
 
@@ -581,6 +610,41 @@ mod tests {
         assert!(settings.require_pkce && settings.may_use(GrantType::AuthorizationCode) && !settings.may_use(GrantType::RefreshToken));
         let text = serde_json::to_string(&settings).expect("written");
         assert_eq!(serde_json::from_str::<ClientSettings>(&text).expect("read"), settings);
+    }
+
+    #[test]
+    fn a_secret_that_signs_has_more_chance_in_it_than_any_algorithm_asks_for() {
+        for alg in MacAlg::ALL {
+            assert!(ClientSecret::SIGNING_BYTES >= alg.key_bytes(), "{}", alg.name());
+            let mut metadata = json!({ "redirect_uris": ["https://app.example/cb"], "token_endpoint_auth_method": "client_secret_jwt" });
+            metadata["token_endpoint_auth_signing_alg"] = json!(alg.name());
+            let settings = read(metadata).expect("good");
+            assert_eq!(settings.kind(), ClientKind::Confidential);
+            let written = serde_json::to_value(&settings).expect("written");
+            assert_eq!(written["token_endpoint_auth_signing_alg"], alg.name());
+            assert_eq!(serde_json::from_value::<ClientSettings>(written).expect("read"), settings);
+        }
+    }
+
+    #[test]
+    fn a_secret_is_kept_as_a_hash_or_sealed_and_never_changes_its_kind() {
+        let hash = HandleHash([7; 32]);
+        let kept = |kept: KeptSecret| {
+            let secret =
+                ClientSecret { id: ClientSecretId::new(Timestamp::EPOCH, [1; 10]), kept, created_at: Timestamp::EPOCH, expires_at: None };
+            let written = serde_json::to_value(&secret).expect("written");
+            assert_eq!(serde_json::from_value::<ClientSecret>(written.clone()).expect("read"), secret);
+            (secret, written)
+        };
+        let (sent, written) = kept(KeptSecret::Hash(hash));
+        assert!(written["hash"].is_string() && written.get("sealed").is_none(), "as it was always written: {written}");
+        let (signs, _) = kept(KeptSecret::Sealed(SealedText::of(b"noise")));
+        assert_eq!(format!("{:?}", signs.kept), "Sealed([sealed])");
+        for method in AuthMethod::ALL {
+            let (is_sent, is_signed_with) = (sent.kept.is_for(method), signs.kept.is_for(method));
+            assert!(!(is_sent && is_signed_with));
+            assert_eq!(is_sent || is_signed_with, method.is_by_secret(), "{}", method.name());
+        }
     }
 
     #[test]
@@ -676,11 +740,33 @@ mod tests {
             ),
             ("grant_types", json!({ "grant_types": [GrantType::TokenExchange.name()], "token_endpoint_auth_method": "none" })),
             ("may_impersonate", json!({ "may_impersonate": true })),
+            ("authorization_challenge", json!({ "authorization_challenge": true })),
+            (
+                "authorization_challenge",
+                json!({ "authorization_challenge": true, "consent": "first_party", "require_signed_authorization_response": true }),
+            ),
+            (
+                "authorization_challenge",
+                json!({ "authorization_challenge": true, "consent": "first_party", "grant_types": ["client_credentials"], "response_types": [] }),
+            ),
+            (
+                "authorization_challenge",
+                json!({ "authorization_challenge": true, "consent": "first_party", "profile": "fapi2", "jwks": { "keys": [] } }),
+            ),
             ("resources", json!({ "resources": ["https://api.example/#a"] })),
             ("authorization_details_types", json!({ "authorization_details_types": ["a payment"] })),
             ("response_types", json!({ "response_types": ["token"] })),
             ("response_types", json!({ "response_types": [] })),
-            ("token_endpoint_auth_method", json!({ "token_endpoint_auth_method": "client_secret_jwt" })),
+            ("token_endpoint_auth_method", json!({ "token_endpoint_auth_method": "client_secret" })),
+            (
+                "token_endpoint_auth_signing_alg",
+                json!({ "token_endpoint_auth_method": "client_secret_jwt", "token_endpoint_auth_signing_alg": "ES256" }),
+            ),
+            ("token_endpoint_auth_signing_alg", json!({ "token_endpoint_auth_signing_alg": "HS256" })),
+            (
+                "token_endpoint_auth_signing_alg",
+                json!({ "token_endpoint_auth_method": "client_secret_jwt", "token_endpoint_auth_signing_alg": "none" }),
+            ),
             ("jwks", json!({ "token_endpoint_auth_method": "private_key_jwt" })),
             ("id_token_signed_response_alg", json!({ "id_token_signed_response_alg": "none" })),
             ("require_pkce", json!({ "require_pkce": false, "token_endpoint_auth_method": "none" })),

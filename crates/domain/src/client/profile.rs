@@ -168,6 +168,7 @@ mod tests {
             ("require_issuer_audience", json!(false)),
             ("dpop_bound_access_tokens", json!(false)),
             ("token_endpoint_auth_method", json!("client_secret_basic")),
+            ("token_endpoint_auth_method", json!("client_secret_jwt")),
             ("token_endpoint_auth_method", json!("none")),
             ("token_endpoint_auth_signing_alg", json!("RS256")),
             ("request_object_signing_alg", json!("RS256")),

@@ -76,10 +76,17 @@ pub struct SelfRegistration {
 
 impl SelfRegistration {
     const UNUSED_FOR: Ttl = Ttl::days(30);
+    /// Of a client that is known by a document: whoever comes again is read again.
+    const DOCUMENT_UNUSED_FOR: Ttl = Ttl::days(1);
 
     /// Of a client that comes now.
     pub fn new(token: HandleHash, now: Timestamp) -> Self {
         Self { token, unused_until: Some(now.plus(Self::UNUSED_FOR)) }
+    }
+
+    /// Of a client that shows a document now. Nobody has the token.
+    pub fn by_document(token: HandleHash, now: Timestamp) -> Self {
+        Self { token, unused_until: Some(now.plus(Self::DOCUMENT_UNUSED_FOR)) }
     }
 }
 

@@ -217,6 +217,7 @@ pub(crate) fn pages(say: Say<'_>) -> Vec<(String, Box<dyn Page>)> {
         identifier: alice.clone(),
         min_length: 12,
         trouble,
+        other_account: (reason == PasswordReason::Required).then(|| say("/t/acme/interaction/x/accounts")),
         back: matches!(reason, PasswordReason::Change | PasswordReason::RequiredAgain).then(|| say("/t/acme/account")),
     };
     add("password-required", Box::new(new_password(PasswordReason::Required, None)));

@@ -6,9 +6,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use app::ports::keys::{KeyFault, Keys};
+use app::ports::keys::{KeyFault, Keys, TokenSigner};
 use app::ports::store::Store;
 use app::ports::world::Clock;
+use domain::client::KeptSecret;
 use domain::ids::TenantId;
 use keys::Custody;
 use storage::{Fit, SqlStore};
@@ -164,6 +165,26 @@ async fn sealed(settings: &Settings, custody: Arc<Custody>, store: &SqlStore) ->
     outcome.map(|count| ((), format!("the secrets of {count} tenants and of the installation open")))
 }
 
+/// Opens the secrets that clients of this tenant sign with.
+async fn client_secrets_open(store: &dyn Store, signer: &dyn TokenSigner, tenant: TenantId) -> Result<(), String> {
+    const PAGE: u32 = 500;
+    let mut after = None;
+    loop {
+        let page = async { store.begin_read(tenant).await?.clients_page(after.as_ref(), PAGE).await }.await;
+        let page = page.map_err(|error| format!("the clients cannot be read: {error}"))?;
+        for client in &page {
+            for secret in &client.secrets {
+                if let KeptSecret::Sealed(sealed) = &secret.kept {
+                    let opened = signer.open_client_secret(&client.id, secret.id, &sealed.bytes().unwrap_or_default());
+                    opened.map_err(|fault| fault.to_string())?;
+                }
+            }
+        }
+        let Some(last) = page.last() else { return Ok(()) };
+        after = Some(last.id.clone());
+    }
+}
+
 /// Opens everything, one tenant after the other; the first ten that do not open are named.
 async fn all_open(store: &dyn Store, keys: &dyn Keys) -> Result<u64, String> {
     const PAGE: u32 = 500;
@@ -179,7 +200,10 @@ async fn all_open(store: &dyn Store, keys: &dyn Keys) -> Result<u64, String> {
         after = Some(last.owner);
         for tenant in page.iter().map(|key| key.owner).filter(|owner| *owner != TenantId::INSTALLATION) {
             match keys.signer(tenant, 0).await {
-                Ok(_) => opened += 1,
+                Ok(signer) => match client_secrets_open(store, signer.as_ref(), tenant).await {
+                    Ok(()) => opened += 1,
+                    Err(why) => shut.push(format!("{tenant} ({why})")),
+                },
                 // Deleted in between.
                 Err(KeyFault::NoRing) => {}
                 Err(fault) => shut.push(format!("{tenant} ({fault})")),
