@@ -148,7 +148,12 @@ pub async fn begin(ctx: &Ctx, tenant: &Tenant, parameters: &Parameters, browser:
     let id = parameters.get("client_id").and_then(|id| ClientId::try_from(id.to_owned()).ok()).ok_or_else(unknown)?;
     let client = tx.client_by_id(&id).await?.filter(Client::is_active).ok_or_else(unknown)?;
     let read = match parameters.get("request_uri") {
-        Some(uri) if uri.starts_with(HandleKind::PushedRequest.prefix()) => Ok(pushed::taken(ctx, tx.as_mut(), uri, &client).await?),
+        Some(uri) if uri.starts_with(HandleKind::PushedRequest.prefix()) => {
+            let request = pushed::taken(ctx, tx.as_mut(), uri, &client).await?;
+            // Those who hold a connection and wait for a second one wait for each other.
+            drop(tx);
+            Ok(request)
+        }
         _ => {
             drop(tx);
             read(ctx, tenant, &client, parameters, Arrival::Browser, None).await?
