@@ -10,7 +10,9 @@ use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use clap::ValueEnum;
 use serde_json::Value;
+use testkit::postgres::{Durability, Postgres};
 
 use crate::Outcome;
 use crate::http::{self, Line};
@@ -27,6 +29,22 @@ pub(crate) struct Claviger {
     place: Place,
 }
 
+/// The databases that there are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Kind {
+    Sqlite,
+    Postgres,
+}
+
+impl std::fmt::Display for Kind {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Sqlite => "SQLite",
+            Self::Postgres => "PostgreSQL",
+        })
+    }
+}
+
 /// Where an installation's data is.
 #[derive(Debug, Clone)]
 pub(crate) struct Place {
@@ -37,6 +55,17 @@ pub(crate) struct Place {
 }
 
 impl Place {
+    /// A new database of this kind in `folder`; with the server that has to be kept as long, where there is one.
+    pub(crate) fn new(kind: Kind, folder: &Path) -> Outcome<(Self, Option<Postgres>)> {
+        match kind {
+            Kind::Sqlite => Ok((Self::sqlite(folder), None)),
+            Kind::Postgres => {
+                let cluster = Postgres::start(Durability::Full);
+                Ok((Self::postgres(folder, cluster.fresh_database())?, Some(cluster)))
+            }
+        }
+    }
+
     /// SQLite in `folder`, which need not exist.
     pub(crate) fn sqlite(folder: &Path) -> Self {
         Self { folder: folder.to_owned(), database_url: format!("sqlite:{}", folder.join("claviger.db").display()), settings: Vec::new() }

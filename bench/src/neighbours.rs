@@ -14,10 +14,9 @@ use std::time::{Duration, Instant};
 use clap::Args;
 use futures_util::future::{join_all, try_join_all};
 use serde_json::{Value, json};
-use testkit::postgres::{Durability, Postgres};
 use tokio::time::{sleep_until, timeout};
 
-use crate::claviger::{Admin, Claviger, Place};
+use crate::claviger::{Admin, Claviger, Kind, Place};
 use crate::http::{self, Answer, Connection, Line};
 use crate::load::Talk;
 use crate::stage::{self, Session};
@@ -29,9 +28,9 @@ pub(crate) struct Options {
     /// How long each window is, in seconds.
     #[arg(long, default_value_t = 6, value_parser = clap::value_parser!(u64).range(1..=60))]
     seconds: u64,
-    /// On PostgreSQL, which is started for it, instead of SQLite.
-    #[arg(long)]
-    postgres: bool,
+    /// The database to measure on. PostgreSQL is started for it.
+    #[arg(long, value_enum, default_value = "sqlite")]
+    database: Kind,
     /// Write the table to this file, too.
     #[arg(long, value_name = "FILE")]
     markdown: Option<PathBuf>,
@@ -87,17 +86,12 @@ impl Attack {
 pub(crate) fn run(options: &Options) -> Outcome<()> {
     claviger::binary()?;
     let folder = tempfile::Builder::new().prefix("claviger-bench-").tempdir()?;
-    let cluster = options.postgres.then(|| Postgres::start(Durability::Full));
-    let at = folder.path().join("neighbours");
-    let place = match &cluster {
-        Some(cluster) => Place::postgres(&at, cluster.fresh_database())?,
-        None => Place::sqlite(&at),
-    };
+    let (place, _cluster) = Place::new(options.database, &folder.path().join("neighbours"))?;
     // Sources are told by the header that only a trusted proxy may send.
     let place = place.with("SERVER__TRUSTED_PROXIES", "127.0.0.1");
     let span = Duration::from_secs(options.seconds);
     let mut facts = machine::facts(folder.path());
-    facts.push(("database", if options.postgres { "PostgreSQL" } else { "SQLite" }.to_owned()));
+    facts.push(("database", options.database.to_string()));
     facts.push((
         "victims",
         format!(

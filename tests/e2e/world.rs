@@ -72,13 +72,26 @@ pub(crate) fn in_world_by(http: Client, change: impl FnOnce(&mut Settings), test
 
 /// Plays `test` on two nodes with one PostgreSQL; requests go to them in turns.
 pub(crate) fn on_two_nodes_with(change: impl FnOnce(&mut Settings), test: impl AsyncFnOnce(&World)) {
+    on_nodes_with(2, change, test);
+}
+
+/// Plays `test` on a node that has a single connection to its PostgreSQL: whoever holds it and waits for another one waits in vain.
+pub(crate) fn on_one_connection_with(change: impl FnOnce(&mut Settings), test: impl AsyncFnOnce(&World)) {
+    let change = |settings: &mut Settings| {
+        settings.database.max_connections = 1;
+        change(settings);
+    };
+    on_nodes_with(1, change, test);
+}
+
+fn on_nodes_with(nodes: usize, change: impl FnOnce(&mut Settings), test: impl AsyncFnOnce(&World)) {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let mut settings = quick(folder.path());
     change(&mut settings);
     crate::two_nodes::give_kek(folder.path());
     actix_web::rt::System::new().block_on(async {
         settings.database.url = testkit::postgres::fresh_database().await;
-        play(anybody(), settings, 2, test).await;
+        play(anybody(), settings, nodes, test).await;
     });
 }
 

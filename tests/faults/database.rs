@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use serde_json::json;
+use testkit::pgbouncer::PgBouncer;
 use testkit::postgres::{Durability, Postgres};
 
 use crate::caller::{Answered, Caller, TENANT};
@@ -41,13 +42,33 @@ impl Stage {
         .expect("PostgreSQL starts");
         let proxy = if proxied { Some(Proxy::to(server.port()).await) } else { None };
         let site = Site::postgres(&proxy.as_ref().map_or_else(|| url.clone(), |proxy| proxy.before(&url, server.port())));
+        (Self::at(server, &site).await, proxy)
+    }
+
+    /// A node behind a proxy and a PgBouncer, which keeps its connections whatever becomes of the server.
+    async fn behind_a_pooler() -> (Self, Proxy, PgBouncer) {
+        let (server, pooler, pooled) = tokio::task::spawn_blocking(|| {
+            let server = Postgres::start(Durability::None);
+            let pooler = PgBouncer::start(server.port());
+            let pooled = pooler.before(&server.fresh_database());
+            (Arc::new(server), pooler, pooled)
+        })
+        .await
+        .expect("PostgreSQL and PgBouncer start");
+        let proxy = Proxy::to(pooler.port()).await;
+        let mut site = Site::postgres(&proxy.before(&pooled, pooler.port()));
+        site.set("DATABASE__POOLER", "transaction");
+        (Self::at(server, &site).await, proxy, pooler)
+    }
+
+    async fn at(server: Arc<Postgres>, site: &Site) -> Self {
         let node = site.start().await;
         let admin = node.caller().bearing(&site.admin_token());
         admin.make_tenant().await;
         admin.make_user("alice").await;
         let login = node.caller().login("alice").await.expect("an answer").is(200);
         let (refresh_token, access_token) = (login.word("refresh_token"), login.word("access_token"));
-        (Self { server, node, admin, refresh_token, access_token }, proxy)
+        Self { server, node, admin, refresh_token, access_token }
     }
 
     async fn with_the_server(&self, work: fn(&Postgres)) {
@@ -151,6 +172,41 @@ async fn a_database_that_was_restarted_between_two_requests_is_noticed_by_nobody
     stage.with_the_server(Postgres::start_again).await;
     caller.refresh(&stage.refresh_token).await.expect("an answer").is(200);
     caller.login("alice").await.expect("an answer").is(200);
+    stage.node.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_primary_that_was_demoted_is_neither_read_nor_written_until_it_is_the_primary_again() {
+    let (stage, _) = Stage::new(false).await;
+    stage.many_connections_are_open().await;
+    stage.with_the_server(Postgres::stop).await;
+    stage.with_the_server(Postgres::start_demoted).await;
+    // It would answer: what it holds may be old.
+    stage.whatever_writes_is_unavailable_within(SOON).await;
+    stage.public_keys_are_there_for(SOON).await;
+    stage.whatever_writes_is_unavailable_within(SOON).await;
+    stage.with_the_server(Postgres::promote).await;
+    stage.everything_works_within(Duration::from_secs(5)).await;
+    stage.node.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn connections_by_which_a_primary_was_demoted_are_dropped_also_where_a_pooler_keeps_them() {
+    let (stage, proxy, _pooler) = Stage::behind_a_pooler().await;
+    stage.many_connections_are_open().await;
+    let before = proxy.connections();
+    assert!(before > 2, "{before} connections");
+    stage.with_the_server(Postgres::stop).await;
+    stage.with_the_server(Postgres::start_demoted).await;
+    stage.whatever_writes_is_unavailable_within(SOON).await;
+    let begun = Instant::now();
+    while proxy.connections() > 1 {
+        assert!(begun.elapsed() < Duration::from_secs(20), "{} of {before} connections are still there", proxy.connections());
+        assert_eq!(stage.node.caller().me(&stage.access_token).await.expect("an answer").status, 503);
+    }
+    eprintln!("{before} connections were dropped after {:?}", begun.elapsed());
+    stage.with_the_server(Postgres::promote).await;
+    stage.everything_works_within(Duration::from_secs(15)).await;
     stage.node.stop().await;
 }
 

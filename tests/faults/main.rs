@@ -14,6 +14,7 @@ mod crash;
 mod crowd;
 mod database;
 mod disk;
+mod failover;
 mod flows;
 mod issuer;
 mod ledger;

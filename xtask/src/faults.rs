@@ -6,7 +6,7 @@
 use std::process::ExitCode;
 
 use crate::run_tests::{finished, with_postgres};
-use crate::{cargo, faketime};
+use crate::{cargo, faketime, patroni};
 
 const USUAL_CYCLES: u64 = 200;
 
@@ -30,6 +30,10 @@ pub(crate) fn run(args: &[String]) -> ExitCode {
     if let Err(error) = with_postgres(&mut command).and_then(|()| faketime::ensure()) {
         eprintln!("error: {error}");
         return ExitCode::FAILURE;
+    }
+    if is_long && let Err(missing) = patroni::ensure() {
+        eprintln!("{missing}\n       Failovers are left out.");
+        command.env("CLAVIGER_FAULTS_PATRONI", "0");
     }
     println!("==> Fault tests, {cycles} crashes per database (CLAVIGER_FAULTS_SEED=N plays one again)");
     finished("fault tests", &mut command)

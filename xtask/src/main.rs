@@ -12,6 +12,7 @@ mod apache;
 mod bench;
 mod faketime;
 mod faults;
+mod patroni;
 mod pgbouncer;
 mod postgres;
 mod rules;

@@ -14,10 +14,9 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::PathBuf;
 
-use clap::{Args, ValueEnum};
-use testkit::postgres::{Durability, Postgres};
+use clap::Args;
 
-use crate::claviger::{self, Place};
+use crate::claviger::{self, Kind, Place};
 use crate::{Outcome, machine, progress};
 
 #[derive(Debug, Args)]
@@ -52,12 +51,6 @@ pub(crate) struct Options {
     /// Draw it into this file.
     #[arg(long, value_name = "FILE")]
     svg: Option<PathBuf>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Kind {
-    Sqlite,
-    Postgres,
 }
 
 /// One thing that is measured, in the order of the table.
@@ -185,15 +178,11 @@ pub(crate) fn run(options: &Options) -> Outcome<()> {
     let temporary = tempfile::Builder::new().prefix("claviger-tenants-").tempdir()?;
     let folder = options.folder.clone().unwrap_or_else(|| temporary.path().to_owned()).join("installation");
     std::fs::create_dir_all(&folder)?;
-    let cluster = (options.database == Kind::Postgres).then(|| Postgres::start(Durability::Full));
-    let place = match &cluster {
-        Some(cluster) => Place::postgres(&folder, cluster.fresh_database())?,
-        None => Place::sqlite(&folder),
-    };
+    let (place, _cluster) = Place::new(options.database, &folder)?;
     // Ten tenants that use all of a node are what budgets are there to hold back; here it is the node that is measured.
     let place = place.with("BUDGETS__ENFORCED", "false");
     let mut facts = machine::facts(&folder);
-    facts.push(("database", format!("{:?}", options.database)));
+    facts.push(("database", options.database.to_string()));
     facts.push(("sessions", format!("{}, on as many tenants where there are so many", options.sessions)));
 
     let mut sizes: Vec<_> = options.at.iter().copied().filter(|size| (1..=options.count).contains(size)).collect();

@@ -166,7 +166,12 @@ pub async fn begin(
     };
     let client = client.filter(Client::is_active).ok_or_else(unknown)?;
     let read = match parameters.get("request_uri") {
-        Some(uri) if uri.starts_with(HandleKind::PushedRequest.prefix()) => Ok(pushed::taken(ctx, tx.as_mut(), uri, &client).await?),
+        Some(uri) if uri.starts_with(HandleKind::PushedRequest.prefix()) => {
+            let request = pushed::taken(ctx, tx.as_mut(), uri, &client).await?;
+            // Those who hold a connection and wait for a second one wait for each other.
+            drop(tx);
+            Ok(request)
+        }
         _ => {
             drop(tx);
             read(ctx, tenant, &client, parameters, Arrival::Browser, None).await?

@@ -12,9 +12,9 @@ use std::time::Duration;
 use app::ports::store::{StoreError, Stored};
 use migrations::Fit;
 use sea_orm::{ConnectOptions, ConnectionTrait, DatabaseConnection};
-use sqlx::Connection;
 use sqlx::postgres::PgConnectOptions;
 use sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous};
+use sqlx::{Connection, Row};
 
 use crate::dialect::Purpose;
 use crate::error;
@@ -270,10 +270,17 @@ fn keep_no_statements(options: PgConnectOptions) -> PgConnectOptions {
 
 /// Whether a connection may go back to the pool. One that is left with something to say, such as the rollback of an unfinished
 /// transaction, has to get it said soon, and so has any while the database is suspected to be away; else it would hold its place in the pool until TCP gives it up, which takes a quarter
-/// of an hour when the network swallows what is sent.
+/// of an hour when the network swallows what is sent. While there is a suspicion, one that leads to a server in recovery is closed: there may
+/// be a primary elsewhere by now.
 async fn recovered(connection: &mut sqlx::PgConnection, is_suspect: bool) -> Result<bool, sqlx::Error> {
-    if is_suspect || connection.should_flush() {
-        let late = |_| sqlx::Error::Io(std::io::ErrorKind::TimedOut.into());
+    let late = |_| sqlx::Error::Io(std::io::ErrorKind::TimedOut.into());
+    if is_suspect {
+        // Not prepared, because a pooler may stand there.
+        let asked = sqlx::raw_sql("SELECT pg_is_in_recovery()").fetch_one(connection);
+        let row = tokio::time::timeout(RECOVERY_PATIENCE, asked).await.map_err(late)??;
+        return Ok(!row.try_get::<bool, _>(0)?);
+    }
+    if connection.should_flush() {
         tokio::time::timeout(RECOVERY_PATIENCE, connection.ping()).await.map_err(late)??;
     }
     Ok(true)

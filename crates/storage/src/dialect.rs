@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use app::ports::store::Stored;
+use app::ports::store::{StoreError, Stored};
 use domain::ids::TenantId;
 use sea_orm::{ConnectionTrait, DatabaseTransaction, DbBackend, SqliteTransactionMode, Statement, TransactionOptions, Value};
 use uuid::Uuid;
@@ -65,7 +65,7 @@ async fn open(db: &Pool, whose: Whose, setting: &str, value: String, purpose: Pu
     let tx = db.begin(options).await.map_err(error::of("(begin)"))?;
     if is_postgres(&tx) {
         let read_only = if purpose == Purpose::Read { ", set_config('transaction_read_only', 'on', true)" } else { "" };
-        let timeout = format!("set_config('statement_timeout', '{}', true)", STATEMENT_TIMEOUT.as_millis());
+        let timeout = format!("{PRIMARY_ONLY}, set_config('statement_timeout', '{}', true)", STATEMENT_TIMEOUT.as_millis());
         let set = |value: &str| format!("SELECT set_config('{setting}', {value}, true), {timeout}{read_only}");
         let done = if db.is_pooled {
             // The session has what others have prepared in it. The value goes without a parameter, which would be prepared, too:
@@ -74,9 +74,29 @@ async fn open(db: &Pool, whose: Whose, setting: &str, value: String, purpose: Pu
         } else {
             tx.query_one_raw(statement(&tx, set("$1"), [value.into()])).await.map(drop)
         };
-        done.map_err(error::of("(begin)"))?;
+        if let Err(failed) = done {
+            let is_standby = error::is_about(&failed, STANDBY);
+            if is_standby {
+                // Known before the connection comes back, which is closed then: the next one may lead to the primary.
+                db.suspect();
+                return Err(StoreError::Unavailable("the database server is in recovery, so it is not the primary (any more)".to_owned()));
+            }
+            return Err(error::of("(begin)")(failed));
+        }
     }
     Ok((tx, place))
+}
+
+/// What a server in recovery says to [`PRIMARY_ONLY`]. No server has such a setting of its own.
+const STANDBY: &str = "in recovery";
+
+/// An expression that fails on a standby, whose rows are old, and which may be a primary that was demoted. An error is the one answer
+/// that is heard in all the ways in which a transaction begins.
+const PRIMARY_ONLY: &str = "CASE WHEN pg_is_in_recovery() THEN set_config('statement_timeout', 'in recovery', true) END";
+
+/// Asks the database whether it is there, and the one to work on.
+pub(crate) fn sign_of_life(db: &impl ConnectionTrait) -> String {
+    if is_postgres(db) { format!("SELECT {PRIMARY_ONLY}") } else { "SELECT 1".to_owned() }
 }
 
 /// What row-level security shows to a transaction that is no tenant's.

@@ -48,6 +48,12 @@ pub(crate) fn is_cut(error: &DbErr) -> bool {
     }
 }
 
+/// Whether the database refused a statement with words that hold these.
+pub(crate) fn is_about(error: &DbErr, words: &str) -> bool {
+    let (DbErr::Exec(RuntimeErr::SqlxError(cause)) | DbErr::Query(RuntimeErr::SqlxError(cause))) = error else { return false };
+    matches!(&**cause, sqlx::Error::Database(refusal) if refusal.message().contains(words))
+}
+
 /// A row of `table` that does not hold what it must. `row` says which, or what is wrong with it; never the value itself.
 pub(crate) fn corrupt(table: &'static str, column: &'static str, row: impl ToString) -> StoreError {
     StoreError::Corrupt { table, column, row: row.to_string() }

@@ -1,7 +1,7 @@
 //! A pool of connections that notices when its database is away.
 //!
 //! While it is, callers wait for a connection only briefly, and one task keeps trying with all patience. A busy moment is not
-//! an absence: then callers wait for their turn.
+//! an absence: then callers wait for their turn. A server in recovery is one: nobody works on a standby, nor on a primary that was demoted.
 //!
 //! Invariant: nothing but that task says that the database is back, so that one that is slow to connect to gets its chance.
 
@@ -10,17 +10,20 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use app::ports::store::Stored;
+use app::ports::store::{StoreError, Stored};
 use sea_orm::{ConnAcquireErr, ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbErr, TransactionOptions, TransactionTrait};
 use tokio::runtime::Handle;
 
 use crate::connect::TURN_PATIENCE;
-use crate::error;
+use crate::{dialect, error};
 use crate::places::{Place, Places, Whose};
 use crate::tx::answered;
 
 /// How long a use case waits for a connection to a database that is away. One use case may ask twice, and is to be over in a second.
 const AWAY_PATIENCE: Duration = Duration::from_millis(400);
+/// How long one of the places is waited for. Less than beginning a transaction may take as a whole: whoever gets one has time to use it,
+/// so that a queue is never taken for a database that does not answer.
+const PLACE_PATIENCE: Duration = Duration::from_secs(3);
 /// The pause between two tries to reach a database that is away.
 const PAUSE: Duration = Duration::from_millis(250);
 
@@ -48,9 +51,13 @@ impl Pool {
     /// at a database that is away: all find out at the same time.
     ///
     /// # Errors
-    /// `Unavailable` when too many wait.
+    /// `Unavailable` when too many wait, or when none has come free in time.
     pub(crate) async fn place(&self, whose: Whose) -> Stored<Option<Place>> {
-        if self.is_away() { Ok(None) } else { self.places.take(whose).await.map(Some) }
+        if self.is_away() {
+            return Ok(None);
+        }
+        let taken = tokio::time::timeout(PLACE_PATIENCE, self.places.take(whose)).await;
+        taken.unwrap_or_else(|_| Err(StoreError::Unavailable("no database connection came free in time".to_owned()))).map(Some)
     }
 
     fn is_away(&self) -> bool {
@@ -85,7 +92,8 @@ impl Pool {
         done
     }
 
-    fn suspect(&self) {
+    /// Takes the database for one that is away until it is known better. Connections that come back meanwhile are looked at.
+    pub(crate) fn suspect(&self) {
         if let Some(is_away) = &self.is_away
             && let Ok(runtime) = Handle::try_current()
             && !is_away.swap(true, Ordering::SeqCst)
@@ -106,7 +114,7 @@ impl Drop for Unfinished<'_> {
 
 async fn ping(connections: &DatabaseConnection) -> Result<(), DbErr> {
     loop {
-        match connections.execute_unprepared("SELECT 1").await {
+        match connections.execute_unprepared(&dialect::sign_of_life(connections)).await {
             Err(cut) if error::is_cut(&cut) => {}
             answer => return answer.map(|_| ()),
         }

@@ -7,6 +7,7 @@ pub mod clock;
 pub mod conformance;
 pub mod entropy;
 pub mod memory_store;
+pub mod patroni;
 pub mod pgbouncer;
 pub mod postgres;
 pub mod sample;

@@ -65,7 +65,7 @@ impl PgBouncer {
         let text = format!(
             "[databases]\n* = host=127.0.0.1 port={port}\n[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = {own}\nunix_socket_dir =\n\
              auth_type = trust\nauth_file = {}\npool_mode = transaction\ndefault_pool_size = {SESSIONS}\nserver_idle_timeout = 2\n\
-             max_client_conn = 1000\n",
+             server_login_retry = 1\nmax_client_conn = 1000\n",
             users.display()
         );
         std::fs::write(&settings, text).expect("written");
@@ -91,6 +91,11 @@ impl PgBouncer {
             std::thread::sleep(Duration::from_millis(20));
         }
         Self { before: port, port: own, shell }
+    }
+
+    /// Where it listens, at 127.0.0.1.
+    pub const fn port(&self) -> u16 {
+        self.port
     }
 
     /// A database's URL, by way of this pooler.

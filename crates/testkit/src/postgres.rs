@@ -169,6 +169,24 @@ impl Postgres {
         self.wait_for("SELECT 1");
     }
 
+    /// Starts it again after [`Self::stop`] as what a primary is once it was demoted: a server in recovery, which answers and writes
+    /// nothing. Blocks.
+    ///
+    /// # Panics
+    /// When it does not start.
+    pub fn start_demoted(&self) {
+        std::fs::write(self.home.join("data/standby.signal"), "").expect("written");
+        self.start_again();
+    }
+
+    /// Makes it the primary again after [`Self::start_demoted`]. Blocks.
+    ///
+    /// # Panics
+    /// When it does not become one.
+    pub fn promote(&self) {
+        self.psql("SELECT 1 / pg_promote()::int").expect("promoted");
+    }
+
     /// Writes everything that the database of this URL holds to `file`, as an operator's backup does. Blocks.
     ///
     /// # Panics

@@ -2,3 +2,4 @@
 
 pub mod hash_pool;
 pub mod password;
+mod priority;

@@ -120,8 +120,10 @@ pub(crate) async fn living_access(ctx: &Ctx, tenant: &Tenant, token: &str, meant
     let registered = (claims.client_id != ClientId::first_party()).then_some(&claims.client_id);
     let grounds = ctx.store.grounds(tenant.id, registered, claims.sid).await?;
     let client = if registered.is_none() { Some(Client::first_party()) } else { grounds.client };
-    let is_active = grounds.tenant.is_some_and(|tenant| tenant.is_active());
-    let Some(client) = client.filter(|client| is_active && client.is_active()) else { return Ok(None) };
+    let Some(standing) = grounds.tenant.filter(Tenant::is_active) else { return Ok(None) };
+    // What a tenant does not take any more is worth nothing at once.
+    let is_worth = |client: &Client| client.is_active() && (!client.id.is_address() || is_taken(&standing, &client.id));
+    let Some(client) = client.filter(is_worth) else { return Ok(None) };
     let session = match (&claims.sub, claims.sid, grounds.session) {
         (Subject::Client(client), None, None) if *client == claims.client_id => None,
         (sub @ (Subject::User(_) | Subject::Pairwise(_)), Some(_), Some((family, Some(user)))) => {
