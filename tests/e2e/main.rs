@@ -11,6 +11,7 @@ mod branding;
 mod browser;
 mod budgets;
 mod client_keys;
+mod claims;
 mod clients;
 mod cookie;
 mod cors;
