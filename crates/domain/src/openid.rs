@@ -295,7 +295,7 @@ pub fn userinfo(tenant: &Tenant, client: &ClientId, user: &User, scope: &Scope, 
     };
     let names = OF_SCOPE.iter().filter(|(name, _)| scope.contains(name)).flat_map(|(_, names)| names.iter().copied());
     let of_scopes = names.filter_map(|name| Some((name, attribute(user, name)?)));
-    tenant.policy.claims.rules.told(on, ClaimRules::ROOM).and_all(of_scopes.chain(wished(user, &wishes.userinfo)))
+    tenant.policy.claims.rules.told(on, ClaimRules::ROOM).and_all(of_scopes).and_all(wished(user, &wishes.userinfo))
 }
 
 /// What is asked for by name and there to be told. Names that have a scope of OpenID Connect: no custom claim leaves because somebody

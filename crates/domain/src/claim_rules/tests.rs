@@ -302,7 +302,7 @@ proptest! {
         policy.claims.rules = rules(made).expect("good rules");
         let tenant = tenant(policy);
         let (client, scope, target) = (ClientId::first_party(), Scope::none(), Target::usual());
-        let of = |tenant| {
+        let of = |tenant: &Tenant| {
             let issuance = Issuance { tenant, issuer: ISSUER, client_id: &client, scope: &scope, target: &target, jti: TokenId::new(NOW, [3; 10]), now: NOW };
             let grant = Grant { session_id: FamilyId::new(NOW, [4; 10]), session_ends_at: NOW.plus(Ttl::days(1)), subject: Subject::User(user.id), auth_time: NOW, sign_on: None };
             AccessClaims::new(issuance, &user, grant)
