@@ -89,19 +89,25 @@ fn rules_are_kept_as_they_were_set_and_what_will_not_do_changes_nothing() {
 fn a_claim_goes_where_its_rule_says_survives_a_refresh_and_follows_the_user() {
     in_world(async |world| {
         let shop = shop(world, json!({})).await;
-        change(world, json!({
-            "roles": ["clerk"],
-            "claims": { "department": "sales", "given_name": "Alice", "family_name": "Archer", "plan": "gold" },
-        }))
+        change(
+            world,
+            json!({
+                "roles": ["clerk"],
+                "claims": { "department": "sales", "given_name": "Alice", "family_name": "Archer", "plan": "gold" },
+            }),
+        )
         .await;
-        set(world, json!([
-            { "claim": "dept", "from": { "attribute": "department" }, "into": ["access_token", "id_token", "userinfo"] },
-            { "claim": "name", "from": { "template": "{given_name} {family_name}" }, "into": ["id_token", "userinfo"] },
-            { "claim": "roles", "from": { "roles": true }, "into": ["id_token", "userinfo"] },
-            { "claim": "groups", "from": { "roles": true }, "into": ["access_token"] },
-            { "claim": "tier", "from": { "constant": 2 }, "into": ["access_token"] },
-            { "claim": "email", "from": { "attribute": "email" }, "into": ["id_token"] },
-        ]))
+        set(
+            world,
+            json!([
+                { "claim": "dept", "from": { "attribute": "department" }, "into": ["access_token", "id_token", "userinfo"] },
+                { "claim": "name", "from": { "template": "{given_name} {family_name}" }, "into": ["id_token", "userinfo"] },
+                { "claim": "roles", "from": { "roles": true }, "into": ["id_token", "userinfo"] },
+                { "claim": "groups", "from": { "roles": true }, "into": ["access_token"] },
+                { "claim": "tier", "from": { "constant": 2 }, "into": ["access_token"] },
+                { "claim": "email", "from": { "attribute": "email" }, "into": ["id_token"] },
+            ]),
+        )
         .await;
         let first = tokens(world, &shop, &[]).await;
         let [access, id, info] = all(world, &first).await;
@@ -111,7 +117,8 @@ fn a_claim_goes_where_its_rule_says_survives_a_refresh_and_follows_the_user() {
         assert_eq!((&id["email"], id.get("tier")), (&json!("alice@acme.example"), None));
         assert_eq!((&info["dept"], &info["name"], &info["roles"]), (&json!("sales"), &json!("Alice Archer"), &json!(["clerk"])));
         assert_eq!((&info["given_name"], info.get("tier")), (&json!("Alice"), None));
-        let introspected = world.platform_admin().form("/t/acme/oauth/introspect", &[("token", &first.word("access_token"))]).await.is(200).json();
+        let introspected =
+            world.platform_admin().form("/t/acme/oauth/introspect", &[("token", &first.word("access_token"))]).await.is(200).json();
         assert_eq!((&introspected["active"], &introspected["dept"], &introspected["sub"]), (&json!(true), &json!("sales"), &access["sub"]));
 
         // What changes about the user is in the next token; half a name is none.
@@ -139,14 +146,17 @@ fn a_rule_counts_for_the_scope_the_api_and_the_client_that_it_names() {
         let shop = market(world, json!({ "grant_types": ["authorization_code", "refresh_token", "client_credentials"] })).await;
         let other = client(world, json!({})).await;
         change(world, json!({ "claims": { "department": "sales" } })).await;
-        set(world, json!([
-            { "claim": "dept", "from": { "attribute": "department" }, "into": ["access_token"], "when": { "audience": ORDERS } },
-            { "claim": "may", "from": { "permissions": true }, "into": ["access_token"] },
-            { "claim": "writes", "from": { "constant": true }, "into": ["access_token"], "when": { "scope": "orders:write" } },
-            { "claim": "greeting", "from": { "constant": "hello" }, "into": ["id_token"] },
-            { "claim": "greeting", "from": { "template": "hello {username}" }, "into": ["id_token"], "when": { "client": shop.id } },
-            { "claim": "department", "from": { "attribute": "department" }, "into": ["access_token"], "when": { "scope": "other" } },
-        ]))
+        set(
+            world,
+            json!([
+                { "claim": "dept", "from": { "attribute": "department" }, "into": ["access_token"], "when": { "audience": ORDERS } },
+                { "claim": "may", "from": { "permissions": true }, "into": ["access_token"] },
+                { "claim": "writes", "from": { "constant": true }, "into": ["access_token"], "when": { "scope": "orders:write" } },
+                { "claim": "greeting", "from": { "constant": "hello" }, "into": ["id_token"] },
+                { "claim": "greeting", "from": { "template": "hello {username}" }, "into": ["id_token"], "when": { "client": shop.id } },
+                { "claim": "department", "from": { "attribute": "department" }, "into": ["access_token"], "when": { "scope": "other" } },
+            ]),
+        )
         .await;
         let both = crate::resources::code(world, &shop, "openid orders:read stock:read", &[ORDERS, crate::resources::STOCK]).await;
         let both = shop.redeem(world, &both).await.is(200);
@@ -160,7 +170,10 @@ fn a_rule_counts_for_the_scope_the_api_and_the_client_that_it_names() {
         };
         let orders = refresh(both.word("refresh_token"), ORDERS).await;
         let access = claims(&orders.word("access_token"));
-        assert_eq!((&access["dept"], &access["may"], &access["permissions"]), (&json!("sales"), &json!(["orders:list"]), &json!(["orders:list"])));
+        assert_eq!(
+            (&access["dept"], &access["may"], &access["permissions"]),
+            (&json!("sales"), &json!(["orders:list"]), &json!(["orders:list"]))
+        );
         let stock = refresh(orders.word("refresh_token"), crate::resources::STOCK).await;
         assert_eq!(claims(&stock.word("access_token")).get("dept"), None);
 
@@ -178,9 +191,12 @@ fn a_rule_counts_for_the_scope_the_api_and_the_client_that_it_names() {
 fn s109_claims_that_are_asked_for_by_name_are_told_with_the_values_that_were_wanted() {
     in_world(async |world| {
         let shop = shop(world, json!({})).await;
-        change(world, json!({ "claims": {
+        change(
+            world,
+            json!({ "claims": {
             "given_name": "Alice", "locale": "de", "zoneinfo": "Europe/Zurich", "phone_number": "+41 1", "department": "sales",
-        } }))
+        } }),
+        )
         .await;
         set(world, json!([{ "claim": "nickname", "from": { "attribute": "department" }, "into": ["id_token", "userinfo"] }])).await;
         let wishes = json!({
@@ -226,7 +242,8 @@ fn s109_a_name_opens_no_more_than_a_client_is_registered_for_and_its_user_has_al
         assert_eq!((&info["email"], info.get("phone_number")), (&json!("alice@acme.example"), None), "{info}");
         assert!(told(&browser.get(&request("none")).await).contains_key("code"), "remembered");
         let events = world.platform_admin().get("/admin/v1/tenants/acme/events").await.is(200).json();
-        let given = events["items"].as_array().expect("items").iter().find(|entry| entry["event"]["type"] == "consent_given").expect("an event");
+        let given =
+            events["items"].as_array().expect("items").iter().find(|entry| entry["event"]["type"] == "consent_given").expect("an event");
         assert_eq!(given["event"]["scope"], "email openid");
     });
 }
@@ -292,7 +309,11 @@ fn lasting(claims: &Value) -> Map<String, Value> {
 #[test]
 fn a_preview_says_what_is_issued_and_issues_nothing() {
     in_world(async |world| {
-        let shop = market(world, json!({ "subject_type": "pairwise", "grant_types": ["authorization_code", "refresh_token", "client_credentials"] })).await;
+        let shop = market(
+            world,
+            json!({ "subject_type": "pairwise", "grant_types": ["authorization_code", "refresh_token", "client_credentials"] }),
+        )
+        .await;
         change(world, json!({ "claims": { "department": "sales", "given_name": "Alice" } })).await;
         let rules = json!([
             { "claim": "dept", "from": { "attribute": "department" }, "into": ["access_token", "id_token", "userinfo"] },
@@ -328,10 +349,16 @@ fn a_preview_says_what_is_issued_and_issues_nothing() {
         let code = crate::resources::code(world, &shop, "openid orders:read", &[ORDERS]).await;
         let real = claims(&shop.redeem(world, &code).await.is(200).word("access_token"));
         assert_eq!(lasting(&orders["access_token"]), lasting(&real));
-        assert_eq!((&orders["access_token"]["groups"], &orders["id_token"]["given_name"], &orders["userinfo"]), (&json!(["clerk"]), &json!("Alice"), &json!(null)));
+        assert_eq!(
+            (&orders["access_token"]["groups"], &orders["id_token"]["given_name"], &orders["userinfo"]),
+            (&json!(["clerk"]), &json!("Alice"), &json!(null))
+        );
         let own = preview(json!({ "user": null, "scope": "openid orders:read", "audience": [ORDERS] })).await.is(200).json();
         let form = [("grant_type", "client_credentials"), ("scope", "orders:read")];
-        assert_eq!(lasting(&own["access_token"]), lasting(&claims(&asked(world, &shop, &form, &[ORDERS]).await.is(200).word("access_token"))));
+        assert_eq!(
+            lasting(&own["access_token"]),
+            lasting(&claims(&asked(world, &shop, &form, &[ORDERS]).await.is(200).word("access_token")))
+        );
         assert_eq!((&own["id_token"], &own["userinfo"]), (&json!(null), &json!(null)));
         let first_party = preview(json!({ "client": "first-party", "scope": "account" })).await.is(200).json();
         let login = world.login("acme", "alice", PASSWORD).await.is(200);
@@ -340,18 +367,30 @@ fn a_preview_says_what_is_issued_and_issues_nothing() {
         // Another tenant's things are none.
         world.tenant("globex").await;
         let theirs = world.user("globex", "gus", &[]).await;
-        for wrong in [json!({ "user": theirs }), json!({ "user": "usr_01890000000000000000000000" }), json!({ "client": "cli_01890000000000000000000000" })] {
+        for wrong in [
+            json!({ "user": theirs }),
+            json!({ "user": "usr_01890000000000000000000000" }),
+            json!({ "client": "cli_01890000000000000000000000" }),
+        ] {
             preview(wrong).await.refused(404, "not_found");
         }
-        preview(json!({ "rules": [{ "claim": "sub", "from": { "constant": 1 }, "into": ["id_token"] }] })).await.refused(422, "claim_rule_refused");
-        for wrong in [json!({ "audience": ["https://nowhere.example"] }), json!({ "claims": { "userinfo": 1 } }), json!({ "scope": "a\"b" }), json!({ "colour": "red" })] {
+        preview(json!({ "rules": [{ "claim": "sub", "from": { "constant": 1 }, "into": ["id_token"] }] }))
+            .await
+            .refused(422, "claim_rule_refused");
+        for wrong in [
+            json!({ "audience": ["https://nowhere.example"] }),
+            json!({ "claims": { "userinfo": 1 } }),
+            json!({ "scope": "a\"b" }),
+            json!({ "colour": "red" }),
+        ] {
             preview(wrong).await.refused(400, "bad_request");
         }
 
         let sessions = admin.get(&format!("/admin/v1/tenants/acme/users/{alice}/sessions")).await.is(200).json();
         assert_eq!(sessions["items"].as_array().map(Vec::len), Some(3), "those that were really begun: {sessions}");
         let events = admin.get("/admin/v1/tenants/acme/events?limit=200").await.is(200).json();
-        let looked: Vec<_> = events["items"].as_array().expect("items").iter().filter(|entry| entry["event"]["type"] == "claims_previewed").collect();
+        let looked: Vec<_> =
+            events["items"].as_array().expect("items").iter().filter(|entry| entry["event"]["type"] == "claims_previewed").collect();
         assert_eq!(looked.len(), 5, "{events}");
         assert_eq!(looked[4]["event"], json!({ "type": "claims_previewed", "user_id": alice, "client_id": shop.id }));
     });
@@ -386,12 +425,15 @@ fn r72_a_tenants_claims_never_make_a_token_too_large_to_be_used() {
 fn the_metadata_name_the_claims_that_rules_tell_clients() {
     in_world(async |world| {
         world.tenant("acme").await;
-        set(world, json!([
-            { "claim": "dept", "from": { "attribute": "department" }, "into": ["id_token"] },
-            { "claim": "name", "from": { "template": "{username}" }, "into": ["userinfo"] },
-            { "claim": "inner", "from": { "constant": 1 }, "into": ["access_token"] },
-            { "claim": "partner", "from": { "constant": 1 }, "into": ["id_token"], "when": { "client": "cli_x" } },
-        ]))
+        set(
+            world,
+            json!([
+                { "claim": "dept", "from": { "attribute": "department" }, "into": ["id_token"] },
+                { "claim": "name", "from": { "template": "{username}" }, "into": ["userinfo"] },
+                { "claim": "inner", "from": { "constant": 1 }, "into": ["access_token"] },
+                { "claim": "partner", "from": { "constant": 1 }, "into": ["id_token"], "when": { "client": "cli_x" } },
+            ]),
+        )
         .await;
         let metadata = world.anon().get("/t/acme/.well-known/openid-configuration").await.is(200).json();
         assert_eq!(metadata["claims_parameter_supported"], true);

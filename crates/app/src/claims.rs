@@ -96,13 +96,7 @@ impl<E: Into<Fault>> From<E> for PreviewDenied {
 ///
 /// # Errors
 /// See [`PreviewDenied`].
-pub async fn preview(
-    ctx: &Ctx,
-    tenant: &Tenant,
-    command: PreviewCommand,
-    actor: Actor,
-    origin: &Origin,
-) -> Result<Preview, PreviewDenied> {
+pub async fn preview(ctx: &Ctx, tenant: &Tenant, command: PreviewCommand, actor: Actor, origin: &Origin) -> Result<Preview, PreviewDenied> {
     let PreviewCommand { user, client, scope, audience, claims: wishes, rules } = command;
     let mut tenant = tenant.clone();
     if let Some(rules) = rules {

@@ -442,8 +442,9 @@ fn is_attribute(name: &str) -> bool {
 impl ClaimRule {
     /// The first member that will not do, and why.
     fn validated(&self) -> Result<(), (&'static str, BadText)> {
-        const NO_ATTRIBUTE: BadText =
-            BadText("no user has an attribute of this name: there are username, email, email_verified, updated_at and the user's own claims");
+        const NO_ATTRIBUTE: BadText = BadText(
+            "no user has an attribute of this name: there are username, email, email_verified, updated_at and the user's own claims",
+        );
         let bad = |member, reason| Err((member, BadText(reason)));
         if !(1..=128).contains(&self.claim.len()) || !self.claim.bytes().all(|b| (0x21..=0x7e).contains(&b) && b != b'"' && b != b'\\') {
             return bad("claim", "1 to 128 printable ASCII characters without spaces, quotes and backslashes");
@@ -476,7 +477,10 @@ impl ClaimRule {
         }
         let is_itself = matches!(&self.from, ClaimSource::Attribute(name) if *name == self.claim);
         if ClaimRules::KNOWN.contains(&self.claim.as_str()) && !is_itself {
-            return bad("from", "what is known of a user itself (username, preferred_username, email, email_verified, updated_at) comes from the attribute of the same name");
+            return bad(
+                "from",
+                "what is known of a user itself (username, preferred_username, email, email_verified, updated_at) comes from the attribute of the same name",
+            );
         }
         if self.claim == "roles" && !matches!(self.from, ClaimSource::Roles(_)) {
             return bad("from", "roles come from {\"roles\": true}");

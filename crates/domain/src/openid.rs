@@ -277,7 +277,8 @@ pub(crate) fn attribute(user: &User, name: &str) -> Option<Value> {
 
 /// Whether this claim, with this value, may be told: one that a scope of OpenID Connect opens needs that scope, or a wish that it meets.
 pub(crate) fn may_be_told(claim: &str, value: &Value, scope: &Scope, wishes: Option<&Wishes>) -> bool {
-    let is_wished = || wishes.and_then(|wishes| wishes.get(claim)).is_some_and(|wish| wish.as_ref().is_none_or(|wish| wish.is_met_by(value)));
+    let is_wished =
+        || wishes.and_then(|wishes| wishes.get(claim)).is_some_and(|wish| wish.as_ref().is_none_or(|wish| wish.is_met_by(value)));
     scope_of(claim).is_none_or(|word| scope.contains(word) || is_wished())
 }
 

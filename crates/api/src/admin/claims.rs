@@ -60,7 +60,8 @@ pub(crate) struct PreviewForm {
 impl PreviewForm {
     fn command(self) -> Result<PreviewCommand, Problem> {
         let Self { user, client, scope, audience, claims, rules } = self;
-        let audience = resource::read(audience.iter().map(String::as_str)).map_err(|refused| Problem::bad_request(refused.description()))?;
+        let audience =
+            resource::read(audience.iter().map(String::as_str)).map_err(|refused| Problem::bad_request(refused.description()))?;
         let claims = match claims {
             Some(claims) => Value::Object(claims).to_string().parse()?,
             None => ClaimsRequest::default(),

@@ -65,7 +65,8 @@ fn r72_no_rule_writes_a_name_that_somebody_decides_by_and_the_refusal_says_which
     for name in ClaimRules::RESERVED {
         for name in [name.to_owned(), name.to_uppercase()] {
             for into in ["access_token", "id_token", "userinfo"] {
-                let refused = rules(json!([rule(json!({ "claim": name, "from": { "constant": true }, "into": [into] }))])).expect_err(&name);
+                let refused =
+                    rules(json!([rule(json!({ "claim": name, "from": { "constant": true }, "into": [into] }))])).expect_err(&name);
                 assert!(refused.starts_with("rules[0].claim: "), "{refused}");
                 assert!(ClaimRules::RESERVED.iter().all(|name| refused.contains(name)), "{refused}");
             }
@@ -80,7 +81,10 @@ fn r72_whatever_our_tokens_say_themselves_no_rule_says() {
         authentication: Authentication::by(Method::Password, NOW),
         claims: ClaimsRequest::default(),
     };
-    let policy = TenantPolicy { claims: serde_json::from_value(json!({ "username": true, "email": true })).expect("a policy"), ..TenantPolicy::default() };
+    let policy = TenantPolicy {
+        claims: serde_json::from_value(json!({ "username": true, "email": true })).expect("a policy"),
+        ..TenantPolicy::default()
+    };
     let tenant = tenant(policy);
     let (client, scope, target) = (ClientId::first_party(), "openid".parse().expect("a scope"), Target::usual());
     let jti = TokenId::new(NOW, [3; 10]);
@@ -104,7 +108,10 @@ fn r72_whatever_our_tokens_say_themselves_no_rule_says() {
         assert!(names.len() >= 11, "{names:?}");
         for name in names {
             for from in [json!({ "constant": "x" }), json!({ "roles": true }), json!({ "attribute": "email" })] {
-                assert!(rules(json!([rule(json!({ "claim": name, "from": from, "into": [into] }))])).is_err(), "{name} into {into} from {from}");
+                assert!(
+                    rules(json!([rule(json!({ "claim": name, "from": from, "into": [into] }))])).is_err(),
+                    "{name} into {into} from {from}"
+                );
             }
         }
     }
@@ -197,7 +204,14 @@ fn rules_are_bounded_in_number_and_size() {
 
 #[test]
 fn a_template_is_filled_whole_or_not_at_all() {
-    let filled = |template: &str| told(json!([rule(json!({ "from": { "template": template } }))]), json!({ "a": "A", "n": 7, "o": {}, "long": "x".repeat(1_024) }), Carrier::AccessToken, "");
+    let filled = |template: &str| {
+        told(
+            json!([rule(json!({ "from": { "template": template } }))]),
+            json!({ "a": "A", "n": 7, "o": {}, "long": "x".repeat(1_024) }),
+            Carrier::AccessToken,
+            "",
+        )
+    };
     for (template, text) in [
         ("{a}", Some("A")),
         ("{a} {n}", Some("A 7")),
@@ -228,7 +242,11 @@ fn a_rule_counts_when_all_that_it_asks_for_holds() {
         (json!({ "client": "first-party" }), "", true),
         (json!({ "client": "cli_other" }), "", false),
     ] {
-        assert_eq!(told(made(when.clone()), json!({}), Carrier::AccessToken, scope), if is_told { json!({ "department": 1 }) } else { json!({}) }, "{when}");
+        assert_eq!(
+            told(made(when.clone()), json!({}), Carrier::AccessToken, scope),
+            if is_told { json!({ "department": 1 }) } else { json!({}) },
+            "{when}"
+        );
     }
     assert_eq!(told(made(json!({})), json!({}), Carrier::IdToken, ""), json!({}), "only where it is to go");
 }

@@ -256,7 +256,8 @@ impl AccessClaims {
             wishes: None,
         };
         let free = of_user.into_iter().flatten().filter(|(name, _)| !CustomClaims::RESERVED.contains(&name.as_str()));
-        let Told { claims: custom, left_out, .. } = policy.rules.told(on, room).and(free.map(|(name, value)| (name.as_str(), value.clone())));
+        let Told { claims: custom, left_out, .. } =
+            policy.rules.told(on, room).and(free.map(|(name, value)| (name.as_str(), value.clone())));
         (Self { custom, ..claims }, left_out)
     }
 
