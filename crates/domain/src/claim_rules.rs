@@ -282,7 +282,7 @@ pub struct Told {
 
 impl Told {
     /// Nothing yet, and room for so many bytes of JSON.
-    pub const fn within(room: usize) -> Self {
+    pub fn within(room: usize) -> Self {
         Self { claims: Map::new(), left_out: Vec::new(), ruled: BTreeSet::new(), room }
     }
 
