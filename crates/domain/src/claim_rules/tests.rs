@@ -1,3 +1,7 @@
+//! What rules for claims are taken, and what they come to.
+//!
+//! Invariant: no token says something of its own by a rule.
+
 use proptest::prelude::*;
 
 use super::*;
