@@ -12,6 +12,7 @@ mod branding;
 mod browser;
 mod budgets;
 mod challenge;
+mod claims;
 mod client_documents;
 mod client_keys;
 mod client_secret_jwt;

@@ -28,7 +28,7 @@ fn changes_of_one_policy_at_once_are_all_kept() {
         assert_eq!(policy["retry_window_seconds"], 20);
         assert_eq!(policy["refresh_idle_ttl_seconds"], 86_400);
         assert_eq!(policy["audience"], "https://api.example.com");
-        assert_eq!(policy["claims"], json!({ "roles": true, "username": true, "email": true }));
+        assert_eq!(policy["claims"], json!({ "roles": true, "username": true, "email": true, "custom": true, "rules": [] }));
         let refused = world.platform_admin().patch("/admin/v1/tenants/acme", json!({ "policy": { "colour": "red" } })).await;
         refused.refused(400, "bad_request");
     });

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use actix_web::{HttpResponse, ResponseError, Route, guard, middleware, web};
 
-use crate::admin::{branding, clients, events, foresight, initial_tokens, keys, resources, tenants, trusted_issuers, users};
+use crate::admin::{branding, claims, clients, events, foresight, initial_tokens, keys, resources, tenants, trusted_issuers, users};
 use crate::admission::admit;
 use crate::assets;
 use crate::busy;
@@ -174,6 +174,11 @@ fn routes() -> Vec<Entry> {
             ("PUT", TenantAdmin, web::to(branding::set_logo)),
             ("DELETE", TenantAdmin, web::to(branding::delete_logo)),
         ]),
+        ("/admin/v1/tenants/{slug}/claims", vec![
+            ("GET", TenantAdmin, web::to(claims::get)),
+            ("PUT", TenantAdmin, web::to(claims::set)),
+        ]),
+        ("/admin/v1/tenants/{slug}/claims/preview", vec![("POST", TenantAdmin, web::to(claims::preview))]),
         ("/admin/v1/tenants/{slug}/events", vec![("GET", TenantAdmin, web::to(events::list))]),
         ("/admin/v1/tenants/{slug}/users", vec![
             ("GET", TenantAdmin, web::to(users::list)),

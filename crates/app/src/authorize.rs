@@ -4,6 +4,8 @@
 //! All of them ask one state machine what comes next ([`domain::interaction::next`]); what is kept between them is one row. Invariant:
 //! nobody goes on with a request but the browser that brought it, and of many that finish it exactly one gets a code.
 
+use std::collections::BTreeSet;
+
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use domain::answer::{self, SignedAnswer};
@@ -17,6 +19,7 @@ use domain::handle::{Handle, HandleHash, HandleKind};
 use domain::ids::{SsoSessionId, TenantId, UserId};
 use domain::interaction::{Choice, HalfWay, LoginStep, Next, Pick, Progress, next, pick};
 use domain::keys::thumbprint::Thumbprint;
+use domain::openid::ClaimsRequest;
 use domain::password::Password;
 use domain::resource::Resource;
 use domain::sso::{Authentication, Method, SignOn, SsoSession};
@@ -32,7 +35,7 @@ use crate::fault::Fault;
 use crate::keys::{answerer, sign_answer};
 use crate::login::{LoginDenied, Proof, Proved, prove, renew};
 use crate::ports::store::{PendingRequest, StoreError, TenantTx};
-use crate::subjects::user;
+use crate::subjects::{known_as, user};
 use crate::tokens::target::apis_of;
 
 pub mod accounts;
@@ -461,7 +464,7 @@ pub async fn decide(
             flow.tx.consent_set(user_id, &client_id, &before.with(Allowed { details, ..wanted }), ctx.now()).await?;
             kept(flow.tx.as_mut(), &flow.client).await?;
             flow.tx.pending_progress(&handle.hash(), Progress { consented: Some(user_id), ..flow.progress }).await?;
-            let scope = flow.request.scope.to_string();
+            let scope = flow.request.wanted().scope.to_string();
             let authorization_details_types = flow.request.details.types().into_iter().map(str::to_owned).collect();
             let event = AuditEvent::ConsentGiven { user_id, client_id, scope, authorization_details_types };
             flow.tx.audit_append(&record(user_id, event)).await?;
@@ -653,12 +656,27 @@ async fn read(
     let is_signed = signed.is_some();
     let parameters = signed.as_ref().unwrap_or(parameters);
     let hinted = hint(ctx, tenant, parameters).await?;
+    let named = named(ctx, tenant, client, parameters).await?;
     let apis = match client.settings.resources.is_empty() {
         true => Vec::new(),
         false => apis_of(ctx.store.begin_read(tenant.id).await?.as_mut(), client).await?,
     };
     let issuer = tenant.issuer(&ctx.base_url);
-    Ok(rules::read(&Asked { parameters, client, issuer: &issuer, apis: &apis, arrival, is_signed, hinted, proved }))
+    Ok(rules::read(&Asked { parameters, client, issuer: &issuer, apis: &apis, arrival, is_signed, hinted, named, proved }))
+}
+
+/// Whom a `sub` among the claims asks for (OpenID Connect Core, 5.5.1): of the names that this client knows users by, the first eight.
+async fn named(ctx: &Ctx, tenant: &Tenant, client: &Client, parameters: &Parameters) -> Result<Option<BTreeSet<UserId>>, Fault> {
+    // What cannot be read, a rule refuses.
+    let Some(claims) = parameters.get("claims").and_then(|text| text.parse::<ClaimsRequest>().ok()) else { return Ok(None) };
+    let Some(wish) = claims.id_token.get("sub").and_then(Option::as_ref).filter(|wish| wish.is_particular()) else { return Ok(None) };
+    let mut users = BTreeSet::new();
+    for name in wish.wanted().take(8) {
+        if let Ok(subject) = Subject::try_from(name.to_owned()) {
+            users.extend(known_as(ctx, tenant.id, client, &subject).await?);
+        }
+    }
+    Ok(Some(users))
 }
 
 /// Whom `id_token_hint` names, as the rules want to know it.

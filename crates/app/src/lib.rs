@@ -1,7 +1,7 @@
 //! What Claviger does: one file per use case, and the ports through which it reaches the world.
 //!
 //! Enter by the verb: [`login`], [`tokens::refresh`], [`tokens::revoke`], [`keys`], [`key_log`], [`tenants`], [`search`], [`import`],
-//! [`users`], [`clients`], [`resources`] (APIs that tokens are for), [`authorize`] (logins on our own pages), [`account`] (a user's own), [`recovery`] (forgotten passwords), [`mail`] (what users are told), [`userinfo`], [`sessions`], [`foresight`] (what would be if), [`verifiers`] (who fetches the keys), [`access`] (who may ask). Every use
+//! [`users`], [`clients`], [`resources`] (APIs that tokens are for), [`claims`] (what tokens say of users), [`authorize`] (logins on our own pages), [`account`] (a user's own), [`recovery`] (forgotten passwords), [`mail`] (what users are told), [`userinfo`], [`sessions`], [`foresight`] (what would be if), [`verifiers`] (who fetches the keys), [`access`] (who may ask). Every use
 //! case takes a [`ctx::Ctx`] and a command, and answers with its own enum of refusals.
 //!
 //! Invariant: no sockets, files or SQL here, and no status codes: a refusal names a fact, `api` gives it a number.
@@ -12,6 +12,7 @@ pub mod audit;
 pub mod authorize;
 pub mod branding;
 pub mod budget;
+pub mod claims;
 pub mod clients;
 pub mod credentials;
 pub mod ctx;

@@ -23,3 +23,9 @@ pub(crate) async fn user(ctx: &Ctx, tenant: TenantId, client: &Client, subject: 
         (Subject::Pairwise(_), None) | (Subject::Client(_), _) => Ok(None),
     }
 }
+
+/// The same by the name that `client` itself knows the user by: one with pairwise names knows nobody by an id.
+pub(crate) async fn known_as(ctx: &Ctx, tenant: TenantId, client: &Client, subject: &Subject) -> Result<Option<UserId>, KeyFault> {
+    let is_other_kind = matches!(subject, Subject::User(_)) && client.settings.sector().is_some();
+    if is_other_kind { Ok(None) } else { user(ctx, tenant, client, subject).await }
+}

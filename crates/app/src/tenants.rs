@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use domain::audit::{Actor, AuditEvent, AuditRecord};
+use domain::claim_rules::RuleRefused;
 use domain::ids::TenantId;
 use domain::keys::policy::RotationNumbers;
 use domain::tenant::{Tenant, TenantPolicy, TenantStatus};
@@ -57,7 +58,7 @@ impl TenantCache {
         self.by_slug.put(tenant.slug.as_str().to_owned(), read_at, Cached { tenant, read_at });
     }
 
-    fn forget(&self, slug: &Slug) {
+    pub(crate) fn forget(&self, slug: &Slug) {
         self.by_slug.remove(slug.as_str());
     }
 }
@@ -169,6 +170,8 @@ pub enum TenantDenied {
     #[error(transparent)]
     Policy(#[from] BadText),
     #[error(transparent)]
+    Rules(#[from] RuleRefused),
+    #[error(transparent)]
     Keys(#[from] KeyCommandError),
     /// The patch does not lead to a policy; says why.
     #[error("policy: {0}")]
@@ -208,7 +211,7 @@ pub(crate) async fn begin(ctx: &Ctx, command: CreateTenant, actor: Actor, origin
         name: command.name,
         custom_domain: None,
         status: TenantStatus::Active,
-        policy: command.policy.validated()?,
+        policy: sound(command.policy)?,
         created_at: now,
         updated_at: now,
     };
@@ -224,6 +227,12 @@ pub(crate) async fn begin(ctx: &Ctx, command: CreateTenant, actor: Actor, origin
 /// When the database is away.
 pub async fn list(ctx: &Ctx, after: Option<&Slug>, limit: u32) -> Result<Vec<Tenant>, Fault> {
     Ok(ctx.store.begin_platform().await?.tenants_page(after, limit).await?)
+}
+
+/// The policy, if its numbers and its rules for claims are ones we can stand behind.
+fn sound(policy: TenantPolicy) -> Result<TenantPolicy, TenantDenied> {
+    policy.claims.rules.validated()?;
+    Ok(policy.validated()?)
 }
 
 /// What changes about a policy. Laid over the policy as it is in the transaction that writes it, so that of two changes at once
@@ -276,8 +285,11 @@ pub async fn change(ctx: &Ctx, tenant: TenantId, command: ChangeTenant, actor: A
         changed.push("name".to_owned());
     }
     if let Some(patch) = command.policy {
-        let policy = patch.laid_over(&row.policy)?.validated()?;
+        let policy = sound(patch.laid_over(&row.policy)?)?;
         if policy != row.policy {
+            if policy.claims.rules != row.policy.claims.rules {
+                events.push(AuditEvent::ClaimRulesChanged { rules: policy.claims.rules.0.len() as u64 });
+            }
             row.policy = policy;
             changed.push("policy".to_owned());
         }

@@ -26,7 +26,7 @@ pub enum Userinfo {
 pub async fn userinfo(ctx: &Ctx, tenant: &Tenant, token: Option<&ShownToken<'_>>) -> Result<(Client, Userinfo), AccessDenied> {
     let who = signed_in(ctx, tenant, token, Scope::OPENID).await?;
     let wishes = who.session.sign_on.map(|sign_on| sign_on.claims).unwrap_or_default();
-    let mut claims = openid::userinfo(&who.user, &who.claims.scope, &wishes);
+    let mut claims = openid::userinfo(tenant, &who.client.id, &who.user, &who.claims.scope, &wishes).claims;
     claims.insert("sub".to_owned(), json!(who.claims.sub));
     if who.client.settings.userinfo_signed_response_alg.is_none() {
         return Ok((who.client, Userinfo::Plain(claims)));

@@ -53,6 +53,15 @@ pub enum AuditEvent {
     TenantChanged {
         changed: Vec<String>,
     },
+    /// Other claims go into tokens from now on, by so many rules.
+    ClaimRulesChanged {
+        rules: u64,
+    },
+    /// An administrator looked at what would be told of a user, or of the client itself; nothing was issued.
+    ClaimsPreviewed {
+        user_id: Option<UserId>,
+        client_id: ClientId,
+    },
     TenantSuspended,
     TenantResumed,
     TenantDeleted {

@@ -47,8 +47,9 @@ pub struct AuthorizationRequest {
     pub prompt: BTreeSet<Prompt>,
     pub max_age: Option<Ttl>,
     pub login_hint: Option<String>,
-    /// Who it must be: from `id_token_hint`, or from a `sub` among the claims asked for.
-    pub user: Option<UserId>,
+    /// Who it must be, one of these: from `id_token_hint`, or from a `sub` among the claims asked for. Empty: anybody.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub users: BTreeSet<UserId>,
     pub acr: AcrWish,
     /// Language tags, the best first.
     pub ui_locales: Vec<String>,
@@ -65,9 +66,10 @@ pub struct AuthorizationRequest {
 }
 
 impl AuthorizationRequest {
-    /// What the user would allow the client by it.
+    /// What the user would allow the client by it: a claim that is asked for by name is allowed with the scope that it is of.
     pub fn wanted(&self) -> Allowed {
-        Allowed { scope: self.scope.clone(), resources: self.resources.clone(), details: self.details.clone() }
+        let scope = self.scope.clone().with(&self.claims.scope());
+        Allowed { scope, resources: self.resources.clone(), details: self.details.clone() }
     }
 }
 

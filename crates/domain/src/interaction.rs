@@ -87,8 +87,13 @@ pub fn pick<'a>(request: &AuthorizationRequest, accounts: &'a [Account], progres
     if request.prompt.contains(&Prompt::SelectAccount) {
         return if accounts.is_empty() { Pick::Nobody } else { Pick::Which };
     }
-    if let Some(id) = request.user {
-        return of(id);
+    if !request.users.is_empty() {
+        let mut wanted = accounts.iter().filter(|(user, _)| request.users.contains(&user.id));
+        return match (wanted.next(), wanted.next()) {
+            (Some(one), None) => Pick::One(one),
+            (Some(_), Some(_)) => Pick::Which,
+            (None, _) => Pick::Nobody,
+        };
     }
     let is_hinted = |user: &User| request.login_hint.as_deref().is_some_and(|hint| goes_by(user, hint));
     match accounts {
@@ -190,7 +195,7 @@ fn wants_login(request: &AuthorizationRequest, session: &SsoSession, progress: P
     // Who has just logged in has done so as late as can be; who it must be counts still.
     let is_too_old = || request.max_age.is_some_and(|age| now > session.authentication.at.plus(age));
     let is_asked_for = || request.prompt.contains(&Prompt::Login);
-    let is_other = request.user.is_some_and(|user| user != session.user_id);
+    let is_other = !request.users.is_empty() && !request.users.contains(&session.user_id);
     let reaches_more = || {
         let best = Acr::REACHABLE.into_iter().max().unwrap_or(Acr::One);
         request.acr.is_essential && !request.acr.is_met_by(session.authentication.acr()) && request.acr.is_met_by(best)
@@ -245,7 +250,7 @@ mod tests {
             prompt: prompt.iter().copied().collect::<BTreeSet<_>>(),
             max_age: None,
             login_hint: login_hint.map(str::to_owned),
-            user,
+            users: user.into_iter().collect(),
             acr: AcrWish::default(),
             ui_locales: Vec::new(),
             claims: ClaimsRequest::default(),

@@ -13,6 +13,7 @@ pub mod authorize;
 pub mod backchannel;
 pub mod branding;
 pub mod certificate;
+pub mod claim_rules;
 pub mod client;
 pub mod consent;
 pub mod details;

@@ -10,13 +10,15 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256, Sha384, Sha512};
 
+use crate::claim_rules::{Carrier, ClaimRules, Occasion, Told};
 use crate::client::ClientId;
 use crate::ids::FamilyId;
 use crate::keys::ring::Alg;
 use crate::scope::Scope;
+use crate::tenant::Tenant;
 use crate::text::BadText;
 use crate::time::{Timestamp, Ttl};
-use crate::token::claims::Subject;
+use crate::token::claims::{AccessClaims, Grant, Issuance, Subject};
 use crate::user::User;
 
 /// The `typ` header of an ID token: that of any JWT, and no access token's.
@@ -39,12 +41,51 @@ pub struct IdClaims {
     pub nonce: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub at_hash: Option<String>,
-    /// What the `claims` parameter asked for.
+    /// What rules of the tenant and the `claims` parameter put there.
     #[serde(flatten)]
-    pub wished: Map<String, Value>,
+    pub others: Map<String, Value>,
 }
 
 impl IdClaims {
+    /// What an ID token says that is given with an access token, and what there was no room for. It lives as long as that one. There is
+    /// one where `openid` was granted to a client in a login on our pages.
+    pub fn new(
+        issuance: Issuance<'_>,
+        access: &AccessClaims,
+        user: &User,
+        grant: Grant<'_>,
+        nonce: Option<String>,
+    ) -> Option<(Self, Vec<String>)> {
+        let Grant { session_id, subject, auth_time, sign_on, .. } = grant;
+        let sign_on = sign_on.filter(|_| issuance.scope.contains(Scope::OPENID))?;
+        let wishes = &sign_on.claims.id_token;
+        let on = Occasion {
+            carrier: Carrier::IdToken,
+            client: issuance.client_id,
+            scope: issuance.scope,
+            audience: None,
+            user: Some(user),
+            permissions: None,
+            wishes: Some(wishes),
+        };
+        let told = issuance.tenant.policy.claims.rules.told(on, ClaimRules::ROOM).and(wished(user, wishes));
+        let claims = Self {
+            iss: access.iss.clone(),
+            sub: subject,
+            aud: access.client_id.clone(),
+            exp: access.exp,
+            iat: access.iat,
+            auth_time: auth_time.as_seconds(),
+            sid: session_id,
+            acr: sign_on.authentication.acr().name().to_owned(),
+            amr: sign_on.authentication.amr().into_iter().map(str::to_owned).collect(),
+            nonce,
+            at_hash: None,
+            others: told.claims,
+        };
+        Some((claims, told.left_out))
+    }
+
     /// Binds the ID token to the access token that is given with it, by the hash of the algorithm it is signed with.
     pub fn bind(&mut self, alg: Alg, access_token: &str) {
         fn left_half<D: Digest>(text: &str) -> String {
@@ -127,16 +168,46 @@ impl ClaimWish {
     pub fn wanted(&self) -> impl Iterator<Item = &str> {
         self.value.iter().chain(&self.values).filter_map(Value::as_str)
     }
+
+    /// Whether some values do, and others do not.
+    pub fn is_particular(&self) -> bool {
+        self.value.is_some() || !self.values.is_empty()
+    }
+
+    /// Whether this value would do.
+    pub fn is_met_by(&self, value: &Value) -> bool {
+        !self.is_particular() || self.value.iter().chain(&self.values).any(|wanted| wanted == value)
+    }
 }
+
+/// Claims that are asked for by name, in one place.
+pub type Wishes = BTreeMap<String, Option<ClaimWish>>;
 
 /// The `claims` parameter (OpenID Connect Core, 5.5). Other members than these two are ignored, as that section says.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct ClaimsRequest {
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    pub id_token: BTreeMap<String, Option<ClaimWish>>,
+    pub id_token: Wishes,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    pub userinfo: BTreeMap<String, Option<ClaimWish>>,
+    pub userinfo: Wishes,
+}
+
+impl ClaimsRequest {
+    /// What a client with this scope may ask for: a name opens no more than the scope would that is there for it.
+    #[must_use]
+    pub fn within(mut self, scope: &Scope) -> Self {
+        let may = |name: &str| scope_of(name).is_none_or(|word| scope.contains(word));
+        self.id_token.retain(|name, _| may(name));
+        self.userinfo.retain(|name, _| may(name));
+        self
+    }
+
+    /// The scopes that would open the same: what a user is asked to allow.
+    pub fn scope(&self) -> Scope {
+        let words: Vec<_> = self.id_token.keys().chain(self.userinfo.keys()).filter_map(|name| scope_of(name)).collect();
+        words.join(" ").parse().unwrap_or_default()
+    }
 }
 
 impl std::str::FromStr for ClaimsRequest {
@@ -176,38 +247,65 @@ const OF_SCOPE: [(&str, &[&str]); 4] = [
     ("phone", &["phone_number", "phone_number_verified"]),
 ];
 
-/// All claims about users that there are, for the metadata.
-pub fn claims_supported() -> Vec<&'static str> {
-    ["sub"].into_iter().chain(OF_SCOPE.iter().flat_map(|(_, names)| names.iter().copied())).collect()
+/// The scope that opens a claim.
+fn scope_of(claim: &str) -> Option<&'static str> {
+    OF_SCOPE.iter().find(|(_, names)| names.contains(&claim)).map(|(word, _)| *word)
 }
 
-/// One claim about `user`. What the tenant does not know itself is taken from the user's custom claims of the same name.
-fn claim(user: &User, name: &str) -> Option<Value> {
+/// All claims that clients may hear of, for the metadata.
+pub fn claims_supported(tenant: &Tenant) -> Vec<&str> {
+    let own = ["sub", "auth_time", "acr", "amr", "sid"].into_iter().chain(OF_SCOPE.iter().flat_map(|(_, names)| names.iter().copied()));
+    let mut all: Vec<&str> = own.collect();
+    for name in tenant.policy.claims.rules.published() {
+        if !all.contains(&name) {
+            all.push(name);
+        }
+    }
+    all
+}
+
+/// One thing that is known of `user`. What the tenant does not know itself is taken from the user's custom claims of the same name.
+pub(crate) fn attribute(user: &User, name: &str) -> Option<Value> {
     match name {
-        "preferred_username" => user.names.username().map(|name| json!(name)),
+        "username" | "preferred_username" => user.names.username().map(|name| json!(name)),
         "email" => user.names.email().map(|mail| json!(mail)),
         "email_verified" => user.names.email().map(|_| json!(user.email_verified_at.is_some())),
         "updated_at" => Some(json!(user.updated_at.as_seconds())),
-        other => user.claims.as_map().get(other).cloned(),
+        other => user.claims.as_map().get(other).filter(|value| !value.is_null()).cloned(),
     }
 }
 
-/// What is told about `user` at userinfo, besides `sub`: the claims of the granted scopes, and those asked for by name.
-pub fn userinfo(user: &User, scope: &Scope, wishes: &ClaimsRequest) -> Map<String, Value> {
-    let of_scopes = OF_SCOPE.iter().filter(|(name, _)| scope.contains(name)).flat_map(|(_, names)| names.iter().copied());
-    let names = of_scopes.chain(wished(&wishes.userinfo));
-    names.filter_map(|name| Some((name.to_owned(), claim(user, name)?))).collect()
+/// Whether this claim, with this value, may be told: one that a scope of OpenID Connect opens needs that scope, or a wish that it meets.
+pub(crate) fn may_be_told(claim: &str, value: &Value, scope: &Scope, wishes: Option<&Wishes>) -> bool {
+    let is_wished =
+        || wishes.and_then(|wishes| wishes.get(claim)).is_some_and(|wish| wish.as_ref().is_none_or(|wish| wish.is_met_by(value)));
+    scope_of(claim).is_none_or(|word| scope.contains(word) || is_wished())
 }
 
-/// What an ID token says about `user` because the `claims` parameter asked for it.
-pub fn in_id_token(user: &User, wishes: &ClaimsRequest) -> Map<String, Value> {
-    wished(&wishes.id_token).filter_map(|name| Some((name.to_owned(), claim(user, name)?))).collect()
+/// What is told about `user` at userinfo, besides `sub`: the claims of the granted scopes, those asked for by name, and those of the
+/// tenant's rules.
+pub fn userinfo(tenant: &Tenant, client: &ClientId, user: &User, scope: &Scope, wishes: &ClaimsRequest) -> Told {
+    let on = Occasion {
+        carrier: Carrier::Userinfo,
+        client,
+        scope,
+        audience: None,
+        user: Some(user),
+        permissions: None,
+        wishes: Some(&wishes.userinfo),
+    };
+    let names = OF_SCOPE.iter().filter(|(name, _)| scope.contains(name)).flat_map(|(_, names)| names.iter().copied());
+    let of_scopes = names.filter_map(|name| Some((name, attribute(user, name)?)));
+    tenant.policy.claims.rules.told(on, ClaimRules::ROOM).and_all(of_scopes).and_all(wished(user, &wishes.userinfo))
 }
 
-/// Names that have a scope of OpenID Connect: no custom claim leaves because somebody guessed its name.
-fn wished(wishes: &BTreeMap<String, Option<ClaimWish>>) -> impl Iterator<Item = &str> {
-    let is_known = |name: &&str| OF_SCOPE.iter().any(|(_, names)| names.contains(name));
-    wishes.keys().map(String::as_str).filter(is_known)
+/// What is asked for by name and there to be told. Names that have a scope of OpenID Connect: no custom claim leaves because somebody
+/// guessed its name. A claim that has another value than the wanted ones is not told.
+fn wished<'a>(user: &User, wishes: &'a Wishes) -> impl Iterator<Item = (&'a str, Value)> {
+    wishes.iter().filter(|(name, _)| scope_of(name).is_some()).filter_map(|(name, wish)| {
+        let value = attribute(user, name).filter(|value| wish.as_ref().is_none_or(|wish| wish.is_met_by(value)))?;
+        Some((name.as_str(), value))
+    })
 }
 
 #[cfg(test)]
@@ -233,7 +331,8 @@ mod tests {
             "id_token":{"auth_time":{"essential":true},"acr":{"values":["urn:mace:incommon:iap:silver"]}},"other":1}"#;
         let read: ClaimsRequest = text.parse().expect("reads");
         assert!(read.userinfo["given_name"].as_ref().is_some_and(|wish| wish.essential));
-        assert_eq!(wished(&read.userinfo).collect::<Vec<_>>(), ["given_name", "nickname"]);
+        assert_eq!(read.scope().to_string(), "profile");
+        assert_eq!(read.clone().within(&"openid email".parse().expect("a scope")).userinfo.len(), 1, "only what no scope is there for");
         for bad in ["", "[]", "{\"userinfo\":[]}", "{\"userinfo\":{\"name\":1}}"] {
             assert!(bad.parse::<ClaimsRequest>().is_err(), "{bad}");
         }

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::claim_rules::ClaimRules;
 use crate::client::GrantType;
 use crate::client::document::DocumentPolicy;
 use crate::client::registration::RegistrationPolicy;
@@ -74,7 +75,7 @@ pub struct TenantPolicy {
     pub token_exchange: bool,
     /// The audience of access tokens besides the issuer itself.
     pub audience: Option<String>,
-    /// Which facts about the user go into access tokens.
+    /// Which facts about the user go into access tokens, and which claims the tenant makes itself.
     pub claims: ClaimsPolicy,
     /// Whether DPoP proofs need a nonce of ours (RFC 9449, 8).
     pub require_dpop_nonce: bool,
@@ -108,18 +109,22 @@ impl Default for TenantPolicy {
     }
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ClaimsPolicy {
     pub roles: bool,
     pub username: bool,
     pub email: bool,
+    /// The user's own claims, all of them; off: what rules take of them.
+    pub custom: bool,
+    /// Claims of the tenant's own making, in all tokens and in userinfo.
+    pub rules: ClaimRules,
 }
 
 impl Default for ClaimsPolicy {
-    /// Roles, but no personal data, until the tenant says so.
+    /// Roles, and what an administrator has written for tokens, but no name and no address, until the tenant says so.
     fn default() -> Self {
-        Self { roles: true, username: false, email: false }
+        Self { roles: true, username: false, email: false, custom: true, rules: ClaimRules::default() }
     }
 }
 

@@ -206,7 +206,7 @@ pub fn pending(client: &ClientId) -> PendingRequest {
         prompt: BTreeSet::new(),
         max_age: Some(Ttl::ZERO),
         login_hint: None,
-        user: None,
+        users: BTreeSet::new(),
         acr: AcrWish::default(),
         ui_locales: vec!["de-CH".to_owned()],
         claims: "{\"userinfo\":{\"email\":{\"essential\":true}}}".parse().expect("claims"),

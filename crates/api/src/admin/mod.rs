@@ -1,6 +1,7 @@
 //! The admin API, `/admin/v1`: one file per resource. What each request may is decided by `app::access`.
 
 pub(crate) mod branding;
+pub(crate) mod claims;
 pub(crate) mod clients;
 pub(crate) mod events;
 pub(crate) mod foresight;

@@ -121,6 +121,7 @@ const PAGED: &[&str] = &["limit", "after"];
 const PASSWORD_REFUSED: (u16, &str) = (422, "`password_refused`");
 const BAD_METADATA: (u16, &str) = (422, "`invalid_redirect_uri` or `invalid_client_metadata`: `member` says which one");
 const ISSUER_REFUSED: (u16, &str) = (422, "`trusted_issuer_refused`: `member` says which one");
+const RULE_REFUSED: (u16, &str) = (422, "`claim_rule_refused`: `member` says which one");
 const RESOURCE_REFUSED: (u16, &str) = (422, "`resource_refused`: `member` says which one");
 const USERINFO: &[(u16, &str)] = &[
     (400, "`unauthorized_client`: what the client has registered for cannot be signed any more; or `invalid_request`"),
@@ -309,6 +310,11 @@ pub(super) fn operations() -> Vec<(&'static str, &'static str, Operation)> {
         ("GET", "/admin/v1/deletions/{tenant}", op("tenants", "getDeletionCertificate", "The signed certificate of a tenant's deletion", &[(200, Some("Deletion"), "The certificate.")])),
         ("POST", "/admin/v1/tenants/{slug}/suspend", op("tenants", "suspendTenant", "Suspend a tenant: nobody logs in or refreshes", &[(200, Some("Tenant"), "The tenant as it is now.")])),
         ("POST", "/admin/v1/tenants/{slug}/resume", op("tenants", "resumeTenant", "Resume a suspended tenant", &[(200, Some("Tenant"), "The tenant as it is now.")])),
+        ("GET", "/admin/v1/tenants/{slug}/claims", op("tenants", "getClaimRules", "The claims that the tenant makes itself", &[(200, Some("ClaimRules"), "The rules.")])),
+        ("PUT", "/admin/v1/tenants/{slug}/claims", op("tenants", "setClaimRules", "Replace the claims that the tenant makes itself; they count from the next token on", &[(200, Some("ClaimRules"), "The rules as they are now.")])
+            .takes(Json("ClaimRulesChange")).refuses(&[RULE_REFUSED])),
+        ("POST", "/admin/v1/tenants/{slug}/claims/preview", op("tenants", "previewClaims", "What an access token, an ID token and userinfo would say; nothing is issued", &[(200, Some("ClaimsPreview"), "The claims.")])
+            .takes(Json("ClaimsPreviewRequest")).refuses(&[RULE_REFUSED])),
         ("GET", "/admin/v1/tenants/{slug}/events", op("tenants", "listEvents", "The audit log, newest first", &[(200, Some("EventPage"), "A page.")]).asks(PAGED)),
 
         ("GET", "/admin/v1/tenants/{slug}/users", op("users", "listUsers", "All users, by id", &[(200, Some("UserPage"), "A page.")]).asks(PAGED)),

@@ -3,6 +3,7 @@
 //! An object says which members there are. Those of answers are all there unless it says otherwise (`required`); the
 //! end-to-end tests take every member that is not named here for a mistake.
 
+use domain::claim_rules::ClaimRules;
 use domain::client::GrantType;
 use domain::client::registration::InitialAccessToken;
 use domain::encryption::{ContentEncryption, KeyManagement};
@@ -118,7 +119,11 @@ fn policy_members(object: impl Fn(&str, Value) -> Value) -> Value {
         "authorization_challenge": { "type": "boolean", "description": "Whether applications of the tenant may hand over what users type into them (OAuth 2.0 for First-Party Applications)." },
         "token_exchange": { "type": "boolean", "description": "Whether clients may exchange tokens (RFC 8693) that are registered for it." },
         "audience": { "type": ["string", "null"], "description": "The audience of access tokens besides the issuer itself." },
-        "claims": object("Which facts about the user go into access tokens.", json!({ "roles": flag(), "username": flag(), "email": flag() })),
+        "claims": object("Which facts about the user go into access tokens, and which claims the tenant makes itself.", json!({
+            "roles": flag(), "username": flag(), "email": flag(),
+            "custom": { "type": "boolean", "description": "All of the user's own claims; `false`: what rules take of them." },
+            "rules": { "type": "array", "items": reference("ClaimRule"), "maxItems": ClaimRules::MOST, "description": "As `PUT …/claims` takes them." },
+        })),
         "require_dpop_nonce": { "type": "boolean", "description": "Whether DPoP proofs need a nonce of ours (RFC 9449, 8)." },
         "password": object("Rules for new passwords.", json!({ "min_length": { "type": "integer", "minimum": 15, "maximum": 64 } })),
         "argon2": object("How hard a password is hashed.", json!({ "memory_kib": count(), "iterations": count(), "parallelism": count() })),
@@ -320,7 +325,7 @@ const PROBLEMS: &[&str] = &[
     "too_many_requests",
     "head_too_large", "internal", "unavailable", "busy", "took_too_long", "invalid_redirect_uri", "invalid_client_metadata", "too_many_secrets",
     "takes_no_secret", "invalid_dpop_proof", "use_dpop_nonce", "identifier_taken", "resource_refused", "too_many_resources",
-    "issuer_taken", "trusted_issuer_refused", "too_many_trusted_issuers",
+    "issuer_taken", "trusted_issuer_refused", "too_many_trusted_issuers", "claim_rule_refused",
 ];
 
 #[rustfmt::skip]
@@ -631,6 +636,41 @@ pub(super) fn schemas() -> Value {
         }))),
         ("BrandingChange", request("All of it: what is left out gets its default.", &[],
             branding_members(|description, members| request(description, &[], members)))),
+        ("ClaimRule", request("One claim that the tenant makes itself.", &["claim", "from", "into"], json!({
+            "claim": said("1 to 128 printable ASCII characters; no name that Claviger, clients or APIs decide by."),
+            "from": request("One of these.", &[], json!({
+                "attribute": said("What is known of the user under this name: `username`, `email`, `email_verified`, `updated_at`, or a claim of their own."),
+                "constant": { "description": "The same for everybody: anything but null, at most 1 KiB." },
+                "roles": { "const": true, "description": "The names of the user's roles." },
+                "permissions": { "const": true, "description": "What the user may do at the one API that the access token is for." },
+                "template": said("Attributes in braces: `{given_name} {family_name}`. Where one is missing, there is no claim."),
+            })),
+            "into": { "type": "array", "items": one_of(&["access_token", "id_token", "userinfo"]) },
+            "when": request("All that has to hold; always, where nothing is said.", &[], json!({
+                "scope": { "type": ["string", "null"], "description": "Words that were granted, all of them." },
+                "audience": { "type": ["string", "null"], "description": "Whom the access token is for, maybe among others." },
+                "client": { "type": ["string", "null"], "description": "The client. Such a rule stands in the place of the one for all clients." },
+            })),
+        }))),
+        ("ClaimRules", answer("All claims that the tenant makes itself.", json!({ "rules": list("ClaimRule") }))),
+        ("ClaimRulesChange", request("All of them: what is left out is gone.", &["rules"], json!({
+            "rules": { "type": "array", "items": reference("ClaimRule"), "maxItems": ClaimRules::MOST },
+        }))),
+        ("ClaimsPreviewRequest", request("Somebody of whom something would be told, and to whom.", &["client"], json!({
+            "user": { "anyOf": [reference("UserId"), { "type": "null" }], "description": "Left out for a client that acts for itself." },
+            "client": text(), "scope": said("What would be granted, as far as the client may have it."),
+            "audience": { "type": "array", "items": text(), "description": "APIs that would be named as `resource`." },
+            "claims": { "type": ["object", "null"], "additionalProperties": true, "description": "The `claims` parameter (OpenID Connect Core, 5.5)." },
+            "rules": { "type": ["array", "null"], "items": reference("ClaimRule"), "description": "Rules that are not saved; left out: those of the tenant." },
+        }))),
+        ("ClaimsPreview", {
+            let names = || json!({ "type": "array", "items": text() });
+            let claims = || json!({ "type": ["object", "null"], "additionalProperties": true, "description": "null: there would be none." });
+            answer("What would be told if it were issued now. What is new with each token (`jti`, `sid`, times) is an example.", json!({
+                "access_token": { "type": "object", "additionalProperties": true }, "id_token": claims(), "userinfo": claims(),
+                "left_out": answer("Claims that there was no room for.", json!({ "access_token": names(), "id_token": names(), "userinfo": names() })),
+            }))
+        }),
         ("Deletion", answer("What is left of a deleted tenant.", json!({
             "tenant_id": reference("TenantId"),
             "certificate": said("A JWS (RFC 7515) by the installation's own key: which tenant, when, and what was destroyed."),

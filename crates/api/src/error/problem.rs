@@ -7,6 +7,7 @@ use actix_web::http::header::{self, HeaderValue};
 use actix_web::{HttpResponse, ResponseError};
 use app::access::AccessDenied;
 use app::budget::{Budget, UsedUp};
+use app::claims::PreviewDenied;
 use app::clients::ClientChangeDenied;
 use app::clients::authenticate::ClientDenied;
 use app::clients::initial_tokens::InitialTokenDenied;
@@ -20,6 +21,7 @@ use app::resources::ResourceDenied;
 use app::tenants::{NoTenant, TenantDenied};
 use app::trusted_issuers::TrustedIssuerDenied;
 use app::users::UserDenied;
+use domain::claim_rules::RuleRefused;
 use domain::client::registration::InitialAccessToken;
 use domain::keys::plan::RotationDenied;
 use domain::password::PasswordDenied;
@@ -296,12 +298,30 @@ impl From<TenantDenied> for Problem {
             TenantDenied::SlugTaken => Self::new(StatusCode::CONFLICT, "slug_taken", "A tenant with this slug exists. Choose another one."),
             TenantDenied::Unknown => Self::not_found(),
             TenantDenied::Policy(bad) => Self::new(StatusCode::UNPROCESSABLE_ENTITY, "policy_refused", bad.0),
+            TenantDenied::Rules(refused) => refused.into(),
             TenantDenied::Keys(error) => error.into(),
             TenantDenied::Patch(why) => Self::bad_request(format!("policy: {why}")),
             TenantDenied::NotConfirmed => {
                 Self::new(StatusCode::CONFLICT, "not_confirmed", "Deleting a tenant cannot be undone: repeat its slug as ?confirm=<slug>.")
             }
             TenantDenied::Fault(fault) => fault.into(),
+        }
+    }
+}
+
+impl From<RuleRefused> for Problem {
+    fn from(refused: RuleRefused) -> Self {
+        Self::new(StatusCode::UNPROCESSABLE_ENTITY, "claim_rule_refused", refused.to_string()).with("member", json!(refused.member))
+    }
+}
+
+impl From<PreviewDenied> for Problem {
+    fn from(denied: PreviewDenied) -> Self {
+        match denied {
+            PreviewDenied::Rules(refused) => refused.into(),
+            PreviewDenied::Unknown => Self::not_found(),
+            PreviewDenied::Target(refused) => Self::bad_request(refused.description()),
+            PreviewDenied::Fault(fault) => fault.into(),
         }
     }
 }

@@ -206,7 +206,7 @@ fn about(form: pages::Form, session: SsoSessionId) -> pages::Form {
 
 /// What the user is asked to allow: each scope, and what API it is about; an API of which no scope is asked for stands for itself.
 fn scope_lines(shown: &Shown) -> Vec<ScopeLine> {
-    let scope = &shown.request.scope;
+    let scope = &shown.request.wanted().scope;
     let about = |word: &str| {
         let api = shown.apis.iter().find(|api| api.settings.scope.contains(word))?;
         Some(format!("{}: {word}", api.settings.name))

@@ -61,7 +61,7 @@ pub(crate) async fn get(state: web::Data<ApiState>, slug: web::Path<String>) -> 
         "prompt_values_supported": Prompt::ALL.map(Prompt::name),
         "acr_values_supported": Acr::REACHABLE.map(Acr::name),
         "claim_types_supported": ["normal"],
-        "claims_supported": openid::claims_supported(),
+        "claims_supported": openid::claims_supported(&tenant),
         "claims_parameter_supported": true,
         "request_parameter_supported": true,
         "request_object_signing_alg_values_supported": Alg::ALL.map(Alg::name),

@@ -140,7 +140,7 @@ pub async fn enter(
             prompt: BTreeSet::new(),
             max_age: client.settings.default_max_age,
             login_hint: None,
-            user: None,
+            users: BTreeSet::new(),
             acr: AcrWish::default(),
             ui_locales: Vec::new(),
             claims: ClaimsRequest::default(),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use domain::client::{Client, GrantType};
 use domain::details::AuthorizationDetails;
 use domain::ids::TokenId;
-use domain::openid::{self, IdClaims};
+use domain::openid::IdClaims;
 use domain::resource::Target;
 use domain::scope::Scope;
 use domain::secret::Secret;
@@ -78,35 +78,21 @@ pub(crate) async fn issue(ctx: &Ctx, what: Issue<'_>) -> Result<IssuedTokens, Fa
     let grant = Grant {
         session_id: family.id,
         session_ends_at: family.absolute_expires_at,
-        subject: subject.clone(),
+        subject,
         auth_time: family.auth_time,
         sign_on: family.sign_on.as_ref(),
     };
     let jti = TokenId::new(now, ctx.id_entropy());
     let issuance = Issuance { tenant, issuer: &issuer, client_id: &family.client_id, scope: &scope, target: &target, jti, now };
-    let mut claims = AccessClaims { cnf, authorization_details: details, ..AccessClaims::new(issuance, user, grant) };
+    let mut claims = AccessClaims { cnf, authorization_details: details, ..AccessClaims::new(issuance, user, grant.clone()) };
     let access_token = Secret::new(signer.sign(&mut claims, &algs, now)?);
-    let id_token = match &family.sign_on {
-        Some(sign_on) if scope.contains(Scope::OPENID) => {
-            let mut id_claims = IdClaims {
-                iss: issuer,
-                sub: subject,
-                aud: family.client_id.clone(),
-                exp: claims.exp,
-                iat: claims.iat,
-                auth_time: family.auth_time.as_seconds(),
-                sid: family.id,
-                acr: sign_on.authentication.acr().name().to_owned(),
-                amr: sign_on.authentication.amr().into_iter().map(str::to_owned).collect(),
-                nonce,
-                at_hash: None,
-                wished: openid::in_id_token(user, &sign_on.claims),
-            };
+    let id_token = match IdClaims::new(issuance, &claims, user, grant, nonce) {
+        Some((mut id_claims, _)) => {
             let alg = client.settings.id_token_signed_response_alg;
             let token = signer.sign_id(&mut id_claims, alg, access_token.expose(), now)?;
             Some(Secret::new(encrypted(ctx, tenant.id, client, client.settings.encryption.id_token(), token).await?))
         }
-        _ => None,
+        None => None,
     };
     let may_refresh = client.settings.may_use(GrantType::RefreshToken);
     Ok(IssuedTokens {

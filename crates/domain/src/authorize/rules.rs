@@ -85,6 +85,8 @@ pub struct Asked<'a> {
     pub is_signed: bool,
     /// Whom `id_token_hint` names: outside `None` when there was none, inside `None` when it is no ID token of this tenant.
     pub hinted: Option<Option<UserId>>,
+    /// Whom a `sub` among the claims asks for, by the names that this client knows users by; nobody, where these are nobody's names.
+    pub named: Option<BTreeSet<UserId>>,
     /// The key that was proved with the request (RFC 9449, 10.1).
     pub proved: Option<Thumbprint>,
 }
@@ -140,7 +142,7 @@ pub fn read(asked: &Asked<'_>) -> Result<AuthorizationRequest, RequestRefused> {
         prompt: BTreeSet::new(),
         max_age: None,
         login_hint: None,
-        user: None,
+        users: BTreeSet::new(),
         acr: AcrWish::default(),
         ui_locales: Vec::new(),
         claims: ClaimsRequest::default(),
@@ -337,25 +339,29 @@ fn max_age(asked: &Asked<'_>, request: &mut AuthorizationRequest) -> Result<(), 
 
 fn user_hints(asked: &Asked<'_>, request: &mut AuthorizationRequest) -> Result<(), Refusal> {
     request.login_hint = asked.get("login_hint").filter(|hint| hint.len() <= 320).map(str::to_owned);
-    request.user = match asked.hinted {
+    match asked.hinted {
         Some(None) => return Err(refusal("id_token_hint is not an ID token of this issuer")),
-        Some(hinted) => hinted,
-        None => None,
-    };
+        Some(Some(hinted)) => request.users = BTreeSet::from([hinted]),
+        None => {}
+    }
     Ok(())
 }
 
 fn claims(asked: &Asked<'_>, request: &mut AuthorizationRequest) -> Result<(), Refusal> {
     let Some(text) = asked.get("claims") else { return Ok(()) };
-    request.claims = text.parse().map_err(|_| refusal("claims is not as OpenID Connect Core, 5.5 describes"))?;
-    let wished = request.claims.id_token.get("sub").and_then(Option::as_ref).and_then(|wish| wish.wanted().next());
-    if let Some(sub) = wished {
-        // A word that is nobody's id here is nobody who could log in.
-        let user = sub.parse().unwrap_or(UserId::from_uuid(uuid::Uuid::nil()));
-        if request.user.is_some_and(|hinted| hinted != user) {
+    let wishes: ClaimsRequest = text.parse().map_err(|_| refusal("claims is not as OpenID Connect Core, 5.5 describes"))?;
+    request.claims = wishes.within(&asked.client.settings.scope);
+    if let Some(named) = &asked.named {
+        if !request.users.is_subset(named) {
             return Err(refusal("id_token_hint and claims name different users"));
         }
-        request.user = Some(user);
+        if request.users.is_empty() {
+            request.users.clone_from(named);
+        }
+        // Words that are nobody's name here are nobody who could log in.
+        if request.users.is_empty() {
+            request.users.insert(UserId::from_uuid(uuid::Uuid::nil()));
+        }
     }
     Ok(())
 }
@@ -430,6 +436,7 @@ mod tests {
             arrival: Arrival::Browser,
             is_signed: false,
             hinted: None,
+            named: None,
             proved: None,
         })
     }

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use crate::claim_rules::{Carrier, ClaimRules, Occasion, Told};
 use crate::client::ClientId;
 use crate::details::AuthorizationDetails;
 use crate::ids::{FamilyId, RegisteredClientId, TokenId, UserId};
@@ -60,7 +61,7 @@ pub struct AccessClaims {
     /// Who acts for the subject (RFC 8693, 4.1).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub act: Option<Box<Act>>,
-    /// The user's custom claims, beside the registered ones.
+    /// The user's custom claims and those of the tenant's rules, beside the registered ones.
     #[serde(flatten)]
     pub custom: Map<String, Value>,
 }
@@ -205,36 +206,67 @@ pub struct Grant<'a> {
 }
 
 impl AccessClaims {
+    /// What a token says at most beside the key it is bound to and those who act, in bytes of JSON: whoever reads 8 KiB reads it.
+    const LONGEST: usize = 4_900;
+
     /// The claims of a token for `user`, issued now.
     ///
     /// `exp` is the earlier of the access TTL (of the policy, and of the APIs) and the end of the session.
     pub fn new(issuance: Issuance<'_>, user: &User, grant: Grant<'_>) -> Self {
-        let claims = &issuance.tenant.policy.claims;
-        let own = Self::of_client(issuance);
-        Self {
-            sub: grant.subject,
-            exp: own.exp.min(grant.session_ends_at.as_seconds()),
-            auth_time: Some(grant.auth_time.as_seconds()),
-            sid: Some(grant.session_id),
-            acr: grant.sign_on.map(|sign_on| sign_on.authentication.acr().name().to_owned()),
-            amr: grant.sign_on.map(|sign_on| sign_on.authentication.amr().into_iter().map(str::to_owned).collect()),
-            roles: claims.roles.then(|| user.roles.clone().into()),
-            permissions: issuance.target.permissions(user.roles.iter()),
-            username: user.names.username().filter(|_| claims.username).map(ToString::to_string),
-            email: user.names.email().filter(|_| claims.email).map(ToString::to_string),
-            custom: user
-                .claims
-                .as_map()
-                .iter()
-                .filter(|(name, _)| !CustomClaims::RESERVED.contains(&name.as_str()))
-                .map(|(n, v)| (n.clone(), v.clone()))
-                .collect(),
-            ..own
-        }
+        Self::with_left_out(issuance, Some((user, grant))).0
     }
 
     /// The claims of a token that a client gets for itself (RFC 6749, 4.4).
     pub fn of_client(issuance: Issuance<'_>) -> Self {
+        Self::with_left_out(issuance, None).0
+    }
+
+    /// The same for a user or, without one, for the client itself; and the names of claims that there was no room for.
+    pub fn with_left_out(issuance: Issuance<'_>, whose: Option<(&User, Grant<'_>)>) -> (Self, Vec<String>) {
+        let policy = &issuance.tenant.policy.claims;
+        let own = Self::bare(issuance);
+        let (user, claims) = match whose {
+            None => (None, own),
+            Some((user, grant)) => {
+                let claims = Self {
+                    sub: grant.subject,
+                    exp: own.exp.min(grant.session_ends_at.as_seconds()),
+                    auth_time: Some(grant.auth_time.as_seconds()),
+                    sid: Some(grant.session_id),
+                    acr: grant.sign_on.map(|sign_on| sign_on.authentication.acr().name().to_owned()),
+                    amr: grant.sign_on.map(|sign_on| sign_on.authentication.amr().into_iter().map(str::to_owned).collect()),
+                    roles: policy.roles.then(|| user.roles.clone().into()),
+                    permissions: issuance.target.permissions(user.roles.iter()),
+                    username: user.names.username().filter(|_| policy.username).map(ToString::to_string),
+                    email: user.names.email().filter(|_| policy.email).map(ToString::to_string),
+                    ..own
+                };
+                (Some(user), claims)
+            }
+        };
+        let of_user = user.filter(|_| policy.custom).map(|user| user.claims.as_map());
+        if policy.rules.is_empty() && of_user.is_none_or(Map::is_empty) {
+            return (claims, Vec::new());
+        }
+        let length = serde_json::to_string(&claims).map_or(Self::LONGEST, |text| text.len());
+        let room = Self::LONGEST.saturating_sub(length).min(ClaimRules::ROOM);
+        let on = Occasion {
+            carrier: Carrier::AccessToken,
+            client: issuance.client_id,
+            scope: issuance.scope,
+            audience: Some((&claims.aud, &claims.scope)),
+            user,
+            permissions: claims.permissions.as_ref(),
+            wishes: None,
+        };
+        let free = of_user.into_iter().flatten().filter(|(name, _)| !CustomClaims::RESERVED.contains(&name.as_str()));
+        let Told { claims: custom, left_out, .. } =
+            policy.rules.told(on, room).and(free.map(|(name, value)| (name.as_str(), value.clone())));
+        (Self { custom, ..claims }, left_out)
+    }
+
+    /// What every token says, of whomever.
+    fn bare(issuance: Issuance<'_>) -> Self {
         let Issuance { tenant, issuer, client_id, scope, target, jti, now } = issuance;
         let TenantPolicy { access_ttl_seconds, audience, .. } = &tenant.policy;
         Self {
