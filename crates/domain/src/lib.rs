@@ -19,6 +19,7 @@ pub mod device;
 pub mod dpop;
 pub mod guess;
 pub mod handle;
+pub mod host;
 pub mod ids;
 pub mod interaction;
 pub mod jwt;

@@ -383,6 +383,7 @@ impl Leftover {
 pub trait PlatformTx: CustodyStore + Send {
     async fn tenant_by_slug(&mut self, slug: &Slug) -> Stored<Option<Tenant>>;
     async fn tenant_by_id(&mut self, id: TenantId) -> Stored<Option<Tenant>>;
+    async fn tenant_by_domain(&mut self, domain: &HostName) -> Stored<Option<Tenant>>;
     /// Tenants that were deleted but have not been erased yet, those that wait longest first.
     async fn tenants_deleted(&mut self, limit: u32) -> Stored<Vec<TenantId>>;
     /// Tenants in the order of their slugs, after `after`.

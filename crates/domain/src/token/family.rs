@@ -124,10 +124,12 @@ pub enum RevocationCause {
     CodeReuse,
     /// The database was set back to an older state, which has forgotten what became of the family since.
     DatabaseRestored,
+    /// The tenant got another issuer.
+    IssuerChanged,
 }
 
 impl RevocationCause {
-    const ALL: [Self; 9] = [
+    const ALL: [Self; 10] = [
         Self::Reuse,
         Self::Logout,
         Self::ClientRequest,
@@ -137,6 +139,7 @@ impl RevocationCause {
         Self::PasswordChanged,
         Self::CodeReuse,
         Self::DatabaseRestored,
+        Self::IssuerChanged,
     ];
 
     /// The stable name under which it is stored.
@@ -151,6 +154,7 @@ impl RevocationCause {
             Self::PasswordChanged => "password_changed",
             Self::CodeReuse => "code_reuse",
             Self::DatabaseRestored => "database_restored",
+            Self::IssuerChanged => "issuer_changed",
         }
     }
     pub fn from_name(name: &str) -> Option<Self> {
