@@ -11,6 +11,7 @@ use domain::time::Timestamp;
 use crate::clients::key_sets::KeySets;
 use crate::clients::origins::ClientOrigins;
 use crate::credentials::hash_pool::HashPool;
+use crate::hosts::Hosts;
 use crate::mtls::MutualTls;
 use crate::ports::keys::Keys;
 use crate::ports::mail::Mailer;
@@ -34,8 +35,9 @@ pub struct Ctx {
     pub key_sets: KeySets,
     pub mutual_tls: MutualTls,
     pub origins: ClientOrigins,
-    /// Scheme and authority of every issuer, without a slash at the end.
+    /// Scheme and authority of the installation, without a slash at the end: of every issuer that has no domain of its own.
     pub base_url: String,
+    pub hosts: Hosts,
 }
 
 impl std::fmt::Debug for Ctx {

@@ -21,6 +21,7 @@ use async_trait::async_trait;
 use domain::audit::AuditRecord;
 use domain::branding::{Appearance, Branding, Logo};
 use domain::guess::{GuessCounter, GuessScope};
+use domain::host::HostName;
 use domain::ids::{BackchannelRequestId, EventId, FamilyId, MailId, TenantId, UserId};
 use domain::keys::ring::{KeyRing, Kid};
 use domain::keys::verifier::{Sighting, VerifierName};

@@ -22,6 +22,7 @@ use domain::consent::Allowed;
 use domain::device::DeviceGrant;
 use domain::guess::{GuessCounter, GuessScope};
 use domain::handle::HandleHash;
+use domain::host::HostName;
 use domain::ids::{
     BackchannelRequestId, EventId, FamilyId, InitialAccessTokenId, MailId, ResourceId, SsoSessionId, TenantId, TrustedIssuerId, UserId,
 };
