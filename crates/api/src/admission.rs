@@ -26,6 +26,7 @@ use crate::error::problem::Problem;
 use crate::extract::origin::From;
 use crate::oauth::{client_auth, dpop, mtls};
 use crate::router::Guard;
+use crate::site;
 use crate::state::ApiState;
 
 /// One of the platform's administrators.
@@ -87,6 +88,7 @@ async fn admitted(guard: Guard, request: &ServiceRequest) -> Result<(), Refusal>
     if !slug.is_empty() && !is_platforms {
         state.budgets.request(slug, ctx.now())?;
     }
+    site::at_its_issuer(state, request).await?;
     match guard {
         Guard::Public | Guard::ByCredential => {}
         Guard::User => {

@@ -4,7 +4,7 @@
 
 use std::time::Instant;
 
-use actix_web::body::MessageBody;
+use actix_web::body::{BoxBody, EitherBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::header::{HeaderName, HeaderValue};
 use actix_web::middleware::Next;
@@ -12,6 +12,7 @@ use actix_web::{Error, HttpMessage, web};
 use tracing::field::Empty;
 use tracing::{Instrument, Span};
 
+use crate::site;
 use crate::state::ApiState;
 
 /// The id a request is known by in logs, in the audit log and to its sender.
@@ -63,12 +64,20 @@ fn span_name(route: &str, method: &str) -> String {
     format!("http.{word}.{}", method.to_ascii_lowercase())
 }
 
-pub(crate) async fn observe(request: ServiceRequest, next: Next<impl MessageBody>) -> Result<ServiceResponse<impl MessageBody>, Error> {
-    let Some(state) = request.app_data::<web::Data<ApiState>>().cloned() else { return next.call(request).await };
+pub(crate) async fn observe<B: MessageBody>(
+    mut request: ServiceRequest,
+    next: Next<B>,
+) -> Result<ServiceResponse<EitherBody<B, BoxBody>>, Error> {
+    let Some(state) = request.app_data::<web::Data<ApiState>>().cloned() else {
+        return next.call(request).await.map(ServiceResponse::map_into_left_body);
+    };
     let started = Instant::now();
+    // First of all: by it the route is found.
+    let placed = site::place(&mut request, &state).await;
     let id = request_id(&request, &state);
     request.extensions_mut().insert(RequestId(id.clone()));
-    let route = request.match_pattern().unwrap_or_else(|| "none".to_owned());
+    let pattern = request.match_pattern();
+    let route = pattern.clone().filter(|_| placed.is_ok()).unwrap_or_else(|| "none".to_owned());
     let method = known_method(&request, &route);
 
     let name = span_name(&route, method);
@@ -76,7 +85,13 @@ pub(crate) async fn observe(request: ServiceRequest, next: Next<impl MessageBody
         "http", otel.name = name, otel.kind = "server", otel.status_code = Empty, method, route, status = Empty, request_id = %id
     );
     follow_trace(&request, &state, &span);
-    let mut response = next.call(request).instrument(span.clone()).await?;
+    let mut response = match placed {
+        Ok(()) => next.call(request).instrument(span.clone()).await?.map_into_left_body(),
+        Err(refusal) => {
+            let answer = span.in_scope(|| refusal.answer(pattern.as_deref()));
+            request.into_response(answer).map_into_right_body()
+        }
+    };
 
     let status = response.status();
     span.record("status", status.as_u16());

@@ -286,8 +286,14 @@ pub(crate) async fn visiting(settings: &Settings, store: &SqlStore, directory: &
         key_sets: KeySets::new(0),
         mutual_tls: MutualTls::default(),
         origins: ClientOrigins::new(0),
+        hosts: hosts(settings, &base_url(settings)),
         base_url: base_url(settings),
     })
+}
+
+/// By which names the installation is reached whose issuers begin with `base_url`.
+pub(crate) fn hosts(settings: &Settings, base_url: &str) -> Hosts {
+    Hosts::new([base_url, &settings.tls.mtls_base_url], settings.server.other_hosts.iter().cloned())
 }
 
 /// Who talks to the addresses of clients. Opened ranges are told in the log.

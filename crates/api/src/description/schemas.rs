@@ -361,6 +361,9 @@ pub(super) fn schemas() -> Value {
             "earliest": reference("Timestamp"),
             "suggestions": { "type": "array", "items": text() },
             "member": said("The member that is wrong."),
+            "issuer": said("The tenant's issuer."),
+            "next_issuer": said("What it would be."),
+            "breaks": { "type": "array", "items": text() },
         }))),
         ("OAuthError", answer("An error of the OAuth endpoints (RFC 6749, 5.2).", json!({
             "error": one_of(OAUTH_ERRORS), "error_description": text(),
@@ -550,11 +553,15 @@ pub(super) fn schemas() -> Value {
         ("SessionsEnded", answer("How many sessions were ended.", json!({ "ended": count() }))),
 
         ("Tenant", answer("A tenant.", json!({
-            "id": reference("TenantId"), "slug": reference("Slug"), "name": text(), "issuer": text(), "status": one_of(&["active", "suspended"]),
+            "id": reference("TenantId"), "slug": reference("Slug"), "name": text(), "issuer": text(), "domain": text_or_null(), "status": one_of(&["active", "suspended"]),
             "suspended_at": optional("Timestamp"), "policy": reference("TenantPolicy"),
             "created_at": reference("Timestamp"), "updated_at": reference("Timestamp"),
         }))),
         ("TenantPage", page("Tenant")),
+        ("DomainChange", request("A host of the tenant's own.", &["domain"], json!({
+            "domain": said("A host name in lower case, other letters than `a-z` as `xn--…`; it must lead here, with a certificate for it."),
+            "confirm": { "type": ["string", "null"], "description": "The tenant's slug, where it has sessions or clients: they know the issuer before." },
+        }))),
         ("Appearance", answer("How a tenant's pages look.", json!({
             "branding": answer("What the tenant decided.", branding_members(answer)), "logo_url": text_or_null(),
         }))),
