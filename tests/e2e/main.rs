@@ -16,6 +16,7 @@ mod cookie;
 mod cors;
 mod description;
 mod device;
+mod domain;
 mod dpop;
 mod exchange;
 mod fapi;

@@ -119,6 +119,8 @@ const KNOWN: &[Row] = &[
     row("GET", "/admin/v1/deletions/{tenant}", PlatformAdmin, Body::None),
     row("POST", "/admin/v1/tenants/{slug}/suspend", PlatformAdmin, Body::None),
     row("POST", "/admin/v1/tenants/{slug}/resume", PlatformAdmin, Body::None),
+    row("PUT", "/admin/v1/tenants/{slug}/domain", PlatformAdmin, Body::Json(r#"{"domain":"mallory.localhost"}"#)),
+    row("DELETE", "/admin/v1/tenants/{slug}/domain", PlatformAdmin, Body::None),
     row("GET", "/admin/v1/tenants/{slug}/events", TenantAdmin, Body::None),
     row("GET", "/admin/v1/tenants/{slug}/users", TenantAdmin, Body::None),
     row("POST", "/admin/v1/tenants/{slug}/users", TenantAdmin, Body::Json(r#"{"username":"mallory"}"#)),

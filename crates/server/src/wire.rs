@@ -12,6 +12,7 @@ use app::clients::key_sets::KeySets;
 use app::clients::origins::ClientOrigins;
 use app::credentials::hash_pool::HashPool;
 use app::ctx::Ctx;
+use app::hosts::Hosts;
 use app::mtls::MutualTls;
 use app::ports::keys::{KeyFault, Keys};
 use app::ports::mail::{Mailer, NoMail};

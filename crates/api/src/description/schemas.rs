@@ -277,7 +277,7 @@ const PROBLEMS: &[&str] = &[
     "too_slow", "slug_taken", "name_taken", "not_confirmed", "already_staged", "too_early", "too_many_keys", "too_many_token_secrets", "already_ended",
     "too_large", "unsupported_media_type", "policy_refused", "unsafe_policy", "unknown_alg", "password_refused", "password_change_required", "too_many_attempts",
     "too_many_requests",
-    "head_too_large", "internal", "unavailable", "busy", "took_too_long", "invalid_redirect_uri", "invalid_client_metadata", "too_many_secrets",
+    "head_too_large", "unknown_host", "domain_taken", "domain_refused", "internal", "unavailable", "busy", "took_too_long", "invalid_redirect_uri", "invalid_client_metadata", "too_many_secrets",
     "takes_no_secret", "invalid_dpop_proof", "use_dpop_nonce", "identifier_taken", "resource_refused", "too_many_resources",
     "issuer_taken", "trusted_issuer_refused", "too_many_trusted_issuers",
 ];

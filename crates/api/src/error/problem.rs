@@ -275,7 +275,7 @@ impl From<Refusal> for Problem {
             Refusal::UnknownHost => Self::new(
                 StatusCode::NOT_FOUND,
                 "unknown_host",
-                "This server has no site of this name. For the installation itself that is a matter of server.base_url and server.other_hosts.",
+                "This server has no site of this name.",
             ),
             Refusal::BadHost => Self::bad_request("Send one Host header, which is a host and perhaps a port."),
             Refusal::Moved { .. } => Self::not_found(),
