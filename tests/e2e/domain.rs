@@ -1,8 +1,5 @@
 //! A tenant at a domain of its own: all that it has is there, and nothing of anybody else.
 
-use std::sync::atomic::{AtomicU64, Ordering};
-
-use app::ports::world::Clock;
 use domain::client::assertion::ASSERTION_TYPE;
 use reqwest::RequestBuilder;
 use serde_json::{Value, json};
@@ -10,6 +7,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use crate::browser::Browser;
+use crate::client_keys::machine_of;
 use crate::device::television;
 use crate::dpop::proof;
 use crate::foreign_parties::{CALLBACK, openid_client_logs_alice_in};
@@ -18,9 +16,6 @@ use crate::oidc::{claims, client, shop};
 use crate::registration::{metadata, registration};
 use crate::relying_party::Key;
 use crate::world::{Answer, Caller, PASSWORD, World, in_world, in_world_with, on_two_nodes_with, sent, sent_as};
-
-/// What assertions were called until now.
-static JTI: AtomicU64 = AtomicU64::new(0);
 
 /// A tenant's domain, and whoever asks there.
 struct Home<'w> {
@@ -244,9 +239,8 @@ fn a_client_meets_the_domain_wherever_an_address_is_made_or_checked() {
         });
         let machine = client(world, form).await;
         let asked = async |aud: &str, proof: Option<String>| {
-            let now = world.clock.now().as_seconds();
-            let jti = JTI.fetch_add(1, Ordering::Relaxed).to_string();
-            let said = json!({ "iss": machine.id, "sub": machine.id, "aud": aud, "jti": jti, "iat": now, "exp": now + 60 });
+            let mut said = machine_of(&machine.id).claims(world);
+            said["aud"] = aud.into();
             let assertion = key.sign(&said);
             let form = [("grant_type", "client_credentials"), ("client_assertion_type", ASSERTION_TYPE), ("client_assertion", &assertion)];
             let request = acme.request(&world.anon(), "POST", "/oauth/token").form(&form);

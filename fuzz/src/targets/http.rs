@@ -124,7 +124,9 @@ pub(super) fn host(data: &[u8]) {
     if let Some(host) = untrusted::host(&text, BASE) {
         assert!(!host.bytes().any(|byte| byte.is_ascii_uppercase()) && host.is_ascii() && host.len() <= text.len(), "{text:?}");
         assert_eq!(untrusted::host(&text.to_ascii_uppercase(), BASE).as_ref(), Some(&host), "{text:?}");
-        assert_eq!(untrusted::host(&format!("{host}:443"), BASE), Some(host), "{text:?}");
+        if host.len() < 255 {
+            assert_eq!(untrusted::host(&format!("{host}:443"), BASE), Some(host), "{text:?}");
+        }
     }
     let Ok(domain) = text.parse::<HostName>() else { return };
     assert_eq!(domain.to_string(), text, "another spelling of the same");
