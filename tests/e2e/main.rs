@@ -16,7 +16,7 @@ mod cookie;
 mod cors;
 mod description;
 mod device;
-mod domain;
+mod domains;
 mod dpop;
 mod exchange;
 mod fapi;

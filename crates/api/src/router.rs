@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use actix_web::{HttpResponse, ResponseError, Route, guard, middleware, web};
 
-use crate::admin::{branding, clients, domain, events, foresight, initial_tokens, keys, resources, tenants, trusted_issuers, users};
+use crate::admin::{branding, clients, domains, events, foresight, initial_tokens, keys, resources, tenants, trusted_issuers, users};
 use crate::admission::admit;
 use crate::assets;
 use crate::busy;
@@ -167,8 +167,8 @@ fn routes() -> Vec<Entry> {
         ("/admin/v1/tenants/{slug}/suspend", vec![("POST", PlatformAdmin, web::to(tenants::suspend))]),
         ("/admin/v1/tenants/{slug}/resume", vec![("POST", PlatformAdmin, web::to(tenants::resume))]),
         ("/admin/v1/tenants/{slug}/domain", vec![
-            ("PUT", PlatformAdmin, web::to(domain::set)),
-            ("DELETE", PlatformAdmin, web::to(domain::remove)),
+            ("PUT", PlatformAdmin, web::to(domains::set)),
+            ("DELETE", PlatformAdmin, web::to(domains::remove)),
         ]),
         ("/admin/v1/tenants/{slug}/branding", vec![
             ("GET", TenantAdmin, web::to(branding::get)),

@@ -2,7 +2,7 @@
 
 pub(crate) mod branding;
 pub(crate) mod clients;
-pub(crate) mod domain;
+pub(crate) mod domains;
 pub(crate) mod events;
 pub(crate) mod foresight;
 pub(crate) mod initial_tokens;
