@@ -467,6 +467,31 @@ fn s151_a_proxy_tells_the_host_where_it_is_believed_and_nobody_else() {
 }
 
 #[test]
+fn clients_with_certificates_keep_the_address_that_is_for_them() {
+    let elsewhere = |settings: &mut server::Settings| settings.tls.mtls_base_url = "https://mtls.id.example".to_owned();
+    in_world_with(elsewhere, async |world| {
+        let acme = home(world, "acme").await;
+        let metadata = acme.get("/.well-known/openid-configuration").await.is(200).json();
+        let aliases = metadata["mtls_endpoint_aliases"].as_object().expect("aliases");
+        assert_eq!(aliases["token_endpoint"], "https://mtls.id.example/t/acme/oauth/token");
+        for (name, address) in aliases {
+            let path = address.as_str().and_then(|address| address.strip_prefix("https://mtls.id.example")).expect("an address there");
+            assert_eq!(metadata[name], format!("{}{}", acme.issuer(), path.replace("/t/acme", "")), "{name}");
+        }
+        let form = json!({ "grant_types": ["client_credentials"], "token_endpoint_auth_method": "client_secret_post" });
+        let made = world.platform_admin().post("/admin/v1/tenants/acme/clients", form).await.is(201);
+        let form = [("grant_type", "client_credentials"), ("client_id", &*made.word("client_id")), ("client_secret", &*made.word("client_secret"))];
+        let there = |method, path| world.anon().request(method, path).header("host", "mtls.id.example");
+        let tokens = sent(there("POST", "/t/acme/oauth/token").form(&form)).await.is(200);
+        assert_eq!(claims(&tokens.word("access_token"))["iss"], acme.issuer());
+        for path in ["/t/acme/.well-known/openid-configuration", "/t/acme/oauth/authorize", "/t/acme/oauth/end_session"] {
+            sent(there("GET", path)).await.is(404);
+        }
+        sent(there("GET", "/t/acme/account")).await.is(308);
+    });
+}
+
+#[test]
 fn links_in_mails_lead_to_the_domain_and_those_of_before_are_led_there() {
     with_relay(async |world, relay| {
         shop(world, json!({})).await;
