@@ -157,9 +157,19 @@ fn r04_two_domains_are_two_tenants_whatever_is_sent_to_them() {
 
         // The addresses of the installation are not there, and neither are those of another tenant or its own by the other name.
         for path in [
-            "/", "/openapi.json", "/admin/v1/tenants", "/admin/v1/tenants/acme", "/t/acme/.well-known/jwks.json", "/t/globex/.well-known/jwks.json",
-            "/t/globex/account", "/.well-known/installation-jwks.json", "/.well-known/oauth-authorization-server/t/acme",
-            "/.well-known/oauth-authorization-server/t/globex", "/../globex/me", "//t/globex/me", "/%2e%2e/globex/.well-known/jwks.json",
+            "/",
+            "/openapi.json",
+            "/admin/v1/tenants",
+            "/admin/v1/tenants/acme",
+            "/t/acme/.well-known/jwks.json",
+            "/t/globex/.well-known/jwks.json",
+            "/t/globex/account",
+            "/.well-known/installation-jwks.json",
+            "/.well-known/oauth-authorization-server/t/acme",
+            "/.well-known/oauth-authorization-server/t/globex",
+            "/../globex/me",
+            "//t/globex/me",
+            "/%2e%2e/globex/.well-known/jwks.json",
         ] {
             let request = acme.request(&world.platform_admin(), "GET", path);
             sent_as(request, "/nowhere").await.refused(404, "not_found");
@@ -251,7 +261,9 @@ fn a_client_meets_the_domain_wherever_an_address_is_made_or_checked() {
         asked(&format!("{old}/oauth/token"), None).await.refused_oauth(401, "invalid_client");
         asked(&acme.issuer(), None).await.is(200);
         let at = |uri: String| Some(proof(world, &key, "POST", "", json!({ "htu": uri })));
-        for elsewhere in [format!("{old}/oauth/token"), format!("{}/t/acme/oauth/token", acme.issuer()), format!("{}/oauth/token", world.base_url)] {
+        for elsewhere in
+            [format!("{old}/oauth/token"), format!("{}/t/acme/oauth/token", acme.issuer()), format!("{}/oauth/token", world.base_url)]
+        {
             asked(&acme.issuer(), at(elsewhere)).await.refused_oauth(400, "invalid_dpop_proof");
         }
         let bound = asked(&acme.issuer(), at(format!("{}/oauth/token", acme.issuer()))).await.is(200);
@@ -282,7 +294,18 @@ fn every_address_of_a_tenant_is_at_its_domain_and_little_is_left_at_the_old_one(
         let acme = home(world, "acme").await;
         world.tenant("globex").await;
         let at = |path: &str| {
-            let names = [("{user}", "x"), ("{session}", "x"), ("{request}", "x"), ("{link}", "x"), ("{file}", "x"), ("{client}", "x"), ("{level}", "0"), ("{tile}", "000.p"), ("{tile2}", "1"), ("{width}", "1")];
+            let names = [
+                ("{user}", "x"),
+                ("{session}", "x"),
+                ("{request}", "x"),
+                ("{link}", "x"),
+                ("{file}", "x"),
+                ("{client}", "x"),
+                ("{level}", "0"),
+                ("{tile}", "000.p"),
+                ("{tile2}", "1"),
+                ("{width}", "1"),
+            ];
             names.into_iter().fold(path.to_owned(), |path, (segment, name)| path.replace(segment, name))
         };
         let mut seen = 0;
@@ -293,7 +316,13 @@ fn every_address_of_a_tenant_is_at_its_domain_and_little_is_left_at_the_old_one(
             // What one with a domain says there, one without says at its own address.
             let here = acme.ask(&path, acme.request(&world.anon(), route.method, &path)).await;
             let there = sent(world.anon().request(route.method, &twin)).await;
-            assert_eq!((here.status, here.header("content-type")), (there.status, there.header("content-type")), "{asked}: {} {}", here.text, there.text);
+            assert_eq!(
+                (here.status, here.header("content-type")),
+                (there.status, there.header("content-type")),
+                "{asked}: {} {}",
+                here.text,
+                there.text
+            );
             let left = sent(world.anon().request(route.method, &format!("{old}?a=%20b&c"))).await;
             let is_page = ["account", "device", "password"].contains(&path.split('/').nth(1).unwrap_or_default());
             if path == "/.well-known/jwks.json" || path.starts_with("/.well-known/key-log/") {
@@ -334,12 +363,17 @@ fn s111_another_issuer_ends_what_the_one_before_has_given_and_is_not_changed_by_
         world.bearing(&before.access_token).get("/t/acme/me").await.refused(404, "not_found");
         acme.refresh(&before.refresh_token).await.refused_oauth(400, "invalid_grant");
         world.refresh("acme", &before.refresh_token).await.refused_oauth(404, "invalid_request");
-        let seen = acme.ask("/oauth/introspect", acme.request(&world.platform_admin(), "POST", "/oauth/introspect").form(&[("token", &before.access_token)]));
+        let seen = acme.ask(
+            "/oauth/introspect",
+            acme.request(&world.platform_admin(), "POST", "/oauth/introspect").form(&[("token", &before.access_token)]),
+        );
         assert_eq!(seen.await.is(200).json(), json!({ "active": false }));
         // Whoever verifies what is still around finds the keys where they were.
         assert_eq!(world.jwks("acme").await, acme.get("/.well-known/jwks.json").await.is(200).json());
         let events = world.platform_admin().get("/admin/v1/tenants/acme/events").await.is(200).json();
-        let named = |name: &str| events["items"].as_array().expect("events").iter().filter(|item| item["event"]["type"] == name).cloned().collect::<Vec<_>>();
+        let named = |name: &str| {
+            events["items"].as_array().expect("events").iter().filter(|item| item["event"]["type"] == name).cloned().collect::<Vec<_>>()
+        };
         assert_eq!(named("tenant_domain_set").len(), 1, "once, however often it is asked for: {events}");
         assert_eq!(named("tenant_domain_set")[0]["event"]["domain"], acme.domain);
         assert_eq!(named("tenant_sessions_revoked")[0]["event"]["cause"], "issuer_changed");
@@ -367,7 +401,17 @@ fn a_domain_is_one_tenants_a_name_and_not_the_installations() {
         world.tenant("globex").await;
         let globex = Home::of(world, "globex");
         let change = async |domain: &str| world.platform_admin().put(&globex.change(), json!({ "domain": domain })).await;
-        for bad in ["", "localhost", "127.0.0.1", "ACME.localhost", "a.localhost.", "http://a.localhost", "a.localhost/x", "bücher.localhost", "xn--a.localhost"] {
+        for bad in [
+            "",
+            "localhost",
+            "127.0.0.1",
+            "ACME.localhost",
+            "a.localhost.",
+            "http://a.localhost",
+            "a.localhost/x",
+            "bücher.localhost",
+            "xn--a.localhost",
+        ] {
             change(bad).await.refused(400, "bad_request");
         }
         for unfit in ["login.globex.example", "inside.localhost", "inside.localhost:1"] {
@@ -422,7 +466,17 @@ fn r36_a_host_that_is_nobodys_or_not_the_only_one_is_answered_by_nobody() {
             raw(world, &format!("GET {target} HTTP/1.1\r\n{hosts}{end}")).await
         };
         assert_eq!(ask(jwks, &[ours]).await, (200, keys.clone()));
-        for hosts in [&[ours, theirs][..], &[theirs, ours], &[ours, ours], &[ours, own], &[], &[""], &["a b"], &["acme.localhost/"], &["u@acme.localhost"]] {
+        for hosts in [
+            &[ours, theirs][..],
+            &[theirs, ours],
+            &[ours, ours],
+            &[ours, own],
+            &[],
+            &[""],
+            &["a b"],
+            &["acme.localhost/"],
+            &["u@acme.localhost"],
+        ] {
             assert_eq!(ask(jwks, hosts).await.0, 400, "{hosts:?}");
             assert_eq!(ask("/t/acme/.well-known/openid-configuration", hosts).await.0, 400, "{hosts:?}");
         }
@@ -431,7 +485,15 @@ fn r36_a_host_that_is_nobodys_or_not_the_only_one_is_answered_by_nobody() {
         assert_ne!(ask(&format!("http://{theirs}{jwks}"), &[ours]).await.1, keys);
         assert_eq!(ask(&format!("http://evil.example{jwks}"), &[ours]).await.0, 404);
         // Another port, a dot at the end, a name above or below: other hosts.
-        for other in [format!("{name}:1"), name.to_owned(), format!("{name}.:{port}"), format!("a.{ours}"), format!("localhost.{port}"), "evil.example".to_owned(), "x".to_owned()] {
+        for other in [
+            format!("{name}:1"),
+            name.to_owned(),
+            format!("{name}.:{port}"),
+            format!("a.{ours}"),
+            format!("localhost.{port}"),
+            "evil.example".to_owned(),
+            "x".to_owned(),
+        ] {
             let (status, body) = ask(jwks, &[&other]).await;
             assert_eq!((status, body.contains("unknown_host")), (404, true), "{other}: {body}");
             let (status, body) = ask("/t/acme/.well-known/jwks.json", &[&other]).await;
@@ -456,7 +518,9 @@ fn s151_a_proxy_tells_the_host_where_it_is_believed_and_nobody_else() {
         in_world_with(behind, async |world| {
             let acme = home(world, "acme").await;
             let path = "/.well-known/openid-configuration";
-            let asked = async |forwarded: &str| sent_as(world.anon().request("GET", path).header("x-forwarded-host", forwarded), &acme.route(path)).await;
+            let asked = async |forwarded: &str| {
+                sent_as(world.anon().request("GET", path).header("x-forwarded-host", forwarded), &acme.route(path)).await
+            };
             let answer = asked(&acme.domain).await.is(if is_believed { 200 } else { 404 });
             assert!(!is_believed || answer.word("issuer") == acme.issuer(), "{}", answer.text);
             if is_believed {
@@ -480,7 +544,11 @@ fn clients_with_certificates_keep_the_address_that_is_for_them() {
         }
         let form = json!({ "grant_types": ["client_credentials"], "token_endpoint_auth_method": "client_secret_post" });
         let made = world.platform_admin().post("/admin/v1/tenants/acme/clients", form).await.is(201);
-        let form = [("grant_type", "client_credentials"), ("client_id", &*made.word("client_id")), ("client_secret", &*made.word("client_secret"))];
+        let form = [
+            ("grant_type", "client_credentials"),
+            ("client_id", &*made.word("client_id")),
+            ("client_secret", &*made.word("client_secret")),
+        ];
         let there = |method, path| world.anon().request(method, path).header("host", "mtls.id.example");
         let tokens = sent(there("POST", "/t/acme/oauth/token").form(&form)).await.is(200);
         assert_eq!(claims(&tokens.word("access_token"))["iss"], acme.issuer());
@@ -517,16 +585,19 @@ fn links_in_mails_lead_to_the_domain_and_those_of_before_are_led_there() {
 
 #[test]
 fn another_node_learns_of_a_domain_and_of_its_end_within_seconds() {
-    on_two_nodes_with(|_| {}, async |world| {
-        world.tenant("acme").await;
-        let acme = Home { domain: "acme.localhost:1".to_owned(), ..Home::of(world, "acme") };
-        let seen = async || [acme.get("/.well-known/jwks.json").await.status, acme.get("/.well-known/jwks.json").await.status];
-        assert_eq!(seen().await, [404, 404]);
-        acme.moves_in().await;
-        world.clock.forward(6);
-        assert_eq!(seen().await, [200, 200]);
-        world.platform_admin().delete(&acme.change()).await.is(200);
-        world.clock.forward(6);
-        assert_eq!(seen().await, [404, 404]);
-    });
+    on_two_nodes_with(
+        |_| {},
+        async |world| {
+            world.tenant("acme").await;
+            let acme = Home { domain: "acme.localhost:1".to_owned(), ..Home::of(world, "acme") };
+            let seen = async || [acme.get("/.well-known/jwks.json").await.status, acme.get("/.well-known/jwks.json").await.status];
+            assert_eq!(seen().await, [404, 404]);
+            acme.moves_in().await;
+            world.clock.forward(6);
+            assert_eq!(seen().await, [200, 200]);
+            world.platform_admin().delete(&acme.change()).await.is(200);
+            world.clock.forward(6);
+            assert_eq!(seen().await, [404, 404]);
+        },
+    );
 }

@@ -161,7 +161,8 @@ fn a_host_header_does_not_change_the_issuer_of_a_token() {
         world.tenant("acme").await;
         world.user("acme", "alice", &[]).await;
         let form = json!({ "username": "alice", "password": crate::world::PASSWORD });
-        let request = |host: &str| world.anon().request("POST", "/t/acme/login").header("host", host).header("x-forwarded-host", "evil.example");
+        let request =
+            |host: &str| world.anon().request("POST", "/t/acme/login").header("host", host).header("x-forwarded-host", "evil.example");
         sent(request("evil.example").json(&form)).await.refused(404, "unknown_host");
         let token = sent(request("LOCALHOST:1").json(&form)).await.is(200).word("access_token");
         world.bearing(&token).get("/t/acme/me").await.is(200);

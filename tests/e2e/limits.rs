@@ -107,7 +107,9 @@ fn a_body_that_never_ends_is_refused_in_the_words_of_its_endpoint() {
             let begun = if framing.starts_with('c') { "{\"username\":" } else { "b\r\n{\"username\"\r\n" };
             let mut login = Raw::to(world).await;
             login
-                .says(&format!("POST /t/acme/login HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n{framing}\r\n\r\n{begun}"))
+                .says(&format!(
+                    "POST /t/acme/login HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n{framing}\r\n\r\n{begun}"
+                ))
                 .await;
             let answer = login.rest().await;
             assert!(answer.starts_with("HTTP/1.1 408 "), "{framing}: {answer}");
@@ -130,7 +132,8 @@ fn who_may_not_use_a_route_is_told_so_without_the_body() {
         |settings| settings.server.request_timeout_seconds = 600,
         async |world| {
             let mut stranger = Raw::to(world).await;
-            let head = "POST /admin/v1/tenants HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: 60000\r\n\r\n";
+            let head =
+                "POST /admin/v1/tenants HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: 60000\r\n\r\n";
             stranger.says(&format!("{head}{{")).await;
             let answer = stranger.rest().await;
             assert!(answer.starts_with("HTTP/1.1 401 "), "{answer}");

@@ -167,7 +167,12 @@ fn r36_links_begin_with_what_is_configured_whatever_a_request_says() {
     with_relay(async |world, relay| {
         shop(world, json!({})).await;
         let mut count = 0;
-        for header in [("host", "evil.example"), ("host", "localhost:1"), ("x-forwarded-host", "evil.example"), ("forwarded", "host=evil.example;proto=https")] {
+        for header in [
+            ("host", "evil.example"),
+            ("host", "localhost:1"),
+            ("x-forwarded-host", "evil.example"),
+            ("forwarded", "host=evil.example;proto=https"),
+        ] {
             let mut browser = Browser::new(&world.base_url);
             let page = browser.get(FORGOT).await.is(200);
             let (action, fields) = page.form();

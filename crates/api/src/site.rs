@@ -9,11 +9,11 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use actix_web::HttpMessage;
+use actix_web::HttpRequest;
 use actix_web::dev::ServiceRequest;
 use actix_web::http::header::{HOST, HeaderName};
 use actix_web::http::uri::{Authority, PathAndQuery};
 use actix_web::http::{Method, Uri, Version};
-use actix_web::HttpRequest;
 use app::ctx::Ctx;
 use app::tenants::{self, NoTenant};
 use domain::tenant::Tenant;

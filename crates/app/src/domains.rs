@@ -112,9 +112,7 @@ pub async fn change(ctx: &Ctx, tenant: TenantId, command: ChangeDomain, actor: A
             })?;
             let event = match (&next.custom_domain, &row.custom_domain) {
                 (Some(domain), _) => AuditEvent::TenantDomainSet { domain: domain.to_string() },
-                (None, before) => {
-                    AuditEvent::TenantDomainRemoved { domain: before.as_ref().map(ToString::to_string).unwrap_or_default() }
-                }
+                (None, before) => AuditEvent::TenantDomainRemoved { domain: before.as_ref().map(ToString::to_string).unwrap_or_default() },
             };
             tx.audit_append(&ctx.record(tenant, actor.clone(), origin, event)).await?;
         }

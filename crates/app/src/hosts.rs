@@ -43,10 +43,23 @@ mod tests {
     #[test]
     fn own_hosts_are_those_that_are_named_and_addresses() {
         let hosts = Hosts::new(["https://id.example", "https://mtls.id.example:8443", "http://[::1]:8080"], ["claviger".to_owned()]);
-        for own in ["id.example", "id.example:443", "id.example:1", "mtls.id.example", "claviger:8080", "localhost:1", "127.0.0.1", "10.0.0.1:80", "[::1]:9", "[::1]"] {
+        for own in [
+            "id.example",
+            "id.example:443",
+            "id.example:1",
+            "mtls.id.example",
+            "claviger:8080",
+            "localhost:1",
+            "127.0.0.1",
+            "10.0.0.1:80",
+            "[::1]:9",
+            "[::1]",
+        ] {
             assert!(hosts.are(own), "{own}");
         }
-        for other in ["id.example.", "a.id.example", "example", "localhost.", "a.localhost", "1.2.3", "", "id.example:x", "[id.example]", "::1x"] {
+        for other in
+            ["id.example.", "a.id.example", "example", "localhost.", "a.localhost", "1.2.3", "", "id.example:x", "[id.example]", "::1x"]
+        {
             assert!(!hosts.are(other), "{other}");
         }
     }

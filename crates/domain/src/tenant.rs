@@ -255,7 +255,15 @@ mod tests {
         assert_eq!(tenant(Some("acme.localhost:1")).issuer("http://127.0.0.1:1"), "http://acme.localhost:1");
         assert_eq!(Claimed::of(&plain.issuer(BASE), BASE), Some(Claimed::Slug(plain.slug.clone())));
         assert_eq!(Claimed::of(&own.issuer(BASE), BASE), own.custom_domain.map(Claimed::Domain));
-        for foreign in ["https://id.example", "https://id.example/t/", "https://id.example/t/a/b", "http://login.acme.example", "https://login.acme.example/", "x", ""] {
+        for foreign in [
+            "https://id.example",
+            "https://id.example/t/",
+            "https://id.example/t/a/b",
+            "http://login.acme.example",
+            "https://login.acme.example/",
+            "x",
+            "",
+        ] {
             let claimed = Claimed::of(foreign, BASE);
             assert!(claimed.is_none() || foreign == BASE, "{foreign}: {claimed:?}");
         }
@@ -275,7 +283,14 @@ mod tests {
             assert_eq!(tenant.route_of(path), route);
             assert_eq!(tenant.path_of(route).as_deref(), Some(path));
         }
-        for other in ["/t/acme2/oauth/token", "/t/globex/oauth/token", "/t/acme", "/.well-known/oauth-authorization-server/t/acme2", "/admin/v1/tenants", ""] {
+        for other in [
+            "/t/acme2/oauth/token",
+            "/t/globex/oauth/token",
+            "/t/acme",
+            "/.well-known/oauth-authorization-server/t/acme2",
+            "/admin/v1/tenants",
+            "",
+        ] {
             assert_eq!(tenant.path_of(other), None, "{other}");
         }
     }

@@ -147,7 +147,11 @@ const EDGE: &[(u16, &str, &str)] = &[
     (400, "`bad_request`", "`invalid_request`"),
     (401, "`no_token` or `invalid_token`", "`invalid_client`: there is no token; or `invalid_token`"),
     (403, "`insufficient_scope`", "`insufficient_scope`"),
-    (404, "`not_found`: there is no such thing, or it is another tenant's; `unknown_host`: no site has this host", "`invalid_request`: there is no such issuer"),
+    (
+        404,
+        "`not_found`: there is no such thing, or it is another tenant's; `unknown_host`: no site has this host",
+        "`invalid_request`: there is no such issuer",
+    ),
     (408, "`too_slow`: the body did not come in time", "`invalid_request`: the body did not come in time"),
     (413, "`too_large`", "`invalid_request`: the body is too large"),
     (415, "`unsupported_media_type`", "`invalid_request`"),
@@ -221,7 +225,8 @@ fn responses(route: &RouteInfo, operation: &Operation) -> Value {
     }
     if Left::of(route.path, &Method::GET) == Left::Redirect && route.method == "GET" {
         let headers = header_references(["Location", "Cache-Control"].iter());
-        responses.insert("308".to_owned(), json!({ "description": "The tenant has a domain of its own, where this is.", "headers": headers }));
+        responses
+            .insert("308".to_owned(), json!({ "description": "The tenant has a domain of its own, where this is.", "headers": headers }));
     }
     for (status, meaning) in operation.refusals {
         let meaning = if edge.contains(status) { format!("{}; {meaning}", edge_meaning(*status, oauth)) } else { (*meaning).to_owned() };

@@ -272,11 +272,7 @@ impl From<Refusal> for Problem {
                 "method_not_allowed",
                 "This address does not take that method; Allow names those it takes.",
             ),
-            Refusal::UnknownHost => Self::new(
-                StatusCode::NOT_FOUND,
-                "unknown_host",
-                "This server has no site of this name.",
-            ),
+            Refusal::UnknownHost => Self::new(StatusCode::NOT_FOUND, "unknown_host", "This server has no site of this name."),
             Refusal::BadHost => Self::bad_request("Send one Host header, which is a host and perhaps a port."),
             Refusal::Moved { .. } => Self::not_found(),
         }
@@ -319,7 +315,9 @@ impl From<DomainDenied> for Problem {
         let refused = |detail: String| Self::new(StatusCode::UNPROCESSABLE_ENTITY, "domain_refused", detail);
         match denied {
             DomainDenied::Unknown => Self::not_found(),
-            DomainDenied::Taken => Self::new(StatusCode::CONFLICT, "domain_taken", "Another tenant has this domain, or has not been erased yet."),
+            DomainDenied::Taken => {
+                Self::new(StatusCode::CONFLICT, "domain_taken", "Another tenant has this domain, or has not been erased yet.")
+            }
             DomainDenied::Unfit(bad) => refused(bad.0.to_owned()),
             DomainDenied::NotConfirmed(breaks) => {
                 let Breaks { issuer, next, are_sessions, are_clients } = *breaks;

@@ -31,7 +31,10 @@ impl Settings {
             return bad("server.other_hosts", &format!("must be host names in lower case without ports, and \"{host}\" is none"));
         }
         if server.forwarded_host && server.trusted_proxies.is_empty() {
-            return bad("server.forwarded_host", "believes nobody as long as server.trusted_proxies is empty: name the proxies, or switch it off");
+            return bad(
+                "server.forwarded_host",
+                "believes nobody as long as server.trusted_proxies is empty: name the proxies, or switch it off",
+            );
         }
         if server.public_addr == server.management_addr && server.public_addr.port() != 0 {
             return bad("server.management_addr", "is the public address; give it another port, out of the public's reach");
