@@ -206,7 +206,7 @@ fn pages_of_a_domain_keep_to_it() {
         assert_eq!(page.location(), "/account");
         let page = browser.follow(page).await.is(200);
         assert!(!page.text.contains("/t/acme") && !page.text.contains(&world.base_url), "{}", page.text);
-        assert_eq!(browser.submit_form(&page, "/account/sign-out", &[]).await.location(), "/account");
+        assert_eq!(browser.submit_form(&page, "/account/sign-out", &[]).await.location(), "/oauth/end_session");
 
         // A session by cookie is bound to the whole host, and only forms from there use it.
         let answer = acme.login(json!({ "session": "cookie" })).await.is(200);
@@ -278,8 +278,9 @@ fn a_tenants_administrator_administers_at_the_installations_address_with_tokens_
         for slug in ["acme", "globex"] {
             world.user(slug, "tess", &["claviger:admin"]).await;
         }
-        let login = |home: &Home<'_>| home.login(json!({ "username": "tess", "scope": "account admin" }));
-        let (ours, theirs) = (login(&acme).await.is(200).word("access_token"), login(&globex).await.is(200).word("access_token"));
+        let tess = || json!({ "username": "tess", "scope": "account admin" });
+        let (ours, theirs) =
+            (acme.login(tess()).await.is(200).word("access_token"), globex.login(tess()).await.is(200).word("access_token"));
         world.bearing(&ours).get("/admin/v1/tenants/acme/users").await.is(200);
         world.bearing(&theirs).get("/admin/v1/tenants/acme/users").await.refused(404, "not_found");
         sent_as(acme.request(&world.bearing(&ours), "GET", "/admin/v1/tenants/acme/users"), "/nowhere").await.refused(404, "not_found");
