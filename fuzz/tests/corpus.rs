@@ -77,6 +77,7 @@ each! {
     credentials_in_a_header_are_read_as_they_would_be_written = "basic",
     a_cookie_that_is_read_was_sent_by_that_name = "cookies",
     s151_an_address_is_believed_of_proxies_alone = "forwarded",
+    a_host_has_one_spelling = "host",
     what_is_known_was_listed = "if-none-match",
     r08_a_redirect_uri_is_the_registered_one_or_has_another_port_of_this_machine = "redirect-uri",
     an_origin_is_written_as_browsers_do = "web-origin",

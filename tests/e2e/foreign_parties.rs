@@ -8,12 +8,12 @@ use tokio::process::{Child, ChildStdin, ChildStdout};
 
 use crate::browser::Browser;
 use crate::foreign_verifiers::{Verifier, node_with, python_with};
-use crate::oidc::{logged_in, shop};
+use crate::oidc::{Shop, logged_in, shop};
 use crate::registration::{initial_token, registration};
-use crate::world::{World, in_world};
+use crate::world::in_world;
 
 /// Without a query: openid-client takes off all that an address came back with.
-const CALLBACK: &str = "https://shop.example/callback";
+pub(crate) const CALLBACK: &str = "https://shop.example/callback";
 
 /// A party that is running: it says a line, and is told one.
 pub(crate) struct Talk {
@@ -49,9 +49,9 @@ impl Talk {
     }
 
     /// Hears where the browser is to go, logs alice in there, tells where it came back to, and hears what the party learned.
-    async fn logs_alice_in(mut self, world: &World) -> Value {
+    async fn logs_alice_in(mut self) -> Value {
         let address = self.hear().await;
-        let mut browser = Browser::new(&world.base_url);
+        let mut browser = Browser::new(&url::Url::parse(&address).expect("an address").origin().ascii_serialization());
         let mut page = logged_in(&mut browser, &address).await;
         if page.status == 200 {
             // Somebody else's client: she is asked.
@@ -71,14 +71,22 @@ fn logs_alice_in(party: impl AsyncFnOnce() -> Verifier, learned: impl FnOnce(&Va
         let party = party().await;
         let shop = shop(world, json!({ "token_endpoint_auth_method": "client_secret_basic", "redirect_uris": [CALLBACK] })).await;
         let issuer = format!("{}/t/acme", world.base_url);
-        learned(&Talk::with(&party, &[&issuer, &shop.id, &shop.secret, CALLBACK]).logs_alice_in(world).await);
+        learned(&Talk::with(&party, &[&issuer, &shop.id, &shop.secret, CALLBACK]).logs_alice_in().await);
     });
+}
+
+async fn openid_client() -> Verifier {
+    node_with("openid-client-6.9.0", &["openid-client@6.9.0"], "openid_client.mjs").await
+}
+
+/// Logs alice in to what openid-client finds at this issuer's address.
+pub(crate) async fn openid_client_logs_alice_in(issuer: &str, shop: &Shop, callback: &str) -> Value {
+    Talk::with(&openid_client().await, &[issuer, &shop.id, &shop.secret, callback]).logs_alice_in().await
 }
 
 #[test]
 fn openid_client_logs_a_user_in_refreshes_and_revokes() {
-    let party = async || node_with("openid-client-6.9.0", &["openid-client@6.9.0"], "openid_client.mjs").await;
-    logs_alice_in(party, |learned| assert_eq!(learned["after_revocation"], "invalid_grant"));
+    logs_alice_in(openid_client, |learned| assert_eq!(learned["after_revocation"], "invalid_grant"));
 }
 
 #[test]
@@ -89,7 +97,7 @@ fn openid_client_registers_itself_and_logs_a_user_in() {
         registration(world, json!({ "access": "initial_access_token" })).await;
         let token = initial_token(world, json!({})).await.word("token");
         let issuer = format!("{}/t/acme", world.base_url);
-        let learned = Talk::with(&party, &[&issuer, &token, CALLBACK]).logs_alice_in(world).await;
+        let learned = Talk::with(&party, &[&issuer, &token, CALLBACK]).logs_alice_in().await;
         assert!(learned["client_id"].as_str().is_some_and(|id| id.starts_with("cli_")), "{learned}");
         assert!(learned["sub"].as_str().is_some_and(|sub| sub.starts_with("pws_")), "{learned}");
     });
@@ -106,7 +114,7 @@ fn openid_client_is_a_fapi_client(profile: &str, how: &[&str], answered: &[&str]
             "require_dpop_nonce": true,
         });
         talk.tell(&shop(world, form).await.id).await;
-        let learned = talk.logs_alice_in(world).await;
+        let learned = talk.logs_alice_in().await;
         assert_eq!((&learned["jkt"], &learned["token_type"]), (&learned["thumbprint"], &json!("dpop")), "{learned}");
         assert_eq!((&learned["alive"], &learned["after_revocation"]), (&json!(true), &json!(false)), "{learned}");
         assert_eq!(learned["answered"], json!(answered));
@@ -133,7 +141,7 @@ fn oauth4webapi_is_a_public_client_with_pushed_requests_and_bound_tokens() {
         });
         let shop = shop(world, form).await;
         let issuer = format!("{}/t/acme", world.base_url);
-        let learned = Talk::with(&party, &[&issuer, &shop.id, CALLBACK]).logs_alice_in(world).await;
+        let learned = Talk::with(&party, &[&issuer, &shop.id, CALLBACK]).logs_alice_in().await;
         assert_eq!((&learned["jkt"], &learned["token_type"]), (&learned["thumbprint"], &json!("dpop")), "{learned}");
         assert_eq!((&learned["after_revocation"], &learned["nonces"]), (&json!("invalid_grant"), &json!(1)), "{learned}");
     });

@@ -66,7 +66,7 @@ fn body_of(answer: &str) -> Value {
 }
 
 /// A whole request. What it asks for does not exist, which is quickly said even by a busy machine.
-const WHOLE: &str = "GET /nowhere HTTP/1.1\r\nhost: x\r\n\r\n";
+const WHOLE: &str = "GET /nowhere HTTP/1.1\r\nhost: localhost\r\n\r\n";
 /// The end of its answer.
 const ANSWERED: &str = "not_found\"}";
 
@@ -74,14 +74,14 @@ const ANSWERED: &str = "not_found\"}";
 fn a_head_that_never_ends_is_given_up() {
     in_world_with(hasty, async |world| {
         let mut first = Raw::to(world).await;
-        first.says("GET /t/acme/me HTTP/1.1\r\nhost: x\r\nx-slow: ").await;
+        first.says("GET /t/acme/me HTTP/1.1\r\nhost: localhost\r\nx-slow: ").await;
         assert!(first.rest().await.starts_with("HTTP/1.1 408 "));
 
         // The second head of a connection, sent byte by byte: it has no answer, but an end.
         let mut second = Raw::to(world).await;
         second.says(WHOLE).await;
         second.until(ANSWERED).await;
-        second.says("GET /t/acme/me HTTP/1.1\r\nhost: x\r\nx-slow: ").await;
+        second.says("GET /t/acme/me HTTP/1.1\r\nhost: localhost\r\nx-slow: ").await;
         second.rest().await;
 
         // Even when its beginning came together with the first request.
@@ -95,7 +95,7 @@ fn a_head_that_never_ends_is_given_up() {
 fn an_answer_that_nobody_reads_does_not_hold_its_connection() {
     in_world_with(hasty, async |world| {
         let mut deaf = Raw::to(world).await;
-        let asking = async { while deaf.0.write_all(b"GET /openapi.json HTTP/1.1\r\nhost: x\r\n\r\n").await.is_ok() {} };
+        let asking = async { while deaf.0.write_all(b"GET /openapi.json HTTP/1.1\r\nhost: localhost\r\n\r\n").await.is_ok() {} };
         timeout(FOREVER, asking).await.expect("the server closes the connection");
     });
 }
@@ -107,7 +107,9 @@ fn a_body_that_never_ends_is_refused_in_the_words_of_its_endpoint() {
             let begun = if framing.starts_with('c') { "{\"username\":" } else { "b\r\n{\"username\"\r\n" };
             let mut login = Raw::to(world).await;
             login
-                .says(&format!("POST /t/acme/login HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n{framing}\r\n\r\n{begun}"))
+                .says(&format!(
+                    "POST /t/acme/login HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n{framing}\r\n\r\n{begun}"
+                ))
                 .await;
             let answer = login.rest().await;
             assert!(answer.starts_with("HTTP/1.1 408 "), "{framing}: {answer}");
@@ -116,7 +118,7 @@ fn a_body_that_never_ends_is_refused_in_the_words_of_its_endpoint() {
 
             let mut token = Raw::to(world).await;
             let form = "content-type: application/x-www-form-urlencoded";
-            token.says(&format!("POST /t/acme/oauth/token HTTP/1.1\r\nhost: x\r\n{form}\r\n{framing}\r\n\r\n")).await;
+            token.says(&format!("POST /t/acme/oauth/token HTTP/1.1\r\nhost: localhost\r\n{form}\r\n{framing}\r\n\r\n")).await;
             let answer = token.rest().await;
             assert!(answer.starts_with("HTTP/1.1 408 "), "{framing}: {answer}");
             assert_eq!(body_of(&answer)["error"], "invalid_request", "{answer}");
@@ -130,7 +132,8 @@ fn who_may_not_use_a_route_is_told_so_without_the_body() {
         |settings| settings.server.request_timeout_seconds = 600,
         async |world| {
             let mut stranger = Raw::to(world).await;
-            let head = "POST /admin/v1/tenants HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 60000\r\n\r\n";
+            let head =
+                "POST /admin/v1/tenants HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: 60000\r\n\r\n";
             stranger.says(&format!("{head}{{")).await;
             let answer = stranger.rest().await;
             assert!(answer.starts_with("HTTP/1.1 401 "), "{answer}");
@@ -151,7 +154,7 @@ fn a_head_larger_than_the_limit_is_refused_and_one_below_it_is_not() {
         sent(token.form(&[("client_id", "first-party")])).await.refused_oauth(431, "invalid_request");
         // What the parser itself refuses: no endpoint is known yet, so there is no body.
         let mut raw = Raw::to(world).await;
-        raw.says(&format!("GET / HTTP/1.1\r\nhost: x\r\nx-padding: {}", "a".repeat(200_000))).await;
+        raw.says(&format!("GET / HTTP/1.1\r\nhost: localhost\r\nx-padding: {}", "a".repeat(200_000))).await;
         assert!(raw.rest().await.starts_with("HTTP/1.1 431 "));
     });
 }
@@ -193,7 +196,7 @@ fn a_connection_that_is_used_is_never_closed_for_its_age() {
         while started.elapsed() < Duration::from_secs(5) {
             raw.says(WHOLE).await;
             raw.until(ANSWERED).await;
-            probe.says("GET /health/live HTTP/1.1\r\nhost: x\r\n\r\n").await;
+            probe.says("GET /health/live HTTP/1.1\r\nhost: localhost\r\n\r\n").await;
             probe.until("ok\"}").await;
         }
     });

@@ -21,6 +21,7 @@ mod cookie;
 mod cors;
 mod description;
 mod device;
+mod domains;
 mod dpop;
 mod encryption;
 mod exchange;

@@ -123,6 +123,8 @@ const KNOWN: &[Row] = &[
     row("GET", "/admin/v1/tenants/{slug}/claims", TenantAdmin, Body::None),
     row("PUT", "/admin/v1/tenants/{slug}/claims", TenantAdmin, Body::Json(r#"{"rules":[]}"#)),
     row("POST", "/admin/v1/tenants/{slug}/claims/preview", TenantAdmin, Body::Json(r#"{"client":"first-party"}"#)),
+    row("PUT", "/admin/v1/tenants/{slug}/domain", PlatformAdmin, Body::Json(r#"{"domain":"mallory.localhost"}"#)),
+    row("DELETE", "/admin/v1/tenants/{slug}/domain", PlatformAdmin, Body::None),
     row("GET", "/admin/v1/tenants/{slug}/events", TenantAdmin, Body::None),
     row("GET", "/admin/v1/tenants/{slug}/users", TenantAdmin, Body::None),
     row("POST", "/admin/v1/tenants/{slug}/users", TenantAdmin, Body::Json(r#"{"username":"mallory"}"#)),

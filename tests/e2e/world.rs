@@ -232,15 +232,21 @@ impl Caller<'_> {
 
 /// Sends a request and reads the whole answer, which must be as the API's description says.
 pub(crate) async fn sent(request: RequestBuilder) -> Answer {
+    let path = request.try_clone().and_then(|request| request.build().ok()).map(|request| request.url().path().to_owned());
+    sent_as(request, &path.expect("a request")).await
+}
+
+/// Like [`sent`], to an address that is described as `path`.
+pub(crate) async fn sent_as(request: RequestBuilder, path: &str) -> Answer {
     let (client, request) = request.build_split();
     let request = request.expect("a request");
-    let (method, path) = (request.method().to_string(), request.url().path().to_owned());
+    let method = request.method().to_string();
     let asked = format!("{method} {path}");
     let body = request.body().and_then(|body| body.as_bytes()).map(<[u8]>::to_vec);
     let response = client.execute(request).await.unwrap_or_else(|error| panic!("{asked}: no answer: {error}"));
     let (status, headers) = (response.status().as_u16(), response.headers().clone());
     let answer = Answer { status, headers, text: response.text().await.expect("a text"), asked };
-    crate::description::check(&method, &path, body.as_deref(), &answer);
+    crate::description::check(&method, path, body.as_deref(), &answer);
     answer
 }
 

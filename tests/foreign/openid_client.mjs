@@ -2,8 +2,13 @@
 //   openid_client.mjs ISSUER CLIENT_ID CLIENT_SECRET REDIRECT_URI
 // Prints the address to send the browser to; reads the address that the browser comes back to; then redeems the code, checks the ID
 // token and userinfo, refreshes, revokes, and prints what it learned as JSON. It is copied beside its node_modules before it runs.
+import dns from "node:dns";
 import { createInterface } from "node:readline";
 import * as client from "openid-client";
+
+// Names under .localhost are this machine (RFC 6761, 6.3), whatever the resolver here says.
+const lookup = dns.lookup;
+dns.lookup = (name, ...rest) => lookup(name.endsWith(".localhost") ? "127.0.0.1" : name, ...rest);
 
 const [issuer, id, secret, redirect_uri] = process.argv.slice(2);
 const config = await client.discovery(new URL(issuer), id, secret, client.ClientSecretBasic(secret), {

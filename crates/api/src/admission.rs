@@ -26,6 +26,7 @@ use crate::error::problem::Problem;
 use crate::extract::origin::From;
 use crate::oauth::{client_auth, dpop, mtls};
 use crate::router::Guard;
+use crate::site::{self, Left};
 use crate::state::ApiState;
 
 /// One of the platform's administrators.
@@ -59,8 +60,13 @@ pub(crate) enum Introspector {
 }
 
 /// Lets a request through to its handler, or answers it.
-pub(crate) async fn admit(guard: Guard, request: ServiceRequest, next: Next<BoxBody>) -> Result<ServiceResponse<BoxBody>, Error> {
-    match admitted(guard, &request).await {
+pub(crate) async fn admit(
+    guard: Guard,
+    left: Left,
+    request: ServiceRequest,
+    next: Next<BoxBody>,
+) -> Result<ServiceResponse<BoxBody>, Error> {
+    match admitted(guard, left, &request).await {
         Ok(()) => next.call(request).await,
         Err(refusal) => refused(request, refusal).await,
     }
@@ -76,7 +82,7 @@ pub(crate) async fn refused(request: ServiceRequest, refusal: Refusal) -> Result
     Ok(request.into_response(answer))
 }
 
-async fn admitted(guard: Guard, request: &ServiceRequest) -> Result<(), Refusal> {
+async fn admitted(guard: Guard, left: Left, request: &ServiceRequest) -> Result<(), Refusal> {
     let Some(state) = request.app_data::<web::Data<ApiState>>() else { return Err(misplaced().into()) };
     let ctx = &state.ctx;
     let token = shown_token(ctx, request.request());
@@ -87,6 +93,7 @@ async fn admitted(guard: Guard, request: &ServiceRequest) -> Result<(), Refusal>
     if !slug.is_empty() && !is_platforms {
         state.budgets.request(slug, ctx.now())?;
     }
+    site::at_its_issuer(state, left, request).await?;
     match guard {
         Guard::Public | Guard::ByCredential => {}
         Guard::User => {

@@ -18,6 +18,7 @@ pub mod metrics;
 mod oauth;
 mod observe;
 mod router;
+mod site;
 mod state;
 pub mod untrusted;
 

@@ -111,6 +111,7 @@ mod tests {
         };
         let settings = ApiSettings {
             trusted_proxies: Vec::new(),
+            believes_forwarded_host: false,
             certificates: crate::oauth::mtls::CertificateHeader::default(),
             max_body_bytes: 1_024,
             max_head_bytes: 1_024,

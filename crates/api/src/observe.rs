@@ -14,6 +14,7 @@ use tracing::field::Empty;
 use tracing::{Instrument, Span};
 
 use crate::cors::{Readers, share};
+use crate::site;
 use crate::state::ApiState;
 
 /// The id a request is known by in logs, in the audit log and to its sender.
@@ -88,8 +89,35 @@ fn span_name(route: &str, method: &str) -> String {
     format!("http.{word}.{}", method.to_ascii_lowercase())
 }
 
-pub(crate) async fn observe(watched: Rc<Watched>, request: ServiceRequest, next: Next<BoxBody>) -> Result<ServiceResponse<BoxBody>, Error> {
+/// Leads a request to its routes; one whose host is nobody's is answered here. First of all: by it the route is found.
+pub(crate) async fn placed(mut request: ServiceRequest, next: Next<BoxBody>) -> Result<ServiceResponse<BoxBody>, Error> {
     let Some(state) = request.app_data::<web::Data<ApiState>>().cloned() else { return next.call(request).await };
+    match site::place(&mut request, &state).await {
+        Ok(()) => next.call(request).await,
+        Err(refusal) => {
+            let answer = async |request: ServiceRequest| {
+                let answer = refusal.answer(request.match_pattern().as_deref());
+                Ok(request.into_response(answer))
+            };
+            observed(&Watched::none(), request, answer).await
+        }
+    }
+}
+
+/// Answers a request of this route, by whatever is next, and says who may read it.
+pub(crate) async fn observe(watched: Rc<Watched>, request: ServiceRequest, next: Next<BoxBody>) -> Result<ServiceResponse<BoxBody>, Error> {
+    observed(&watched, request, |request| share(watched.readers, &watched.allowed, request, next)).await
+}
+
+async fn observed<W>(
+    watched: &Watched,
+    request: ServiceRequest,
+    work: impl FnOnce(ServiceRequest) -> W,
+) -> Result<ServiceResponse<BoxBody>, Error>
+where
+    W: Future<Output = Result<ServiceResponse<BoxBody>, Error>>,
+{
+    let Some(state) = request.app_data::<web::Data<ApiState>>().cloned() else { return work(request).await };
     let started = Instant::now();
     let id = request_id(&request, &state);
     request.extensions_mut().insert(RequestId(id.clone()));
@@ -99,7 +127,7 @@ pub(crate) async fn observe(watched: Rc<Watched>, request: ServiceRequest, next:
         "http", otel.name = name, otel.kind = "server", otel.status_code = Empty, method, route, status = Empty, request_id = %id
     );
     follow_trace(&request, &state, &span);
-    let mut response = share(watched.readers, &watched.allowed, request, next).instrument(span.clone()).await?;
+    let mut response = work(request).instrument(span.clone()).await?;
 
     let status = response.status();
     span.record("status", status.as_u16());

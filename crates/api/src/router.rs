@@ -6,7 +6,9 @@ use std::sync::Arc;
 
 use actix_web::{HttpResponse, ResponseError, Route, guard, middleware, web};
 
-use crate::admin::{branding, claims, clients, events, foresight, initial_tokens, keys, resources, tenants, trusted_issuers, users};
+use crate::admin::{
+    branding, claims, clients, domains, events, foresight, initial_tokens, keys, resources, tenants, trusted_issuers, users,
+};
 use crate::admission::admit;
 use crate::assets;
 use crate::busy;
@@ -21,7 +23,8 @@ use crate::oauth::{
     account, accounts, authorize, backchannel, challenge, device, discovery, email, end_session, introspect, jwks, key_log, login, logout,
     me, par, recovery, register, revoke, token, userinfo,
 };
-use crate::observe::{Watched, observe};
+use crate::observe::{Watched, observe, placed};
+use crate::site::Left;
 use crate::state::ApiState;
 
 /// Who may use a route; checked before anything else of a request is read.
@@ -166,6 +169,10 @@ fn routes() -> Vec<Entry> {
         ("/admin/v1/deletions/{tenant}", vec![("GET", PlatformAdmin, web::to(tenants::deletion))]),
         ("/admin/v1/tenants/{slug}/suspend", vec![("POST", PlatformAdmin, web::to(tenants::suspend))]),
         ("/admin/v1/tenants/{slug}/resume", vec![("POST", PlatformAdmin, web::to(tenants::resume))]),
+        ("/admin/v1/tenants/{slug}/domain", vec![
+            ("PUT", PlatformAdmin, web::to(domains::set)),
+            ("DELETE", PlatformAdmin, web::to(domains::remove)),
+        ]),
         ("/admin/v1/tenants/{slug}/branding", vec![
             ("GET", TenantAdmin, web::to(branding::get)),
             ("PUT", TenantAdmin, web::to(branding::set)),
@@ -269,7 +276,7 @@ pub fn public(state: ApiState) -> impl FnOnce(&mut web::ServiceConfig) {
             let allowed =
                 methods.iter().map(|(method, ..)| if *method == "GET" { "GET, HEAD" } else { method }).collect::<Vec<_>>().join(", ");
             for (method, guard, route) in methods {
-                resource = resource.route(guarded(method, guard, route));
+                resource = resource.route(guarded(path, method, guard, route));
             }
             let watched = Rc::new(Watched::route(path, allowed.clone()));
             let not_allowed = move || ready(Refusal::MethodNotAllowed { allowed: allowed.clone() }.answer(Some(path)));
@@ -286,13 +293,14 @@ pub fn public(state: ApiState) -> impl FnOnce(&mut web::ServiceConfig) {
 
 /// A route that answers only its method, within the limits, and only whom its guard lets in. Whoever may GET may HEAD (RFC 9110,
 /// 9.3.2): the same answer, of which the body is not sent.
-fn guarded(method: &'static str, guard: Guard, route: Route) -> Route {
+fn guarded(path: &'static str, method: &'static str, guard: Guard, route: Route) -> Route {
+    let left = Left::of(path, method);
     route
         .guard(guard::fn_guard(move |context| match context.head().method.as_str() {
             "HEAD" => method == "GET",
             asked => asked == method,
         }))
-        .wrap(middleware::from_fn(move |request, next| limited(request, move |request| admit(guard, request, next))))
+        .wrap(middleware::from_fn(move |request, next| limited(request, move |request| admit(guard, left, request, next))))
 }
 
 /// What the management listener serves: not for the internet.

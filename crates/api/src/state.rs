@@ -19,6 +19,8 @@ use crate::oauth::mtls::CertificateHeader;
 pub struct ApiSettings {
     /// Peers whose `X-Forwarded-For` is believed. Everybody else's is ignored.
     pub trusted_proxies: Vec<IpAddr>,
+    /// Whether they say in `X-Forwarded-Host` which host was asked for, and let nobody else say so.
+    pub believes_forwarded_host: bool,
     /// Whose word about the certificates of clients is believed.
     pub certificates: CertificateHeader,
     /// The largest request body that is read.

@@ -12,6 +12,7 @@ use domain::tenant::Tenant;
 use crate::extract::form::Form;
 use crate::extract::origin;
 use crate::oauth::{browser, client_auth, cookie, jwks};
+use crate::site;
 
 /// The parameters of an OAuth form in their order, empty ones too. `None` when it is refused.
 pub fn form(body: &[u8]) -> Option<Vec<(String, String)>> {
@@ -40,6 +41,11 @@ pub fn session_cookie(request: &HttpRequest) -> Option<String> {
 /// Where a request comes from that `peer` has handed over with these `X-Forwarded-For`.
 pub fn client_address(peer: IpAddr, forwarded: &[&str], trusted: &[IpAddr]) -> IpAddr {
     origin::client_address(peer, forwarded, trusted)
+}
+
+/// The host that a request with this `Host` is for, where issuers begin with `base_url`. `None` when it is refused.
+pub fn host(text: &str, base_url: &str) -> Option<String> {
+    site::canonical(text, base_url)
 }
 
 /// Whether who sends this `If-None-Match` has what `etag` names.

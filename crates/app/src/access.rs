@@ -164,7 +164,11 @@ pub async fn admin_of(ctx: &Ctx, slug_or_id: &str, token: Option<&ShownToken<'_>
 }
 
 async fn found(ctx: &Ctx, slug_or_id: &str) -> Result<Option<Tenant>, AccessDenied> {
-    match tenants::find(ctx, slug_or_id).await {
+    known(tenants::find(ctx, slug_or_id).await)
+}
+
+fn known(found: Result<Tenant, NoTenant>) -> Result<Option<Tenant>, AccessDenied> {
+    match found {
         Ok(tenant) => Ok(Some(tenant)),
         Err(NoTenant::Unknown) => Ok(None),
         Err(NoTenant::Fault(fault)) => Err(AccessDenied::Fault(fault)),
@@ -177,15 +181,14 @@ async fn home_of(ctx: &Ctx, token: &str) -> Result<Option<Tenant>, AccessDenied>
     struct Issuer {
         iss: String,
     }
-    let slug = token
+    let issuer = token
         .split('.')
         .nth(1)
         .filter(|payload| payload.len() <= 8_192)
         .and_then(|payload| URL_SAFE_NO_PAD.decode(payload).ok())
-        .and_then(|json| serde_json::from_slice::<Issuer>(&json).ok())
-        .and_then(|issuer| issuer.iss.strip_prefix(&format!("{}/t/", ctx.base_url)).map(str::to_owned));
-    match slug {
-        Some(slug) => found(ctx, &slug).await,
+        .and_then(|json| serde_json::from_slice::<Issuer>(&json).ok());
+    match issuer {
+        Some(issuer) => known(tenants::claimed(ctx, &issuer.iss).await),
         None => Ok(None),
     }
 }

@@ -12,6 +12,7 @@ use crate::clients::documents::Documents;
 use crate::clients::key_sets::KeySets;
 use crate::clients::origins::ClientOrigins;
 use crate::credentials::hash_pool::HashPool;
+use crate::hosts::Hosts;
 use crate::mtls::MutualTls;
 use crate::ports::keys::Keys;
 use crate::ports::mail::Mailer;
@@ -39,8 +40,9 @@ pub struct Ctx {
     pub origins: ClientOrigins,
     /// What clients may ask for in detail, for the metadata.
     pub detail_types: DetailTypes,
-    /// Scheme and authority of every issuer, without a slash at the end.
+    /// Scheme and authority of the installation, without a slash at the end: of every issuer that has no domain of its own.
     pub base_url: String,
+    pub hosts: Hosts,
 }
 
 impl std::fmt::Debug for Ctx {

@@ -95,8 +95,8 @@ pub async fn create(
     actor: Actor,
     origin: &Origin,
 ) -> Result<Resource, ResourceDenied> {
-    let is_ours = identifier.as_str().strip_prefix(&ctx.base_url).is_some_and(|rest| rest.is_empty() || rest.starts_with(['/', '?']));
-    if is_ours || identifier.as_str() == tenant.issuer(&ctx.base_url) {
+    let is_at = |origin: &str| identifier.as_str().strip_prefix(origin).is_some_and(|rest| rest.is_empty() || rest.starts_with(['/', '?']));
+    if is_at(&ctx.base_url) || is_at(&tenant.origin(&ctx.base_url)) {
         return Err(ResourceDenied::Ours);
     }
     let settings = checked(ctx, tenant, settings).await?;

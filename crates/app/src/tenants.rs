@@ -5,12 +5,14 @@ use std::time::Duration;
 
 use domain::audit::{Actor, AuditEvent, AuditRecord};
 use domain::claim_rules::RuleRefused;
+use domain::host::HostName;
 use domain::ids::TenantId;
 use domain::keys::policy::RotationNumbers;
-use domain::tenant::{Tenant, TenantPolicy, TenantStatus};
+use domain::tenant::{Claimed, Tenant, TenantPolicy, TenantStatus};
 use domain::text::{BadText, DisplayName, Slug};
 use domain::time::{Timestamp, Ttl};
 use serde_json::{Map, Value, json};
+use tokio::sync::Semaphore;
 
 use crate::ctx::{Ctx, Origin};
 use crate::fault::Fault;
@@ -18,12 +20,17 @@ use crate::ports::keys::{KeyCommandError, KeyFault, NewRing, PublishedKeys};
 use crate::ports::store::{Destroyed, NewTenant, StoreError};
 use crate::warm::WarmMap;
 
-/// Tenants that were looked up lately, by slug.
+/// Tenants that were looked up lately, by slug and by domain.
 ///
 /// A map, not a truth: whatever decides about somebody's access reads the tenant's row inside its own transaction.
 #[derive(Debug)]
 pub struct TenantCache {
     by_slug: WarmMap<String, Cached>,
+    by_domain: WarmMap<String, Cached>,
+    /// Hosts that no tenant had, and when. Apart, so that whoever makes names up pushes out nobody who has one.
+    strangers: WarmMap<String, Timestamp>,
+    /// Places for those who look for a host that is not known here.
+    looks: Semaphore,
 }
 
 #[derive(Debug, Clone)]
@@ -38,9 +45,17 @@ impl TenantCache {
     /// How long whoever has an older one waits for the database.
     const PATIENCE: Duration = Duration::from_secs(1);
 
+    const STRANGERS: usize = 1_024;
+    const LOOKS: usize = 4;
+
     /// A cache of about `most` tenants.
     pub fn new(most: usize) -> Self {
-        Self { by_slug: WarmMap::new(most) }
+        Self {
+            by_slug: WarmMap::new(most),
+            by_domain: WarmMap::new(most),
+            strangers: WarmMap::new(Self::STRANGERS),
+            looks: Semaphore::new(Self::LOOKS),
+        }
     }
 
     fn get(&self, slug: &Slug, now: Timestamp) -> Option<Cached> {
@@ -56,6 +71,31 @@ impl TenantCache {
 
     fn put(&self, tenant: Arc<Tenant>, read_at: Timestamp) {
         self.by_slug.put(tenant.slug.as_str().to_owned(), read_at, Cached { tenant, read_at });
+    }
+
+    fn at(&self, host: &str, now: Timestamp) -> Option<Cached> {
+        let found = self.by_domain.find(host)?;
+        found.touch(now);
+        Some(found.value.clone())
+    }
+
+    /// Under its slug as well, so that nobody sees the same tenant older than the one who led there.
+    fn put_at(&self, host: &HostName, tenant: Arc<Tenant>, read_at: Timestamp) {
+        self.put(Arc::clone(&tenant), read_at);
+        self.by_domain.put(host.as_str().to_owned(), read_at, Cached { tenant, read_at });
+    }
+
+    fn is_stranger(&self, host: &str, now: Timestamp) -> bool {
+        self.strangers.find(host).is_some_and(|seen| now < seen.value.plus(Self::FRESH))
+    }
+
+    /// Forgets where a tenant was and where it is.
+    pub(crate) fn forget_domain(&self, before: &Tenant, after: &Tenant) {
+        self.forget(&after.slug);
+        for host in [&before.custom_domain, &after.custom_domain].into_iter().flatten() {
+            self.by_domain.remove(host.as_str());
+            self.strangers.remove(host.as_str());
+        }
     }
 
     pub(crate) fn forget(&self, slug: &Slug) {
@@ -86,12 +126,7 @@ pub async fn resolve(ctx: &Ctx, slug: &str) -> Result<Arc<Tenant>, NoTenant> {
         return Ok(Arc::clone(&cached.tenant));
     }
     let read = read_by_slug(ctx, &slug);
-    let read = match &cached {
-        Some(_) => {
-            tokio::time::timeout(TenantCache::PATIENCE, read).await.unwrap_or_else(|_| Err(StoreError::Unavailable("slow".to_owned())))
-        }
-        None => read.await,
-    };
+    let read = if cached.is_some() { patient(read).await } else { read.await };
     match read {
         Ok(Some(tenant)) => {
             let tenant = Arc::new(tenant);
@@ -112,6 +147,58 @@ pub async fn resolve(ctx: &Ctx, slug: &str) -> Result<Arc<Tenant>, NoTenant> {
         },
         Err(error) => Err(Fault::from(error).into()),
     }
+}
+
+/// The tenant whose domain this host is, in the same way. A domain can become another tenant's: nobody takes what is older than that without
+/// having asked.
+///
+/// # Errors
+/// [`NoTenant::Unknown`] for what is no domain, too.
+pub async fn at_host(ctx: &Ctx, host: &str) -> Result<Arc<Tenant>, NoTenant> {
+    let now = ctx.now();
+    let cached = ctx.tenants.at(host, now);
+    if let Some(cached) = &cached
+        && now < cached.read_at.plus(TenantCache::FRESH)
+    {
+        return Ok(Arc::clone(&cached.tenant));
+    }
+    if cached.is_none() && ctx.tenants.is_stranger(host, now) {
+        return Err(NoTenant::Unknown);
+    }
+    let host: HostName = host.parse().map_err(|_| NoTenant::Unknown)?;
+    let read = patient(async {
+        // Anybody can ask for any host, and no budget is anybody's before it is known whose it is.
+        let _place = match &cached {
+            Some(_) => None,
+            None => Some(ctx.tenants.looks.acquire().await.map_err(|_| StoreError::Unavailable("closed".to_owned()))?),
+        };
+        ctx.store.begin_platform().await?.tenant_by_domain(&host).await
+    });
+    match read.await {
+        Ok(Some(tenant)) => {
+            let tenant = Arc::new(tenant);
+            ctx.tenants.put_at(&host, Arc::clone(&tenant), now);
+            Ok(tenant)
+        }
+        Ok(None) => {
+            ctx.tenants.by_domain.remove(host.as_str());
+            ctx.tenants.strangers.put(host.as_str().to_owned(), now, now);
+            Err(NoTenant::Unknown)
+        }
+        Err(StoreError::Unavailable(detail)) => match cached {
+            Some(cached) => {
+                ctx.tenants.put_at(&host, Arc::clone(&cached.tenant), ctx.now());
+                Ok(cached.tenant)
+            }
+            None => Err(Fault::Unavailable(detail).into()),
+        },
+        Err(error) => Err(Fault::from(error).into()),
+    }
+}
+
+/// What is read, or that the database is slow.
+async fn patient<T>(read: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
+    tokio::time::timeout(TenantCache::PATIENCE, read).await.unwrap_or_else(|_| Err(StoreError::Unavailable("slow".to_owned())))
 }
 
 /// The public keys of a slug's tenant, and whose they are. No database is asked while that tenant is awake: a slug is the same
@@ -148,6 +235,20 @@ pub async fn find(ctx: &Ctx, slug_or_id: &str) -> Result<Tenant, NoTenant> {
             Ok(slug) => tx.tenant_by_slug(&slug).await,
             Err(_) => return Err(NoTenant::Unknown),
         },
+    };
+    found.map_err(Fault::from)?.ok_or(NoTenant::Unknown)
+}
+
+/// The tenant that says to have this issuer, as it is now. That it is its issuer, the caller finds out.
+///
+/// # Errors
+/// As for [`find`].
+pub(crate) async fn claimed(ctx: &Ctx, issuer: &str) -> Result<Tenant, NoTenant> {
+    let claimed = Claimed::of(issuer, &ctx.base_url).ok_or(NoTenant::Unknown)?;
+    let mut tx = ctx.store.begin_platform().await.map_err(Fault::from)?;
+    let found = match claimed {
+        Claimed::Slug(slug) => tx.tenant_by_slug(&slug).await,
+        Claimed::Domain(domain) => tx.tenant_by_domain(&domain).await,
     };
     found.map_err(Fault::from)?.ok_or(NoTenant::Unknown)
 }
@@ -317,7 +418,7 @@ pub async fn change(ctx: &Ctx, tenant: TenantId, command: ChangeTenant, actor: A
         tx.audit_append(&ctx.record(tenant, actor.clone(), origin, event)).await?;
     }
     tx.commit().await?;
-    ctx.tenants.forget(&row.slug);
+    ctx.tenants.forget_domain(&row, &row);
     Ok(row)
 }
 
@@ -359,7 +460,7 @@ pub async fn delete(ctx: &Ctx, tenant: &Tenant, confirmation: &str, actor: Actor
     tx.audit_append(&record).await?;
     let committed = tx.commit().await;
     // A commit without an answer may have happened; if it has not, this was read once too often.
-    ctx.tenants.forget(&tenant.slug);
+    ctx.tenants.forget_domain(tenant, tenant);
     ctx.keys.forget(tenant.id);
     committed?;
     // A small tenant is erased here and now. A failure does not undo the deletion, it only leaves more for the sweep.

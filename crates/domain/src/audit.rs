@@ -64,6 +64,19 @@ pub enum AuditEvent {
     },
     TenantSuspended,
     TenantResumed,
+    /// The tenant's issuer is this host from now on.
+    TenantDomainSet {
+        domain: String,
+    },
+    /// The tenant's issuer is a path of the installation again.
+    TenantDomainRemoved {
+        domain: String,
+    },
+    /// Sessions of all users were ended.
+    TenantSessionsRevoked {
+        count: u64,
+        cause: String,
+    },
     TenantDeleted {
         slug: String,
     },

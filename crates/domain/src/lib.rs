@@ -22,6 +22,7 @@ pub mod dpop;
 pub mod encryption;
 pub mod guess;
 pub mod handle;
+pub mod host;
 pub mod ids;
 pub mod interaction;
 pub mod jwt;

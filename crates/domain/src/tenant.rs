@@ -6,6 +6,7 @@ use crate::claim_rules::ClaimRules;
 use crate::client::GrantType;
 use crate::client::document::DocumentPolicy;
 use crate::client::registration::RegistrationPolicy;
+use crate::host::HostName;
 use crate::ids::TenantId;
 use crate::password::{Argon2Params, PasswordRules};
 use crate::text::{BadText, DisplayName, Slug};
@@ -17,8 +18,8 @@ pub struct Tenant {
     pub id: TenantId,
     pub slug: Slug,
     pub name: DisplayName,
-    /// A host of the tenant's own, under which its issuer is `https://{domain}`. Prepared: nothing sets it yet.
-    pub custom_domain: Option<String>,
+    /// A host of the tenant's own, which its issuer is made of.
+    pub custom_domain: Option<HostName>,
     pub status: TenantStatus,
     pub policy: TenantPolicy,
     pub created_at: Timestamp,
@@ -39,12 +40,71 @@ impl Tenant {
         matches!(self.status, TenantStatus::Active)
     }
 
-    /// The tenant's issuer (RFC 8414, 2): `{base_url}/t/{slug}`, or the host of its own.
-    pub fn issuer(&self, base_url: &str) -> String {
+    /// Scheme and authority of all of the tenant's addresses. `base_url` is that of the installation.
+    pub fn origin(&self, base_url: &str) -> String {
         match &self.custom_domain {
-            Some(domain) => format!("https://{domain}"),
-            None => format!("{base_url}/t/{}", self.slug),
+            Some(domain) => format!("{}://{domain}", scheme(base_url)),
+            None => base_url.to_owned(),
         }
+    }
+
+    /// The path of the tenant's issuer: what its paths begin with. Empty on a domain of its own.
+    pub fn issuer_path(&self) -> String {
+        match &self.custom_domain {
+            Some(_) => String::new(),
+            None => path(&self.slug),
+        }
+    }
+
+    /// The tenant's issuer (RFC 8414, 2): `{base_url}/t/{slug}`, or scheme and domain alone.
+    pub fn issuer(&self, base_url: &str) -> String {
+        self.origin(base_url) + &self.issuer_path()
+    }
+
+    /// The path among the installation's routes of what stands at `path` on the tenant's domain.
+    pub fn route_of(&self, path: &str) -> String {
+        let prefix = self::path(&self.slug);
+        if path == METADATA { format!("{METADATA}{prefix}") } else { format!("{prefix}{path}") }
+    }
+
+    /// What stands at this path among the installation's routes, on the tenant's domain. `None` for what is another tenant's.
+    pub fn path_of(&self, route: &str) -> Option<String> {
+        let prefix = self::path(&self.slug);
+        if route.strip_prefix(METADATA) == Some(prefix.as_str()) {
+            return Some(METADATA.to_owned());
+        }
+        let rest = route.strip_prefix(&prefix)?;
+        rest.starts_with('/').then(|| rest.to_owned())
+    }
+}
+
+/// Where the metadata of an issuer is that has no path; the path of one that has comes behind it (RFC 8414, 3.1).
+const METADATA: &str = "/.well-known/oauth-authorization-server";
+
+/// Where a tenant without a domain lives in the installation.
+fn path(slug: &Slug) -> String {
+    format!("/t/{slug}")
+}
+
+fn scheme(base_url: &str) -> &str {
+    base_url.split_once("://").map_or("https", |(scheme, _)| scheme)
+}
+
+/// The name of the tenant, or its domain, that an issuer of this installation says to be of; nothing is known of whether there is one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Claimed {
+    Slug(Slug),
+    Domain(HostName),
+}
+
+impl Claimed {
+    /// `None` for what can be no issuer of ours.
+    pub fn of(issuer: &str, base_url: &str) -> Option<Self> {
+        if let Some(slug) = issuer.strip_prefix(base_url).and_then(|rest| rest.strip_prefix("/t/")) {
+            return slug.parse().ok().map(Self::Slug);
+        }
+        let host = issuer.strip_prefix(scheme(base_url))?.strip_prefix("://")?;
+        host.parse().ok().map(Self::Domain)
     }
 }
 
@@ -186,6 +246,68 @@ impl TenantPolicy {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn tenant(custom_domain: Option<&str>) -> Tenant {
+        Tenant {
+            id: TenantId::new(Timestamp::from_seconds(1), [1; 10]),
+            slug: "acme".parse().expect("a slug"),
+            name: "Acme".parse().expect("a name"),
+            custom_domain: custom_domain.map(|domain| domain.parse().expect("a domain")),
+            status: TenantStatus::Active,
+            policy: TenantPolicy::default(),
+            created_at: Timestamp::from_seconds(1),
+            updated_at: Timestamp::from_seconds(1),
+        }
+    }
+
+    #[test]
+    fn an_issuer_is_a_path_of_the_installation_or_a_domain_and_is_read_back_as_what_it_was_made_of() {
+        const BASE: &str = "https://id.example";
+        let (plain, own) = (tenant(None), tenant(Some("login.acme.example")));
+        assert_eq!((plain.issuer(BASE).as_str(), plain.issuer_path().as_str()), ("https://id.example/t/acme", "/t/acme"));
+        assert_eq!((own.issuer(BASE).as_str(), own.issuer_path().as_str()), ("https://login.acme.example", ""));
+        assert_eq!(tenant(Some("acme.localhost:1")).issuer("http://127.0.0.1:1"), "http://acme.localhost:1");
+        assert_eq!(Claimed::of(&plain.issuer(BASE), BASE), Some(Claimed::Slug(plain.slug.clone())));
+        assert_eq!(Claimed::of(&own.issuer(BASE), BASE), own.custom_domain.map(Claimed::Domain));
+        for foreign in [
+            "https://id.example",
+            "https://id.example/t/",
+            "https://id.example/t/a/b",
+            "http://login.acme.example",
+            "https://login.acme.example/",
+            "x",
+            "",
+        ] {
+            let claimed = Claimed::of(foreign, BASE);
+            assert!(claimed.is_none() || foreign == BASE, "{foreign}: {claimed:?}");
+        }
+    }
+
+    #[test]
+    fn each_path_of_a_domain_is_one_route_of_its_tenant_and_back() {
+        let tenant = tenant(Some("login.acme.example"));
+        for (path, route) in [
+            ("/oauth/token", "/t/acme/oauth/token"),
+            ("/.well-known/openid-configuration", "/t/acme/.well-known/openid-configuration"),
+            (METADATA, "/.well-known/oauth-authorization-server/t/acme"),
+            ("/t/globex/oauth/token", "/t/acme/t/globex/oauth/token"),
+            ("/admin/v1/tenants", "/t/acme/admin/v1/tenants"),
+            ("/", "/t/acme/"),
+        ] {
+            assert_eq!(tenant.route_of(path), route);
+            assert_eq!(tenant.path_of(route).as_deref(), Some(path));
+        }
+        for other in [
+            "/t/acme2/oauth/token",
+            "/t/globex/oauth/token",
+            "/t/acme",
+            "/.well-known/oauth-authorization-server/t/acme2",
+            "/admin/v1/tenants",
+            "",
+        ] {
+            assert_eq!(tenant.path_of(other), None, "{other}");
+        }
+    }
 
     #[test]
     fn the_default_policy_is_valid_and_absurd_numbers_are_not() {

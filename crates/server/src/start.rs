@@ -163,6 +163,7 @@ async fn start_on(
         mutual_tls: wire::mutual_tls(&settings, &tls),
         origins: ClientOrigins::new(settings.keys.most_awake),
         detail_types: DetailTypes::new(settings.keys.most_awake),
+        hosts: wire::hosts(&settings, &base_url),
         base_url: base_url.clone(),
     });
     directory.start_clock();
@@ -173,6 +174,7 @@ async fn start_on(
     let sweep = Arc::new(Sweep::new(Arc::clone(&ctx), settings.audit.retention_days));
     let api_settings = ApiSettings {
         trusted_proxies: settings.server.trusted_proxies.clone(),
+        believes_forwarded_host: settings.server.forwarded_host,
         certificates: wire::certificate_header(&settings.tls),
         max_body_bytes: settings.server.max_body_bytes,
         max_head_bytes: settings.server.max_head_bytes,

@@ -13,6 +13,7 @@ use app::clients::key_sets::KeySets;
 use app::clients::origins::ClientOrigins;
 use app::credentials::hash_pool::HashPool;
 use app::ctx::Ctx;
+use app::hosts::Hosts;
 use app::mtls::MutualTls;
 use app::ports::keys::{KeyFault, Keys};
 use app::ports::mail::{Mailer, NoMail};
@@ -290,8 +291,14 @@ pub(crate) async fn visiting(settings: &Settings, store: &SqlStore, directory: &
         mutual_tls: MutualTls::default(),
         origins: ClientOrigins::new(0),
         detail_types: DetailTypes::new(0),
+        hosts: hosts(settings, &base_url(settings)),
         base_url: base_url(settings),
     })
+}
+
+/// By which names the installation is reached whose issuers begin with `base_url`.
+pub(crate) fn hosts(settings: &Settings, base_url: &str) -> Hosts {
+    Hosts::new([base_url, &settings.tls.mtls_base_url], settings.server.other_hosts.iter().cloned())
 }
 
 /// Who talks to the addresses of clients. Opened ranges are told in the log.

@@ -7,6 +7,7 @@
 
 use app::ports::store::{Leftover, PlatformTx, RingMark, Stored};
 use async_trait::async_trait;
+use domain::host::HostName;
 use domain::ids::{BackchannelRequestId, FamilyId, MailId, TenantId};
 use domain::keys::verifier::{Sighting, VerifierName};
 use domain::tenant::Tenant;
@@ -84,6 +85,11 @@ impl PlatformTx for SqlPlatformTx {
     async fn tenant_by_id(&mut self, id: TenantId) -> Stored<Option<Tenant>> {
         let row = living().filter(tenants::Column::Id.eq(id.as_uuid())).one(&self.tx).await.map_err(error::of("tenants"))?;
         row.map(from_row).transpose()
+    }
+
+    async fn tenant_by_domain(&mut self, domain: &HostName) -> Stored<Option<Tenant>> {
+        let found = living().filter(tenants::Column::CustomDomain.eq(domain.as_str()));
+        found.one(&self.tx).await.map_err(error::of("tenants"))?.map(from_row).transpose()
     }
 
     async fn tenants_deleted(&mut self, limit: u32) -> Stored<Vec<TenantId>> {

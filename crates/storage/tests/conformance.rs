@@ -102,6 +102,7 @@ on_every_backend! {
     key_log::of_many_ring_changes_exactly_one_is_logged,
     branding::what_a_tenant_looks_like_is_its_own,
     platform::tenants_are_found,
+    platform::a_tenant_is_found_by_its_domain,
     platform::tenants_are_found_by_their_beginning,
     platform::due_rings_are_found,
     platform::a_due_ring_is_claimed_once,

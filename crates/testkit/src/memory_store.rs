@@ -21,6 +21,7 @@ use async_trait::async_trait;
 use domain::audit::AuditRecord;
 use domain::branding::{Appearance, Branding, Logo};
 use domain::guess::{GuessCounter, GuessScope};
+use domain::host::HostName;
 use domain::ids::{BackchannelRequestId, EventId, FamilyId, MailId, TenantId, UserId};
 use domain::keys::ring::{KeyRing, Kid};
 use domain::keys::verifier::{Sighting, VerifierName};
@@ -327,7 +328,8 @@ impl TenantStore for Tx {
     async fn tenant_insert(&mut self, tenant: &Tenant) -> Stored<()> {
         self.check_owner(tenant.id)?;
         let state = self.writing()?;
-        if state.tenants.values().any(|(other, _)| other.id == tenant.id || other.slug == tenant.slug) {
+        let has_same_domain = |other: &Tenant| other.custom_domain.is_some() && other.custom_domain == tenant.custom_domain;
+        if state.tenants.values().any(|(other, _)| other.id == tenant.id || other.slug == tenant.slug || has_same_domain(other)) {
             return Err(StoreError::Conflict);
         }
         state.tenants.insert(tenant.id, (tenant.clone(), None));
@@ -344,7 +346,12 @@ impl TenantStore for Tx {
 
     async fn tenant_update(&mut self, tenant: &Tenant) -> Stored<()> {
         self.check_owner(tenant.id)?;
-        match self.writing()?.tenants.get_mut(&tenant.id) {
+        let state = self.writing()?;
+        let has_same_domain = |other: &Tenant| other.custom_domain.is_some() && other.custom_domain == tenant.custom_domain;
+        if state.tenants.values().any(|(other, _)| other.id != tenant.id && has_same_domain(other)) {
+            return Err(StoreError::Conflict);
+        }
+        match state.tenants.get_mut(&tenant.id) {
             Some((row, None)) => *row = Tenant { slug: row.slug.clone(), ..tenant.clone() },
             _ => return Err(StoreError::Conflict),
         }
@@ -772,6 +779,10 @@ impl PlatformTx for Tx {
 
     async fn tenant_by_id(&mut self, id: TenantId) -> Stored<Option<Tenant>> {
         Ok(self.state.tenant(id))
+    }
+
+    async fn tenant_by_domain(&mut self, domain: &HostName) -> Stored<Option<Tenant>> {
+        Ok(self.state.living().find(|tenant| tenant.custom_domain.as_ref() == Some(domain)).cloned())
     }
 
     async fn tenants_deleted(&mut self, limit: u32) -> Stored<Vec<TenantId>> {

@@ -10,6 +10,7 @@ use api::untrusted;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use domain::handle::{Handle, HandleKind};
+use domain::host::HostName;
 use domain::tenant::Tenant;
 use url::form_urlencoded;
 
@@ -115,6 +116,28 @@ pub(super) fn forwarded(data: &[u8]) {
     // All behind it are proxies, and it is the one before them.
     let behind = hops.iter().rev().take_while(|hop| hop.is_some_and(|hop| proxies.contains(&hop))).count();
     assert_eq!(hops[hops.len() - 1 - behind], Some(client));
+}
+
+/// A host is known in one spelling, and no two spellings of a domain lead to different ones.
+pub(super) fn host(data: &[u8]) {
+    let text = String::from_utf8_lossy(data);
+    if let Some(host) = untrusted::host(&text, BASE) {
+        assert!(!host.bytes().any(|byte| byte.is_ascii_uppercase()) && host.is_ascii() && host.len() <= text.len(), "{text:?}");
+        assert_eq!(untrusted::host(&text.to_ascii_uppercase(), BASE).as_ref(), Some(&host), "{text:?}");
+        if host.len() < 255 {
+            assert_eq!(untrusted::host(&format!("{host}:443"), BASE), Some(host), "{text:?}");
+        }
+    }
+    let Ok(domain) = text.parse::<HostName>() else { return };
+    assert_eq!(domain.to_string(), text, "another spelling of the same");
+    assert!(domain.name().parse::<IpAddr>().is_err() && domain.name().contains('.'), "{text}");
+    let issuer = format!("https://{domain}");
+    let read = url::Url::parse(&issuer).unwrap_or_else(|error| panic!("{issuer}: {error}"));
+    assert_eq!(read.host_str(), Some(domain.name()));
+    if domain.fits(BASE).is_ok() {
+        assert_eq!(read.origin().ascii_serialization(), issuer, "as browsers write it");
+        assert_eq!(untrusted::host(&text, BASE).as_deref(), Some(domain.as_str()));
+    }
 }
 
 /// What is said to be known was listed; and a listed tag is known, whatever stands before it.

@@ -99,6 +99,12 @@ pub const TARGETS: &[Target] = &[
         rounds: 6_000,
         words: &["10.0.0.1", "10.0.0.2", "::ffff:10.0.0.1", "203.0.113.9", "2001:db8::1", "unknown", ",", "\n", ":80", "[::1]"],
     },
+    Target {
+        name: "host",
+        run: http::host,
+        rounds: 6_000,
+        words: &["login.acme.example", ":443", ":8443", ".", "xn--", "-", "[::1]", "127.0.0.1", "0x7f", "A", "@", "\u{3002}"],
+    },
     Target { name: "if-none-match", run: http::if_none_match, rounds: 6_000, words: &["W/", "\"", "*", http::ETAG, ","] },
     Target { name: "redirect-uri", run: client::redirect_uri, rounds: 20_000, words: URLS },
     Target { name: "web-origin", run: client::web_origin, rounds: 6_000, words: URLS },

@@ -3,6 +3,7 @@
 pub(crate) mod branding;
 pub(crate) mod claims;
 pub(crate) mod clients;
+pub(crate) mod domains;
 pub(crate) mod events;
 pub(crate) mod foresight;
 pub(crate) mod initial_tokens;

@@ -17,13 +17,13 @@ use crate::extract::origin::From;
 use crate::extract::page::{Page, PageQuery};
 use crate::state::ApiState;
 
-fn view(tenant: &Tenant, base_url: &str) -> Value {
+pub(super) fn view(tenant: &Tenant, base_url: &str) -> Value {
     let (status, suspended_at) = match tenant.status {
         TenantStatus::Active => ("active", None),
         TenantStatus::Suspended { at } => ("suspended", Some(at)),
     };
     json!({
-        "id": tenant.id, "slug": tenant.slug, "name": tenant.name, "issuer": tenant.issuer(base_url), "status": status,
+        "id": tenant.id, "slug": tenant.slug, "name": tenant.name, "issuer": tenant.issuer(base_url), "domain": tenant.custom_domain, "status": status,
         "suspended_at": suspended_at, "policy": tenant.policy, "created_at": tenant.created_at, "updated_at": tenant.updated_at,
     })
 }

@@ -12,6 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
 
 use actix_web::HttpResponse;
+use actix_web::http::Method;
 use actix_web::http::header::{ACCESS_CONTROL_ALLOW_ORIGIN, CACHE_CONTROL};
 use actix_web::web::Bytes;
 use serde_json::{Map, Value, json};
@@ -19,6 +20,7 @@ use serde_json::{Map, Value, json};
 use crate::error::speaks_oauth;
 use crate::oauth::cookie;
 use crate::router::{Guard, RouteInfo, table};
+use crate::site::Left;
 use operations::{Body, Operation, operations};
 
 /// `GET /openapi.json`: for everybody, as it is in the documentation anyway.
@@ -52,7 +54,7 @@ pub fn description() -> Value {
             "title": "Claviger",
             "version": env!("CARGO_PKG_VERSION"),
             "summary": "A multi-tenant identity platform",
-            "description": "Each tenant is an issuer of its own, `/t/{slug}`. Under `/t/{slug}/oauth/` errors are those of RFC 6749, \
+            "description": "Each tenant is an issuer of its own, `/t/{slug}`, or a domain that has the same addresses without that prefix. Under `/t/{slug}/oauth/` errors are those of RFC 6749, \
                 everywhere else those of RFC 9457. Members that a body does not list are refused in requests; in answers, ignore \
                 those you do not know.",
             "license": { "name": "MIT or Apache-2.0", "identifier": "MIT OR Apache-2.0" },
@@ -117,10 +119,7 @@ fn security(guard: Guard, operation: &Operation) -> Value {
 
 /// What refuses a request before or around its handler.
 fn edge_refusals(route: &RouteInfo, operation: &Operation) -> BTreeSet<u16> {
-    let mut statuses = BTreeSet::from([431, 500, 503]);
-    if segments(route.path).next().is_some() {
-        statuses.insert(404);
-    }
+    let mut statuses = BTreeSet::from([404, 431, 500, 503]);
     if route.path.contains("{slug}") {
         statuses.insert(429);
     }
@@ -148,7 +147,11 @@ const EDGE: &[(u16, &str, &str)] = &[
     (400, "`bad_request`", "`invalid_request`"),
     (401, "`no_token` or `invalid_token`", "`invalid_client`: there is no token; or `invalid_token`"),
     (403, "`insufficient_scope`", "`insufficient_scope`"),
-    (404, "`not_found`: there is no such thing, or it is another tenant's", "`invalid_request`: there is no such issuer"),
+    (
+        404,
+        "`not_found`: there is no such thing, or it is another tenant's; `unknown_host`: no site has this host",
+        "`invalid_request`: there is no such issuer",
+    ),
     (408, "`too_slow`: the body did not come in time", "`invalid_request`: the body did not come in time"),
     (413, "`too_large`", "`invalid_request`: the body is too large"),
     (415, "`unsupported_media_type`", "`invalid_request`"),
@@ -220,6 +223,11 @@ fn responses(route: &RouteInfo, operation: &Operation) -> Value {
     for status in edge.iter().filter(|status| !operation.answers.iter().any(|(own, ..)| own == *status)) {
         responses.insert(status.to_string(), json!({ "$ref": format!("#/components/responses/{}", edge_name(*status, oauth)) }));
     }
+    if Left::of(route.path, &Method::GET) == Left::Redirect && route.method == "GET" {
+        let headers = header_references(["Location", "Cache-Control"].iter());
+        responses
+            .insert("308".to_owned(), json!({ "description": "The tenant has a domain of its own, where this is.", "headers": headers }));
+    }
     for (status, meaning) in operation.refusals {
         let meaning = if edge.contains(status) { format!("{}; {meaning}", edge_meaning(*status, oauth)) } else { (*meaning).to_owned() };
         // A login has no scheme that HTTP knows; a client has Basic.
@@ -265,7 +273,7 @@ fn parameters() -> Value {
         "verifier": in_query("verifier", text(), "As `Claviger-Verifier`, for whoever can only set an address."),
         "Claviger-Verifier": { "name": "Claviger-Verifier", "in": "header", "schema": text(), "description": "Who fetches: 1 to 64 of `A-Z`, `a-z`, `0-9`, `.`, `_` and `-`; anything else is passed over." },
         "search": in_query("search", json!({ "type": "string", "minLength": 1, "maxLength": 100 }), "Only those whose slug or name begins so, in whatever case: first by slug, then by name. A page may be shorter than `limit`; the last one has no `next`."),
-        "confirm": in_query("confirm", text(), "The tenant's slug once more, because deleting cannot be undone."),
+        "confirm": in_query("confirm", text(), "The tenant's slug once more, because what ends by this does not come back."),
     })
 }
 

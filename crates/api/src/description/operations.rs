@@ -297,6 +297,10 @@ pub(super) fn operations() -> Vec<(&'static str, &'static str, Operation)> {
         ("POST", "/admin/v1/tenants", op("tenants", "createTenant", "Create a tenant with its keys", &[(201, Some("Tenant"), "The tenant.")])
             .takes(Json("TenantCreation")).refuses(&[(409, "`slug_taken`"), (422, "`policy_refused` or `unsafe_policy`")])),
         ("GET", "/admin/v1/tenants/{slug}", op("tenants", "getTenant", "A tenant", &[(200, Some("Tenant"), "The tenant.")])),
+        ("PUT", "/admin/v1/tenants/{slug}/domain", op("tenants", "setDomain", "Make a host of the tenant's own its issuer; all its sessions end", &[(200, Some("Tenant"), "The tenant, with its new issuer.")])
+            .takes(Json("DomainChange")).refuses(&[(409, "`domain_taken`; or `not_confirmed`, and what breaks"), (422, "`domain_refused`")])),
+        ("DELETE", "/admin/v1/tenants/{slug}/domain", op("tenants", "removeDomain", "Make the installation's address and the slug the tenant's issuer again; all its sessions end", &[(200, Some("Tenant"), "The tenant, with its new issuer.")])
+            .asks(&["confirm"]).refuses(&[(409, "`not_confirmed`, and what breaks")])),
         ("GET", "/admin/v1/tenants/{slug}/branding", op("tenants", "getBranding", "How the tenant's pages look", &[(200, Some("Appearance"), "The branding, and where the logo is.")])),
         ("PUT", "/admin/v1/tenants/{slug}/branding", op("tenants", "setBranding", "Replace how the tenant's pages look, but not the logo", &[(200, Some("Appearance"), "The branding as it is now.")])
             .takes(Json("BrandingChange"))),

@@ -323,7 +323,7 @@ const PROBLEMS: &[&str] = &[
     "too_slow", "slug_taken", "name_taken", "not_confirmed", "already_staged", "too_early", "too_many_keys", "too_many_token_secrets", "already_ended",
     "too_large", "unsupported_media_type", "policy_refused", "unsafe_policy", "unknown_alg", "password_refused", "password_change_required", "too_many_attempts",
     "too_many_requests",
-    "head_too_large", "internal", "unavailable", "busy", "took_too_long", "invalid_redirect_uri", "invalid_client_metadata", "too_many_secrets",
+    "head_too_large", "unknown_host", "domain_taken", "domain_refused", "internal", "unavailable", "busy", "took_too_long", "invalid_redirect_uri", "invalid_client_metadata", "too_many_secrets",
     "takes_no_secret", "invalid_dpop_proof", "use_dpop_nonce", "identifier_taken", "resource_refused", "too_many_resources",
     "issuer_taken", "trusted_issuer_refused", "too_many_trusted_issuers", "claim_rule_refused",
 ];
@@ -410,6 +410,9 @@ pub(super) fn schemas() -> Value {
             "earliest": reference("Timestamp"),
             "suggestions": { "type": "array", "items": text() },
             "member": said("The member that is wrong."),
+            "issuer": said("The tenant's issuer."),
+            "next_issuer": said("What it would be."),
+            "breaks": { "type": "array", "items": text() },
         }))),
         ("OAuthError", answer_with("An error of the OAuth endpoints (RFC 6749, 5.2).", json!({
             "error": one_of(OAUTH_ERRORS), "error_description": text(),
@@ -626,11 +629,15 @@ pub(super) fn schemas() -> Value {
         ("SessionsEnded", answer("How many sessions were ended.", json!({ "ended": count() }))),
 
         ("Tenant", answer("A tenant.", json!({
-            "id": reference("TenantId"), "slug": reference("Slug"), "name": text(), "issuer": text(), "status": one_of(&["active", "suspended"]),
+            "id": reference("TenantId"), "slug": reference("Slug"), "name": text(), "issuer": text(), "domain": text_or_null(), "status": one_of(&["active", "suspended"]),
             "suspended_at": optional("Timestamp"), "policy": reference("TenantPolicy"),
             "created_at": reference("Timestamp"), "updated_at": reference("Timestamp"),
         }))),
         ("TenantPage", page("Tenant")),
+        ("DomainChange", request("A host of the tenant's own.", &["domain"], json!({
+            "domain": said("A host name in lower case, other letters than `a-z` as `xn--…`; it must lead here, with a certificate for it."),
+            "confirm": { "type": ["string", "null"], "description": "The tenant's slug, where it has sessions or clients: they know the issuer before." },
+        }))),
         ("Appearance", answer("How a tenant's pages look.", json!({
             "branding": answer("What the tenant decided.", branding_members(answer)), "logo_url": text_or_null(),
         }))),

@@ -8,7 +8,7 @@ pub(crate) mod page;
 pub mod problem;
 
 use actix_web::http::ConnectionType;
-use actix_web::http::header::{ALLOW, HeaderValue};
+use actix_web::http::header::{ALLOW, CACHE_CONTROL, HeaderValue, LOCATION};
 use actix_web::{HttpResponse, ResponseError};
 use app::access::AccessDenied;
 use app::budget::UsedUp;
@@ -50,13 +50,25 @@ pub(crate) enum Refusal {
     MethodNotAllowed {
         allowed: String,
     },
+    /// Neither the installation nor a tenant has this host.
+    UnknownHost,
+    /// Which host is meant, there is no saying.
+    BadHost,
+    /// The tenant has a domain of its own, where this is.
+    Moved {
+        to: String,
+    },
 }
 
 impl Refusal {
     /// The answer at the route of this pattern.
     pub(crate) fn answer(self, route: Option<&str>) -> HttpResponse {
+        if let Self::Moved { to } = self {
+            // Not to be kept: a domain can be given back.
+            return HttpResponse::PermanentRedirect().insert_header((LOCATION, to)).insert_header((CACHE_CONTROL, "no-store")).finish();
+        }
         // What follows on the same connection would be the rest of a request that nobody reads.
-        let is_last = matches!(self, Self::HeadTooLarge | Self::BodyTooSlow | Self::TookTooLong);
+        let is_last = matches!(self, Self::HeadTooLarge | Self::BodyTooSlow | Self::TookTooLong | Self::BadHost);
         let allowed = if let Self::MethodNotAllowed { allowed } = &self { HeaderValue::from_str(allowed).ok() } else { None };
         let mut response =
             if route.is_some_and(speaks_oauth) { OAuthError::from(self).error_response() } else { Problem::from(self).error_response() };

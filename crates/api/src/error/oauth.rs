@@ -501,6 +501,11 @@ impl From<Refusal> for OAuthError {
                 "invalid_request",
                 "this address does not take that method; Allow names those it takes",
             ),
+            Refusal::UnknownHost => Self::new(StatusCode::NOT_FOUND, "invalid_request", "there is no issuer at this host"),
+            Refusal::BadHost => {
+                Self::new(StatusCode::BAD_REQUEST, "invalid_request", "send one Host header, which is a host and perhaps a port")
+            }
+            Refusal::Moved { .. } => Self::not_found(),
         }
     }
 }

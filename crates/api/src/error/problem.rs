@@ -12,6 +12,7 @@ use app::clients::ClientChangeDenied;
 use app::clients::authenticate::ClientDenied;
 use app::clients::initial_tokens::InitialTokenDenied;
 use app::credentials::hash_pool::Busy;
+use app::domains::{Breaks, DomainDenied};
 use app::dpop::ProofDenied;
 use app::fault::Fault;
 use app::key_log::NotLogged;
@@ -273,6 +274,9 @@ impl From<Refusal> for Problem {
                 "method_not_allowed",
                 "This address does not take that method; Allow names those it takes.",
             ),
+            Refusal::UnknownHost => Self::new(StatusCode::NOT_FOUND, "unknown_host", "This server has no site of this name."),
+            Refusal::BadHost => Self::bad_request("Send one Host header, which is a host and perhaps a port."),
+            Refusal::Moved { .. } => Self::not_found(),
         }
     }
 }
@@ -322,6 +326,41 @@ impl From<PreviewDenied> for Problem {
             PreviewDenied::Unknown => Self::not_found(),
             PreviewDenied::Target(refused) => Self::bad_request(refused.description()),
             PreviewDenied::Fault(fault) => fault.into(),
+        }
+    }
+}
+
+impl From<DomainDenied> for Problem {
+    fn from(denied: DomainDenied) -> Self {
+        let refused = |detail: String| Self::new(StatusCode::UNPROCESSABLE_ENTITY, "domain_refused", detail);
+        match denied {
+            DomainDenied::Unknown => Self::not_found(),
+            DomainDenied::Taken => {
+                Self::new(StatusCode::CONFLICT, "domain_taken", "Another tenant has this domain, or has not been erased yet.")
+            }
+            DomainDenied::Unfit(bad) => refused(bad.0.to_owned()),
+            DomainDenied::NotConfirmed(breaks) => {
+                let Breaks { issuer, next, are_sessions, are_clients } = *breaks;
+                let mut broken = vec!["Access tokens and ID tokens of the issuer before are not accepted here any more."];
+                if are_sessions {
+                    broken.push("All sessions end, and users have to log in again.");
+                }
+                if are_clients {
+                    broken.push(
+                        "Clients and resource servers have to be told the new issuer: its metadata and endpoints are elsewhere, and their \
+                         assertions need another audience.",
+                    );
+                }
+                Self::new(
+                    StatusCode::CONFLICT,
+                    "not_confirmed",
+                    "The tenant gets another issuer, and what knows the one before breaks. Repeat the tenant's slug as confirm.",
+                )
+                .with("issuer", json!(issuer))
+                .with("next_issuer", json!(next))
+                .with("breaks", json!(broken))
+            }
+            DomainDenied::Fault(fault) => fault.into(),
         }
     }
 }

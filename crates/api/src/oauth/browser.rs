@@ -13,6 +13,7 @@ use domain::sso::SsoSession;
 use domain::tenant::Tenant;
 
 use crate::extract;
+use crate::site;
 
 const BROWSER: &str = "browser";
 const SESSION: &str = "sso";
@@ -77,7 +78,7 @@ pub(super) fn is_foreign_form(request: &HttpRequest, base_url: &str) -> bool {
     let header = |name: &str| request.headers().get(name).and_then(|value| value.to_str().ok());
     match (header("sec-fetch-site"), header(ORIGIN.as_str())) {
         (Some(site), _) => site != "same-origin",
-        (None, Some(origin)) => origin != "null" && origin != base_url,
+        (None, Some(origin)) => origin != "null" && origin != site::origin(request, base_url),
         (None, None) => false,
     }
 }

@@ -7,12 +7,13 @@ use actix_web::http::header::ORIGIN;
 use domain::tenant::Tenant;
 
 use crate::extract;
+use crate::site;
 
-/// `__Secure-` and bound to the issuer's path: tenants of one host do not see each other's.
+/// `__Secure-` and bound to the issuer's host and path: tenants of one host do not see each other's.
 pub(crate) const NAME: &str = "__Secure-claviger_session";
 
 fn path(tenant: &Tenant) -> String {
-    format!("/t/{}", tenant.slug)
+    Some(tenant.issuer_path()).filter(|path| !path.is_empty()).unwrap_or_else(|| "/".to_owned())
 }
 
 pub(super) fn session(tenant: &Tenant, refresh_token: &str, max_age_seconds: u32) -> Cookie<'static> {
@@ -44,6 +45,6 @@ pub(super) fn csrf_token(request: &HttpRequest) -> Option<String> {
 pub(super) fn is_cross_site(request: &HttpRequest, base_url: &str) -> bool {
     let header = |name: &str| request.headers().get(name).and_then(|value| value.to_str().ok());
     let by_fetch = header("sec-fetch-site").is_some_and(|site| !matches!(site, "same-origin" | "none"));
-    let by_origin = header(ORIGIN.as_str()).is_some_and(|origin| origin != base_url);
+    let by_origin = header(ORIGIN.as_str()).is_some_and(|origin| origin != site::origin(request, base_url));
     by_fetch || by_origin
 }

@@ -103,7 +103,7 @@ pub(crate) async fn get(state: web::Data<ApiState>, slug: web::Path<String>) -> 
         body["tls_client_certificate_bound_access_tokens"] = true.into();
     }
     if let Some(other) = &mutual_tls.base_url {
-        body["mtls_endpoint_aliases"] = aliases(&body, &state.ctx.base_url, other);
+        body["mtls_endpoint_aliases"] = aliases(&body, &issuer, &format!("{other}/t/{}", tenant.slug));
     }
     Ok(HttpResponse::Ok().insert_header((CACHE_CONTROL, "public, max-age=300")).json(body))
 }
@@ -121,10 +121,10 @@ const ASKED_BY_CLIENTS: [&str; 9] = [
     "registration_endpoint",
 ];
 
-/// Those of `metadata`, at `other`.
-fn aliases(metadata: &Value, base_url: &str, other: &str) -> Value {
+/// Those of `metadata`, below `other` instead of below the issuer. There it is the installation's address also for a tenant with a domain.
+fn aliases(metadata: &Value, issuer: &str, other: &str) -> Value {
     let alias = |name: &str| {
-        let path = metadata.get(name)?.as_str()?.strip_prefix(base_url)?;
+        let path = metadata.get(name)?.as_str()?.strip_prefix(issuer)?;
         Some((name.to_owned(), format!("{other}{path}").into()))
     };
     Value::Object(ASKED_BY_CLIENTS.into_iter().filter_map(alias).collect())

@@ -10,13 +10,13 @@ use domain::keys::thumbprint::Thumbprint;
 use domain::tenant::Tenant;
 
 use crate::error::oauth::OAuthError;
-use crate::oauth::mtls;
+use crate::site;
 
 /// What a request shows; perhaps nothing.
 pub(crate) fn shown(ctx: &Ctx, request: &HttpRequest) -> ShownProof {
     // What is no text is no proof.
     let texts = request.headers().get_all("dpop").map(|value| value.to_str().unwrap_or_default().to_owned()).collect();
-    ShownProof { texts, method: request.method().to_string(), uri: format!("{}{}", mtls::base_url(ctx, request), request.path()) }
+    ShownProof { texts, method: request.method().to_string(), uri: site::url(ctx, request) }
 }
 
 /// The key that a client proves with its own request, if it does.

@@ -1,4 +1,4 @@
-//! The endpoints of an issuer, under `/t/{slug}`: one file each.
+//! The endpoints of an issuer, under `/t/{slug}` or on a domain of its own: one file each.
 
 pub(crate) mod account;
 pub(crate) mod accounts;

@@ -6,9 +6,7 @@
 use std::net::IpAddr;
 use std::rc::Rc;
 
-use actix_web::http::header::HOST;
 use actix_web::{HttpRequest, web};
-use app::ctx::Ctx;
 use app::mtls::{ShownCertificate, Witness};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -65,16 +63,6 @@ pub(crate) fn shown(request: &HttpRequest) -> Option<ShownCertificate> {
 /// The thumbprint of the certificate that came with this request.
 pub(crate) fn thumbprint(request: &HttpRequest) -> Option<Thumbprint> {
     shown(request).as_ref().map(ShownCertificate::thumbprint)
-}
-
-/// Scheme and authority that this request was sent to: those of the address for clients with certificates, if it says so.
-pub(crate) fn base_url<'c>(ctx: &'c Ctx, request: &HttpRequest) -> &'c str {
-    let authority = request.uri().authority().map(|authority| authority.as_str());
-    let host = || request.headers().get(HOST).and_then(|host| host.to_str().ok());
-    match (&ctx.mutual_tls.base_url, authority.or_else(host)) {
-        (Some(other), Some(asked)) if other.strip_prefix("https://").is_some_and(|own| own.eq_ignore_ascii_case(asked)) => other,
-        _ => &ctx.base_url,
-    }
 }
 
 impl CertificateHeader {

@@ -17,7 +17,7 @@ use crate::state::ApiState;
 
 /// The path of the tenant's issuer.
 pub(super) fn issuer_path(tenant: &Tenant) -> String {
-    format!("/t/{}", tenant.slug)
+    tenant.issuer_path()
 }
 
 /// A page as this reader sees it. `ui_locales` are the languages that the client asks for, if it does.

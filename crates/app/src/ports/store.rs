@@ -13,6 +13,7 @@ use domain::audit::AuditRecord;
 use domain::branding::{Appearance, Branding, Logo};
 use domain::client::{Client, ClientId};
 use domain::guess::{GuessCounter, GuessScope};
+use domain::host::HostName;
 use domain::ids::{BackchannelRequestId, EventId, FamilyId, MailId, TenantId, UserId};
 use domain::keys::ring::KeyRing;
 use domain::keys::verifier::Sighting;
@@ -414,6 +415,7 @@ impl Leftover {
 pub trait PlatformTx: CustodyStore + Send {
     async fn tenant_by_slug(&mut self, slug: &Slug) -> Stored<Option<Tenant>>;
     async fn tenant_by_id(&mut self, id: TenantId) -> Stored<Option<Tenant>>;
+    async fn tenant_by_domain(&mut self, domain: &HostName) -> Stored<Option<Tenant>>;
     /// Tenants that were deleted but have not been erased yet, those that wait longest first.
     async fn tenants_deleted(&mut self, limit: u32) -> Stored<Vec<TenantId>>;
     /// Tenants in the order of their slugs, after `after`.

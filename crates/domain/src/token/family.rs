@@ -125,10 +125,12 @@ pub enum RevocationCause {
     CodeReuse,
     /// The database was set back to an older state, which has forgotten what became of the family since.
     DatabaseRestored,
+    /// The tenant got another issuer.
+    IssuerChanged,
 }
 
 impl RevocationCause {
-    const ALL: [Self; 9] = [
+    const ALL: [Self; 10] = [
         Self::Reuse,
         Self::Logout,
         Self::ClientRequest,
@@ -138,6 +140,7 @@ impl RevocationCause {
         Self::PasswordChanged,
         Self::CodeReuse,
         Self::DatabaseRestored,
+        Self::IssuerChanged,
     ];
 
     /// The stable name under which it is stored.
@@ -152,6 +155,7 @@ impl RevocationCause {
             Self::PasswordChanged => "password_changed",
             Self::CodeReuse => "code_reuse",
             Self::DatabaseRestored => "database_restored",
+            Self::IssuerChanged => "issuer_changed",
         }
     }
     pub fn from_name(name: &str) -> Option<Self> {

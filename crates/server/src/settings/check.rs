@@ -26,6 +26,16 @@ impl Settings {
         bounded("server.keep_alive_seconds", server.keep_alive_seconds, 1, 3_600)?;
         bounded("server.drain_seconds", server.drain_seconds, 0, 600)?;
         bounded("server.shutdown_grace_seconds", server.shutdown_grace_seconds, 0, 3_600)?;
+        let is_name = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b".-_".contains(&byte);
+        if let Some(host) = server.other_hosts.iter().find(|host| host.is_empty() || !host.bytes().all(is_name)) {
+            return bad("server.other_hosts", &format!("must be host names in lower case without ports, and \"{host}\" is none"));
+        }
+        if server.forwarded_host && server.trusted_proxies.is_empty() {
+            return bad(
+                "server.forwarded_host",
+                "believes nobody as long as server.trusted_proxies is empty: name the proxies, or switch it off",
+            );
+        }
         if server.public_addr == server.management_addr && server.public_addr.port() != 0 {
             return bad("server.management_addr", "is the public address; give it another port, out of the public's reach");
         }

@@ -45,6 +45,7 @@ impl Settings {
             .try_parsing(true)
             .list_separator(",")
             .with_list_parse_key("server.trusted_proxies")
+            .with_list_parse_key("server.other_hosts")
             .with_list_parse_key("outbound.allow_private")
             .with_list_parse_key("tls.certificate_proxies");
         let settings = Self::of(file, Some(environment))?;
@@ -111,6 +112,7 @@ mod tests {
             .try_parsing(true)
             .list_separator(",")
             .with_list_parse_key("server.trusted_proxies")
+            .with_list_parse_key("server.other_hosts")
             .with_list_parse_key("outbound.allow_private")
             .with_list_parse_key("tls.certificate_proxies")
             .source(Some(source));

@@ -57,6 +57,10 @@ pub struct ServerSettings {
     pub drain_seconds: u64,
     pub shutdown_grace_seconds: u64,
     pub trusted_proxies: Vec<IpAddr>,
+    /// Whether `X-Forwarded-Host` of the trusted proxies is believed.
+    pub forwarded_host: bool,
+    /// By which names this installation is reached besides that of `base_url`.
+    pub other_hosts: Vec<String>,
 }
 
 /// How the public listener talks TLS, and where certificates of clients come from.

@@ -22,6 +22,7 @@ use domain::consent::Allowed;
 use domain::device::DeviceGrant;
 use domain::guess::{GuessCounter, GuessScope};
 use domain::handle::HandleHash;
+use domain::host::HostName;
 use domain::ids::{
     BackchannelRequestId, EventId, FamilyId, InitialAccessTokenId, MailId, ResourceId, SsoSessionId, TenantId, TrustedIssuerId, UserId,
 };
@@ -319,6 +320,9 @@ impl PlatformTx for Failing<Box<dyn PlatformTx>> {
     }
     async fn tenant_by_id(&mut self, id: TenantId) -> Stored<Option<Tenant>> {
         self.inner.tenant_by_id(id).await
+    }
+    async fn tenant_by_domain(&mut self, domain: &HostName) -> Stored<Option<Tenant>> {
+        self.inner.tenant_by_domain(domain).await
     }
     async fn tenants_page(&mut self, after: Option<&Slug>, limit: u32) -> Stored<Vec<Tenant>> {
         self.inner.tenants_page(after, limit).await

@@ -12,8 +12,10 @@ use domain::client::Client;
 use domain::client::registration::{InitialAccessToken, SelfRegistration};
 use domain::device::DeviceGrant;
 use domain::guess::{GuessCounter, GuessScope};
+use domain::host::HostName;
 use domain::mail::{MailLink, QueuedMail};
 use domain::sso::SsoSession;
+use domain::tenant::Tenant;
 use domain::time::Ttl;
 
 use crate::sample::{self, NOW};
@@ -33,6 +35,43 @@ pub async fn tenants_are_found(store: Arc<dyn Store>) {
     assert_eq!(tx.tenant_by_id(thief.id).await, Ok(None));
     assert_eq!(tx.tenants_page(None, 1).await, Ok(vec![a.tenant.clone()]));
     assert_eq!(tx.tenants_page(Some(&a.tenant.slug), 5).await, Ok(vec![b.tenant]));
+}
+
+/// A tenant is found by its domain for as long as it has it; a domain is one tenant's, also while that one is being erased.
+pub async fn a_tenant_is_found_by_its_domain(store: Arc<dyn Store>) {
+    let (a, b) = (sample::home(&*store).await.expect("stored"), sample::home(&*store).await.expect("stored"));
+    let (login, other) = ("login.acme.example".parse().expect("a host"), "login.acme.example:1".parse().expect("a host"));
+    let change = async |tenant: &Tenant, domain: Option<&HostName>| {
+        let mut tx = store.begin(tenant.id).await.expect("begins");
+        let changed = tx.tenant_update(&Tenant { custom_domain: domain.cloned(), ..tenant.clone() }).await;
+        if changed.is_ok() {
+            tx.commit().await.expect("commits");
+        }
+        changed
+    };
+    let of = async |domain: &HostName| {
+        let found = store.begin_platform().await.expect("begins").tenant_by_domain(domain).await.expect("read");
+        found.map(|tenant| (tenant.id, tenant.custom_domain))
+    };
+    assert_eq!(of(&login).await, None);
+    assert_eq!(change(&a.tenant, Some(&login)).await, Ok(()));
+    assert_eq!(of(&login).await, Some((a.id(), Some(login.clone()))));
+    assert_eq!(of(&other).await, None);
+    assert_eq!(change(&b.tenant, Some(&login)).await, Err(StoreError::Conflict));
+    assert_eq!(change(&b.tenant, Some(&other)).await, Ok(()));
+    assert_eq!(change(&a.tenant, None).await, Ok(()), "none is nobody's alone");
+    assert_eq!(of(&login).await, None);
+    assert_eq!(change(&b.tenant, Some(&login)).await, Ok(()), "it was given back");
+
+    let mut tx = store.begin(b.id()).await.expect("begins");
+    tx.tenant_delete(NOW).await.expect("deleted");
+    tx.commit().await.expect("commits");
+    assert_eq!(of(&login).await, None, "a deleted tenant is none");
+    assert_eq!(change(&a.tenant, Some(&login)).await, Err(StoreError::Conflict), "not free yet");
+    let mut tx = store.begin(b.id()).await.expect("begins");
+    assert_eq!(tx.tenant_erase(1_000).await, Ok(true));
+    tx.commit().await.expect("commits");
+    assert_eq!(change(&a.tenant, Some(&login)).await, Ok(()));
 }
 
 /// Tenants are found by the beginning of their slug or name, byte by byte and page by page, whatever a language would say of it.
