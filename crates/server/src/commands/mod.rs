@@ -137,7 +137,7 @@ pub fn run() -> ExitCode {
                     telemetry::start_logs(&settings.log);
                 }
                 match other {
-                    Command::Serve => serve::run(settings).await,
+                    Command::Serve => Box::pin(serve::run(settings)).await,
                     Command::Migrate => migrate::run(&settings).await,
                     Command::AfterRestore { restored_at } => after_restore::run(&settings, restored_at).await,
                     Command::Admin { command: AdminCommand::Token { ttl } } => admin_token::run(&settings, ttl).await,
