@@ -141,7 +141,7 @@ pub(super) fn note(data: &[u8]) {
     }
 }
 
-const KINDS: [HandleKind; 12] = [
+const KINDS: [HandleKind; 13] = [
     HandleKind::AuthorizationCode,
     HandleKind::PendingRequest,
     HandleKind::PushedRequest,
