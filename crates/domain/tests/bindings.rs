@@ -165,6 +165,7 @@ fn a_code_that_was_handed_to_its_client_is_redeemed_without_an_address() {
         user_id: UserId::new(at, [1; 10]),
         scope: Scope::default(),
         resources: [].into(),
+        details: Default::default(),
         nonce: None,
         dpop_jkt: None,
         sign_on,

@@ -326,6 +326,7 @@ async fn grant(
         user_id: user.id,
         scope: request.scope,
         resources: request.resources,
+        details: request.details,
         nonce: request.nonce,
         dpop_jkt: request.dpop_jkt,
         sign_on: SignOn { session_id: id, authentication: session.authentication, claims: request.claims },
