@@ -286,7 +286,10 @@ pub fn public(state: ApiState) -> impl FnOnce(&mut web::ServiceConfig) {
         let watched = Rc::new(Watched::none());
         let unknown = middleware::from_fn(move |request, next| observe(Rc::clone(&watched), request, next));
         config.service(
-            scope.default_service(web::to(async || Problem::not_found().error_response()).wrap(unknown)).wrap(middleware::from_fn(moving)),
+            scope
+                .default_service(web::to(async || Problem::not_found().error_response()).wrap(unknown))
+                .wrap(middleware::from_fn(placed))
+                .wrap(middleware::from_fn(moving)),
         );
     }
 }

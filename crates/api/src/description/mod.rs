@@ -12,7 +12,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
 
 use actix_web::HttpResponse;
-use actix_web::http::Method;
 use actix_web::http::header::{ACCESS_CONTROL_ALLOW_ORIGIN, CACHE_CONTROL};
 use actix_web::web::Bytes;
 use serde_json::{Map, Value, json};
@@ -223,7 +222,7 @@ fn responses(route: &RouteInfo, operation: &Operation) -> Value {
     for status in edge.iter().filter(|status| !operation.answers.iter().any(|(own, ..)| own == *status)) {
         responses.insert(status.to_string(), json!({ "$ref": format!("#/components/responses/{}", edge_name(*status, oauth)) }));
     }
-    if Left::of(route.path, &Method::GET) == Left::Redirect && route.method == "GET" {
+    if Left::of(route.path, route.method) == Left::Redirect {
         let headers = header_references(["Location", "Cache-Control"].iter());
         responses
             .insert("308".to_owned(), json!({ "description": "The tenant has a domain of its own, where this is.", "headers": headers }));
