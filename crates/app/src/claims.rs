@@ -6,6 +6,7 @@
 use domain::audit::{Actor, AuditEvent};
 use domain::claim_rules::{ClaimRules, RuleRefused};
 use domain::client::{Client, ClientId};
+use domain::details::AuthorizationDetails;
 use domain::ids::{FamilyId, SsoSessionId, TenantId, TokenId, UserId};
 use domain::openid::{self, ClaimsRequest, IdClaims};
 use domain::resource::{self, ResourceSet, Target, TargetRefused};
@@ -130,7 +131,16 @@ pub async fn preview(ctx: &Ctx, tenant: &Tenant, command: PreviewCommand, actor:
 
     let now = ctx.now();
     let jti = TokenId::new(now, ctx.id_entropy());
-    let issuance = Issuance { tenant, issuer: &issuer, client_id: &client.id, scope: &scope, target: &target, jti, now };
+    let issuance = Issuance {
+        tenant,
+        issuer: &issuer,
+        client_id: &client.id,
+        scope: &scope,
+        target: &target,
+        details: AuthorizationDetails::NONE,
+        jti,
+        now,
+    };
     let wishes = wishes.within(&client.settings.scope);
     let sign_on = SignOn {
         session_id: SsoSessionId::new(now, ctx.id_entropy()),

@@ -395,6 +395,9 @@ pub fn defined<'a>(apis: &'a [Resource], name: &str) -> Option<(&'a Resource, &'
 }
 
 impl AuthorizationDetails {
+    /// None at all, for whoever wants to lend them.
+    pub const NONE: &'static Self = &Self(Vec::new());
+
     pub const fn none() -> Self {
         Self(Vec::new())
     }

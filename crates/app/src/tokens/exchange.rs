@@ -5,6 +5,7 @@
 
 use domain::audit::{Actor, AuditEvent};
 use domain::client::Client;
+use domain::details::AuthorizationDetails;
 use domain::ids::TokenId;
 use domain::resource::{ResourceSet, ResourceUri, Target, TargetRefused};
 use domain::scope::Scope;
@@ -146,7 +147,16 @@ async fn exchanged(ctx: &Ctx, tenant: &Tenant, command: ExchangeCommand) -> Resu
     let algs = target.algs(client.settings.signing_algs());
     let signer = signer_of(ctx, tenant.id, &[&algs], 0).await?;
     let (issuer, jti) = (tenant.issuer(&ctx.base_url), TokenId::new(now, ctx.id_entropy()));
-    let issuance = Issuance { tenant, issuer: &issuer, client_id: &client.id, scope: &scope, target: &target, jti, now };
+    let issuance = Issuance {
+        tenant,
+        issuer: &issuer,
+        client_id: &client.id,
+        scope: &scope,
+        target: &target,
+        details: AuthorizationDetails::NONE,
+        jti,
+        now,
+    };
     let (claims, user_id, session_id) = match &living.session {
         Some((user, family)) => {
             let grant = Grant {

@@ -83,8 +83,9 @@ pub(crate) async fn issue(ctx: &Ctx, what: Issue<'_>) -> Result<IssuedTokens, Fa
         sign_on: family.sign_on.as_ref(),
     };
     let jti = TokenId::new(now, ctx.id_entropy());
-    let issuance = Issuance { tenant, issuer: &issuer, client_id: &family.client_id, scope: &scope, target: &target, jti, now };
-    let mut claims = AccessClaims { cnf, authorization_details: details, ..AccessClaims::new(issuance, user, grant.clone()) };
+    let issuance =
+        Issuance { tenant, issuer: &issuer, client_id: &family.client_id, scope: &scope, target: &target, details: &details, jti, now };
+    let mut claims = AccessClaims { cnf, ..AccessClaims::new(issuance, user, grant.clone()) };
     let access_token = Secret::new(signer.sign(&mut claims, &algs, now)?);
     let id_token = match IdClaims::new(issuance, &claims, user, grant, nonce) {
         Some((mut id_claims, _)) => {
@@ -140,7 +141,16 @@ pub(crate) async fn issue_for_assertion(ctx: &Ctx, what: IssueForAssertion<'_>) 
         auth_time: family.auth_time,
         sign_on: None,
     };
-    let issuance = Issuance { tenant, issuer: &issuer, client_id: &client.id, scope: &scope, target: &target, jti, now };
+    let issuance = Issuance {
+        tenant,
+        issuer: &issuer,
+        client_id: &client.id,
+        scope: &scope,
+        target: &target,
+        details: AuthorizationDetails::NONE,
+        jti,
+        now,
+    };
     let mut claims = AccessClaims { cnf, auth_time: None, ..AccessClaims::new(issuance, user, grant) };
     let access_token = Secret::new(signer.sign(&mut claims, &algs, now)?);
     Ok(IssuedTokens {
@@ -177,7 +187,16 @@ pub(crate) async fn issue_to_client(ctx: &Ctx, what: IssueToClient<'_>) -> Resul
     let signer = signer_of(ctx, tenant.id, &[&algs], 0).await?;
     let now = ctx.now();
     let (issuer, jti) = (tenant.issuer(&ctx.base_url), TokenId::new(now, ctx.id_entropy()));
-    let issuance = Issuance { tenant, issuer: &issuer, client_id: &client.id, scope: &scope, target: &target, jti, now };
+    let issuance = Issuance {
+        tenant,
+        issuer: &issuer,
+        client_id: &client.id,
+        scope: &scope,
+        target: &target,
+        details: AuthorizationDetails::NONE,
+        jti,
+        now,
+    };
     let mut claims = AccessClaims { cnf, ..AccessClaims::of_client(issuance) };
     let access_token = Secret::new(signer.sign(&mut claims, &algs, now)?);
     Ok(IssuedTokens {

@@ -5,6 +5,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::details::AuthorizationDetails;
 use crate::ids::{FamilyId, SsoSessionId, TenantId, TokenId, UserId};
 use crate::keys::thumbprint::Thumbprint;
 use crate::openid::{ClaimsRequest, IdClaims};
@@ -92,7 +93,16 @@ fn r72_whatever_our_tokens_say_themselves_no_rule_says() {
     let tenant = tenant(policy);
     let (client, scope, target) = (ClientId::first_party(), "openid".parse().expect("a scope"), Target::usual());
     let jti = TokenId::new(NOW, [3; 10]);
-    let issuance = Issuance { tenant: &tenant, issuer: ISSUER, client_id: &client, scope: &scope, target: &target, jti, now: NOW };
+    let issuance = Issuance {
+        tenant: &tenant,
+        issuer: ISSUER,
+        client_id: &client,
+        scope: &scope,
+        target: &target,
+        details: AuthorizationDetails::NONE,
+        jti,
+        now: NOW,
+    };
     let user = alice(json!({}));
     let grant = || Grant {
         session_id: FamilyId::new(NOW, [4; 10]),
@@ -325,7 +335,7 @@ proptest! {
         let tenant = tenant(policy);
         let (client, scope, target) = (ClientId::first_party(), Scope::none(), Target::usual());
         let of = |tenant: &Tenant| {
-            let issuance = Issuance { tenant, issuer: ISSUER, client_id: &client, scope: &scope, target: &target, jti: TokenId::new(NOW, [3; 10]), now: NOW };
+            let issuance = Issuance { tenant, issuer: ISSUER, client_id: &client, scope: &scope, target: &target, details: AuthorizationDetails::NONE, jti: TokenId::new(NOW, [3; 10]), now: NOW };
             let grant = Grant { session_id: FamilyId::new(NOW, [4; 10]), session_ends_at: NOW.plus(Ttl::days(1)), subject: Subject::User(user.id), auth_time: NOW, sign_on: None };
             AccessClaims::new(issuance, &user, grant)
         };

@@ -190,6 +190,8 @@ pub struct Issuance<'a> {
     /// All that was granted; the token says what of it is about the target.
     pub scope: &'a Scope,
     pub target: &'a Target,
+    /// What of the authorization details is for the target (RFC 9396, 9.1).
+    pub details: &'a AuthorizationDetails,
     pub jti: TokenId,
     pub now: Timestamp,
 }
@@ -267,7 +269,7 @@ impl AccessClaims {
 
     /// What every token says, of whomever.
     fn bare(issuance: Issuance<'_>) -> Self {
-        let Issuance { tenant, issuer, client_id, scope, target, jti, now } = issuance;
+        let Issuance { tenant, issuer, client_id, scope, target, details, jti, now } = issuance;
         let TenantPolicy { access_ttl_seconds, audience, .. } = &tenant.policy;
         Self {
             iss: issuer.to_owned(),
@@ -285,7 +287,7 @@ impl AccessClaims {
             amr: None,
             roles: None,
             permissions: None,
-            authorization_details: AuthorizationDetails::none(),
+            authorization_details: details.clone(),
             username: None,
             email: None,
             cnf: None,
