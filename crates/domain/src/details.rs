@@ -304,7 +304,7 @@ impl DetailType {
             })
             .collect();
         let value_of = |path: &str| all.iter().find(|(name, _)| name == path).map(|(_, value)| shown(value)).unwrap_or_default();
-        let is_said = |name: &str| pieces.iter().any(|piece| *piece == Err(name));
+        let is_said = |name: &str| pieces.contains(&Err(name));
         let rest = all.iter().filter(|(name, _)| !is_said(name)).map(|(name, value)| (name.clone(), shown(value))).collect();
         let said = pieces.iter().map(|piece| match piece {
             Ok(words) => Said::Words((*words).to_owned()),
