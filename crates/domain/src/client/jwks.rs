@@ -70,7 +70,9 @@ impl EncryptionKey {
     pub fn may_be(&self, alg: KeyManagement) -> bool {
         let fits = match alg {
             KeyManagement::RsaOaep256 => matches!(self.public, PublicJwk::RSA { .. }),
-            KeyManagement::EcdhEs | KeyManagement::EcdhEsA128Kw | KeyManagement::EcdhEsA256Kw => matches!(self.public, PublicJwk::EC { .. }),
+            KeyManagement::EcdhEs | KeyManagement::EcdhEsA128Kw | KeyManagement::EcdhEsA256Kw => {
+                matches!(self.public, PublicJwk::EC { .. })
+            }
         };
         fits && self.alg.as_deref().is_none_or(|own| own == alg.name())
     }
