@@ -224,6 +224,9 @@ pub enum Said {
     Value(String),
 }
 
+/// What a user is asked: a sentence, and everything that it does not mention, by name.
+pub type Question = (Vec<Said>, Vec<(String, String)>);
+
 /// The pieces of a sentence: words, and the paths of members between them. `None` when a brace is alone.
 fn pieces(sentence: &str) -> Option<Vec<Result<&str, &str>>> {
     let mut pieces = Vec::new();
@@ -292,7 +295,7 @@ impl DetailType {
 
     /// What a reader of this language is asked of these details, in the tenant's words, and everything that these do not mention, by name. Where
     /// there are no words in that language, there are some in another.
-    pub fn said(&self, language: Language, details: &Map<String, Value>) -> (Vec<Said>, Vec<(String, String)>) {
+    pub fn said(&self, language: Language, details: &Map<String, Value>) -> Question {
         let sentence = self.words.get(&language).or_else(|| self.words.values().next()).map(String::as_str).unwrap_or_default();
         let pieces = pieces(sentence).unwrap_or_default();
         let all: Vec<(String, &Value)> = details
@@ -304,7 +307,7 @@ impl DetailType {
             })
             .collect();
         let value_of = |path: &str| all.iter().find(|(name, _)| name == path).map(|(_, value)| shown(value)).unwrap_or_default();
-        let is_said = |name: &str| pieces.iter().any(|piece| *piece == Err(name));
+        let is_said = |name: &str| pieces.contains(&Err(name));
         let rest = all.iter().filter(|(name, _)| !is_said(name)).map(|(name, value)| (name.clone(), shown(value))).collect();
         let said = pieces.iter().map(|piece| match piece {
             Ok(words) => Said::Words((*words).to_owned()),

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use domain::details::Said;
+use domain::details::{Question, Said};
 use domain::language::Language;
 
 use crate::page::{Needs, page};
@@ -39,7 +39,7 @@ pub struct DetailLine {
     /// Whose it is.
     pub api: String,
     /// By language: the tenant's words, with what the client has sent between them; and what they do not mention, by name.
-    pub said: BTreeMap<Language, (Vec<Said>, Vec<(String, String)>)>,
+    pub said: BTreeMap<Language, Question>,
 }
 
 /// A piece of a sentence.

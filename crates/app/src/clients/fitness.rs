@@ -71,7 +71,7 @@ async fn encryption(ctx: &Ctx, settings: &ClientSettings) -> Result<(), (&'stati
     };
     for how in settings.encryption.all() {
         let key = keys.iter().find(|key| key.may_be(how.alg));
-        if !key.is_some_and(|key| ctx.keys.encrypt("", key, how).is_ok()) {
+        if key.is_none_or(|key| ctx.keys.encrypt("", key, how).is_err()) {
             return Err((member, format!("has no good key with \"use\": \"enc\" for {}", how.alg.name())));
         }
     }

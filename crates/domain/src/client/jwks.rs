@@ -68,10 +68,11 @@ pub struct EncryptionKey {
 impl EncryptionKey {
     /// Whether the key of some content may be brought to its owner in this way.
     pub fn may_be(&self, alg: KeyManagement) -> bool {
-        let fits = match (&self.public, alg) {
-            (PublicJwk::RSA { .. }, KeyManagement::RsaOaep256) => true,
-            (PublicJwk::EC { .. }, KeyManagement::EcdhEs | KeyManagement::EcdhEsA128Kw | KeyManagement::EcdhEsA256Kw) => true,
-            _ => false,
+        let fits = match alg {
+            KeyManagement::RsaOaep256 => matches!(self.public, PublicJwk::RSA { .. }),
+            KeyManagement::EcdhEs | KeyManagement::EcdhEsA128Kw | KeyManagement::EcdhEsA256Kw => {
+                matches!(self.public, PublicJwk::EC { .. })
+            }
         };
         fits && self.alg.as_deref().is_none_or(|own| own == alg.name())
     }
