@@ -236,7 +236,7 @@ fn s102_s103_clients_introspect_their_own_tokens_proving_themselves_as_they_are_
         world.anon().form("/t/globex/oauth/introspect", &form).await.refused_oauth(401, "invalid_client");
 
         let metadata = world.anon().get(METADATA).await.is(200).json();
-        let methods = json!(["client_secret_basic", "client_secret_post", "private_key_jwt"]);
+        let methods = json!(["client_secret_basic", "client_secret_post", "client_secret_jwt", "private_key_jwt"]);
         assert_eq!(metadata["introspection_endpoint_auth_methods_supported"], methods);
     });
 }

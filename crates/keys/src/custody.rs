@@ -158,11 +158,14 @@ fn unavailable(kek: &dyn Kek, fault: &KekFault) -> KeyFault {
 
 #[cfg(test)]
 mod tests {
+    use domain::client::ClientId;
+    use domain::ids::ClientSecretId;
     use proptest::prelude::*;
 
     use super::*;
     use crate::kek::LocalKek;
     use crate::node::fakes::{NOW, OsEntropy, custody, tenant};
+    use crate::seal::SecretName;
 
     fn run<F: Future>(test: F) -> F::Output {
         tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(test)
@@ -200,6 +203,28 @@ mod tests {
             assert!(custody.unwrap(tenant(1), &second).await.is_ok());
             let rolled_back = SealedDataKey { sealed: first.sealed, ..second };
             assert!(matches!(custody.unwrap(tenant(1), &rolled_back).await, Err(KeyFault::Sealed(_))));
+        });
+    }
+
+    #[test]
+    fn a_clients_secret_is_that_clients_alone_and_outlives_every_wrap_of_the_data_key() {
+        run(async {
+            let custody = custody().await;
+            let (key, first) = custody.generate(tenant(1), NOW, &OsEntropy).await.unwrap();
+            let named = |client: &str, n: u8| {
+                SecretName::client_secret(&ClientId::try_from(client.to_owned()).unwrap(), ClientSecretId::new(NOW, [n; 10]))
+            };
+            let sealed = key.seal(&named("cli_a", 1), b"hush").unwrap().sealed;
+            let rewrapped = custody.rewrap(&OwnedDataKey { owner: tenant(1), data_key: first }).await.unwrap().data_key;
+            let after = custody.unwrap(tenant(1), &rewrapped).await.unwrap();
+            for key in [&after, &after.again()] {
+                assert_eq!(&**key.open_sealed(&named("cli_a", 1), &sealed).unwrap(), b"hush");
+                for moved in [named("cli_b", 1), named("cli_a", 2)] {
+                    assert!(matches!(key.open_sealed(&moved, &sealed), Err(KeyFault::Sealed(_))));
+                }
+            }
+            let (stranger, _) = custody.generate(tenant(2), NOW, &OsEntropy).await.unwrap();
+            assert!(stranger.open_sealed(&named("cli_a", 1), &sealed).is_err());
         });
     }
 
