@@ -251,7 +251,7 @@ fn a_consent_is_remembered_for_the_same_details_alone_and_not_for_those_that_are
         let mut browser = Browser::new(&world.base_url);
         let first = json!([pay("12.50")]);
         let page = logged_in(&mut browser, &request(&shop, &first, &[], &[])).await.is(200);
-        told(&allowed(&mut browser, &page).await)["code"].clone();
+        assert!(told(&allowed(&mut browser, &page).await).contains_key("code"));
         let silently = async |browser: &mut Browser, details: &Value| {
             let page = browser.get(&request(&shop, details, &[], &[("prompt", "none")])).await;
             told(&page).get("error").cloned()
@@ -262,7 +262,7 @@ fn a_consent_is_remembered_for_the_same_details_alone_and_not_for_those_that_are
         }
         let page = browser.get(&request(&shop, &json!([pay("3")]), &[], &[])).await;
         let page = browser.follow(page).await.is(200);
-        told(&allowed(&mut browser, &page).await)["code"].clone();
+        assert!(told(&allowed(&mut browser, &page).await).contains_key("code"));
         assert_eq!(silently(&mut browser, &json!([pay("3")])).await, None);
         assert_eq!(silently(&mut browser, &first).await.as_deref(), Some("consent_required"), "they do not pile up");
 
