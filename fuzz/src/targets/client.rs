@@ -1,12 +1,13 @@
 //! What clients say about themselves: addresses, keys, metadata.
 
 use domain::authorize::with_query;
+use domain::client::document::{self, DocumentAddress};
 use domain::client::jwks::{self as key_sets, ClientKey};
 use domain::client::metadata::ClientMetadata;
 use domain::client::origin::WebOrigin;
 use domain::client::redirect_uri::{Reach, RedirectUri};
 use domain::client::registration::{self, RegistrationPolicy};
-use domain::client::{AuthMethod, ClientKeys, ClientSettings, GrantType};
+use domain::client::{AuthMethod, ClientId, ClientKeys, ClientSettings, ConsentPolicy, GrantType};
 use domain::keys::policy::RotationNumbers;
 use domain::keys::ring::{Alg, PublicJwk};
 use domain::resource::ResourceUri;
@@ -131,6 +132,12 @@ pub(super) const METADATA_WORDS: &[&str] = &[
     "\"profile\":\"fapi2\"",
     "\"scope\":\"admin\"",
     "\"consent\":\"first_party\"",
+    "\"authorization_challenge\":true",
+    "\"client_id\":\"https://app.example/client.json\"",
+    "\"client_id\":\"http://127.0.0.1/a\"",
+    "\"client_secret\":\"x\"",
+    "\"token_endpoint_auth_method\":\"client_secret_jwt\"",
+    "\"token_endpoint_auth_signing_alg\":\"HS256\"",
     "{",
     "}",
     ",",
@@ -149,6 +156,7 @@ fn fits_together(settings: &ClientSettings) {
     assert!(!(is_public && settings.may_use(GrantType::ClientCredentials)));
     assert!(!settings.may_use(GrantType::AuthorizationCode) || !settings.redirect_uris.is_empty());
     assert!(settings.token_endpoint_auth_method != AuthMethod::PrivateKeyJwt || settings.keys.is_some());
+    assert!(!settings.authorization_challenge || settings.consent == ConsentPolicy::FirstParty);
     assert!(!settings.scope.contains("admin") && !settings.scope.contains("account"));
     let key_uri = match &settings.keys {
         Some(ClientKeys::JwksUri(uri)) => Some(uri),
@@ -163,7 +171,26 @@ fn fits_together(settings: &ClientSettings) {
     assert_eq!(serde_json::from_str::<ClientSettings>(&stored).ok().as_ref(), Some(settings), "it does not survive being stored");
 }
 
-/// What is taken fits together and survives being stored; who registers itself gets nothing that is not theirs to take.
+/// Whoever shows this as its document has its own address, no secret, and nothing in advance.
+fn by_document(members: &Map<String, Value>) {
+    let said = members.get("client_id").and_then(Value::as_str).and_then(|id| ClientId::try_from(id.to_owned()).ok());
+    let id = said.unwrap_or_else(ClientId::first_party);
+    if let Some(address) = DocumentAddress::of(&id) {
+        is_endpoint(id.as_str());
+        assert!(!address.host.is_empty() && id.as_str().contains(&address.host), "{id}");
+    }
+    let Ok(settings) = document::read(members.clone(), &id, &RotationNumbers::default()) else { return };
+    fits_together(&settings);
+    assert_eq!(members.get("client_id").and_then(Value::as_str), Some(id.as_str()), "another one's document");
+    assert!(
+        matches!(settings.token_endpoint_auth_method, AuthMethod::None | AuthMethod::PrivateKeyJwt)
+            && !members.contains_key("client_secret")
+    );
+    assert!(settings.logo_uri.is_none() && settings.sector_identifier_uri.is_none() && settings.require_pkce);
+    assert_eq!(settings.consent, Default::default(), "a client consented to itself");
+}
+
+/// What is taken fits together and survives being stored; who registers itself, or shows a document, gets nothing that is not theirs to take.
 pub(super) fn metadata(data: &[u8]) {
     if let Ok(metadata) = serde_json::from_slice::<ClientMetadata>(data)
         && let Ok(settings) = metadata.validated()
@@ -171,6 +198,7 @@ pub(super) fn metadata(data: &[u8]) {
         fits_together(&settings);
     }
     let Ok(members) = serde_json::from_slice::<Map<String, Value>>(data) else { return };
+    by_document(&members);
     if let Ok(settings) = registration::settings(members, RegistrationPolicy::default(), &RotationNumbers::default(), None) {
         fits_together(&settings);
         assert!(
