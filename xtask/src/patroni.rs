@@ -18,9 +18,11 @@ pub(crate) fn ensure() -> Result<(), String> {
         return Ok(());
     }
     if !in_path("apt-get") || !is_root() {
-        return Err("Patroni, etcd and HAProxy are needed.\n       Debian and Ubuntu: apt-get install patroni etcd-server haproxy\n       \
+        return Err(
+            "Patroni, etcd and HAProxy are needed.\n       Debian and Ubuntu: apt-get install patroni etcd-server haproxy\n       \
                     Fedora: dnf install patroni patroni-etcd etcd haproxy"
-            .to_owned());
+                .to_owned(),
+        );
     }
     println!("    not all found; installing them with apt-get");
     apt_get(&["update"])?;

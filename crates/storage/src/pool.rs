@@ -15,9 +15,9 @@ use sea_orm::{ConnAcquireErr, ConnectionTrait, DatabaseConnection, DatabaseTrans
 use tokio::runtime::Handle;
 
 use crate::connect::TURN_PATIENCE;
-use crate::{dialect, error};
 use crate::places::{Place, Places, Whose};
 use crate::tx::answered;
+use crate::{dialect, error};
 
 /// How long a use case waits for a connection to a database that is away. One use case may ask twice, and is to be over in a second.
 const AWAY_PATIENCE: Duration = Duration::from_millis(400);

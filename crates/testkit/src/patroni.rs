@@ -16,7 +16,8 @@ use serde_json::{Value, json};
 use crate::postgres::{APP_ROLE, as_nobody, find_bin};
 
 /// What to install where something is missing.
-pub const MISSING: &str = "Patroni, etcd or HAProxy is not installed, and this test needs real ones: `apt-get install patroni etcd-server haproxy`";
+pub const MISSING: &str =
+    "Patroni, etcd or HAProxy is not installed, and this test needs real ones: `apt-get install patroni etcd-server haproxy`";
 /// The first start makes a database, copies it and makes the copy a synchronous standby.
 const START_PATIENCE: Duration = Duration::from_secs(120);
 /// How long anything may take that becomes of a pair once something has happened to it.
@@ -136,8 +137,19 @@ impl Pair {
             let (here, there) = (format!("http://127.0.0.1:{agreed}"), format!("http://127.0.0.1:{peers}"));
             let data = home.join("etcd").display().to_string();
             [
-                &etcd_program, "--data-dir", &data, "--listen-client-urls", &here, "--advertise-client-urls", &here, "--listen-peer-urls", &there,
-                "--initial-advertise-peer-urls", &there, "--initial-cluster", &format!("default={there}"),
+                &etcd_program,
+                "--data-dir",
+                &data,
+                "--listen-client-urls",
+                &here,
+                "--advertise-client-urls",
+                &here,
+                "--listen-peer-urls",
+                &there,
+                "--initial-advertise-peer-urls",
+                &there,
+                "--initial-cluster",
+                &format!("default={there}"),
             ]
             .map(str::to_owned)
             .to_vec()

@@ -28,7 +28,9 @@ pub(super) fn only_on_idle_cores() -> Option<OwnTime> {
     // By its number, because musl's function of that name does nothing.
     // SAFETY: the call reads the parameters, which live until it is back, and changes nothing but this thread (0).
     #[expect(unsafe_code, reason = "no crate here wraps this call of the system")]
-    let failed = unsafe { libc::syscall(libc::SYS_sched_setscheduler, libc::c_long::from(0_i32), libc::c_long::from(libc::SCHED_IDLE), &raw const parameters) } != 0;
+    let failed = unsafe {
+        libc::syscall(libc::SYS_sched_setscheduler, libc::c_long::from(0_i32), libc::c_long::from(libc::SCHED_IDLE), &raw const parameters)
+    } != 0;
     if failed {
         let error = std::io::Error::last_os_error();
         tracing::warn!(%error, "a hashing thread does not make room at once: logins will slow down what else is asked");
