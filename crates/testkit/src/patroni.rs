@@ -244,7 +244,11 @@ impl Pair {
     fn until_whole_within(&self, patience: Duration) {
         const SYNCHRONOUS: &str = "SELECT count(*) FROM pg_stat_replication WHERE sync_state = 'sync' AND NOT pg_is_in_recovery()";
         self.until("a primary with a synchronous standby", patience, || {
-            self.primary().is_some_and(|primary| self.psql(primary, SYNCHRONOUS).is_ok_and(|count| count == "1"))
+            self.primary().is_some_and(|primary| {
+                // What PostgreSQL does, and what Patroni has written down: only the standby that it names there may take over.
+                self.psql(primary, SYNCHRONOUS).is_ok_and(|count| count == "1")
+                    && self.ask(primary, "GET", "/cluster", "").is_some_and(|(_, members)| members.contains("sync_standby"))
+            })
         });
     }
 
