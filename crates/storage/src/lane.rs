@@ -19,15 +19,18 @@ const WAITING: usize = 4_096;
 /// Where an answer goes to. Whoever has gone away in the meantime needs none.
 pub(crate) type Reply<R> = oneshot::Sender<Stored<R>>;
 
+/// Who waits for an answer.
+type Waiting<A, R> = Turns<TenantId, (A, Reply<R>)>;
+
 /// Who waits, and the bell that tells the lanes.
 struct Line<A, R> {
     /// `None`: nobody can come any more.
-    waiting: Mutex<Option<Turns<TenantId, (A, Reply<R>)>>>,
+    waiting: Mutex<Option<Waiting<A, R>>>,
     bell: Notify,
 }
 
 impl<A, R> Line<A, R> {
-    fn waiting(&self) -> MutexGuard<'_, Option<Turns<TenantId, (A, Reply<R>)>>> {
+    fn waiting(&self) -> MutexGuard<'_, Option<Waiting<A, R>>> {
         // Whoever panicked with it did so between two whole states.
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }

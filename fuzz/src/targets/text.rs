@@ -141,7 +141,7 @@ pub(super) fn note(data: &[u8]) {
     }
 }
 
-const KINDS: [HandleKind; 13] = [
+const KINDS: [HandleKind; 14] = [
     HandleKind::AuthorizationCode,
     HandleKind::PendingRequest,
     HandleKind::PushedRequest,
@@ -155,6 +155,7 @@ const KINDS: [HandleKind; 13] = [
     HandleKind::InitialAccessToken,
     HandleKind::RegistrationAccessToken,
     HandleKind::AuthSession,
+    HandleKind::BackchannelRequest,
 ];
 
 /// What opens something has one spelling and one kind.
