@@ -50,6 +50,8 @@ impl std::fmt::Display for Kind {
 pub(crate) struct Place {
     folder: PathBuf,
     database_url: String,
+    /// Where it listens to the public: anywhere, or where it did before.
+    public: Option<SocketAddr>,
     /// Further settings, by their names in the environment.
     settings: Vec<(String, String)>,
 }
@@ -68,7 +70,12 @@ impl Place {
 
     /// SQLite in `folder`, which need not exist.
     pub(crate) fn sqlite(folder: &Path) -> Self {
-        Self { folder: folder.to_owned(), database_url: format!("sqlite:{}", folder.join("claviger.db").display()), settings: Vec::new() }
+        Self {
+            folder: folder.to_owned(),
+            database_url: format!("sqlite:{}", folder.join("claviger.db").display()),
+            public: None,
+            settings: Vec::new(),
+        }
     }
 
     /// An empty PostgreSQL database. Makes `folder` and, as an operator has to, the key-encryption key in it.
@@ -76,7 +83,7 @@ impl Place {
         let mut key = [0; 32];
         aws_lc_rs::rand::fill(&mut key).map_err(|_| "no randomness")?;
         std::fs::create_dir_all(folder)?;
-        let place = Self { folder: folder.to_owned(), database_url, settings: Vec::new() };
+        let place = Self { folder: folder.to_owned(), database_url, public: None, settings: Vec::new() };
         std::fs::write(place.kek_file(), format!("claviger-kek-1:bench:{}\n", URL_SAFE_NO_PAD.encode(key)))?;
         #[cfg(unix)]
         {
@@ -94,6 +101,12 @@ impl Place {
 
     pub(crate) fn database_url(&self) -> &str {
         &self.database_url
+    }
+
+    /// The same one, which listens where `claviger` did: its issuers stay what they are.
+    pub(crate) fn again(mut self, claviger: &Claviger) -> Self {
+        self.public = Some(claviger.public);
+        self
     }
 
     fn kek_file(&self) -> PathBuf {
@@ -156,7 +169,8 @@ impl Claviger {
     }
 
     fn start_as(mut command: Command, place: &Place) -> Outcome<(Self, Duration)> {
-        let (public, management) = (free_addr()?, free_addr()?);
+        let public = place.public.map_or_else(free_addr, Ok)?;
+        let management = free_addr()?;
         command
             .env("CLAVIGER__SERVER__PUBLIC_ADDR", public.to_string())
             .env("CLAVIGER__SERVER__MANAGEMENT_ADDR", management.to_string())

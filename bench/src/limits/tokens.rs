@@ -59,6 +59,7 @@ pub(super) fn measure(plan: &Plan) -> Rows {
         tokens.push(tab.tokens(&mut line)?.access_token);
     }
     let (few_introspected, few_told) = both(plan, &claviger, &client, &tokens)?;
+    let place = place.again(&claviger);
     claviger.stop()?;
 
     progress(format_args!("    {} sessions are stored", plan.families));

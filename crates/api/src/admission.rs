@@ -68,7 +68,8 @@ pub(crate) async fn admit(
 ) -> Result<ServiceResponse<BoxBody>, Error> {
     match admitted(guard, left, &request).await {
         Ok(()) => next.call(request).await,
-        Err(refusal) => refused(request, refusal).await,
+        // Boxed: what seldom comes does not make the future of every request larger.
+        Err(refusal) => Box::pin(refused(request, refusal)).await,
     }
 }
 
@@ -93,49 +94,55 @@ async fn admitted(guard: Guard, left: Left, request: &ServiceRequest) -> Result<
     if !slug.is_empty() && !is_platforms {
         state.budgets.request(slug, ctx.now())?;
     }
-    site::at_its_issuer(state, left, request).await?;
-    match guard {
-        Guard::Public | Guard::ByCredential => {}
-        Guard::User => {
-            let tenant = tenants::resolve(ctx, slug).await?;
-            let who = access::signed_in(ctx, &tenant, token, Scope::ACCOUNT).await?;
-            request.extensions_mut().insert(UserOf { who, tenant });
-        }
-        Guard::Introspector => {
-            let tenant = tenants::resolve(ctx, slug).await?;
-            let unproved = |denied| Refusal::Client(denied, ctx.now());
-            let who = match client_auth::basic(request.request()) {
-                Ok(Some(presented)) => {
-                    let origin = From::of(request.request()).0;
-                    let client = authenticate(ctx, &tenant, presented, &origin).await.map_err(unproved)?;
-                    if client.settings.token_endpoint_auth_method == AuthMethod::None {
-                        return Err(unproved(ClientDenied::NotAuthenticated));
-                    }
-                    Introspector::Client(Box::new(client))
-                }
-                Ok(None) if !request.headers().contains_key(AUTHORIZATION) => Introspector::NotSaidYet,
-                Ok(None) => {
-                    access::introspector(ctx, &tenant, token).await?;
-                    Introspector::OfAll
-                }
-                Err(_) => return Err(unproved(ClientDenied::NotAuthenticated)),
-            };
-            request.extensions_mut().insert(IntrospectorOf { tenant, who });
-        }
-        Guard::TenantAdmin => {
-            let (admin, tenant) = access::admin_of(ctx, slug, token).await?;
-            // Not before: strangers shall not use it up.
-            if admin != Admin::Platform && !request.method().is_safe() {
-                state.budgets.change(tenant.slug.as_str(), ctx.now())?;
-            }
-            request.extensions_mut().insert(AdminOf { admin, tenant });
-        }
-        Guard::PlatformAdmin => {
-            let admin = access::platform_admin(ctx, bearer).await?;
-            request.extensions_mut().insert(PlatformAdmin(admin));
-        }
+    if left == Left::Everything && matches!(guard, Guard::Public | Guard::ByCredential) {
+        return Ok(());
     }
-    Ok(())
+    let known = async {
+        site::at_its_issuer(state, left, request).await?;
+        match guard {
+            Guard::Public | Guard::ByCredential => {}
+            Guard::User => {
+                let tenant = tenants::resolve(ctx, slug).await?;
+                let who = access::signed_in(ctx, &tenant, token, Scope::ACCOUNT).await?;
+                request.extensions_mut().insert(UserOf { who, tenant });
+            }
+            Guard::Introspector => {
+                let tenant = tenants::resolve(ctx, slug).await?;
+                let unproved = |denied| Refusal::Client(denied, ctx.now());
+                let who = match client_auth::basic(request.request()) {
+                    Ok(Some(presented)) => {
+                        let origin = From::of(request.request()).0;
+                        let client = authenticate(ctx, &tenant, presented, &origin).await.map_err(unproved)?;
+                        if client.settings.token_endpoint_auth_method == AuthMethod::None {
+                            return Err(unproved(ClientDenied::NotAuthenticated));
+                        }
+                        Introspector::Client(Box::new(client))
+                    }
+                    Ok(None) if !request.headers().contains_key(AUTHORIZATION) => Introspector::NotSaidYet,
+                    Ok(None) => {
+                        access::introspector(ctx, &tenant, token).await?;
+                        Introspector::OfAll
+                    }
+                    Err(_) => return Err(unproved(ClientDenied::NotAuthenticated)),
+                };
+                request.extensions_mut().insert(IntrospectorOf { tenant, who });
+            }
+            Guard::TenantAdmin => {
+                let (admin, tenant) = access::admin_of(ctx, slug, token).await?;
+                // Not before: strangers shall not use it up.
+                if admin != Admin::Platform && !request.method().is_safe() {
+                    state.budgets.change(tenant.slug.as_str(), ctx.now())?;
+                }
+                request.extensions_mut().insert(AdminOf { admin, tenant });
+            }
+            Guard::PlatformAdmin => {
+                let admin = access::platform_admin(ctx, bearer).await?;
+                request.extensions_mut().insert(PlatformAdmin(admin));
+            }
+        }
+        Ok(())
+    };
+    Box::pin(known).await
 }
 
 /// The access token, when there is exactly one `Authorization: Bearer …` (RFC 6750, 2.1) or `Authorization: DPoP …` (RFC 9449, 7.1). It

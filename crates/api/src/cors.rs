@@ -86,13 +86,14 @@ pub(crate) async fn share(
         return next.call(request).await;
     }
     if request.method() == Method::OPTIONS && request.headers().contains_key(ACCESS_CONTROL_REQUEST_METHOD) {
-        return preflight(readers, methods, request).await;
+        // Boxed, here and below: what seldom comes does not make the future of every request larger.
+        return Box::pin(preflight(readers, methods, request)).await;
     }
     let asked_from = if readers == Readers::Clients { origin(request.headers()).cloned() } else { None };
     let mut response = next.call(request).await?;
     let reader = match (readers, asked_from) {
         (Readers::Everybody, _) => Some(ALL),
-        (Readers::Clients, Some(asked_from)) if may_read_answer(&response, &asked_from).await => Some(asked_from),
+        (Readers::Clients, Some(asked_from)) if Box::pin(may_read_answer(&response, &asked_from)).await => Some(asked_from),
         _ => None,
     };
     let headers = response.headers_mut();

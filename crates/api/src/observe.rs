@@ -99,7 +99,7 @@ pub(crate) async fn placed(mut request: ServiceRequest, next: Next<BoxBody>) -> 
                 let answer = refusal.answer(request.match_pattern().as_deref());
                 Ok(request.into_response(answer))
             };
-            observed(&Watched::none(), request, answer).await
+            Box::pin(observed(&Watched::none(), request, answer)).await
         }
     }
 }

@@ -43,7 +43,7 @@ pub(crate) async fn place(request: &mut ServiceRequest, state: &ApiState) -> Res
     if state.ctx.hosts.are(&host) {
         return Ok(());
     }
-    let tenant = tenants::at_host(&state.ctx, &host).await.map_err(|denied| match denied {
+    let tenant = Box::pin(tenants::at_host(&state.ctx, &host)).await.map_err(|denied| match denied {
         NoTenant::Unknown => Refusal::UnknownHost,
         NoTenant::Fault(fault) => Refusal::Fault(fault),
     })?;

@@ -222,12 +222,17 @@ impl Budgets {
     }
 
     fn is_one_of_several(&self, tenant: u64, now: i64) -> bool {
-        if self.last.load(Ordering::Relaxed) == tenant {
+        let last = self.last.load(Ordering::Relaxed);
+        if last == tenant {
             return is_near(self.several_until.load(Ordering::Relaxed), now);
         }
         self.last.store(tenant, Ordering::Relaxed);
-        self.several_until.store(now + REMEMBERED, Ordering::Relaxed);
-        true
+        // Zero: the first one of all.
+        let are_several = last != 0;
+        if are_several {
+            self.several_until.store(now + REMEMBERED, Ordering::Relaxed);
+        }
+        are_several
     }
 
     /// Does something with a tenant's account. Where there is none, that of whoever has used least makes room: nothing is lost if

@@ -215,7 +215,7 @@ pub async fn published(ctx: &Ctx, slug: &str) -> Result<(TenantId, Arc<Published
             found => return Ok((tenant.id, found.map_err(Fault::from)?)),
         }
     }
-    let tenant = resolve(ctx, slug).await?;
+    let tenant = Box::pin(resolve(ctx, slug)).await?;
     Ok((tenant.id, ctx.keys.published(tenant.id).await.map_err(Fault::from)?))
 }
 

@@ -11,6 +11,7 @@ use std::hash::{BuildHasherDefault, Hasher};
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use domain::ids::TenantId;
 use domain::keys::policy::NodeTiming;
@@ -213,16 +214,29 @@ impl Shard {
 /// # Errors
 /// Those of the store.
 pub async fn flush(store: &dyn Store, tally: &VerifierTally) -> Stored<u64> {
+    flush_gently(store, tally, async |_| ()).await
+}
+
+/// The same, with a pause after each transaction, which is told how long that took: after a crawl of all tenants there is much to write, and
+/// those who refresh want to write, too.
+///
+/// # Errors
+/// Those of the store.
+pub async fn flush_gently(store: &dyn Store, tally: &VerifierTally, mut pause: impl AsyncFnMut(Duration)) -> Stored<u64> {
     let mut left = tally.take();
     let mut written = 0;
     while !left.is_empty() {
         let rest = left.split_off(left.len().min(BATCH));
+        let begun = Instant::now();
         if let Err(error) = write(store, &left).await {
             left.into_iter().chain(rest).for_each(|(tenant, seen)| tally.take_in(tenant, seen));
             return Err(error);
         }
         written += left.len() as u64;
         left = rest;
+        if !left.is_empty() {
+            pause(begun.elapsed()).await;
+        }
     }
     Ok(written)
 }

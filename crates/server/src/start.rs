@@ -20,6 +20,7 @@ use app::clients::origins::ClientOrigins;
 use app::credentials::hash_pool::HashPool;
 use app::ctx::Ctx;
 use app::fault::Fault;
+use app::ports::store::StoreError;
 use app::ports::world::Clock;
 use app::resources::DetailTypes;
 use app::tenants::TenantCache;
@@ -254,7 +255,7 @@ impl Running {
 
     /// Writes down now which verifiers have fetched, as is done every ten seconds.
     pub async fn note_verifiers(&self) {
-        note_verifiers(&self.ctx).await;
+        noted(app::verifiers::flush(&*self.ctx.store, &self.ctx.verifiers).await);
     }
 
     /// Ends when one of the listeners does, which it should not before it is asked to.
@@ -309,12 +310,23 @@ async fn note_verifiers_until(ctx: Arc<Ctx>, mut end: oneshot::Receiver<()>) {
             _ = turns.tick() => {}
             _ = &mut end => goes_on = false,
         }
-        note_verifiers(&ctx).await;
+        // Whoever refreshes has the database for three quarters of the time; at the end nobody waits.
+        let pause = async |took: Duration| {
+            if goes_on {
+                tokio::select! {
+                    () = tokio::time::sleep(took * 3) => {}
+                    _ = &mut end => goes_on = false,
+                }
+            }
+        };
+        noted(app::verifiers::flush_gently(&*ctx.store, &ctx.verifiers, pause).await);
     }
+    // What was counted while the last of it was written.
+    noted(app::verifiers::flush(&*ctx.store, &ctx.verifiers).await);
 }
 
-async fn note_verifiers(ctx: &Ctx) {
-    if let Err(error) = app::verifiers::flush(&*ctx.store, &ctx.verifiers).await {
+fn noted(written: Result<u64, StoreError>) {
+    if let Err(error) = written {
         tracing::warn!(%error, "which verifiers have fetched could not be written down; it is kept for the next time");
     }
 }
