@@ -42,7 +42,7 @@ pub(crate) fn tenant(admin: &mut Admin) -> Outcome<()> {
 
 /// Creates the tenant with keys of one algorithm.
 pub(crate) fn tenant_that_signs_by(admin: &mut Admin, alg: &str) -> Outcome<()> {
-    admin.post("/admin/v1/tenants", &json!({ "slug": SLUG, "name": "Bench", "key_policy": { "algs": [alg] } }))
+    admin.post("/admin/v1/tenants", &json!({ "slug": SLUG, "name": "Bench", "key_policy": { "algs": [alg], "access_token_alg": alg } }))
 }
 
 /// A client as it was registered, with the secret that is shown once.
