@@ -1,20 +1,18 @@
 //! Threads that hash, and the queue before them: bounded in length, and fair between tenants (each tenant in turn).
 //!
 //! Each thread owns the memory it hashes in, keeps it from job to job, and gives it back when there is nothing to do.
-//! Every second thread works on idle cores only (`priority.rs`), so that there is a core on which nobody waits for a hash.
 //!
 //! Invariant: hashing never runs on an async worker nor before one, and a tenant under attack fills at most half of the queue.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use argon2::Block;
 use domain::ids::TenantId;
 use tokio::sync::oneshot;
 use zeroize::Zeroize;
 
-use crate::credentials::priority::{self, OwnTime};
 use crate::fair::Turns;
 
 type Job = Box<dyn FnOnce(&mut HashMemory) + Send>;
@@ -57,11 +55,6 @@ impl std::fmt::Debug for HashMemory {
         write!(f, "HashMemory({} KiB)", self.0.len())
     }
 }
-
-/// A thread on idle cores that took so many times as long for a job as it had worked on it does not get on: the cores are not idle. It
-/// rests then, for as long as it was kept waiting but no longer than this, and leaves the queue to the others.
-const NO_PROGRESS: u32 = 4;
-const LONGEST_REST: Duration = Duration::from_secs(2);
 
 /// The queue is full; worth another try after about this many seconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -115,8 +108,7 @@ impl HashPool {
         });
         for number in 0..threads.max(1) {
             let shared = Arc::clone(&shared);
-            let is_spare = number % 2 == 1;
-            let started = std::thread::Builder::new().name(format!("hash-{number}")).spawn(move || work(&shared, is_spare));
+            let started = std::thread::Builder::new().name(format!("hash-{number}")).spawn(move || work(&shared));
             if let Err(error) = started {
                 tracing::error!(%error, "a hashing thread could not be started");
             }
@@ -168,14 +160,20 @@ impl Drop for HashPool {
     }
 }
 
-/// How long a job that took `took` and worked for `worked` of it was kept waiting, if it did not get on.
-fn kept_waiting(took: Duration, worked: Duration) -> Option<Duration> {
-    (took > worked * NO_PROGRESS).then(|| (took - worked).min(LONGEST_REST))
+/// How much this thread gives way (`nice`): beside a thread that answers requests it gets a tenth of a core, and on an idle core all of it.
+#[cfg(target_os = "linux")]
+const NICENESS: i32 = 10;
+
+/// Lets threads that answer requests go first. Linux only: there a niceness is that of a thread; elsewhere the whole process would give way.
+fn give_way() {
+    #[cfg(target_os = "linux")]
+    if let Err(error) = rustix::process::setpriority_process(None, NICENESS) {
+        tracing::warn!(%error, "a hashing thread runs at the usual priority: logins will slow down what else is asked");
+    }
 }
 
-fn work(shared: &Shared, is_spare: bool) {
-    priority::give_way();
-    let own_time = is_spare.then(priority::only_on_idle_cores).flatten();
+fn work(shared: &Shared) {
+    give_way();
     let mut memory = HashMemory::default();
     loop {
         let job = {
@@ -201,17 +199,11 @@ fn work(shared: &Shared, is_spare: bool) {
                 }
             }
         };
-        let begun = own_time.map(|own_time: OwnTime| (Instant::now(), own_time.spent()));
         // A panic costs one job, not the thread.
         if std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| job(&mut memory))).is_err() {
             tracing::error!("a hashing job panicked");
         }
         shared.busy.fetch_sub(1, Ordering::Relaxed);
-        if let (Some(own_time), Some((at, spent))) = (own_time, begun)
-            && let Some(rest) = kept_waiting(at.elapsed(), own_time.spent().saturating_sub(spent))
-        {
-            std::thread::sleep(rest);
-        }
     }
 }
 
@@ -247,37 +239,11 @@ mod tests {
 
     #[cfg(target_os = "linux")]
     #[tokio::test]
-    async fn hashing_gives_way_to_whoever_started_it_and_every_second_thread_to_everybody() {
-        let own = || (rustix::process::getpriority_process(None).expect("a priority"), priority::policy_of_this_thread());
+    async fn hashing_gives_way_to_whoever_started_it() {
+        let own = || rustix::process::getpriority_process(None).expect("a priority");
         let before = own();
-        let pool = HashPool::start(4, 16);
-        // All at the same time, so that each is on a thread of its own.
-        let together = Arc::new(std::sync::Barrier::new(4));
-        let all = futures_util::future::join_all((0..4).map(|number| {
-            let together = Arc::clone(&together);
-            pool.run(tenant(number), move |_| {
-                together.wait();
-                own()
-            })
-        }));
-        let mut hashing: Vec<_> = all.await.into_iter().map(|priority| priority.expect("runs")).collect();
-        hashing.sort_unstable();
-        const USUAL: u32 = 0;
-        const IDLE: u32 = 5;
-        assert_eq!(before.1, USUAL);
-        assert_eq!(own(), before);
-        assert_eq!(hashing, [(10, USUAL), (10, USUAL), (10, IDLE), (10, IDLE)]);
-        let only = HashPool::start(1, 4).run(tenant(1), move |_| own()).await.expect("runs");
-        assert_eq!(only, (10, USUAL), "where there is one, it gets on");
-    }
-
-    #[test]
-    fn a_thread_that_does_not_get_on_rests_for_as_long_as_it_was_kept_waiting() {
-        let millis = Duration::from_millis;
-        assert_eq!(kept_waiting(millis(25), millis(25)), None);
-        assert_eq!(kept_waiting(millis(100), millis(25)), None, "some of a core is better than nothing");
-        assert_eq!(kept_waiting(millis(325), millis(25)), Some(millis(300)));
-        assert_eq!(kept_waiting(millis(60_000), millis(25)), Some(LONGEST_REST));
+        let hashing = HashPool::start(1, 4).run(tenant(1), move |_| own()).await.expect("runs");
+        assert_eq!((own(), hashing), (before, NICENESS));
     }
 
     #[tokio::test]

@@ -2,4 +2,3 @@
 
 pub mod hash_pool;
 pub mod password;
-mod priority;
