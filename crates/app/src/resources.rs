@@ -19,6 +19,7 @@ use crate::ctx::{Ctx, Origin};
 use crate::fault::Fault;
 use crate::keys::signer_of;
 use crate::ports::store::TenantTx;
+use crate::tenants::seen_through;
 use crate::warm::WarmMap;
 
 #[derive(Debug)]
@@ -219,14 +220,15 @@ pub async fn detail_types(ctx: &Ctx, tenant: TenantId) -> Arc<[String]> {
         known.touch(now);
         return Arc::clone(&known.value.names);
     }
-    let read = async { ctx.store.begin_read(tenant).await?.resources_page(None, Resource::MOST + 1).await };
-    let names: Arc<[String]> = match tokio::time::timeout(PATIENCE, read).await {
-        Ok(Ok(all)) => {
+    let store = Arc::clone(&ctx.store);
+    let read = async move { store.begin_read(tenant).await?.resources_page(None, Resource::MOST + 1).await };
+    let names: Arc<[String]> = match seen_through(PATIENCE, read).await {
+        Ok(all) => {
             let names: BTreeSet<_> = all.iter().flat_map(|api| api.settings.authorization_details_types.keys()).collect();
             names.into_iter().map(ToString::to_string).collect()
         }
         // Else each of those who read the metadata would wait for the database.
-        Ok(Err(_)) | Err(_) => known.map_or_else(|| Arc::from([]), |known| Arc::clone(&known.value.names)),
+        Err(_) => known.map_or_else(|| Arc::from([]), |known| Arc::clone(&known.value.names)),
     };
     ctx.detail_types.by_tenant.put(tenant, now, Names { names: Arc::clone(&names), read_at: now });
     names
