@@ -4,7 +4,6 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::time::Duration;
 
 use domain::audit::{Actor, AuditEvent};
 use domain::details::DetailTypeName;
@@ -19,7 +18,7 @@ use crate::ctx::{Ctx, Origin};
 use crate::fault::Fault;
 use crate::keys::signer_of;
 use crate::ports::store::TenantTx;
-use crate::tenants::seen_through;
+use crate::tenants::patient;
 use crate::warm::WarmMap;
 
 #[derive(Debug)]
@@ -182,8 +181,6 @@ pub async fn delete(ctx: &Ctx, tenant: &Tenant, id: ResourceId, actor: Actor, or
 
 /// How long the names of types are shown without a look.
 const FRESH: i64 = Ttl::seconds(10).as_micros();
-/// How long somebody who reads the metadata waits for the database.
-const PATIENCE: Duration = Duration::from_secs(1);
 
 #[derive(Debug)]
 struct Names {
@@ -220,9 +217,8 @@ pub async fn detail_types(ctx: &Ctx, tenant: TenantId) -> Arc<[String]> {
         known.touch(now);
         return Arc::clone(&known.value.names);
     }
-    let store = Arc::clone(&ctx.store);
-    let read = async move { store.begin_read(tenant).await?.resources_page(None, Resource::MOST + 1).await };
-    let names: Arc<[String]> = match seen_through(PATIENCE, read).await {
+    let read = async { ctx.store.begin_read(tenant).await?.resources_page(None, Resource::MOST + 1).await };
+    let names: Arc<[String]> = match patient(read).await {
         Ok(all) => {
             let names: BTreeSet<_> = all.iter().flat_map(|api| api.settings.authorization_details_types.keys()).collect();
             names.into_iter().map(ToString::to_string).collect()

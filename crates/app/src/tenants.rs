@@ -17,7 +17,7 @@ use tokio::sync::Semaphore;
 use crate::ctx::{Ctx, Origin};
 use crate::fault::Fault;
 use crate::ports::keys::{KeyCommandError, KeyFault, NewRing, PublishedKeys};
-use crate::ports::store::{Destroyed, NewTenant, Store, StoreError};
+use crate::ports::store::{Destroyed, NewTenant, StoreError};
 use crate::warm::WarmMap;
 
 /// Tenants that were looked up lately, by slug and by domain.
@@ -125,8 +125,8 @@ pub async fn resolve(ctx: &Ctx, slug: &str) -> Result<Arc<Tenant>, NoTenant> {
     {
         return Ok(Arc::clone(&cached.tenant));
     }
-    let read = read_by_slug(Arc::clone(&ctx.store), slug.clone());
-    let read = if cached.is_some() { seen_through(TenantCache::PATIENCE, read).await } else { read.await };
+    let read = read_by_slug(ctx, &slug);
+    let read = if cached.is_some() { patient(read).await } else { read.await };
     match read {
         Ok(Some(tenant)) => {
             let tenant = Arc::new(tenant);
@@ -196,21 +196,8 @@ pub async fn at_host(ctx: &Ctx, host: &str) -> Result<Arc<Tenant>, NoTenant> {
     }
 }
 
-/// What is read, or that the database is slow. The read goes on all the same: what is broken off half-way costs its connection, and a slow
-/// database gets more of them to close and to open.
-pub(crate) async fn seen_through<T: Send + 'static>(
-    patience: Duration,
-    read: impl Future<Output = Result<T, StoreError>> + Send + 'static,
-) -> Result<T, StoreError> {
-    let slow = || StoreError::Unavailable("slow".to_owned());
-    match tokio::time::timeout(patience, tokio::spawn(read)).await {
-        Ok(read) => read.unwrap_or_else(|_| Err(slow())),
-        Err(_) => Err(slow()),
-    }
-}
-
 /// What is read, or that the database is slow.
-async fn patient<T>(read: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
+pub(crate) async fn patient<T>(read: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
     tokio::time::timeout(TenantCache::PATIENCE, read).await.unwrap_or_else(|_| Err(StoreError::Unavailable("slow".to_owned())))
 }
 
@@ -232,8 +219,8 @@ pub async fn published(ctx: &Ctx, slug: &str) -> Result<(TenantId, Arc<Published
     Ok((tenant.id, ctx.keys.published(tenant.id).await.map_err(Fault::from)?))
 }
 
-async fn read_by_slug(store: Arc<dyn Store>, slug: Slug) -> Result<Option<Tenant>, StoreError> {
-    store.begin_platform().await?.tenant_by_slug(&slug).await
+async fn read_by_slug(ctx: &Ctx, slug: &Slug) -> Result<Option<Tenant>, StoreError> {
+    ctx.store.begin_platform().await?.tenant_by_slug(slug).await
 }
 
 /// The tenant that an administrator names by its slug or its id, as it is now.

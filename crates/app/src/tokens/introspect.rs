@@ -16,7 +16,6 @@ use crate::clients::documents::is_taken;
 use crate::ctx::Ctx;
 use crate::fault::Fault;
 use crate::keys::sign_answer;
-use crate::ports::store::TenantTx;
 use crate::subjects::subject;
 
 /// What is known of a living token.
@@ -55,15 +54,16 @@ pub async fn introspect(ctx: &Ctx, tenant: &Tenant, token: &str) -> Result<Optio
     }
     let signer = ctx.keys.signer(tenant.id, 0).await?;
     let Some((family_id, generation)) = signer.open_refresh(token) else { return Ok(None) };
-    let mut tx = ctx.store.begin_read(tenant.id).await?;
-    let now = ctx.now();
-    let Some(family) = tx.family_by_id(family_id).await?.filter(|family| family.is_live(now) && family.head.current == generation) else {
+    let grounds = ctx.store.grounds(tenant.id, None, Some(family_id)).await?;
+    let Some((family, Some(user))) = grounds.session else { return Ok(None) };
+    if !family.is_live(ctx.now()) || family.head.current != generation || user.may_log_in().is_err() {
         return Ok(None);
+    }
+    let client = match registered(&family.client_id) {
+        None => Some(Client::first_party()),
+        Some(id) => ctx.store.client(tenant.id, id).await?,
     };
-    let may = tx.user_by_id(family.user_id).await?.is_some_and(|user| user.may_log_in().is_ok());
-    let is_active = tx.tenant().await?.is_some_and(|tenant| tenant.is_active());
-    let Some(client) = active_client(tx.as_mut(), &family.client_id).await?.filter(|_| may && is_active) else { return Ok(None) };
-    drop(tx);
+    let Some(client) = client.filter(|client| is_worth(client, grounds.tenant.as_ref())) else { return Ok(None) };
     Ok(Some(Living::Refresh {
         session_id: family.id,
         subject: subject(ctx, tenant.id, &client, family.user_id).await?,
@@ -117,13 +117,10 @@ pub(crate) async fn living_access(ctx: &Ctx, tenant: &Tenant, token: &str, meant
         Meant::ForWhomever => keys.verifier.verify_for_whomever(token, &issuer, now),
     };
     let Ok(claims) = verified else { return Ok(None) };
-    let registered = (claims.client_id != ClientId::first_party()).then_some(&claims.client_id);
-    let grounds = ctx.store.grounds(tenant.id, registered, claims.sid).await?;
-    let client = if registered.is_none() { Some(Client::first_party()) } else { grounds.client };
-    let Some(standing) = grounds.tenant.filter(Tenant::is_active) else { return Ok(None) };
-    // What a tenant does not take any more is worth nothing at once.
-    let is_worth = |client: &Client| client.is_active() && (!client.id.is_address() || is_taken(&standing, &client.id));
-    let Some(client) = client.filter(is_worth) else { return Ok(None) };
+    let id = registered(&claims.client_id);
+    let grounds = ctx.store.grounds(tenant.id, id, claims.sid).await?;
+    let client = if id.is_none() { Some(Client::first_party()) } else { grounds.client };
+    let Some(client) = client.filter(|client| is_worth(client, grounds.tenant.as_ref())) else { return Ok(None) };
     let session = match (&claims.sub, claims.sid, grounds.session) {
         (Subject::Client(client), None, None) if *client == claims.client_id => None,
         (sub @ (Subject::User(_) | Subject::Pairwise(_)), Some(_), Some((family, Some(user)))) => {
@@ -142,16 +139,12 @@ pub(crate) async fn living_access(ctx: &Ctx, tenant: &Tenant, token: &str, meant
     Ok(Some(LivingAccess { claims, client, session }))
 }
 
-/// The client, if its tokens are worth anything. The built-in one always is there and costs no statement.
-async fn active_client(tx: &mut dyn TenantTx, id: &ClientId) -> Result<Option<Client>, Fault> {
-    if *id == ClientId::first_party() {
-        return Ok(Some(Client::first_party()));
-    }
-    let client = tx.client_by_id(id).await?.filter(Client::is_active);
-    if id.is_address() && client.is_some() {
-        // What a tenant does not take any more is worth nothing at once.
-        let tenant = tx.tenant().await?;
-        return Ok(client.filter(|_| tenant.is_some_and(|tenant| is_taken(&tenant, id))));
-    }
-    Ok(client)
+/// The client as the tenant has it in a row; `None` for the built-in one, which always is there and costs no read.
+fn registered(id: &ClientId) -> Option<&ClientId> {
+    (*id != ClientId::first_party()).then_some(id)
+}
+
+/// Whether this client's tokens are worth anything at the tenant as it is now. What a tenant does not take any more is worth nothing at once.
+fn is_worth(client: &Client, tenant: Option<&Tenant>) -> bool {
+    client.is_active() && tenant.is_some_and(|tenant| tenant.is_active() && is_taken(tenant, &client.id))
 }
