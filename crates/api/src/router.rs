@@ -58,8 +58,22 @@ type Entry = (&'static str, Vec<(&'static str, Guard, Route)>);
 fn routes() -> Vec<Entry> {
     use Guard::{ByCredential, Introspector, PlatformAdmin, Public, TenantAdmin, User};
     vec![
-        ("/openapi.json", vec![("GET", Public, web::to(description::get))]),
+        // A route is looked for from the top, so those that machines ask all the time come first.
         ("/t/{slug}/.well-known/jwks.json", vec![("GET", Public, web::to(jwks::get))]),
+        ("/t/{slug}/oauth/token", vec![("POST", ByCredential, web::to(token::post))]),
+        ("/t/{slug}/oauth/introspect", vec![("POST", Introspector, web::to(introspect::post))]),
+        ("/t/{slug}/oauth/userinfo", vec![
+            ("GET", ByCredential, web::to(userinfo::get)),
+            ("POST", ByCredential, web::to(userinfo::post)),
+        ]),
+        ("/t/{slug}/oauth/authorize", vec![
+            ("GET", Public, web::to(authorize::get)),
+            ("POST", Public, web::to(authorize::post)),
+        ]),
+        ("/t/{slug}/oauth/par", vec![("POST", ByCredential, web::to(par::post))]),
+        ("/t/{slug}/login", vec![("POST", ByCredential, web::to(login::post))]),
+
+        ("/openapi.json", vec![("GET", Public, web::to(description::get))]),
         ("/t/{slug}/.well-known/key-log/checkpoint", vec![("GET", Public, web::to(key_log::checkpoint))]),
         ("/t/{slug}/.well-known/key-log/vkey", vec![("GET", Public, web::to(key_log::vkey))]),
         // A tile's number grows by a folder for each three digits; this is room for 256 million entries.
@@ -72,14 +86,8 @@ fn routes() -> Vec<Entry> {
         ("/.well-known/oauth-authorization-server/t/{slug}", vec![("GET", Public, web::to(discovery::get))]),
         ("/.well-known/installation-jwks.json", vec![("GET", Public, web::to(jwks::installation))]),
         ("/t/{slug}/assets/{file}", vec![("GET", Public, web::to(assets::get))]),
-        ("/t/{slug}/login", vec![("POST", ByCredential, web::to(login::post))]),
         ("/t/{slug}/logout", vec![("POST", ByCredential, web::to(logout::post))]),
-        ("/t/{slug}/oauth/authorize", vec![
-            ("GET", Public, web::to(authorize::get)),
-            ("POST", Public, web::to(authorize::post)),
-        ]),
         ("/t/{slug}/oauth/authorize-challenge", vec![("POST", ByCredential, web::to(challenge::post))]),
-        ("/t/{slug}/oauth/par", vec![("POST", ByCredential, web::to(par::post))]),
         ("/t/{slug}/oauth/device_authorization", vec![("POST", ByCredential, web::to(device::authorization))]),
         ("/t/{slug}/oauth/bc-authorize", vec![("POST", ByCredential, web::to(backchannel::post))]),
         ("/t/{slug}/device", vec![
@@ -140,11 +148,6 @@ fn routes() -> Vec<Entry> {
             ("GET", ByCredential, web::to(end_session::get)),
             ("POST", ByCredential, web::to(end_session::post)),
         ]),
-        ("/t/{slug}/oauth/userinfo", vec![
-            ("GET", ByCredential, web::to(userinfo::get)),
-            ("POST", ByCredential, web::to(userinfo::post)),
-        ]),
-        ("/t/{slug}/oauth/token", vec![("POST", ByCredential, web::to(token::post))]),
         ("/t/{slug}/oauth/register", vec![("POST", ByCredential, web::to(register::post))]),
         ("/t/{slug}/oauth/register/{client}", vec![
             ("GET", ByCredential, web::to(register::get)),
@@ -152,7 +155,6 @@ fn routes() -> Vec<Entry> {
             ("DELETE", ByCredential, web::to(register::delete)),
         ]),
         ("/t/{slug}/oauth/revoke", vec![("POST", ByCredential, web::to(revoke::post))]),
-        ("/t/{slug}/oauth/introspect", vec![("POST", Introspector, web::to(introspect::post))]),
         ("/t/{slug}/me", vec![("GET", User, web::to(me::get))]),
         ("/t/{slug}/me/sessions", vec![("GET", User, web::to(me::sessions))]),
         ("/t/{slug}/me/sessions/{session}", vec![("DELETE", User, web::to(me::end_session))]),

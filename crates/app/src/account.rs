@@ -156,7 +156,7 @@ async fn member(ctx: &Ctx, tenant: &Tenant, browser: &Browser, intent: Intent<'_
 ///
 /// # Errors
 /// See [`AuthorizeDenied`].
-#[tracing::instrument(name = "app.account", skip_all)]
+#[tracing::instrument(level = "debug", name = "app.account", skip_all)]
 pub async fn enter(ctx: &Ctx, tenant: &Tenant, browser: &Browser) -> Result<Entered, AuthorizeDenied> {
     let Member { mut tx, user, session, csrf_token } = match member(ctx, tenant, browser, Intent::Look).await {
         Ok(member) => member,
@@ -238,7 +238,7 @@ async fn read(tx: &mut dyn TenantTx, user: User, current: &SsoSession, csrf_toke
 ///
 /// # Errors
 /// See [`SignInDenied`].
-#[tracing::instrument(name = "app.account_sign_in", skip_all)]
+#[tracing::instrument(level = "debug", name = "app.account_sign_in", skip_all)]
 pub async fn sign_in(
     ctx: &Ctx,
     tenant: &Tenant,
@@ -326,7 +326,7 @@ impl<E: Into<AccountDenied>> From<E> for PasswordChangeDenied {
 ///
 /// # Errors
 /// See [`PasswordChangeDenied`].
-#[tracing::instrument(name = "app.change_password", skip_all)]
+#[tracing::instrument(level = "debug", name = "app.change_password", skip_all)]
 pub async fn change_password(
     ctx: &Ctx,
     tenant: &Tenant,

@@ -144,7 +144,7 @@ impl<E: Into<Fault>> From<E> for AuthorizeDenied {
 ///
 /// # Errors
 /// See [`AuthorizeDenied`].
-#[tracing::instrument(name = "app.authorize", skip_all)]
+#[tracing::instrument(level = "debug", name = "app.authorize", skip_all)]
 pub async fn begin(
     ctx: &Ctx,
     tenant: &Tenant,
@@ -286,7 +286,7 @@ impl<E: Into<AuthorizeDenied>> From<E> for SignInDenied {
 ///
 /// # Errors
 /// See [`SignInDenied`].
-#[tracing::instrument(name = "app.sign_in", skip_all)]
+#[tracing::instrument(level = "debug", name = "app.sign_in", skip_all)]
 pub async fn sign_in(
     ctx: &Ctx,
     tenant: &Tenant,
@@ -339,7 +339,7 @@ async fn go_on(
 ///
 /// # Errors
 /// See [`SignInDenied`]; [`AuthorizeDenied::NoSuchRequest`] when nobody has to choose one there (any more).
-#[tracing::instrument(name = "app.renew_password", skip_all)]
+#[tracing::instrument(level = "debug", name = "app.renew_password", skip_all)]
 pub async fn new_password(
     ctx: &Ctx,
     tenant: &Tenant,

@@ -67,7 +67,7 @@ pub struct Breaks {
 ///
 /// # Errors
 /// When the domain cannot be this tenant's, or what breaks was not confirmed; then nothing has ended.
-#[tracing::instrument(name = "app.change_domain", skip_all)]
+#[tracing::instrument(level = "debug", name = "app.change_domain", skip_all)]
 pub async fn change(ctx: &Ctx, tenant: TenantId, command: ChangeDomain, actor: Actor, origin: &Origin) -> Result<Tenant, DomainDenied> {
     let ChangeDomain { domain, confirmation } = command;
     if let Some(domain) = &domain {

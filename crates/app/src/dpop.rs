@@ -52,7 +52,7 @@ impl<E: Into<Fault>> From<E> for ProofDenied {
 ///
 /// # Errors
 /// See [`ProofDenied`].
-#[tracing::instrument(name = "app.prove_key", skip_all)]
+#[tracing::instrument(level = "debug", name = "app.prove_key", skip_all)]
 pub async fn prove(
     ctx: &Ctx,
     tenant: &Tenant,

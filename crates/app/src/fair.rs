@@ -34,19 +34,25 @@ impl<K: Copy + Eq + Hash, T> Turns<K, T> {
         self.count == 0
     }
 
+    /// Whether one more of `tenant`'s would find a place after those that are promised: so many to the tenant, so many to all.
+    pub fn has_room(&self, tenant: K, promised_own: usize, promised: usize) -> bool {
+        let own = self.waiting.get(&tenant).map_or(0, VecDeque::len);
+        self.count + promised < self.most && own + promised_own < self.most / 2
+    }
+
     /// Puts `item` at the end of its tenant's line.
     ///
     /// # Errors
     /// [`Full`] when no place is left, or the tenant has half of them.
     pub fn push(&mut self, tenant: K, item: T) -> Result<(), Full> {
-        let own = self.waiting.get(&tenant).map_or(0, VecDeque::len);
-        if self.count >= self.most || own >= self.most / 2 {
+        if !self.has_room(tenant, 0, 0) {
             return Err(Full);
         }
-        if own == 0 {
+        let line = self.waiting.entry(tenant).or_default();
+        if line.is_empty() {
             self.order.push_back(tenant);
         }
-        self.waiting.entry(tenant).or_default().push_back(item);
+        line.push_back(item);
         self.count += 1;
         Ok(())
     }

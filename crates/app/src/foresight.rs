@@ -39,7 +39,7 @@ pub struct Foresight {
 ///
 /// # Errors
 /// When the ring cannot be read.
-#[tracing::instrument(name = "keys.foresee", skip_all)]
+#[tracing::instrument(level = "debug", name = "keys.foresee", skip_all)]
 pub async fn foresee(ctx: &Ctx, tenant: &Tenant, command: &KeyCommand) -> Result<Foresight, Fault> {
     let timing = ctx.keys.published(tenant.id).await?.policy.timing();
     let mut tx = ctx.store.begin_read(tenant.id).await?;
@@ -106,7 +106,7 @@ const DRILLED: Ttl = Ttl::days(1);
 ///
 /// # Errors
 /// When the ring cannot be read, or a step of the real thing would fail: then it would fail in an emergency, too.
-#[tracing::instrument(name = "keys.drill", skip_all)]
+#[tracing::instrument(level = "debug", name = "keys.drill", skip_all)]
 pub async fn drill(ctx: &Ctx, tenant: &Tenant, admin: &Admin, origin: &Origin) -> Result<Drill, Fault> {
     let rehearsal = ctx.keys.rehearse(tenant.id).await?;
     let emergency = KeyCommand::Plan(Intent::Emergency { reason: "a drill".to_owned() });

@@ -133,7 +133,7 @@ pub enum Rotation {
 ///
 /// # Errors
 /// A refusal names the earliest safe moment.
-#[tracing::instrument(name = "keys.rotate", skip_all)]
+#[tracing::instrument(level = "debug", name = "keys.rotate", skip_all)]
 pub async fn rotate(ctx: &Ctx, tenant: TenantId, rotation: Rotation, admin: &Admin, origin: &Origin) -> Result<KeyChange, KeyCommandError> {
     let intent = match rotation {
         Rotation::Planned { algs, sign_from } => Intent::Rotate { algs, sign_from },
@@ -146,7 +146,7 @@ pub async fn rotate(ctx: &Ctx, tenant: TenantId, rotation: Rotation, admin: &Adm
 ///
 /// # Errors
 /// When there is no such key, or it has ended.
-#[tracing::instrument(name = "keys.revoke", skip_all)]
+#[tracing::instrument(level = "debug", name = "keys.revoke", skip_all)]
 pub async fn revoke(
     ctx: &Ctx,
     tenant: TenantId,
@@ -162,7 +162,7 @@ pub async fn revoke(
 ///
 /// # Errors
 /// When a number is unsafe; names the least safe one.
-#[tracing::instrument(name = "keys.change_policy", skip_all)]
+#[tracing::instrument(level = "debug", name = "keys.change_policy", skip_all)]
 pub async fn change_policy(
     ctx: &Ctx,
     tenant: TenantId,
@@ -178,7 +178,7 @@ pub async fn change_policy(
 ///
 /// # Errors
 /// When tokens of too many versions may still be alive; names the moment at which there will be room.
-#[tracing::instrument(name = "keys.rotate_token_secret", skip_all)]
+#[tracing::instrument(level = "debug", name = "keys.rotate_token_secret", skip_all)]
 pub async fn rotate_token_secret(ctx: &Ctx, tenant: &Tenant, admin: &Admin, origin: &Origin) -> Result<KeyChange, KeyCommandError> {
     let mut tx = ctx.store.begin_read(tenant.id).await.map_err(KeyFault::from)?;
     let last_end = tx.families_last_end().await.map_err(KeyFault::from)?;

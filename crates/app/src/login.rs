@@ -116,7 +116,7 @@ pub(crate) enum Proof {
 ///
 /// # Errors
 /// See [`LoginDenied`].
-#[tracing::instrument(name = "app.login", skip_all)]
+#[tracing::instrument(level = "debug", name = "app.login", skip_all)]
 pub async fn login(ctx: &Ctx, tenant: &Tenant, command: LoginCommand, origin: &Origin) -> Result<IssuedTokens, LoginDenied> {
     let proved = match (prove(ctx, tenant, &command.name, &command.password, origin).await?, command.new_password) {
         (Proof::Whole(proved), None) => proved,
@@ -204,6 +204,8 @@ pub(crate) async fn prove(ctx: &Ctx, tenant: &Tenant, name: &str, password: &Pas
     let typed = name;
     let name = typed.parse::<LoginName>().ok();
 
+    // First of all: whoever cannot be answered now costs no commit. Nothing is learnt from that, so nothing is counted.
+    let place = ctx.hashing.place(tenant.id).map_err(LoginDenied::Busy)?;
     let mut tx = ctx.store.begin(tenant.id).await?;
     let account = match &name {
         Some(name) => tx.account_by_login(name).await?,
@@ -219,9 +221,8 @@ pub(crate) async fn prove(ctx: &Ctx, tenant: &Tenant, name: &str, password: &Pas
     let stored = phc.clone();
     let mut salt = [0; 16];
     ctx.entropy.fill(&mut salt);
-    let (checked, upgraded) = ctx
-        .hashing
-        .run(tenant.id, move |memory| match stored {
+    let (checked, upgraded) = place
+        .run(move |memory| match stored {
             Some(stored) => {
                 let checked = password::check(memory, &entered, &stored, params);
                 let upgraded = (checked == Checked::RightButOutdated).then(|| password::hash(memory, &entered, params, &salt)).flatten();
@@ -232,7 +233,7 @@ pub(crate) async fn prove(ctx: &Ctx, tenant: &Tenant, name: &str, password: &Pas
                 (Checked::Wrong, None)
             }
         })
-        .instrument(tracing::info_span!("app.check_password"))
+        .instrument(tracing::debug_span!("app.check_password"))
         .await
         .map_err(LoginDenied::Busy)?;
 
@@ -322,7 +323,7 @@ async fn failed(ctx: &Ctx, tenant: &Tenant, user_id: Option<UserId>, reason: Log
 }
 
 /// Everything that was true before hashing is looked at again in the transaction that says so.
-#[tracing::instrument(name = "app.open_session", skip_all)]
+#[tracing::instrument(level = "debug", name = "app.open_session", skip_all)]
 #[expect(clippy::too_many_arguments, reason = "the second half of one flow, split where the transaction begins")]
 async fn proved(
     ctx: &Ctx,

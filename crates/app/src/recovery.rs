@@ -41,7 +41,7 @@ impl<E: Into<AuthorizeDenied>> From<E> for AskDenied {
 ///
 /// # Errors
 /// See [`AskDenied`].
-#[tracing::instrument(name = "app.recovery_ask", skip_all)]
+#[tracing::instrument(level = "debug", name = "app.recovery_ask", skip_all)]
 pub async fn ask(
     ctx: &Ctx,
     tenant: &Tenant,
@@ -111,7 +111,7 @@ impl<E: Into<Fault>> From<E> for ResetDenied {
 ///
 /// # Errors
 /// See [`ResetDenied`].
-#[tracing::instrument(name = "app.recovery_finish", skip_all)]
+#[tracing::instrument(level = "debug", name = "app.recovery_finish", skip_all)]
 pub async fn finish(ctx: &Ctx, tenant: &Tenant, link: &str, new: Password, origin: &Origin) -> Result<(), ResetDenied> {
     let handle = Handle::parse(HandleKind::PasswordReset, link).ok_or(ResetDenied::NoSuchLink)?;
     let user = open(ctx, tenant, link).await?.ok_or(ResetDenied::NoSuchLink)?;

@@ -45,7 +45,7 @@ impl From<KeyFault> for NotEnded {
 ///
 /// # Errors
 /// When the database is away or the tenant's secrets do not open; what was ended until then stays so.
-#[tracing::instrument(name = "app.end_what_was_restored", skip_all)]
+#[tracing::instrument(level = "debug", name = "app.end_what_was_restored", skip_all)]
 pub async fn end(ctx: &Ctx, tenant: TenantId, restored_at: Timestamp) -> Result<Ended, NotEnded> {
     let mut ended = Ended::default();
     loop {

@@ -33,8 +33,8 @@ const MOST_OF_ONE: usize = 16;
 const MOST_OF_ALL: usize = 4_096;
 /// Verifiers that are remembered of one tenant, over all nodes.
 const MOST_REMEMBERED: u32 = 500;
-/// Sightings of one transaction.
-const BATCH: usize = 100;
+/// Sightings of one transaction: few, because those who refresh wait for it.
+const BATCH: usize = 25;
 
 /// What can be seen of whoever fetches.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -226,14 +226,13 @@ pub async fn flush_gently(store: &dyn Store, tally: &VerifierTally, mut pause: i
     let mut left = tally.take();
     let mut written = 0;
     while !left.is_empty() {
-        let rest = left.split_off(left.len().min(BATCH));
+        let batch = left.split_off(left.len().saturating_sub(BATCH));
         let begun = Instant::now();
-        if let Err(error) = write(store, &left).await {
-            left.into_iter().chain(rest).for_each(|(tenant, seen)| tally.take_in(tenant, seen));
+        if let Err(error) = write(store, &batch).await {
+            left.into_iter().chain(batch).for_each(|(tenant, seen)| tally.take_in(tenant, seen));
             return Err(error);
         }
-        written += left.len() as u64;
-        left = rest;
+        written += batch.len() as u64;
         if !left.is_empty() {
             pause(begun.elapsed()).await;
         }

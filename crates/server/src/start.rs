@@ -310,11 +310,11 @@ async fn note_verifiers_until(ctx: Arc<Ctx>, mut end: oneshot::Receiver<()>) {
             _ = turns.tick() => {}
             _ = &mut end => goes_on = false,
         }
-        // Whoever refreshes has the database for three quarters of the time; at the end nobody waits.
+        // Whoever refreshes has the database for nine tenths of the time; at the end nobody waits.
         let pause = async |took: Duration| {
             if goes_on {
                 tokio::select! {
-                    () = tokio::time::sleep(took * 3) => {}
+                    () = tokio::time::sleep(took * 9) => {}
                     _ = &mut end => goes_on = false,
                 }
             }

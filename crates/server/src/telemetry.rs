@@ -58,7 +58,7 @@ impl Telemetry {
             });
             // Neither the names of our files and threads nor how long a task lay idle helps whoever reads a trace.
             let layer = tracing_opentelemetry::layer().with_tracer(tracer);
-            layer.with_location(false).with_threads(false).with_tracked_inactivity(false).with_filter(is_ours.and(LevelFilter::INFO))
+            layer.with_location(false).with_threads(false).with_tracked_inactivity(false).with_filter(is_ours.and(LevelFilter::DEBUG))
         });
         // An error says that logging was started before, by a test for example.
         let _ = tracing_subscriber::registry().with(logs(&settings.log)).with(layer).try_init();

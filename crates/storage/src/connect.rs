@@ -1,7 +1,7 @@
 //! Connections: how many, how they are set up, and how long anybody waits for one.
 //!
 //! On SQLite there are two pools on one file: one connection that writes, so that writers queue in this process instead of
-//! polling for the lock, and four that read and never wait for it.
+//! polling for the lock, and four that read and never wait for it; one more makes [checkpoints](crate::checkpoints).
 //!
 //! Invariant: an acknowledged commit survives a power cut (`synchronous = FULL` on SQLite; PostgreSQL's default).
 
@@ -16,6 +16,7 @@ use sqlx::postgres::PgConnectOptions;
 use sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous};
 use sqlx::{Connection, Row};
 
+use crate::checkpoints::Checkpoints;
 use crate::dialect::Purpose;
 use crate::error;
 use crate::gauges::RefreshCommits;
@@ -74,8 +75,11 @@ pub async fn connect(road: impl Into<Road>, max_connections: u32) -> Stored<Data
     let Road { url, is_pooled, listen_url } = road.into();
     let is_sqlite = is_sqlite(&url)?;
     let (writer, reader, listen_url) = if is_sqlite {
-        let writer = Pool::of_a_file(open(sqlite(&url, 1, Purpose::Write)).await?, 1);
-        let reader = Pool::of_a_file(open(sqlite(&url, SQLITE_READERS, Purpose::Read)).await?, SQLITE_READERS);
+        let writer = open(sqlite(&url, 1, Purpose::Write)).await?;
+        let reader = Pool::of_a_file(open(sqlite(&url, SQLITE_READERS, Purpose::Read)).await?, SQLITE_READERS, None);
+        let mut aside = sqlite(&url, 1, Purpose::Read);
+        aside.min_connections(0).connect_lazy(true);
+        let writer = Pool::of_a_file(writer, 1, Some(Checkpoints::by(open(aside).await?)));
         (writer, reader, None)
     } else {
         let is_away = Arc::<AtomicBool>::default();
@@ -169,7 +173,8 @@ impl Database {
     /// `Unavailable` when a connection cannot be closed in order.
     pub async fn close(&self) -> Stored<()> {
         self.reader.connections.close_by_ref().await.map_err(error::of("(close)"))?;
-        if self.is_sqlite {
+        if let Some(checkpoints) = &self.writer.checkpoints {
+            checkpoints.close().await?;
             // What is in the log goes into the database: a stopped server's data is one file, also for whoever copies it.
             self.writer.connections.execute_unprepared("PRAGMA wal_checkpoint(TRUNCATE)").await.map_err(error::of("(close)"))?;
         }

@@ -6,7 +6,10 @@ use std::time::Duration;
 
 use app::ports::store::{StoreError, Stored};
 use domain::ids::TenantId;
-use sea_orm::{ConnectionTrait, DatabaseTransaction, DbBackend, SqliteTransactionMode, Statement, TransactionOptions, Value};
+use sea_orm::{
+    ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr, QueryResult, SqliteTransactionMode, Statement,
+    TransactionOptions, Value,
+};
 use uuid::Uuid;
 
 use crate::error;
@@ -51,6 +54,36 @@ pub(crate) async fn begin_for(
     let mut list: Vec<_> = tenants.map(|tenant| tenant.to_string()).collect();
     list.dedup();
     open(db, whose, "claviger.tenant", list.join(","), purpose).await
+}
+
+/// What is read together, confined to these tenants: on PostgreSQL in a transaction, which tells row-level security whose; on SQLite each
+/// statement by itself, which spares the ways to the connection's thread and back that a beginning and an end cost.
+pub(crate) struct Glance {
+    reader: Reader,
+    _place: Option<Place>,
+}
+
+enum Reader {
+    Tx(DatabaseTransaction),
+    File(DatabaseConnection),
+}
+
+impl Glance {
+    pub(crate) async fn at(db: &Pool, whose: Whose, tenants: impl Iterator<Item = Uuid>) -> Stored<Self> {
+        if is_postgres(&db.connections) {
+            let (tx, _place) = begin_for(db, whose, tenants, Purpose::Read).await?;
+            return Ok(Self { reader: Reader::Tx(tx), _place });
+        }
+        let _place = db.place(whose).await?;
+        Ok(Self { reader: Reader::File(db.connections.clone()), _place })
+    }
+
+    pub(crate) async fn all(&self, sql: String, values: Vec<Value>) -> Result<Vec<QueryResult>, DbErr> {
+        match &self.reader {
+            Reader::Tx(tx) => tx.query_all_raw(statement(tx, sql, values)).await,
+            Reader::File(file) => file.query_all_raw(statement(file, sql, values)).await,
+        }
+    }
 }
 
 /// A SQLite transaction that may write takes the write lock at once: one that reads first and writes later would fail.

@@ -1,10 +1,10 @@
 //! What tokens stand on: their client, session, user and tenant, as they are now. Whoever asks while others do shares their read: one
-//! transaction, and one statement for each table.
+//! statement for clients, one for sessions with their users, one for tenants.
 //!
 //! Invariant: what is answered was read after it was asked for; a row that cannot be read harms only whoever asks for it.
 
 use std::collections::{BTreeSet, HashMap};
-use std::hash::Hash;
+use std::sync::LazyLock;
 
 use app::ports::store::{Grounds, Stored};
 use domain::client::{Client, ClientId};
@@ -12,11 +12,11 @@ use domain::ids::{FamilyId, TenantId};
 use domain::tenant::Tenant;
 use domain::token::family::RefreshFamily;
 use domain::user::User;
-use sea_orm::{ConnectionTrait, DatabaseTransaction, QueryResult, Value};
+use sea_orm::{QueryResult, Value};
 use uuid::Uuid;
 
 use crate::connect::Database;
-use crate::dialect::{self, Purpose, statement};
+use crate::dialect::Glance;
 use crate::lane::{Lane, Reply};
 use crate::places::Whose;
 use crate::rows::{CLIENT, Cells, FAMILY, TENANT, USER, read_client, read_family, read_tenant, read_user, table_of};
@@ -38,10 +38,9 @@ pub(crate) struct Asked {
 /// A way onto the lanes.
 pub(crate) type Readings = Lane<Asked, Grounds>;
 
-/// Starts them on the current tokio runtime.
 pub(crate) fn lanes(db: &Database) -> Readings {
     let db = db.clone();
-    Lane::start(LANES, move |asked, replies| answer(db.clone(), asked, replies))
+    Lane::new(LANES, move |asked, replies| answer(db.clone(), asked, replies))
 }
 
 async fn answer(db: Database, asked: Vec<Asked>, replies: Vec<Reply<Grounds>>) {
@@ -52,98 +51,91 @@ async fn answer(db: Database, asked: Vec<Asked>, replies: Vec<Reply<Grounds>>) {
     }
 }
 
-type Found<K, T> = HashMap<(Uuid, K), Stored<T>>;
-
-/// What one transaction has read.
+/// What has been read.
 #[derive(Default)]
 struct Read {
-    clients: Found<String, Client>,
-    families: Found<Uuid, RefreshFamily>,
-    users: Found<Uuid, User>,
-    tenants: Found<Uuid, Tenant>,
+    /// By tenant and client.
+    clients: HashMap<(Uuid, String), Stored<Client>>,
+    /// By tenant and session.
+    sessions: HashMap<(Uuid, Uuid), Stored<(RefreshFamily, Option<User>)>>,
+    tenants: HashMap<Uuid, Stored<Tenant>>,
 }
 
 impl Read {
     fn grounds_of(&self, asked: &Asked) -> Stored<Grounds> {
         let tenant = asked.tenant.as_uuid();
-        let family = asked.session.and_then(|id| self.families.get(&(tenant, id.as_uuid())).cloned()).transpose()?;
-        let user = family.as_ref().and_then(|family| self.users.get(&(tenant, family.user_id.as_uuid())).cloned()).transpose()?;
         Ok(Grounds {
             client: asked.client.as_ref().and_then(|id| self.clients.get(&(tenant, id.as_str().to_owned())).cloned()).transpose()?,
-            session: family.map(|family| (family, user)),
-            tenant: asked.is_of_tenant.then(|| self.tenants.get(&(tenant, tenant)).cloned()).flatten().transpose()?,
+            session: asked.session.and_then(|id| self.sessions.get(&(tenant, id.as_uuid())).cloned()).transpose()?,
+            tenant: asked.is_of_tenant.then(|| self.tenants.get(&tenant).cloned()).flatten().transpose()?,
         })
     }
 }
 
 async fn read_together(db: &Database, asked: &[Asked]) -> Stored<Read> {
     let owners: BTreeSet<_> = asked.iter().map(|asked| asked.tenant.as_uuid()).collect();
-    let (tx, _place) = dialect::begin_for(&db.reader, Whose::Lanes, owners.into_iter(), Purpose::Read).await?;
-    let clients = asked.iter().filter_map(|asked| Some((asked.tenant.as_uuid(), asked.client.as_ref()?.as_str().to_owned())));
-    let clients = find(&tx, "clients", CLIENT, clients.collect(), |cells| {
-        let row = read_client(cells)?;
-        Ok(((row.tenant_id, row.id.clone()), clients::from_row(row)))
-    });
-    let clients = clients.await?;
-    let families = asked.iter().filter_map(|asked| Some((asked.tenant.as_uuid(), asked.session?.as_uuid())));
-    let families = find(&tx, families::TABLE, FAMILY, families.collect(), |cells| {
-        let row = read_family(cells)?;
-        Ok(((row.tenant_id, row.id), families::from_row(row)))
-    });
-    let families = families.await?;
-    let users = families.iter().filter_map(|((tenant, _), family)| Some((*tenant, family.as_ref().ok()?.user_id.as_uuid())));
-    let users = find(&tx, "users", USER, users.collect(), |cells| {
-        let row = read_user(cells)?;
-        Ok(((row.tenant_id, row.id), users::from_row(row)))
-    });
-    let users = users.await?;
-    let tenants = asked.iter().filter(|asked| asked.is_of_tenant).map(|asked| (asked.tenant.as_uuid(), asked.tenant.as_uuid()));
-    let tenants = tenants_of(&tx, tenants.collect()).await?;
-    Ok(Read { clients, families, users, tenants })
+    let at = Glance::at(&db.reader, Whose::Lanes, owners.into_iter()).await?;
+    let mut read = Read::default();
+
+    let wanted = asked.iter().filter_map(|asked| Some([asked.tenant.as_uuid().into(), asked.client.as_ref()?.as_str().into()]));
+    for row in rows(&at, "clients", &CLIENTS, wanted).await? {
+        let row = read_client(&mut Cells::of(&row))?;
+        read.clients.insert((row.tenant_id, row.id.clone()), clients::from_row(row));
+    }
+    let wanted = asked.iter().filter_map(|asked| Some([asked.tenant.as_uuid().into(), asked.session?.as_uuid().into()]));
+    for row in rows(&at, families::TABLE, &SESSIONS, wanted).await? {
+        let mut cells = Cells::of(&row);
+        let family = read_family(&mut cells)?;
+        let key = (family.tenant_id, family.id);
+        let user = if cells.next("users")? { Some(read_user(&mut cells)?) } else { None };
+        let session = families::from_row(family).and_then(|family| Ok((family, user.map(users::from_row).transpose()?)));
+        read.sessions.insert(key, session);
+    }
+    let wanted = asked.iter().filter(|asked| asked.is_of_tenant).map(|asked| [asked.tenant.as_uuid().into()]);
+    for row in rows(&at, "tenants", &TENANTS, wanted).await? {
+        let row = read_tenant(&mut Cells::of(&row))?;
+        read.tenants.insert(row.id, tenants::from_row(row));
+    }
+    Ok(read)
 }
 
-/// The rows of `table` with these keys, each read by itself. No statement when nothing is wanted.
-async fn find<K, T>(
-    tx: &DatabaseTransaction,
-    table: &'static str,
-    columns: &[&str],
-    wanted: BTreeSet<(Uuid, K)>,
-    read: impl Fn(&mut Cells<'_>) -> Stored<((Uuid, K), Stored<T>)>,
-) -> Stored<Found<K, T>>
-where
-    K: Into<Value> + Hash + Eq,
-{
-    let columns: Vec<_> = columns.iter().map(|column| format!("x.{column}")).collect();
-    // CROSS JOIN: SQLite takes what is wanted first and looks each up by the primary key.
-    let from = format!("SELECT {} FROM w CROSS JOIN {table} x WHERE x.tenant_id = w.tenant_id AND x.id = w.id", columns.join(", "));
-    rows(tx, table, &from, wanted, |row| read(&mut Cells::of(row))).await
+fn columns(alias: &str, columns: &[&str]) -> String {
+    columns.iter().map(|column| format!("{alias}.{column}")).collect::<Vec<_>>().join(", ")
 }
 
-async fn tenants_of(tx: &DatabaseTransaction, wanted: BTreeSet<(Uuid, Uuid)>) -> Stored<Found<Uuid, Tenant>> {
-    let columns: Vec<_> = TENANT.iter().map(|column| format!("x.{column}")).collect();
-    let from = format!("SELECT {} FROM w CROSS JOIN tenants x WHERE x.id = w.tenant_id AND x.deleted_at IS NULL", columns.join(", "));
-    rows(tx, "tenants", &from, wanted, |row| {
-        let row = read_tenant(&mut Cells::of(row))?;
-        Ok(((row.id, row.id), tenants::from_row(row)))
-    })
-    .await
-}
+/// What follows the rows that are wanted, `w`. CROSS JOIN: SQLite takes those first and looks each up by the primary key. All joins
+/// are within the tenant.
+static CLIENTS: LazyLock<String> =
+    LazyLock::new(|| format!("SELECT {} FROM w CROSS JOIN clients c WHERE c.tenant_id = w.a AND c.id = w.b", columns("c", CLIENT)));
+static SESSIONS: LazyLock<String> = LazyLock::new(|| {
+    format!(
+        "SELECT {}, u.id IS NOT NULL, {} FROM w CROSS JOIN refresh_families f \
+         LEFT JOIN users u ON u.tenant_id = f.tenant_id AND u.id = f.user_id WHERE f.tenant_id = w.a AND f.id = w.b",
+        columns("f", FAMILY),
+        columns("u", USER)
+    )
+});
+static TENANTS: LazyLock<String> =
+    LazyLock::new(|| format!("SELECT {} FROM w CROSS JOIN tenants t WHERE t.id = w.a AND t.deleted_at IS NULL", columns("t", TENANT)));
 
-async fn rows<K, T>(
-    tx: &DatabaseTransaction,
+/// No statement when nothing is wanted. The same row may come more than once.
+async fn rows<const KEYS: usize>(
+    at: &Glance,
     table: &'static str,
     from: &str,
-    wanted: BTreeSet<(Uuid, K)>,
-    read: impl Fn(&QueryResult) -> Stored<((Uuid, K), Stored<T>)>,
-) -> Stored<Found<K, T>>
-where
-    K: Into<Value> + Hash + Eq,
-{
-    if wanted.is_empty() {
-        return Ok(HashMap::new());
+    wanted: impl Iterator<Item = [Value; KEYS]>,
+) -> Stored<Vec<QueryResult>> {
+    let mut keys: Vec<[Value; KEYS]> = Vec::new();
+    for key in wanted {
+        // They are few, and mostly the same: a machine that asks all the time, a tenant.
+        if !keys.contains(&key) {
+            keys.push(key);
+        }
     }
-    let (wanted, values) = table_of(wanted.into_iter().map(|(tenant, id)| [Value::from(tenant), id.into()]).collect());
-    let sql = format!("WITH w(tenant_id, id) AS ({wanted}) {from}");
-    let found = tx.query_all_raw(statement(tx, sql, values)).await.map_err(error::of(table))?;
-    found.iter().map(read).collect()
+    if keys.is_empty() {
+        return Ok(Vec::new());
+    }
+    let (wanted, values) = table_of(keys);
+    let names = if KEYS == 1 { "a" } else { "a, b" };
+    at.all(format!("WITH w({names}) AS ({wanted}) {from}"), values).await.map_err(error::of(table))
 }

@@ -9,6 +9,7 @@ mod audit;
 mod authorizations;
 mod backchannel;
 mod branding;
+mod checkpoints;
 mod clients;
 mod connect;
 mod consents;

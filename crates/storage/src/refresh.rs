@@ -87,10 +87,9 @@ const LANES_POSTGRES: usize = 2;
 /// A way onto the lanes of refreshes.
 pub(crate) type Refreshes = Lane<Asked, Option<Judgement>>;
 
-/// Starts them on the current tokio runtime.
 pub(crate) fn lanes(db: &Database) -> Refreshes {
     let db = db.clone();
-    Lane::start(if db.is_sqlite { LANES_SQLITE } else { LANES_POSTGRES }, move |asked, replies| travel(db.clone(), asked, replies))
+    Lane::new(if db.is_sqlite { LANES_SQLITE } else { LANES_POSTGRES }, move |asked, replies| travel(db.clone(), asked, replies))
 }
 
 async fn travel(db: Database, asked: Vec<Asked>, replies: Vec<Reply<Option<Judgement>>>) {
@@ -161,6 +160,9 @@ async fn refresh_together(db: &Database, whose: Whose, asked: &[Asked], held: He
     }
     tx.commit().await.map_err(error::of("(commit)"))?;
     db.refresh_commits.committed(asked.len());
+    if let Some(checkpoints) = &db.writer.checkpoints {
+        checkpoints.written(asked.len());
+    }
     Ok(judgements)
 }
 

@@ -3,6 +3,7 @@
 //! Invariant: the tenant is set when the transaction begins and cannot be changed; and nothing in here waits for ever, even
 //! when the network swallows what is sent.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use app::ports::store::{StoreError, Stored, TenantTx};
@@ -11,6 +12,7 @@ use domain::ids::TenantId;
 use sea_orm::{ConnectionTrait, DatabaseTransaction, DbBackend, DbErr, ExecResult, QueryResult, RuntimeErr, Statement};
 use uuid::Uuid;
 
+use crate::checkpoints::Checkpoints;
 use crate::dialect::{self, Purpose};
 use crate::error;
 use crate::places::{Place, Whose};
@@ -33,23 +35,29 @@ pub(crate) struct BoundedTx {
     tx: DatabaseTransaction,
     /// Left after the transaction has ended.
     _place: Option<Place>,
+    /// Told what has been written.
+    checkpoints: Option<Arc<Checkpoints>>,
 }
 
 impl BoundedTx {
     pub(crate) async fn begin(db: &Pool, tenant: Option<TenantId>, purpose: Purpose) -> Stored<Self> {
         let (tx, _place) = within(PATIENCE, dialect::begin(db, tenant, purpose)).await?;
-        Ok(Self { tx, _place })
+        Ok(Self { tx, _place, checkpoints: db.checkpoints.clone() })
     }
 
     /// One that may write for these tenants, and for no other.
     pub(crate) async fn begin_for(db: &Pool, whose: Whose, tenants: impl Iterator<Item = TenantId>) -> Stored<Self> {
         let tenants = tenants.map(|tenant| tenant.as_uuid());
         let (tx, _place) = within(PATIENCE, dialect::begin_for(db, whose, tenants, Purpose::Write)).await?;
-        Ok(Self { tx, _place })
+        Ok(Self { tx, _place, checkpoints: db.checkpoints.clone() })
     }
 
     pub(crate) async fn commit(self) -> Stored<()> {
-        answered(ANSWER_PATIENCE, self.tx.commit()).await.map_err(error::of("(commit)"))
+        answered(ANSWER_PATIENCE, self.tx.commit()).await.map_err(error::of("(commit)"))?;
+        if let Some(checkpoints) = self.checkpoints {
+            checkpoints.written(1);
+        }
+        Ok(())
     }
 }
 

@@ -17,6 +17,7 @@ use domain::ids::SsoSessionId;
 use domain::interaction::LoginStep;
 use domain::language::Language;
 use domain::password::Password;
+use domain::resource::Resource;
 use domain::tenant::Tenant;
 use pages::{
     ConsentPage, DetailLine, DeviceConfirmPage, LoginNotice, LoginPage, Message, MessagePage, NewPasswordPage, PasswordReason,
@@ -212,7 +213,11 @@ fn scope_lines(shown: &Shown) -> Vec<ScopeLine> {
         Some(format!("{}: {word}", api.settings.name))
     };
     let words = scope.iter().map(|word| ScopeLine { scope: word.to_owned(), description: about(word) });
-    let silent = shown.apis.iter().filter(|api| !api.settings.scope.iter().any(|word| scope.contains(word)));
+    // Of an API that nothing else is said about, its name alone.
+    let detailed: Vec<_> =
+        shown.request.details.types().into_iter().filter_map(|name| details::defined(&shown.apis, name)).map(|(api, _)| api.id).collect();
+    let is_silent = |api: &&Resource| !api.settings.scope.iter().any(|word| scope.contains(word)) && !detailed.contains(&api.id);
+    let silent = shown.apis.iter().filter(is_silent);
     words
         .chain(silent.map(|api| ScopeLine { scope: api.identifier.to_string(), description: Some(api.settings.name.to_string()) }))
         .collect()

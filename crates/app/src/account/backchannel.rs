@@ -59,7 +59,7 @@ pub(super) async fn waiting(tx: &mut dyn TenantTx, user: UserId, now: Timestamp)
 ///
 /// # Errors
 /// See [`AccountDenied`].
-#[tracing::instrument(name = "app.decide_backchannel", skip_all)]
+#[tracing::instrument(level = "debug", name = "app.decide_backchannel", skip_all)]
 pub async fn decide(
     ctx: &Ctx,
     tenant: &Tenant,

@@ -92,7 +92,7 @@ pub async fn of_request(
 ///
 /// # Errors
 /// See [`AuthorizeDenied`].
-#[tracing::instrument(name = "app.choose_account", skip_all)]
+#[tracing::instrument(level = "debug", name = "app.choose_account", skip_all)]
 pub async fn choose(
     ctx: &Ctx,
     tenant: &Tenant,

@@ -109,7 +109,7 @@ pub async fn client_of(ctx: &Ctx, tenant: &Tenant, auth_session: &str) -> Result
 /// See [`ChallengeDenied`].
 ///
 /// Source: draft-ietf-oauth-first-party-apps-04, 5.
-#[tracing::instrument(name = "app.challenge", skip_all)]
+#[tracing::instrument(level = "debug", name = "app.challenge", skip_all)]
 pub async fn challenge(
     ctx: &Ctx,
     tenant: &Tenant,

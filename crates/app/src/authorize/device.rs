@@ -84,7 +84,7 @@ pub async fn begin(ctx: &Ctx, tenant: &Tenant, browser: &Browser) -> Result<(Han
 ///
 /// # Errors
 /// See [`EntryDenied`]. A guess has been counted.
-#[tracing::instrument(name = "app.enter_device_code", skip_all)]
+#[tracing::instrument(level = "debug", name = "app.enter_device_code", skip_all)]
 pub async fn enter(
     ctx: &Ctx,
     tenant: &Tenant,

@@ -25,7 +25,7 @@ pub const TTL: Ttl = Ttl::seconds(90);
 /// [`AuthorizeDenied::Refused`] when a rule refuses it; the client hears so at once.
 ///
 /// Source: RFC 9126, 2.
-#[tracing::instrument(name = "app.push", skip_all)]
+#[tracing::instrument(level = "debug", name = "app.push", skip_all)]
 pub async fn push(
     ctx: &Ctx,
     tenant: &Tenant,

@@ -69,7 +69,7 @@ impl<E: Into<Fault>> From<E> for ClientDenied {
 ///
 /// # Errors
 /// See [`ClientDenied`].
-#[tracing::instrument(name = "app.authenticate_client", skip_all)]
+#[tracing::instrument(level = "debug", name = "app.authenticate_client", skip_all)]
 pub async fn authenticate(ctx: &Ctx, tenant: &Tenant, presented: Presented, origin: &Origin) -> Result<Client, ClientDenied> {
     let Presented { client_id, proof, certificate } = presented;
     let Ok(id) = ClientId::try_from(client_id) else { return Err(ClientDenied::NotAuthenticated) };

@@ -68,7 +68,7 @@ async fn policy(tx: &mut dyn TenantTx) -> Result<RegistrationPolicy, Registratio
 ///
 /// # Errors
 /// See [`RegistrationDenied`].
-#[tracing::instrument(name = "app.register_client", skip_all)]
+#[tracing::instrument(level = "debug", name = "app.register_client", skip_all)]
 pub async fn register(
     ctx: &Ctx,
     tenant: &Tenant,

@@ -4,6 +4,7 @@
 //!
 //! Invariant: hashing never runs on an async worker nor before one, and a tenant under attack fills at most half of the queue.
 
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -62,9 +63,80 @@ pub struct Busy {
     pub retry_after_seconds: u32,
 }
 
+const BUSY: Busy = Busy { retry_after_seconds: 1 };
+
 struct Queue {
     jobs: Turns<TenantId, Job>,
+    /// Places that are kept for jobs to come, by tenant, and how many there are.
+    kept: HashMap<TenantId, usize>,
+    all_kept: usize,
     is_closed: bool,
+}
+
+impl Queue {
+    fn keep(&mut self, tenant: TenantId) -> bool {
+        let own = self.kept.get(&tenant).copied().unwrap_or_default();
+        let is_kept = !self.is_closed && self.jobs.has_room(tenant, own, self.all_kept);
+        if is_kept {
+            self.kept.insert(tenant, own + 1);
+            self.all_kept += 1;
+        }
+        is_kept
+    }
+
+    fn give_up(&mut self, tenant: TenantId) {
+        if let Some(own) = self.kept.get_mut(&tenant) {
+            *own -= 1;
+            if *own == 0 {
+                self.kept.remove(&tenant);
+            }
+            self.all_kept -= 1;
+        }
+    }
+}
+
+/// A place in the queue that is kept until it is used or dropped: whoever has one is not turned away when the job is known.
+pub struct HashPlace {
+    shared: Arc<Shared>,
+    tenant: TenantId,
+}
+
+impl std::fmt::Debug for HashPlace {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("HashPlace").finish_non_exhaustive()
+    }
+}
+
+impl Drop for HashPlace {
+    fn drop(&mut self) {
+        self.shared.lock().give_up(self.tenant);
+    }
+}
+
+impl HashPlace {
+    /// Runs `job` on the pool, in the tenant's turn. If the caller goes away before the job has begun, it is not run.
+    ///
+    /// # Errors
+    /// [`Busy`] when the pool has ended, or the job panicked.
+    pub async fn run<T: Send + 'static>(self, job: impl FnOnce(&mut HashMemory) -> T + Send + 'static) -> Result<T, Busy> {
+        let (reply, answer) = oneshot::channel();
+        let job: Job = Box::new(move |memory| {
+            if !reply.is_closed() {
+                // Nobody may be waiting any more; then the result is of no use.
+                let _ = reply.send(job(memory));
+            }
+        });
+        {
+            // It is in the queue while its place is still kept: there is room for both.
+            let mut queue = self.shared.lock();
+            if queue.is_closed || queue.jobs.push(self.tenant, job).is_err() {
+                return Err(BUSY);
+            }
+        }
+        self.shared.bell.notify_one();
+        drop(self);
+        answer.await.map_err(|_| BUSY)
+    }
 }
 
 struct Shared {
@@ -101,7 +173,7 @@ impl HashPool {
 
     fn start_keeping(threads: usize, most_waiting: usize, keep_memory: Duration) -> Self {
         let shared = Arc::new(Shared {
-            queue: Mutex::new(Queue { jobs: Turns::new(most_waiting), is_closed: false }),
+            queue: Mutex::new(Queue { jobs: Turns::new(most_waiting), kept: HashMap::new(), all_kept: 0, is_closed: false }),
             bell: Condvar::new(),
             keep_memory,
             busy: AtomicUsize::new(0),
@@ -126,30 +198,24 @@ impl HashPool {
         self.shared.busy.load(Ordering::Relaxed)
     }
 
+    /// Keeps a place for a job of `tenant`'s: before whatever has to be done for it first, which would be for nothing without one.
+    ///
+    /// # Errors
+    /// [`Busy`] when the queue is full, or this tenant's half of it.
+    pub fn place(&self, tenant: TenantId) -> Result<HashPlace, Busy> {
+        if self.shared.lock().keep(tenant) { Ok(HashPlace { shared: Arc::clone(&self.shared), tenant }) } else { Err(BUSY) }
+    }
+
     /// Runs `job` on the pool, in the tenant's turn. If the caller goes away before the job has begun, it is not run.
     ///
     /// # Errors
-    /// [`Busy`] when the queue is full, or this tenant's half of it; also when the job panicked.
+    /// As for [`Self::place`]; also when the job panicked.
     pub async fn run<T: Send + 'static>(
         &self,
         tenant: TenantId,
         job: impl FnOnce(&mut HashMemory) -> T + Send + 'static,
     ) -> Result<T, Busy> {
-        let (reply, answer) = oneshot::channel();
-        {
-            let mut queue = self.shared.lock();
-            let job: Job = Box::new(move |memory| {
-                if !reply.is_closed() {
-                    // Nobody may be waiting any more; then the result is of no use.
-                    let _ = reply.send(job(memory));
-                }
-            });
-            if queue.is_closed || queue.jobs.push(tenant, job).is_err() {
-                return Err(Busy { retry_after_seconds: 1 });
-            }
-        }
-        self.shared.bell.notify_one();
-        answer.await.map_err(|_| Busy { retry_after_seconds: 1 })
+        self.place(tenant)?.run(job).await
     }
 }
 
@@ -235,6 +301,23 @@ mod tests {
         assert!(futures_util::poll!(other.as_mut()).is_pending(), "there is room for others");
         open.send(()).expect("the job waits");
         assert_eq!(other.await, Ok(true));
+    }
+
+    #[tokio::test]
+    async fn a_place_is_kept_until_it_is_used_or_given_up() {
+        let pool = HashPool::start(1, 4);
+        let (mine, other) = (pool.place(tenant(1)).expect("free"), pool.place(tenant(1)).expect("free"));
+        assert_eq!(pool.run(tenant(1), |_| 1).await, Err(BUSY), "half of the queue is kept");
+        assert_eq!(pool.run(tenant(2), |_| 2).await, Ok(2));
+        drop(other);
+        assert_eq!(pool.run(tenant(1), |_| 3).await, Ok(3));
+        assert_eq!(mine.run(|_| 4).await, Ok(4));
+        let places: Vec<_> = (0..2).map(|_| pool.place(tenant(1)).expect("used up and given back")).collect();
+        assert_eq!(pool.place(tenant(1)).map(drop), Err(BUSY));
+        drop(pool);
+        for place in places {
+            assert_eq!(place.run(|_| 5).await, Err(BUSY), "nobody is left to do it");
+        }
     }
 
     #[cfg(target_os = "linux")]

@@ -66,7 +66,8 @@ pub trait Store: Send + Sync {
     async fn client(&self, tenant: TenantId, id: &ClientId) -> Stored<Option<Client>> {
         self.begin_read(tenant).await?.client_by_id(id).await
     }
-    /// What a token of `client` and `session` stands on, as it is now, at one moment. Those who ask at the same time may share a read.
+    /// What a token of `client` and `session` stands on. Each part of it is read after it was asked for, not all at one moment. Those who ask at the
+    /// same time may share a read.
     async fn grounds(&self, tenant: TenantId, client: Option<&ClientId>, session: Option<FamilyId>) -> Stored<Grounds> {
         let mut tx = self.begin_read(tenant).await?;
         let client = match client {

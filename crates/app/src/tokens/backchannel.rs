@@ -82,7 +82,7 @@ impl<E: Into<Fault>> From<E> for AskUserDenied {
 /// See [`AskUserDenied`].
 ///
 /// Source: OpenID CIBA Core 1.0, 7.1, 7.3.
-#[tracing::instrument(name = "app.ask_user", skip_all)]
+#[tracing::instrument(level = "debug", name = "app.ask_user", skip_all)]
 pub async fn ask(ctx: &Ctx, tenant: &Tenant, client: &Client, command: AskUser, origin: &Origin) -> Result<AskedUser, AskUserDenied> {
     let AskUser { hint, scope, resources, binding_message, requested_expiry, notification_token } = command;
     let token = match (client.settings.backchannel_token_delivery_mode, notification_token) {

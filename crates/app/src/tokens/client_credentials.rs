@@ -29,7 +29,7 @@ impl<E: Into<Fault>> From<E> for ClientGrantDenied {
 ///
 /// # Errors
 /// See [`ClientGrantDenied`].
-#[tracing::instrument(name = "app.client_credentials", skip_all)]
+#[tracing::instrument(level = "debug", name = "app.client_credentials", skip_all)]
 pub async fn client_credentials(
     ctx: &Ctx,
     tenant: &Tenant,

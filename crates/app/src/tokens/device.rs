@@ -53,7 +53,7 @@ impl<E: Into<Fault>> From<E> for AskDenied {
 /// See [`AskDenied`].
 ///
 /// Source: RFC 8628, 3.1, 3.2.
-#[tracing::instrument(name = "app.ask_device", skip_all)]
+#[tracing::instrument(level = "debug", name = "app.ask_device", skip_all)]
 pub async fn ask(
     ctx: &Ctx,
     tenant: &Tenant,
@@ -194,7 +194,7 @@ impl Row {
 ///
 /// # Errors
 /// See [`PollDenied`]. What must be remembered of the poll has been committed.
-#[tracing::instrument(name = "app.poll", skip_all)]
+#[tracing::instrument(level = "debug", name = "app.poll", skip_all)]
 #[expect(clippy::too_many_arguments, reason = "what a token request brings")]
 pub async fn poll(
     ctx: &Ctx,

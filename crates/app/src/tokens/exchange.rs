@@ -89,7 +89,7 @@ impl ExchangeDenied {
 /// See [`ExchangeDenied`]. What is worth remembering of a refusal has been committed.
 ///
 /// Source: RFC 8693, 2, 4.1.
-#[tracing::instrument(name = "app.exchange", skip_all)]
+#[tracing::instrument(level = "debug", name = "app.exchange", skip_all)]
 pub async fn exchange(ctx: &Ctx, tenant: &Tenant, command: ExchangeCommand, origin: &Origin) -> Result<IssuedTokens, ExchangeDenied> {
     let client_id = command.client.id.clone();
     let record = |event| ctx.record(tenant.id, Actor::Client { client_id: client_id.clone() }, origin, event);

@@ -52,7 +52,7 @@ const ASSERTION_TYPES: [&str; 2] = ["jwt", "authorization-grant+jwt"];
 ///
 /// # Errors
 /// See [`AssertionDenied`]. What a trusted issuer has signed in vain is in the audit log.
-#[tracing::instrument(name = "app.jwt_bearer", skip_all)]
+#[tracing::instrument(level = "debug", name = "app.jwt_bearer", skip_all)]
 #[expect(clippy::too_many_arguments, reason = "what a token request brings")]
 pub async fn jwt_bearer(
     ctx: &Ctx,

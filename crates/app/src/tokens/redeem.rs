@@ -58,7 +58,7 @@ impl<E: Into<Fault>> From<E> for CodeDenied {
 ///
 /// # Errors
 /// See [`CodeDenied`]. A refusal that must be remembered has been committed.
-#[tracing::instrument(name = "app.redeem", skip_all)]
+#[tracing::instrument(level = "debug", name = "app.redeem", skip_all)]
 pub async fn redeem(ctx: &Ctx, tenant: &Tenant, command: RedeemCommand, origin: &Origin) -> Result<IssuedTokens, CodeDenied> {
     let RedeemCommand { client, code, redirect_uri, code_verifier, wanted, details: wanted_details, proved } = command;
     let code = Handle::parse(HandleKind::AuthorizationCode, code.expose()).ok_or(CodeDenied::InvalidGrant)?.hash();

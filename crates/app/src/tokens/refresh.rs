@@ -78,7 +78,7 @@ impl<E: Into<Fault>> From<E> for RefreshDenied {
 ///
 /// # Errors
 /// See [`RefreshDenied`]. A refusal that must be remembered has been committed.
-#[tracing::instrument(name = "app.refresh", skip_all)]
+#[tracing::instrument(level = "debug", name = "app.refresh", skip_all)]
 pub async fn refresh(
     ctx: &Ctx,
     tenant: &Tenant,
@@ -127,7 +127,7 @@ pub async fn refresh(
         request_id: origin.request_id.clone(),
     };
     let judgement =
-        ctx.store.refresh(tenant.id, attempt).instrument(tracing::info_span!("db.refresh")).await?.ok_or(RefreshDenied::InvalidGrant)?;
+        ctx.store.refresh(tenant.id, attempt).instrument(tracing::debug_span!("db.refresh")).await?.ok_or(RefreshDenied::InvalidGrant)?;
     let outcome = match judgement.verdict {
         Verdict::Rotated => RefreshOutcome::Rotated,
         Verdict::Replayed => RefreshOutcome::Replayed,
