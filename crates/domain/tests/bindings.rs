@@ -112,6 +112,7 @@ fn s044_s059_s060_s061_s062_s063_a_code_is_redeemed_by_all_it_came_from_or_not_a
                 authentication: Authentication::by(Method::Password, at),
                 claims: ClaimsRequest::default(),
             },
+            family_id: None,
             expires_at,
         };
         for client in [&own, &other] {

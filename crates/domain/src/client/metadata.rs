@@ -770,7 +770,7 @@ mod tests {
         ] {
             let settings = read(json!({ "redirect_uris": ["https://app.example/cb"], "grant_types": grants, "response_types": types }));
             let settings = settings.expect("good");
-            assert_eq!(settings.scope.to_string(), Scope::OF_OPENID.join(" ").parse::<Scope>().expect("a scope").to_string());
+            assert_eq!(settings.scope, Scope::OF_OPENID.join(" ").parse().expect("a scope"));
             assert!(settings.response_types.iter().all(|kind| kind.grants().iter().all(|grant| settings.may_use(*grant))));
             let text = serde_json::to_string(&settings).expect("written");
             assert_eq!(serde_json::from_str::<ClientSettings>(&text).expect("read"), settings);
