@@ -170,6 +170,7 @@ fn a_code_that_was_handed_to_its_client_is_redeemed_without_an_address() {
         nonce: None,
         dpop_jkt: None,
         sign_on,
+        family_id: None,
         expires_at: at.plus(CodeGrant::TTL),
     };
     let redeemed = |uri| grant.redeemable(&ClientId::first_party(), uri, None, None, at);
