@@ -9,7 +9,7 @@ use domain::handle::HandleHash;
 use domain::ids::FamilyId;
 use domain::interaction::Progress;
 use domain::time::Timestamp;
-use sea_orm::sea_query::Expr;
+use sea_orm::sea_query::{Expr, Func};
 use sea_orm::{ColumnTrait, EntityTrait, IntoActiveModel, QueryFilter, QuerySelect};
 
 use crate::entities::{authorization_codes as codes, authorization_requests as requests};

@@ -4,8 +4,8 @@
 //! end-to-end tests take every member that is not named here for a mistake.
 
 use domain::claim_rules::ClaimRules;
-use domain::client::GrantType;
 use domain::client::registration::InitialAccessToken;
+use domain::client::{GrantType, ResponseType};
 use domain::encryption::{ContentEncryption, KeyManagement};
 use domain::keys::ring::Alg;
 use serde_json::{Map, Value, json};

@@ -5,6 +5,7 @@
 use std::sync::Arc;
 
 use app::ports::store::{CodeUse, Consent, Leftover, PlatformTx, Store, StoreError};
+use domain::authorize::code::CodeGrant;
 use domain::client::origin::WebOrigin;
 use domain::client::registration::SelfRegistration;
 use domain::client::{Client, ClientStatus};
