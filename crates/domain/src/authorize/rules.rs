@@ -645,7 +645,7 @@ mod tests {
         let client = client_of_all(json!({ "require_pkce": true }));
         for kind in ResponseType::ALL {
             let asked = |more: &[(&'static str, Option<&'static str>)]| {
-                let changes = [&[("response_type", Some(kind.name())), ("nonce", Some("n"))], more].concat();
+                let changes = [&[("response_type", Some(kind.name())), ("nonce", Some("n"))][..], more].concat();
                 match asked_of(&ResponseType::ALL, Arrival::Browser, &client, &changes) {
                     Ok(request) => Ok(request),
                     Err(RequestRefused::ToClient(_, refusal)) => Err(refusal.error),
