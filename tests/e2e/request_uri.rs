@@ -185,7 +185,7 @@ fn s028_s029_what_is_fetched_is_judged_like_any_other_request_object() {
         ] {
             assert_eq!(heard(200, OWN_TYPE, &wrong).await, "invalid_request_object", "{wrong}");
         }
-        let fine = signed(&json!({}));
+        let fine = signed(&json!({ "prompt": "none" }));
         for (status, content_type) in [(404, OWN_TYPE), (500, OWN_TYPE), (302, OWN_TYPE), (204, OWN_TYPE), (200, "text/html"), (200, "application/json")] {
             assert_eq!(heard(status, content_type, &fine).await, "invalid_request_uri", "{status} {content_type}");
         }

@@ -307,10 +307,11 @@ fn tokens_by_the_browser_are_of_one_session_that_ends_like_others() {
         let less = given(&mut browser, &shop, &[("scope", "openid")]).await;
         assert_ne!(claims(&less["id_token"])["sid"], id["sid"]);
         assert_ne!(claims(&given(&mut browser, &other, &[]).await["id_token"])["sid"], id["sid"]);
-        let events = world.platform_admin().get("/admin/v1/tenants/acme/audit?type=front_channel_granted").await.is(200).json();
-        let events = events["items"].as_array().expect("a list").clone();
-        let ours = events.iter().filter(|record| record["event"]["client_id"] == shop.id).collect::<Vec<_>>();
-        assert_eq!((ours.len(), &ours[0]["event"]["response_type"]), (2, &json!("id_token token")));
+        let events = world.platform_admin().get("/admin/v1/tenants/acme/events?limit=100").await.is(200).json();
+        let events: Vec<_> = events["items"].as_array().expect("a list").iter().map(|record| record["event"].clone()).collect();
+        let is_ours = |event: &&Value| event["type"] == "front_channel_granted" && event["client_id"] == shop.id;
+        let ours: Vec<_> = events.iter().filter(is_ours).collect();
+        assert_eq!((ours.len(), &ours[0]["response_type"]), (2, &json!("id_token token")));
         assert!(!json!(events).to_string().contains(&first["access_token"]));
 
         // Its client ends it, and no other.
