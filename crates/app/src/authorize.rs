@@ -164,7 +164,7 @@ pub async fn begin(
     };
     let mut tx = ctx.store.begin_read(tenant.id).await?;
     // As it is now, not as it is remembered.
-    let tenant = &tx.tenant().await?.filter(Tenant::is_active).ok_or(AuthorizeDenied::TenantSuspended)?;
+    let tenant = tx.tenant().await?.filter(Tenant::is_active).ok_or(AuthorizeDenied::TenantSuspended)?;
     let unknown = || refused("client_id is missing, or there is no such client");
     let id = id.ok_or_else(unknown)?;
     let client = match by_document {
@@ -181,7 +181,7 @@ pub async fn begin(
         }
         _ => {
             drop(tx);
-            read(ctx, tenant, &client, parameters, Arrival::Browser, None).await?
+            read(ctx, &tenant, &client, parameters, Arrival::Browser, None).await?
         }
     };
     let request = match read {
@@ -200,7 +200,7 @@ pub async fn begin(
         signer_for(ctx, tenant.id, &client, 0).await?;
     }
     let tx = ctx.store.begin(tenant.id).await?;
-    let mut flow = Flow { ctx, tenant: tenant.clone(), tx, client, request, progress: Progress::default(), issuer };
+    let mut flow = Flow { ctx, tenant, tx, client, request, progress: Progress::default(), issuer };
     let accounts = flow.accounts(browser).await?;
     let picked = pick(&flow.request, &accounts, flow.progress);
     match flow.next(picked).await? {
