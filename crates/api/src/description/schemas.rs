@@ -536,7 +536,7 @@ pub(super) fn schemas() -> Value {
         ("AuthorizationRequest", json!({
             "type": "object", "description": "RFC 6749, 4.1.1; OpenID Connect Core, 3.1.2.1. Other parameters are ignored; none may come twice.",
             "required": ["client_id", "redirect_uri", "response_type"], "additionalProperties": true,
-            "properties": { "client_id": text(), "redirect_uri": text(), "response_type": { "const": "code" }, "scope": text(), "state": text() },
+            "properties": { "client_id": text(), "redirect_uri": text(), "response_type": one_of(&ResponseType::ALL.map(ResponseType::name)), "scope": text(), "state": text() },
         })),
         ("SignIn", json!({
             "type": "object", "description": "What our login page posts.", "required": ["csrf_token"], "additionalProperties": true,
