@@ -106,7 +106,8 @@ fn s030_s037_what_is_not_registered_is_asked_of_nobody() {
         stage.shows(world, &json!({}));
         let other = client(world, json!({ "jwks": { "keys": [stage.key.jwk()] } })).await;
         let keyless = client(world, json!({ "request_uris": stage.uris })).await;
-        let pushing = json!({ "jwks": { "keys": [stage.key.jwk()] }, "request_uris": stage.uris, "require_pushed_authorization_requests": true });
+        let pushing =
+            json!({ "jwks": { "keys": [stage.key.jwk()] }, "request_uris": stage.uris, "require_pushed_authorization_requests": true });
         let pushing = client(world, pushing).await;
         let mut browser = Browser::new(&world.base_url);
         let [plain, with_fragment] = &stage.uris;
@@ -137,7 +138,9 @@ fn s030_s037_what_is_not_registered_is_asked_of_nobody() {
             assert!(heard.contains("invalid_request_uri"), "{uri}: {heard}");
         }
         // Of another client, of one that could have signed nothing, of one that has to push.
-        for (shop, wanted) in [(&other, "invalid_request_uri"), (&keyless, "request_not_supported"), (&pushing, "request_uri_not_supported")] {
+        for (shop, wanted) in
+            [(&other, "invalid_request_uri"), (&keyless, "request_not_supported"), (&pushing, "request_uri_not_supported")]
+        {
             assert_eq!(error(&browser.get(&shop.request(&[("request_uri", plain)])).await), wanted);
         }
         let signed = stage.key.sign_raw(HEADER, &object(world, &stage.shop, &json!({})).to_string());
@@ -186,7 +189,9 @@ fn s028_s029_what_is_fetched_is_judged_like_any_other_request_object() {
             assert_eq!(heard(200, OWN_TYPE, &wrong).await, "invalid_request_object", "{wrong}");
         }
         let fine = signed(&json!({ "prompt": "none" }));
-        for (status, content_type) in [(404, OWN_TYPE), (500, OWN_TYPE), (302, OWN_TYPE), (204, OWN_TYPE), (200, "text/html"), (200, "application/json")] {
+        for (status, content_type) in
+            [(404, OWN_TYPE), (500, OWN_TYPE), (302, OWN_TYPE), (204, OWN_TYPE), (200, "text/html"), (200, "application/json")]
+        {
             assert_eq!(heard(status, content_type, &fine).await, "invalid_request_uri", "{status} {content_type}");
         }
         assert_eq!(heard(200, OWN_TYPE, &format!("{fine}{}", " ".repeat(16 * 1024))).await, "invalid_request_uri", "it is too large");

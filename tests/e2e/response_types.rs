@@ -132,7 +132,11 @@ fn s009_nothing_but_codes_is_given_before_the_tenant_and_the_client_want_it() {
         for never in ["token", "code code", "none", "id_token  token"] {
             assert_eq!(refusal(&mut browser, &eager, never).await.1, "unsupported_response_type", "{never}");
         }
-        world.platform_admin().patch("/admin/v1/tenants/acme", json!({ "policy": { "response_types": ["token"] } })).await.refused(400, "bad_request");
+        world
+            .platform_admin()
+            .patch("/admin/v1/tenants/acme", json!({ "policy": { "response_types": ["token"] } }))
+            .await
+            .refused(400, "bad_request");
 
         // What is switched off while a user logs in is given to nobody.
         let page = browser.get(&eager.request(&[("response_type", "id_token")])).await;
@@ -391,17 +395,20 @@ fn a_token_by_the_browser_is_for_the_apis_that_were_asked_for_and_a_request_may_
         .await;
         let mut browser = Browser::new(&world.base_url);
         logged_in(&mut browser, &shop.request(&[])).await;
-        let wanted = [("response_type", "id_token token"), ("prompt", "none"), ("scope", "openid orders:read offline_access"), ("resource", ORDERS)];
+        let wanted =
+            [("response_type", "id_token token"), ("prompt", "none"), ("scope", "openid orders:read offline_access"), ("resource", ORDERS)];
         let said = in_fragment(&browser.get(&trader.request(&wanted)).await);
         let access = claims(&said["access_token"]);
         assert_eq!((&access["aud"], &access["scope"], said["scope"].as_str()), (&json!(ORDERS), &json!("orders:read"), "orders:read"));
 
-        let parameters = url::Url::parse(&format!("https://x.example{}", shop.request(&[("response_type", "code id_token")]))).expect("an address");
+        let parameters =
+            url::Url::parse(&format!("https://x.example{}", shop.request(&[("response_type", "code id_token")]))).expect("an address");
         let mut form: Vec<_> = parameters.query_pairs().into_owned().collect();
         form.push(("client_secret".to_owned(), shop.secret.clone()));
         let form: Vec<_> = form.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
         let uri = world.anon().form(PAR, &form).await.is(201).word("request_uri");
-        let query = url::form_urlencoded::Serializer::new(String::new()).extend_pairs([("client_id", &shop.id), ("request_uri", &uri)]).finish();
+        let query =
+            url::form_urlencoded::Serializer::new(String::new()).extend_pairs([("client_id", &shop.id), ("request_uri", &uri)]).finish();
         let said = in_fragment(&browser.get(&format!("/t/acme/oauth/authorize?{query}")).await);
         assert_eq!(said.keys().collect::<Vec<_>>(), ["code", "id_token", "iss", "state"]);
         shop.redeem(world, &said["code"]).await.is(200);

@@ -715,8 +715,7 @@ async fn opened(
     arrival: Arrival,
 ) -> Result<Option<Parameters>, Refusal> {
     // Who has to push has no other way; nothing is fetched for a rule to refuse it.
-    let may_refer =
-        tenant.policy.request_uri && arrival == Arrival::Browser && !client.settings.require_pushed_authorization_requests;
+    let may_refer = tenant.policy.request_uri && arrival == Arrival::Browser && !client.settings.require_pushed_authorization_requests;
     match (parameters.get("request"), parameters.get("request_uri")) {
         (Some(_), Some(_)) => {
             let description = "request and request_uri do not go together (RFC 9101, 5)";

@@ -351,7 +351,8 @@ mod tests {
             "auth_time": 1, "sid": FamilyId::from_uuid(uuid::Uuid::nil()), "acr": "1", "amr": ["pwd"],
         }))
         .expect("claims");
-        let (access_token, code) = ("jHkWEdUXMU1BwAsC4vtUsZwnNvTIxEl0z9K3vx5KF0Y", "Qcb0Orv1zh30vL1MPRsbm-diHiMwcLyZvn1arpZv-Jxf_11jnpEX3Tgfvk");
+        let (access_token, code) =
+            ("jHkWEdUXMU1BwAsC4vtUsZwnNvTIxEl0z9K3vx5KF0Y", "Qcb0Orv1zh30vL1MPRsbm-diHiMwcLyZvn1arpZv-Jxf_11jnpEX3Tgfvk");
         claims.bind(Alg::RS256, Beside { access_token: Some(access_token), code: None });
         assert_eq!((claims.at_hash.as_deref(), &claims.c_hash), (Some("77QmUPtjPfzWtF2AnpK9RQ"), &None));
         // A.4 and A.6: the code and its c_hash.

@@ -99,7 +99,10 @@ impl AuthorizationStore for SqlTenantTx {
         let used = codes::Entity::update_many()
             .col_expr(codes::Column::UsedAt, Expr::value(now.as_micros()))
             // One that a token beside the code has begun stays.
-            .col_expr(codes::Column::FamilyId, Func::coalesce([Expr::col(codes::Column::FamilyId).into(), Expr::value(family_id.as_uuid()).into()]).into())
+            .col_expr(
+                codes::Column::FamilyId,
+                Func::coalesce([Expr::col(codes::Column::FamilyId).into(), Expr::value(family_id.as_uuid()).into()]).into(),
+            )
             .filter(codes::Column::TenantId.eq(self.owner()))
             .filter(codes::Column::Code.eq(code.0.to_vec()))
             .filter(codes::Column::UsedAt.is_null())

@@ -210,7 +210,9 @@ pub(super) fn metadata(data: &[u8]) {
     }
     let Ok(members) = serde_json::from_slice::<Map<String, Value>>(data) else { return };
     by_document(&members);
-    if let Ok(settings) = registration::settings(members, RegistrationPolicy::default(), &Default::default(), &RotationNumbers::default(), None) {
+    if let Ok(settings) =
+        registration::settings(members, RegistrationPolicy::default(), &Default::default(), &RotationNumbers::default(), None)
+    {
         fits_together(&settings);
         assert!(
             settings.require_pkce && settings.profile.is_none() && settings.resources.is_empty() && settings.allowed_origins.is_empty()

@@ -287,7 +287,8 @@ pub(crate) fn is_taken(name: &str, data: &[u8]) -> bool {
         "client-assertion" => of_client(&token).is_some_and(|(_, claims)| {
             assertion::judge(&claims, &CLIENT.id, Audience { issuer: ISSUER, token_endpoint: None }, NOW).is_ok()
         }),
-        "request-object" => of_client(&token).is_some_and(|(_, claims)| request_object::parameters(&claims, &CLIENT, Conveyance::ByValue, ISSUER, NOW).is_ok()),
+        "request-object" => of_client(&token)
+            .is_some_and(|(_, claims)| request_object::parameters(&claims, &CLIENT, Conveyance::ByValue, ISSUER, NOW).is_ok()),
         "dpop-proof" => untrusted::open_self_signed(&token, &Alg::ALL).is_ok_and(|opened| {
             let request = Request { method: "POST", uri: TOKEN_ENDPOINT, access_token: None };
             dpop::judge(&opened.claims, Thumbprint::of(&opened.key), request, Nonces { good: &[], are_needed: false }, NOW).is_ok()

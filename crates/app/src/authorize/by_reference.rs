@@ -79,7 +79,8 @@ pub(super) async fn fetched(ctx: &Ctx, tenant: &Tenant, client: &Client, uri: &s
     // nothing is kept here.
     let address = uri.split_once('#').map_or(uri, |(address, _)| address);
     let fetched = async {
-        let answer = ctx.outbound.get(address, "application/oauth-authz-req+jwt, application/jwt").await.map_err(|fault| fault.to_string())?;
+        let answer =
+            ctx.outbound.get(address, "application/oauth-authz-req+jwt, application/jwt").await.map_err(|fault| fault.to_string())?;
         if answer.status != 200 {
             return Err(format!("status {}", answer.status));
         }

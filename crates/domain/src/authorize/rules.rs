@@ -161,12 +161,7 @@ pub fn read(asked: &Asked<'_>) -> Result<AuthorizationRequest, RequestRefused> {
 }
 
 /// Refuses a request whose parameters are not looked at any further. The client hears it where they name a place of its own.
-pub fn refused(
-    client: &Client,
-    parameters: &Parameters,
-    response_types: &BTreeSet<ResponseType>,
-    refusal: Refusal,
-) -> RequestRefused {
+pub fn refused(client: &Client, parameters: &Parameters, response_types: &BTreeSet<ResponseType>, refusal: Refusal) -> RequestRefused {
     match return_address(client, parameters, response_types) {
         Ok(return_to) => RequestRefused::ToClient(return_to, refusal),
         Err(_) => RequestRefused::OnPage(refusal),
@@ -174,11 +169,7 @@ pub fn refused(
 }
 
 /// Where the client wants its answer, if that is a registered place (RFC 6749, 3.1.2; RFC 9700, 4.1.3).
-fn return_address(
-    client: &Client,
-    parameters: &Parameters,
-    response_types: &BTreeSet<ResponseType>,
-) -> Result<ReturnAddress, Refusal> {
+fn return_address(client: &Client, parameters: &Parameters, response_types: &BTreeSet<ResponseType>) -> Result<ReturnAddress, Refusal> {
     let redirect_uri = parameters.get("redirect_uri").ok_or(refusal("redirect_uri is missing"))?;
     if !client.settings.redirect_uris.iter().any(|known| known.is_meant_by(redirect_uri)) {
         return Err(refusal("redirect_uri is not registered for this client"));
@@ -211,11 +202,14 @@ fn mode(
         name => ResponseMode::NAMES.into_iter().chain(with_tokens).find(|(known, _)| *known == name).map(|(_, mode)| mode),
     };
     match known {
-        None if has_fragments => Err((fallback, refusal("response_mode must be query, form_post or fragment, one of them with .jwt, or jwt"))),
-        None => Err((fallback, refusal("response_mode must be query, form_post, query.jwt, form_post.jwt or jwt"))),
-        Some(mode) if is_with_tokens && mode.is_by_query() => {
-            Err((fallback, refusal("a token in the answer does not go by query: response_mode must be fragment or form_post, with .jwt or without")))
+        None if has_fragments => {
+            Err((fallback, refusal("response_mode must be query, form_post or fragment, one of them with .jwt, or jwt")))
         }
+        None => Err((fallback, refusal("response_mode must be query, form_post, query.jwt, form_post.jwt or jwt"))),
+        Some(mode) if is_with_tokens && mode.is_by_query() => Err((
+            fallback,
+            refusal("a token in the answer does not go by query: response_mode must be fragment or form_post, with .jwt or without"),
+        )),
         Some(mode) if is_strict && !mode.is_signed() => {
             Err((mode.signed(), refusal("this client is answered by signed answers alone: response_mode must be jwt")))
         }
@@ -261,9 +255,7 @@ fn pushed_where_required(asked: &Asked<'_>, _: &mut AuthorizationRequest) -> Res
 fn response_type(asked: &Asked<'_>, request: &mut AuthorizationRequest) -> Result<(), Refusal> {
     let text = asked.get("response_type").ok_or(refusal("response_type is missing"))?;
     // Where there is no browser there is no way that a token could go but the token endpoint.
-    let is_taken = |kind: &ResponseType| {
-        kind.is_code() || (asked.arrival != Arrival::Challenge && asked.response_types.contains(kind))
-    };
+    let is_taken = |kind: &ResponseType| kind.is_code() || (asked.arrival != Arrival::Challenge && asked.response_types.contains(kind));
     let unsupported = Refusal { error: AuthorizeError::UnsupportedResponseType, description: "response_type is none that is taken here" };
     request.response_type = ResponseType::from_name(text).filter(is_taken).ok_or(unsupported)?;
     Ok(())
@@ -348,7 +340,9 @@ fn pkce(asked: &Asked<'_>, request: &mut AuthorizationRequest) -> Result<(), Ref
         (Some(_), _) => Err(refusal("code_challenge_method must be S256")),
         (None, Some(_)) => Err(refusal("code_challenge is missing")),
         // Without a code there is nothing that it would be about.
-        (None, None) if asked.client.settings.require_pkce && request.response_type.has_code() => Err(refusal("code_challenge is missing: this client uses PKCE (RFC 7636)")),
+        (None, None) if asked.client.settings.require_pkce && request.response_type.has_code() => {
+            Err(refusal("code_challenge is missing: this client uses PKCE (RFC 7636)"))
+        }
         (None, None) => Ok(()),
     }
 }
@@ -579,7 +573,9 @@ mod tests {
                 let read = asked_of(taken, Arrival::Browser, &all, &wanted);
                 match (kind.is_code() || taken.contains(&kind), read) {
                     (true, Ok(request)) => assert_eq!(request.response_type, kind),
-                    (false, Err(RequestRefused::ToClient(_, refusal))) => assert_eq!(refusal.error, AuthorizeError::UnsupportedResponseType),
+                    (false, Err(RequestRefused::ToClient(_, refusal))) => {
+                        assert_eq!(refusal.error, AuthorizeError::UnsupportedResponseType)
+                    }
                     (_, other) => panic!("{} of {taken:?}: {other:?}", kind.name()),
                 }
                 let read = asked_of(taken, Arrival::Challenge, &all, &wanted);

@@ -112,7 +112,8 @@ fn r72_whatever_our_tokens_say_themselves_no_rule_says() {
         sign_on: Some(&sign_on),
     };
     let mut access = AccessClaims::new(issuance, &user, grant());
-    let (mut id, _) = IdClaims::new(issuance, &access, &user, grant(), Some("n".to_owned()), ClaimsOfScopes::InIdToken).expect("an ID token");
+    let (mut id, _) =
+        IdClaims::new(issuance, &access, &user, grant(), Some("n".to_owned()), ClaimsOfScopes::InIdToken).expect("an ID token");
     id.at_hash = Some("h".to_owned());
     id.c_hash = Some("h".to_owned());
     access.permissions = Some(BTreeSet::new());

@@ -409,7 +409,10 @@ impl ClientMetadata {
         }
         let has_front_channel = response_types.iter().any(|kind| kind.is_front_channel());
         if has_front_channel != grant_types.contains(&GrantType::Implicit) {
-            return Err(bad("response_types", "those with id_token or token and the grant implicit go together (OpenID Connect Registration, 2)"));
+            return Err(bad(
+                "response_types",
+                "those with id_token or token and the grant implicit go together (OpenID Connect Registration, 2)",
+            ));
         }
 
         let redirect_uris: Vec<RedirectUri> = each("redirect_uris", self.redirect_uris)?;
@@ -419,7 +422,10 @@ impl ClientMetadata {
         // Whoever else hears the answer has the tokens in it: no code has to be redeemed by somebody who proves themselves (RFC 8252, 8.2).
         let is_a_site = |uri: &RedirectUri| uri.reach() == Reach::Https && host_of(uri.as_str()).is_some_and(|host| host != "localhost");
         if has_front_channel && !redirect_uris.iter().all(is_a_site) {
-            return Err(bad("redirect_uris", "with the grant implicit each is https, and none on localhost (OpenID Connect Registration, 2)"));
+            return Err(bad(
+                "redirect_uris",
+                "with the grant implicit each is https, and none on localhost (OpenID Connect Registration, 2)",
+            ));
         }
         if application_type == ApplicationType::Web && redirect_uris.iter().any(|uri| uri.reach() == Reach::PrivateUse) {
             return Err(bad("redirect_uris", "private-use schemes are for application_type native"));
@@ -465,7 +471,10 @@ impl ClientMetadata {
             return Err(bad("tls_client_certificate_bound_access_tokens", "and dpop_bound_access_tokens exclude each other"));
         }
         if (dpop_bound_access_tokens || tls_client_certificate_bound_access_tokens) && response_types.iter().any(|kind| kind.has_token()) {
-            return Err(bad("response_types", "an access token from the authorization endpoint is bound to nothing: without token for this client"));
+            return Err(bad(
+                "response_types",
+                "an access token from the authorization endpoint is bound to nothing: without token for this client",
+            ));
         }
         let require_signed_request_object = self.require_signed_request_object.unwrap_or(false);
         if require_signed_request_object && keys.is_none() {
@@ -836,8 +845,14 @@ mod tests {
             ("response_types", json!({ "grant_types": ["authorization_code", "implicit"], "response_types": ["id_token"] })),
             ("grant_types", json!({ "grant_types": ["implicit", "refresh_token"], "response_types": ["id_token"] })),
             ("redirect_uris", json!({ "grant_types": ["implicit"], "response_types": ["id_token"], "redirect_uris": [] })),
-            ("redirect_uris", json!({ "grant_types": ["implicit"], "response_types": ["id_token"], "redirect_uris": ["http://127.0.0.1/cb"] })),
-            ("redirect_uris", json!({ "grant_types": ["implicit"], "response_types": ["id_token"], "redirect_uris": ["https://localhost/cb"] })),
+            (
+                "redirect_uris",
+                json!({ "grant_types": ["implicit"], "response_types": ["id_token"], "redirect_uris": ["http://127.0.0.1/cb"] }),
+            ),
+            (
+                "redirect_uris",
+                json!({ "grant_types": ["implicit"], "response_types": ["id_token"], "redirect_uris": ["https://localhost/cb"] }),
+            ),
             (
                 "redirect_uris",
                 json!({

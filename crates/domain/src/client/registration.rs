@@ -195,9 +195,8 @@ pub fn settings(
         return Err(BadMetadata::new("response_types", format!("{} is not taken here", kind.name())));
     }
     // The response types, which were looked at, say what it is for.
-    let may = |grant: &GrantType| {
-        GRANTS.contains(grant) || *grant == GrantType::Implicit || before.is_some_and(|before| before.may_use(*grant))
-    };
+    let may =
+        |grant: &GrantType| GRANTS.contains(grant) || *grant == GrantType::Implicit || before.is_some_and(|before| before.may_use(*grant));
     match settings.grant_types.iter().find(|grant| !may(grant)) {
         Some(grant) => Err(BadMetadata::new("grant_types", format!("{} is given by an administrator alone", grant.name()))),
         None => Ok(settings),

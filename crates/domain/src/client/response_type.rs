@@ -21,8 +21,7 @@ pub enum ResponseType {
 }
 
 impl ResponseType {
-    pub const ALL: [Self; 6] =
-        [Self::Code, Self::IdToken, Self::IdTokenToken, Self::CodeIdToken, Self::CodeToken, Self::CodeIdTokenToken];
+    pub const ALL: [Self; 6] = [Self::Code, Self::IdToken, Self::IdTokenToken, Self::CodeIdToken, Self::CodeToken, Self::CodeIdTokenToken];
 
     /// Its words in the order of the alphabet.
     pub const fn name(self) -> &'static str {
@@ -78,7 +77,8 @@ impl TryFrom<String> for ResponseType {
     type Error = BadText;
 
     fn try_from(text: String) -> Result<Self, BadText> {
-        Self::from_name(&text).ok_or(BadText("a response type is code, id_token, or several of code, id_token and token; never token alone"))
+        Self::from_name(&text)
+            .ok_or(BadText("a response type is code, id_token, or several of code, id_token and token; never token alone"))
     }
 }
 
@@ -106,7 +106,9 @@ mod tests {
             assert_eq!(ResponseType::from_name(text), Some(kind), "{text}");
             assert_eq!(ResponseType::from_name(kind.name()), Some(kind));
         }
-        for none in ["token", "", "none", "code code", "id_token id_token", "code  token", " code", "code ", "Code", "code\tid_token", "code x"] {
+        for none in
+            ["token", "", "none", "code code", "id_token id_token", "code  token", " code", "code ", "Code", "code\tid_token", "code x"]
+        {
             assert_eq!(ResponseType::from_name(none), None, "{none:?}");
         }
     }
