@@ -55,6 +55,12 @@ pub struct Beside<'a> {
     pub code: Option<&'a str>,
 }
 
+impl std::fmt::Debug for Beside<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Beside").finish_non_exhaustive()
+    }
+}
+
 /// Where the claims are told that the granted scopes open (OpenID Connect Core, 5.4).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ClaimsOfScopes {
