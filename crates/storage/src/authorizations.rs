@@ -101,7 +101,7 @@ impl AuthorizationStore for SqlTenantTx {
             // One that a token beside the code has begun stays.
             .col_expr(
                 codes::Column::FamilyId,
-                Func::coalesce([Expr::col(codes::Column::FamilyId).into(), Expr::value(family_id.as_uuid()).into()]).into(),
+                Func::coalesce([Expr::col(codes::Column::FamilyId), Expr::value(family_id.as_uuid())]).into(),
             )
             .filter(codes::Column::TenantId.eq(self.owner()))
             .filter(codes::Column::Code.eq(code.0.to_vec()))
