@@ -453,7 +453,8 @@ fn s117_s122_types_and_grants_are_registered_together_by_whom_the_tenant_lets() 
         ] {
             let mut form = json!({ "redirect_uris": [CALLBACK] });
             form.as_object_mut().expect("an object").extend(wrong.as_object().expect("members").clone());
-            let refused = admin.post(CLIENTS, form.clone()).await.refused(422, "invalid_client_metadata").json();
+            let code = if member == "redirect_uris" { "invalid_redirect_uri" } else { "invalid_client_metadata" };
+            let refused = admin.post(CLIENTS, form.clone()).await.refused(422, code).json();
             assert_eq!(refused["member"], member, "{form}");
         }
         registration(world, json!({ "access": "open" })).await;

@@ -4,8 +4,8 @@
 //! end-to-end tests take every member that is not named here for a mistake.
 
 use domain::claim_rules::ClaimRules;
+use domain::client::GrantType;
 use domain::client::registration::InitialAccessToken;
-use domain::client::{GrantType, ResponseType};
 use domain::encryption::{ContentEncryption, KeyManagement};
 use domain::keys::ring::Alg;
 use serde_json::{Map, Value, json};
@@ -119,7 +119,7 @@ fn policy_members(object: impl Fn(&str, Value) -> Value) -> Value {
         "authorization_challenge": { "type": "boolean", "description": "Whether applications of the tenant may hand over what users type into them (OAuth 2.0 for First-Party Applications)." },
         "token_exchange": { "type": "boolean", "description": "Whether clients may exchange tokens (RFC 8693) that are registered for it." },
         "response_types": {
-            "type": "array", "items": one_of(&ResponseType::ALL.map(ResponseType::name)),
+            "type": "array", "items": said("`id_token`, `id_token token`, `code id_token`, `code token` or `code id_token token`; the order of the words says nothing."),
             "description": "What authorization requests are answered with besides `code`, for clients that are registered for it.",
         },
         "request_uri": { "type": "boolean", "description": "Whether requests are fetched from addresses that clients have registered (OpenID Connect Core, 6.2)." },
@@ -536,7 +536,7 @@ pub(super) fn schemas() -> Value {
         ("AuthorizationRequest", json!({
             "type": "object", "description": "RFC 6749, 4.1.1; OpenID Connect Core, 3.1.2.1. Other parameters are ignored; none may come twice.",
             "required": ["client_id", "redirect_uri", "response_type"], "additionalProperties": true,
-            "properties": { "client_id": text(), "redirect_uri": text(), "response_type": one_of(&ResponseType::ALL.map(ResponseType::name)), "scope": text(), "state": text() },
+            "properties": { "client_id": text(), "redirect_uri": text(), "response_type": said("`code`, or what else the tenant takes."), "scope": text(), "state": text() },
         })),
         ("SignIn", json!({
             "type": "object", "description": "What our login page posts.", "required": ["csrf_token"], "additionalProperties": true,
