@@ -30,7 +30,7 @@ fn public(mut key: Value) -> Value {
 }
 
 /// What the client shows.
-fn jwks() -> Value {
+pub(crate) fn jwks() -> Value {
     json!({ "keys": private_keys().into_iter().map(public).collect::<Vec<_>>() })
 }
 

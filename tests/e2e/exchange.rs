@@ -71,7 +71,7 @@ fn with_actor<'a>(token: &'a str, actor: &'a str) -> Vec<(&'a str, &'a str)> {
     form
 }
 
-async fn introspected(world: &World, token: &str) -> Value {
+pub(crate) async fn introspected(world: &World, token: &str) -> Value {
     world.platform_admin().form("/t/acme/oauth/introspect", &[("token", token)]).await.is(200).json()
 }
 

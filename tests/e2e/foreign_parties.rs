@@ -103,6 +103,25 @@ fn openid_client_registers_itself_and_logs_a_user_in() {
     });
 }
 
+#[test]
+fn openid_client_is_given_tokens_by_the_browser_and_verifies_their_hashes() {
+    in_world(async |world| {
+        let party = node_with("openid-client-6.9.0-tokens", &["openid-client@6.9.0"], "openid_client_tokens.mjs").await;
+        let form = json!({
+            "token_endpoint_auth_method": "client_secret_basic", "redirect_uris": [CALLBACK], "response_types": ["id_token", "code id_token"],
+            "grant_types": ["authorization_code", "implicit", "refresh_token"],
+        });
+        let shop = shop(world, form).await;
+        world.policy("acme", json!({ "response_types": ["id_token", "code id_token"] })).await;
+        let issuer = format!("{}/t/acme", world.base_url);
+        for (response_type, answered) in [("id_token", &["id_token"][..]), ("code id_token", &["code", "id_token"])] {
+            let talk = Talk::with(&party, &[&issuer, &shop.id, &shop.secret, CALLBACK, response_type]);
+            let learned = talk.logs_alice_in().await;
+            assert_eq!(learned["answered"], json!([answered, &["state", "iss"][..]].concat()), "{learned}");
+        }
+    });
+}
+
 fn openid_client_is_a_fapi_client(profile: &str, how: &[&str], answered: &[&str]) {
     in_world(async |world| {
         let party = node_with(&format!("openid-client-6.9.0-{profile}"), &["openid-client@6.9.0"], "openid_client_fapi.mjs").await;

@@ -53,7 +53,8 @@ fn r51_no_field_of_a_client_and_no_spelling_leads_inside() {
         let once = code(&mut browser, &first, &[]).await;
         let hint = first.redeem(world, &once).await.is(200).word("id_token");
         let key = Key::new("1");
-        let (mut fetched, mut told_of) = (0, 0);
+        world.policy("acme", json!({ "request_uri": true })).await;
+        let (mut fetched, mut told_of, mut referred) = (0, 0, 0);
         for url in &urls {
             let sector = json!({ "redirect_uris": [CALLBACK], "subject_type": "pairwise", "sector_identifier_uri": url });
             assert!(registered(world, sector, url).await.is_none(), "{url} was taken for a sector");
@@ -67,6 +68,15 @@ fn r51_no_field_of_a_client_and_no_spelling_leads_inside() {
                 present(world, &assertion).await.refused_oauth(401, "invalid_client");
             }
 
+            let requests = json!({ "redirect_uris": [CALLBACK], "jwks": { "keys": [key.jwk()] }, "request_uris": [url] });
+            if let Some(shop) = registered(world, requests, url).await {
+                referred += 1;
+                // There is time enough to fetch one more.
+                world.clock.forward(1);
+                let page = browser.get(&shop.request(&[("request_uri", url)])).await;
+                assert_eq!(told(&page)["error"], "invalid_request_uri", "{url}");
+            }
+
             let logouts = json!({
                 "redirect_uris": [CALLBACK], "token_endpoint_auth_method": "client_secret_post", "consent": "first_party",
                 "backchannel_logout_uri": url,
@@ -78,7 +88,7 @@ fn r51_no_field_of_a_client_and_no_spelling_leads_inside() {
             }
         }
         // The guard was really asked: these spellings can be registered.
-        assert!(fetched >= 10 && told_of >= 10, "{fetched} and {told_of}");
+        assert!(fetched >= 10 && told_of >= 10 && referred >= 10, "{fetched}, {told_of} and {referred}");
         browser.get(&format!("/t/acme/oauth/end_session?id_token_hint={hint}")).await.is(200);
         let mut left = i64::MAX;
         for _ in 0..2_000 {

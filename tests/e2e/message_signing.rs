@@ -37,7 +37,7 @@ fn header(token: &str) -> Value {
 }
 
 /// The claims of an answer of acme's for this client, which a library verifies by the JWKS; of this algorithm.
-async fn verified(world: &World, token: &str, audience: &str, alg: &str) -> Value {
+pub(crate) async fn verified(world: &World, token: &str, audience: &str, alg: &str) -> Value {
     let set: jsonwebtoken::jwk::JwkSet = serde_json::from_value(world.jwks("acme").await).expect("a JWK Set");
     let header = jsonwebtoken::decode_header(token).expect("a header");
     let jwk = set.find(header.kid.as_deref().expect("a kid")).expect("the key is published");

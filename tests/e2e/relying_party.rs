@@ -50,6 +50,8 @@ struct Told {
     posted: Vec<(String, String)>,
     /// Their `Authorization` headers, where they have one.
     bearers: Vec<String>,
+    /// What is at `/request…`.
+    request: Option<(u16, String, String)>,
 }
 
 #[derive(Clone)]
@@ -83,9 +85,9 @@ impl RelyingParty {
                         assert!(read > 0, "half a request");
                         continue;
                     }
-                    let (status, answer) = taking.lock().expect("not poisoned").answer(head, body);
+                    let (status, content_type, answer) = taking.lock().expect("not poisoned").answer(head, body);
                     let answer = format!(
-                        "HTTP/1.1 {status} Said\r\nContent-Type: application/json\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{answer}",
+                        "HTTP/1.1 {status} Said\r\nContent-Type: {content_type}\r\nLocation: /elsewhere\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{answer}",
                         answer.len()
                     );
                     stream.write_all(answer.as_bytes()).await.expect("answered");
@@ -109,6 +111,11 @@ impl RelyingParty {
     /// Answers the next posts with these.
     pub(crate) fn answer_with(&self, statuses: &[u16]) {
         self.told.lock().expect("not poisoned").statuses = statuses.iter().rev().copied().collect();
+    }
+
+    /// Shows this to whoever gets `/request…`, with a status and a content type; the next ones are told the same.
+    pub(crate) fn show_request(&self, status: u16, content_type: &str, body: &str) {
+        self.told.lock().expect("not poisoned").request = Some((status, content_type.to_owned(), body.to_owned()));
     }
 
     /// How often its keys were fetched.
@@ -138,12 +145,14 @@ impl RelyingParty {
 }
 
 impl Told {
-    fn answer(&mut self, head: &str, body: &str) -> (u16, String) {
+    fn answer(&mut self, head: &str, body: &str) -> (u16, String, String) {
+        let json = || "application/json".to_owned();
         let mut words = head.split(' ');
         match (words.next(), words.next()) {
-            (Some("GET"), _) => {
+            (Some("GET"), path) => {
                 self.fetched += 1;
-                (200, self.jwks.to_string())
+                let request = self.request.clone().filter(|_| path.is_some_and(|path| path.starts_with("/request")));
+                request.unwrap_or_else(|| (200, json(), self.jwks.to_string()))
             }
             (_, path) => {
                 self.bearers.extend(
@@ -152,7 +161,7 @@ impl Told {
                         .map(|(_, value)| value.to_owned()),
                 );
                 self.posted.push((path.unwrap_or_default().to_owned(), body.to_owned()));
-                (self.statuses.pop().unwrap_or(200), String::new())
+                (self.statuses.pop().unwrap_or(200), json(), String::new())
             }
         }
     }

@@ -1,8 +1,8 @@
 //! Logins on the tenant's own pages: an authorization request comes in ([`begin`]), waits for its user ([`look`]) who logs in
-//! ([`sign_in`]) and agrees ([`decide`]), and is answered with a code.
+//! ([`sign_in`]) and agrees ([`decide`]), and is answered with a code, or with tokens where the tenant and the client want that.
 //!
 //! All of them ask one state machine what comes next ([`domain::interaction::next`]); what is kept between them is one row. Invariant:
-//! nobody goes on with a request but the browser that brought it, and of many that finish it exactly one gets a code.
+//! nobody goes on with a request but the browser that brought it, and of many that finish it exactly one is answered.
 
 use std::collections::BTreeSet;
 
@@ -11,6 +11,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use domain::answer::{self, SignedAnswer};
 use domain::audit::{Actor, AuditEvent};
 use domain::authorize::code::CodeGrant;
+use domain::authorize::request_object::Conveyance;
 use domain::authorize::rules::{self, Arrival, Asked, Parameters};
 use domain::authorize::{AuthorizationRequest, AuthorizationResponse, AuthorizeError, Refusal, RequestRefused};
 use domain::client::{Client, ClientId};
@@ -32,13 +33,15 @@ use subtle::ConstantTimeEq;
 use crate::clients::documents;
 use crate::ctx::{Ctx, Origin};
 use crate::fault::Fault;
-use crate::keys::{answerer, sign_answer};
+use crate::keys::{answerer, sign_answer, signer_for};
 use crate::login::{LoginDenied, Proof, Proved, prove, renew};
 use crate::ports::store::{PendingRequest, StoreError, TenantTx};
 use crate::subjects::{known_as, user};
+use crate::tokens::front_channel;
 use crate::tokens::target::apis_of;
 
 pub mod accounts;
+pub mod by_reference;
 pub mod challenge;
 pub mod device;
 pub mod pushed;
@@ -160,7 +163,8 @@ pub async fn begin(
         None => None,
     };
     let mut tx = ctx.store.begin_read(tenant.id).await?;
-    tx.tenant().await?.filter(Tenant::is_active).ok_or(AuthorizeDenied::TenantSuspended)?;
+    // As it is now, not as it is remembered.
+    let tenant = tx.tenant().await?.filter(Tenant::is_active).ok_or(AuthorizeDenied::TenantSuspended)?;
     let unknown = || refused("client_id is missing, or there is no such client");
     let id = id.ok_or_else(unknown)?;
     let client = match by_document {
@@ -177,7 +181,7 @@ pub async fn begin(
         }
         _ => {
             drop(tx);
-            read(ctx, tenant, &client, parameters, Arrival::Browser, None).await?
+            read(ctx, &tenant, &client, parameters, Arrival::Browser, None).await?
         }
     };
     let request = match read {
@@ -192,15 +196,18 @@ pub async fn begin(
         // Nobody logs in for an answer that cannot be given.
         answerer(ctx, tenant.id, &client, SignedAnswer::Authorization).await?;
     }
+    if request.response_type.is_front_channel() {
+        signer_for(ctx, tenant.id, &client, 0).await?;
+    }
     let tx = ctx.store.begin(tenant.id).await?;
-    let mut flow = Flow { ctx, tenant: tenant.id, tx, client, request, progress: Progress::default(), issuer };
+    let mut flow = Flow { ctx, tenant, tx, client, request, progress: Progress::default(), issuer };
     let accounts = flow.accounts(browser).await?;
     let picked = pick(&flow.request, &accounts, flow.progress);
     match flow.next(picked).await? {
         Next::Grant => {
             flow.close(None).await?;
             let Pick::One((user, session)) = picked else { return Err(AuthorizeDenied::NoSuchRequest) };
-            flow.grant(user, session).await.map(Begun::Answered)
+            flow.grant(user, session, origin).await.map(Begun::Answered)
         }
         Next::Refuse(refusal) => {
             flow.close(None).await?;
@@ -227,7 +234,7 @@ pub async fn begin(
 ///
 /// # Errors
 /// See [`AuthorizeDenied`].
-pub async fn look(ctx: &Ctx, tenant: &Tenant, handle: &Handle, browser: &Browser) -> Result<Look, AuthorizeDenied> {
+pub async fn look(ctx: &Ctx, tenant: &Tenant, handle: &Handle, browser: &Browser, origin: &Origin) -> Result<Look, AuthorizeDenied> {
     let (mut flow, csrf_token) = resume(ctx, tenant, handle, browser).await?;
     let accounts = flow.accounts(browser).await?;
     let picked = pick(&flow.request, &accounts, flow.progress);
@@ -236,7 +243,7 @@ pub async fn look(ctx: &Ctx, tenant: &Tenant, handle: &Handle, browser: &Browser
         flow.close(Some(handle)).await?;
     }
     match (next, picked) {
-        (Next::Grant, Pick::One((user, session))) => flow.grant(user, session).await.map(Look::Answered),
+        (Next::Grant, Pick::One((user, session))) => flow.grant(user, session, origin).await.map(Look::Answered),
         (Next::Refuse(refusal), _) => flow.refuse(refusal).await.map(Look::Answered),
         (Next::ChooseAccount, _) => Ok(Look::ChooseAccount { shown: flow.shown(csrf_token).await?, accounts }),
         (Next::LogIn(step), picked) => {
@@ -517,13 +524,13 @@ async fn resume<'a>(ctx: &'a Ctx, tenant: &Tenant, handle: &Handle, browser: &Br
         let user = tx.user_by_id(half.user).await?;
         progress.half = user.filter(|user| half.stands_for(user)).map(|_| half);
     }
-    Ok((Flow { ctx, tenant: tenant.id, tx, client, request: pending.request, progress, issuer }, csrf_token))
+    Ok((Flow { ctx, tenant, tx, client, request: pending.request, progress, issuer }, csrf_token))
 }
 
 /// A request on its way, in its transaction.
 struct Flow<'a> {
     ctx: &'a Ctx,
-    tenant: TenantId,
+    tenant: Tenant,
     tx: Box<dyn TenantTx>,
     client: Client,
     request: AuthorizationRequest,
@@ -539,6 +546,9 @@ impl Flow<'_> {
     }
 
     async fn next(&mut self, picked: Pick<'_>) -> Result<Next, StoreError> {
+        if let Some(refusal) = self.is_taken_no_more() {
+            return Ok(Next::Refuse(refusal));
+        }
         let granted: Option<Allowed> = match picked {
             Pick::One((user, _)) => self.tx.consent(user.id, &self.client.id).await?,
             Pick::Nobody | Pick::Which => None,
@@ -556,37 +566,69 @@ impl Flow<'_> {
         Ok(())
     }
 
-    /// Answers with a code; the session lives on.
-    async fn grant(mut self, user: &User, session: &SsoSession) -> Result<AuthorizationResponse, AuthorizeDenied> {
+    /// Whether tokens by the browser were switched off since the request came, for the tenant or for the client.
+    fn is_taken_no_more(&self) -> Option<Refusal> {
+        let kind = self.request.response_type;
+        let is_taken = self.tenant.policy.answers_with(kind) && self.client.settings.response_types.contains(&kind);
+        let refusal = Refusal { error: AuthorizeError::UnsupportedResponseType, description: "response_type is taken no more" };
+        (kind.is_front_channel() && !is_taken).then_some(refusal)
+    }
+
+    /// Answers with what was asked for; the session lives on.
+    async fn grant(mut self, user: &User, session: &SsoSession, origin: &Origin) -> Result<AuthorizationResponse, AuthorizeDenied> {
         let now = self.ctx.now();
         if let Some(idle_expires_at) = session.touched(now) {
             self.tx.sso_touch(&session.handle, idle_expires_at).await?;
         }
-        let code = self.ctx.handle(HandleKind::AuthorizationCode);
-        let grant = CodeGrant {
-            client_id: self.client.id.clone(),
-            redirect_uri: Some(self.request.return_to.redirect_uri.clone()),
-            code_challenge: self.request.code_challenge,
-            user_id: user.id,
-            scope: self.request.scope,
-            resources: self.request.resources,
-            details: self.request.details,
-            nonce: self.request.nonce,
-            dpop_jkt: self.request.dpop_jkt,
-            sign_on: SignOn { session_id: session.id, authentication: session.authentication.clone(), claims: self.request.claims },
-            expires_at: now.plus(CodeGrant::TTL),
+        let kind = self.request.response_type;
+        let sign_on =
+            SignOn { session_id: session.id, authentication: session.authentication.clone(), claims: self.request.claims.clone() };
+        let opened = match kind.is_front_channel() {
+            true => {
+                let (tx, whose) = (self.tx.as_mut(), (&self.tenant, &self.client));
+                let opened = front_channel::open(self.ctx, tx, whose, &self.request, (user, session), sign_on.clone(), origin).await?;
+                match opened {
+                    Ok(opened) => Some(opened),
+                    Err(refusal) => return self.refuse(refusal).await,
+                }
+            }
+            false => None,
         };
-        self.tx.code_insert(&code.hash(), &grant).await?;
+        let code = kind.has_code().then(|| self.ctx.handle(HandleKind::AuthorizationCode));
+        if let Some(code) = &code {
+            let request = self.request.clone();
+            let grant = CodeGrant {
+                client_id: self.client.id.clone(),
+                redirect_uri: Some(request.return_to.redirect_uri),
+                code_challenge: request.code_challenge,
+                user_id: user.id,
+                scope: request.scope,
+                resources: request.resources,
+                details: request.details,
+                nonce: request.nonce,
+                dpop_jkt: request.dpop_jkt,
+                sign_on,
+                family_id: opened.as_ref().map(|opened| opened.family.id),
+                expires_at: now.plus(CodeGrant::TTL),
+            };
+            self.tx.code_insert(&code.hash(), &grant).await?;
+        }
         self.tx.commit().await?;
-        let answer = AuthorizationResponse::granted(self.request.return_to, code.text().expose().clone(), self.issuer);
-        Ok(signed(self.ctx, self.tenant, &self.client, answer).await?)
+        let code = code.map(|code| code.text().expose().clone());
+        let mut given: Vec<_> = code.iter().map(|code| ("code", code.clone())).collect();
+        if let Some(opened) = opened {
+            let tokens = front_channel::sign(self.ctx, &self.tenant, &self.client, &self.request, user, opened, code.as_deref());
+            given.extend(tokens.await?);
+        }
+        let answer = AuthorizationResponse::granted(self.request.return_to, given, self.issuer);
+        Ok(signed(self.ctx, self.tenant.id, &self.client, answer).await?)
     }
 
-    /// Answers that there will be no code, for good.
+    /// Answers that there will be nothing, for good.
     async fn refuse(self, refusal: Refusal) -> Result<AuthorizationResponse, AuthorizeDenied> {
         self.tx.commit().await?;
         let answer = AuthorizationResponse::refused(self.request.return_to, refusal, self.issuer);
-        Ok(signed(self.ctx, self.tenant, &self.client, answer).await?)
+        Ok(signed(self.ctx, self.tenant.id, &self.client, answer).await?)
     }
 
     async fn shown(mut self, csrf_token: String) -> Result<Shown, StoreError> {
@@ -637,7 +679,7 @@ pub(crate) async fn check_anonymous(ctx: &Ctx, tenant: &Tenant, browser: &Browse
     check_csrf(&csrf_token(ctx, tenant, &named, &named).await?, given)
 }
 
-/// Reads a request of `client`, out of its request object when it has one. No transaction is held.
+/// Reads a request of `client`, out of its request object when it has one, here or where it says. No transaction is held.
 async fn read(
     ctx: &Ctx,
     tenant: &Tenant,
@@ -646,12 +688,10 @@ async fn read(
     arrival: Arrival,
     proved: Option<Thumbprint>,
 ) -> Result<Result<AuthorizationRequest, RequestRefused>, Fault> {
-    let signed = match parameters.get("request") {
-        None => None,
-        Some(object) => match request_object::opened(ctx, tenant, client, object).await {
-            Ok(signed) => Some(signed),
-            Err(refusal) => return Ok(Err(rules::refused(client, parameters, refusal))),
-        },
+    let response_types = &tenant.policy.response_types;
+    let signed = match opened(ctx, tenant, client, parameters, arrival).await {
+        Ok(signed) => signed,
+        Err(refusal) => return Ok(Err(rules::refused(client, parameters, response_types, refusal))),
     };
     let is_signed = signed.is_some();
     let parameters = signed.as_ref().unwrap_or(parameters);
@@ -662,7 +702,32 @@ async fn read(
         false => apis_of(ctx.store.begin_read(tenant.id).await?.as_mut(), client).await?,
     };
     let issuer = tenant.issuer(&ctx.base_url);
-    Ok(rules::read(&Asked { parameters, client, issuer: &issuer, apis: &apis, arrival, is_signed, hinted, named, proved }))
+    let asked = Asked { parameters, client, issuer: &issuer, response_types, apis: &apis, arrival, is_signed, hinted, named, proved };
+    Ok(rules::read(&asked))
+}
+
+/// What the request object says that comes with a request, or that the client shows where the request says; `None` where there is none.
+async fn opened(
+    ctx: &Ctx,
+    tenant: &Tenant,
+    client: &Client,
+    parameters: &Parameters,
+    arrival: Arrival,
+) -> Result<Option<Parameters>, Refusal> {
+    // Who has to push has no other way; nothing is fetched for a rule to refuse it.
+    let may_refer = tenant.policy.request_uri && arrival == Arrival::Browser && !client.settings.require_pushed_authorization_requests;
+    match (parameters.get("request"), parameters.get("request_uri")) {
+        (Some(_), Some(_)) => {
+            let description = "request and request_uri do not go together (RFC 9101, 5)";
+            Err(Refusal { error: AuthorizeError::InvalidRequest, description })
+        }
+        (Some(object), None) => request_object::opened(ctx, tenant, client, object, Conveyance::ByValue).await.map(Some),
+        (None, Some(uri)) if may_refer => {
+            let object = by_reference::fetched(ctx, tenant, client, uri).await?;
+            request_object::opened(ctx, tenant, client, &object, Conveyance::ByReference).await.map(Some)
+        }
+        (None, _) => Ok(None),
+    }
 }
 
 /// Whom a `sub` among the claims asks for (OpenID Connect Core, 5.5.1): of the names that this client knows users by, the first eight.

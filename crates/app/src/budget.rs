@@ -58,7 +58,7 @@ impl Rate {
     /// How many nanoseconds it takes until there is one.
     ///
     /// Source: the generic cell rate algorithm, ITU-T I.371, which needs no more than that one number.
-    fn take(self, whole_at: &mut i64, now: i64) -> Result<(), i64> {
+    pub(crate) fn take(self, whole_at: &mut i64, now: i64) -> Result<(), i64> {
         // Kept in a refusal, too: for a clock that was set back, so that what is used up is whole after `depth` by the new one.
         *whole_at = (*whole_at).min(now + self.depth);
         let then = (*whole_at).max(now) + self.each;

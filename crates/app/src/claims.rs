@@ -8,7 +8,7 @@ use domain::claim_rules::{ClaimRules, RuleRefused};
 use domain::client::{Client, ClientId};
 use domain::details::AuthorizationDetails;
 use domain::ids::{FamilyId, SsoSessionId, TenantId, TokenId, UserId};
-use domain::openid::{self, ClaimsRequest, IdClaims};
+use domain::openid::{self, ClaimsOfScopes, ClaimsRequest, IdClaims};
 use domain::resource::{self, ResourceSet, Target, TargetRefused};
 use domain::scope::Scope;
 use domain::sso::{Authentication, Method, SignOn};
@@ -161,7 +161,8 @@ pub async fn preview(ctx: &Ctx, tenant: &Tenant, command: PreviewCommand, actor:
     let (mut access, of_access) = AccessClaims::with_left_out(issuance, user.as_ref().zip(grant.clone()));
     access.cap_life(ctx.keys.published(tenant.id).await?.ring.numbers.token_ttl_cap_seconds);
     let mut left_out = LeftOut { access_token: of_access, ..LeftOut::default() };
-    let id = user.as_ref().zip(grant).and_then(|(user, grant)| IdClaims::new(issuance, &access, user, grant, None));
+    let id =
+        user.as_ref().zip(grant).and_then(|(user, grant)| IdClaims::new(issuance, &access, user, grant, None, ClaimsOfScopes::AtUserinfo));
     let id_token = match id {
         Some((claims, of_id)) => {
             left_out.id_token = of_id;

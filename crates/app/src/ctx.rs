@@ -8,6 +8,7 @@ use domain::handle::{Handle, HandleKind};
 use domain::ids::{EventId, TenantId};
 use domain::time::Timestamp;
 
+use crate::authorize::by_reference::Fetches;
 use crate::clients::documents::Documents;
 use crate::clients::key_sets::KeySets;
 use crate::clients::origins::ClientOrigins;
@@ -36,6 +37,8 @@ pub struct Ctx {
     pub verifiers: VerifierTally,
     pub key_sets: KeySets,
     pub documents: Documents,
+    /// How many requests are fetched for whom.
+    pub request_fetches: Fetches,
     pub mutual_tls: MutualTls,
     pub origins: ClientOrigins,
     /// What clients may ask for in detail, for the metadata.

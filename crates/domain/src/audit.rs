@@ -325,6 +325,13 @@ pub enum AuditEvent {
     DataExported {
         user_id: UserId,
     },
+    /// Tokens were given by the browser: the session began with them.
+    FrontChannelGranted {
+        user_id: UserId,
+        client_id: ClientId,
+        session_id: FamilyId,
+        response_type: String,
+    },
     CodeRedeemed {
         user_id: UserId,
         client_id: ClientId,

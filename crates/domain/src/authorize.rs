@@ -12,7 +12,7 @@ use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 use url::form_urlencoded;
 
-use crate::client::ClientId;
+use crate::client::{ClientId, ResponseType};
 use crate::consent::Allowed;
 use crate::details::AuthorizationDetails;
 use crate::handle::HandleHash;
@@ -32,6 +32,8 @@ pub mod rules;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AuthorizationRequest {
     pub client_id: ClientId,
+    #[serde(default, skip_serializing_if = "ResponseType::is_code")]
+    pub response_type: ResponseType,
     pub return_to: ReturnAddress,
     /// What of the asked-for scope the client may have.
     pub scope: Scope,
@@ -92,6 +94,10 @@ pub enum ResponseMode {
     QueryJwt,
     /// By form, as one signed parameter (JARM, 2.3.3).
     FormPostJwt,
+    /// Behind `#`, which no server is sent: the usual one where a token is in the answer (OAuth 2.0 Multiple Response Type Encoding Practices, 5).
+    Fragment,
+    /// Behind `#`, as one signed parameter (JARM, 2.3.2).
+    FragmentJwt,
     /// By no browser at all: to the client itself, which has asked (OAuth 2.0 for First-Party Applications, 5.2).
     Direct,
 }
@@ -106,12 +112,16 @@ impl ResponseMode {
         ("jwt", Self::QueryJwt),
     ];
 
-    pub fn from_name(name: &str) -> Option<Self> {
-        Self::NAMES.into_iter().find(|(known, _)| *known == name).map(|(_, mode)| mode)
-    }
+    /// Those of clients with tokens in the answer, besides.
+    pub const WITH_TOKENS: [(&'static str, Self); 2] = [("fragment", Self::Fragment), ("fragment.jwt", Self::FragmentJwt)];
 
     pub const fn is_signed(self) -> bool {
-        matches!(self, Self::QueryJwt | Self::FormPostJwt)
+        matches!(self, Self::QueryJwt | Self::FormPostJwt | Self::FragmentJwt)
+    }
+
+    /// Whether servers, their logs and other sites get to see it in an address.
+    pub const fn is_by_query(self) -> bool {
+        matches!(self, Self::Query | Self::QueryJwt)
     }
 
     /// The same way, signed.
@@ -120,6 +130,7 @@ impl ResponseMode {
         match self {
             Self::Query | Self::QueryJwt => Self::QueryJwt,
             Self::FormPost | Self::FormPostJwt => Self::FormPostJwt,
+            Self::Fragment | Self::FragmentJwt => Self::FragmentJwt,
             // Nobody else carries it.
             Self::Direct => Self::Direct,
         }
@@ -257,8 +268,9 @@ pub struct AuthorizationResponse {
 }
 
 impl AuthorizationResponse {
-    pub fn granted(return_to: ReturnAddress, code: String, issuer: String) -> Self {
-        Self::new(return_to, vec![("code", code)], issuer)
+    /// With what is given: a code, or tokens.
+    pub fn granted(return_to: ReturnAddress, given: Vec<(&'static str, String)>, issuer: String) -> Self {
+        Self::new(return_to, given, issuer)
     }
 
     pub fn refused(return_to: ReturnAddress, refusal: Refusal, issuer: String) -> Self {
@@ -278,9 +290,17 @@ impl AuthorizationResponse {
         Self { parameters: vec![("response", token)], ..self }
     }
 
-    /// The address with the parameters in its query.
+    /// The address with the parameters in its query, or behind `#`.
     pub fn location(&self) -> String {
-        with_query(&self.return_to.redirect_uri, &self.parameters)
+        match self.return_to.mode {
+            // A registered address has no fragment of its own.
+            ResponseMode::Fragment | ResponseMode::FragmentJwt => {
+                let mut fragment = form_urlencoded::Serializer::new(String::new());
+                fragment.extend_pairs(&self.parameters);
+                format!("{}#{}", self.return_to.redirect_uri, fragment.finish())
+            }
+            _ => with_query(&self.return_to.redirect_uri, &self.parameters),
+        }
     }
 }
 
@@ -318,13 +338,17 @@ mod tests {
 
     #[test]
     fn an_answer_joins_the_query_that_is_there() {
-        let answer = |uri: &str| {
-            let return_to = ReturnAddress { redirect_uri: uri.to_owned(), mode: ResponseMode::Query, state: Some("a&b=ü".to_owned()) };
-            AuthorizationResponse::granted(return_to, "x".to_owned(), "https://id.example/t/a".to_owned()).location()
+        let by = |uri: &str, mode| {
+            let return_to = ReturnAddress { redirect_uri: uri.to_owned(), mode, state: Some("a&b=ü".to_owned()) };
+            AuthorizationResponse::granted(return_to, vec![("code", "x".to_owned())], "https://id.example/t/a".to_owned()).location()
         };
+        let answer = |uri| by(uri, ResponseMode::Query);
         let said = "code=x&state=a%26b%3D%C3%BC&iss=https%3A%2F%2Fid.example%2Ft%2Fa";
         assert_eq!(answer("https://app.example/cb"), format!("https://app.example/cb?{said}"));
         assert_eq!(answer("https://app.example/cb?a=1"), format!("https://app.example/cb?a=1&{said}"));
         assert_eq!(answer("com.example.app:/cb"), format!("com.example.app:/cb?{said}"));
+        for mode in [ResponseMode::Fragment, ResponseMode::FragmentJwt] {
+            assert_eq!(by("https://app.example/cb?a=1", mode), format!("https://app.example/cb?a=1#{said}"));
+        }
     }
 }

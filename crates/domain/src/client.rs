@@ -29,6 +29,7 @@ pub mod origin;
 pub mod profile;
 pub mod redirect_uri;
 pub mod registration;
+pub mod response_type;
 
 use assertion::AssertionAlg;
 use document::DocumentAddress;
@@ -36,6 +37,7 @@ use origin::WebOrigin;
 use profile::Profile;
 use redirect_uri::{Reach, RedirectUri};
 use registration::SelfRegistration;
+pub use response_type::ResponseType;
 
 /// One registered client.
 #[derive(Debug, Clone, PartialEq)]
@@ -162,6 +164,7 @@ impl Client {
             require_auth_time: false,
             require_pushed_authorization_requests: false,
             require_pkce: true,
+            request_uris: Vec::new(),
             request_object_signing_alg: None,
             require_signed_request_object: false,
             require_signed_authorization_response: false,
@@ -319,6 +322,8 @@ impl AuthMethod {
 #[serde(rename_all = "snake_case")]
 pub enum GrantType {
     AuthorizationCode,
+    /// Tokens from the authorization endpoint itself, by the browser: nothing that is asked for at the token endpoint (RFC 6749, 4.2).
+    Implicit,
     RefreshToken,
     ClientCredentials,
     /// RFC 8628, 3.4.
@@ -336,8 +341,9 @@ pub enum GrantType {
 }
 
 impl GrantType {
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::AuthorizationCode,
+        Self::Implicit,
         Self::RefreshToken,
         Self::ClientCredentials,
         Self::DeviceCode,
@@ -349,6 +355,7 @@ impl GrantType {
     pub const fn name(self) -> &'static str {
         match self {
             Self::AuthorizationCode => "authorization_code",
+            Self::Implicit => "implicit",
             Self::RefreshToken => "refresh_token",
             Self::ClientCredentials => "client_credentials",
             Self::DeviceCode => "urn:ietf:params:oauth:grant-type:device_code",
@@ -360,18 +367,22 @@ impl GrantType {
 
     /// Whether users are there who log in and agree: it begins sessions.
     pub const fn has_users(self) -> bool {
+        matches!(self, Self::AuthorizationCode | Self::Implicit | Self::DeviceCode | Self::Backchannel)
+    }
+
+    /// Whether its sessions may be refreshed.
+    pub const fn may_be_refreshed(self) -> bool {
         matches!(self, Self::AuthorizationCode | Self::DeviceCode | Self::Backchannel)
+    }
+
+    /// Whether clients ask for it at the token endpoint.
+    pub const fn is_for_the_token_endpoint(self) -> bool {
+        !matches!(self, Self::Implicit)
     }
 
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|grant| grant.name() == name)
     }
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum ResponseType {
-    Code,
 }
 
 /// How a client learns of its user's answer (OpenID CIBA Core 1.0, 5).
@@ -495,6 +506,9 @@ pub struct ClientSettings {
     pub require_auth_time: bool,
     pub require_pushed_authorization_requests: bool,
     pub require_pkce: bool,
+    /// Where its requests may be fetched, letter by letter, what stands behind `#` included (OpenID Connect Registration, 2).
+    #[serde(default)]
+    pub request_uris: Vec<String>,
     /// The one algorithm of its request objects; any of [`Self::signing_algs`] when it has named none.
     #[serde(default)]
     pub request_object_signing_alg: Option<Alg>,

@@ -209,7 +209,7 @@ mod tests {
 
     use super::*;
     use crate::authorize::{AcrWish, ResponseMode, ReturnAddress};
-    use crate::client::ClientId;
+    use crate::client::{ClientId, ResponseType};
     use crate::details::AuthorizationDetails;
     use crate::handle::HandleHash;
     use crate::ids::SsoSessionId;
@@ -241,6 +241,7 @@ mod tests {
     fn request(prompt: &[Prompt], login_hint: Option<&str>, user: Option<UserId>) -> AuthorizationRequest {
         AuthorizationRequest {
             client_id: ClientId::first_party(),
+            response_type: ResponseType::Code,
             return_to: ReturnAddress { redirect_uri: "https://a.example/".to_owned(), mode: ResponseMode::Query, state: None },
             scope: "openid".parse().expect("a scope"),
             resources: ResourceSet::new(),

@@ -41,9 +41,32 @@ pub struct IdClaims {
     pub nonce: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub at_hash: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub c_hash: Option<String>,
     /// What rules of the tenant and the `claims` parameter put there.
     #[serde(flatten)]
     pub others: Map<String, Value>,
+}
+
+/// What is given beside an ID token, and is bound to it by hashes (OpenID Connect Core, 3.1.3.6, 3.3.2.11).
+#[derive(Clone, Copy, Default)]
+pub struct Beside<'a> {
+    pub access_token: Option<&'a str>,
+    pub code: Option<&'a str>,
+}
+
+impl std::fmt::Debug for Beside<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Beside").finish_non_exhaustive()
+    }
+}
+
+/// Where the claims are told that the granted scopes open (OpenID Connect Core, 5.4).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ClaimsOfScopes {
+    AtUserinfo,
+    /// In the ID token, because there is no access token to ask userinfo with.
+    InIdToken,
 }
 
 impl IdClaims {
@@ -55,6 +78,7 @@ impl IdClaims {
         user: &User,
         grant: Grant<'_>,
         nonce: Option<String>,
+        of_scopes: ClaimsOfScopes,
     ) -> Option<(Self, Vec<String>)> {
         let Grant { session_id, subject, auth_time, sign_on, .. } = grant;
         let sign_on = sign_on.filter(|_| issuance.scope.contains(Scope::OPENID))?;
@@ -69,6 +93,10 @@ impl IdClaims {
             wishes: Some(wishes),
         };
         let told = issuance.tenant.policy.claims.rules.told(on, ClaimRules::ROOM).and(wished(user, wishes));
+        let told = match of_scopes {
+            ClaimsOfScopes::AtUserinfo => told,
+            ClaimsOfScopes::InIdToken => told.and(opened(user, issuance.scope)),
+        };
         let claims = Self {
             iss: access.iss.clone(),
             sub: subject,
@@ -81,23 +109,26 @@ impl IdClaims {
             amr: sign_on.authentication.amr().into_iter().map(str::to_owned).collect(),
             nonce,
             at_hash: None,
+            c_hash: None,
             others: told.claims,
         };
         Some((claims, told.left_out))
     }
 
-    /// Binds the ID token to the access token that is given with it, by the hash of the algorithm it is signed with.
-    pub fn bind(&mut self, alg: Alg, access_token: &str) {
+    /// Binds the ID token to what is given with it, by the hash of the algorithm it is signed with.
+    pub fn bind(&mut self, alg: Alg, beside: Beside<'_>) {
         fn left_half<D: Digest>(text: &str) -> String {
             let hash = D::digest(text.as_bytes());
             URL_SAFE_NO_PAD.encode(&hash[..hash.len() / 2])
         }
-        self.at_hash = Some(match alg {
-            Alg::ES256 | Alg::RS256 | Alg::PS256 => left_half::<Sha256>(access_token),
-            Alg::ES384 => left_half::<Sha384>(access_token),
+        let hash = match alg {
+            Alg::ES256 | Alg::RS256 | Alg::PS256 => left_half::<Sha256>,
+            Alg::ES384 => left_half::<Sha384>,
             // Ed25519 hashes with SHA-512.
-            Alg::EdDSA => left_half::<Sha512>(access_token),
-        });
+            Alg::EdDSA => left_half::<Sha512>,
+        };
+        self.at_hash = beside.access_token.map(hash);
+        self.c_hash = beside.code.map(hash);
     }
 
     /// Shortens the token's life to at most `cap`.
@@ -294,9 +325,14 @@ pub fn userinfo(tenant: &Tenant, client: &ClientId, user: &User, scope: &Scope, 
         permissions: None,
         wishes: Some(&wishes.userinfo),
     };
+    let rules = &tenant.policy.claims.rules;
+    rules.told(on, ClaimRules::ROOM).and_all(opened(user, scope)).and_all(wished(user, &wishes.userinfo))
+}
+
+/// What of `user` the scopes of OpenID Connect open.
+fn opened<'a>(user: &'a User, scope: &'a Scope) -> impl Iterator<Item = (&'static str, Value)> + use<'a> {
     let names = OF_SCOPE.iter().filter(|(name, _)| scope.contains(name)).flat_map(|(_, names)| names.iter().copied());
-    let of_scopes = names.filter_map(|name| Some((name, attribute(user, name)?)));
-    tenant.policy.claims.rules.told(on, ClaimRules::ROOM).and_all(of_scopes).and_all(wished(user, &wishes.userinfo))
+    names.filter_map(|name| Some((name, attribute(user, name)?)))
 }
 
 /// What is asked for by name and there to be told. Names that have a scope of OpenID Connect: no custom claim leaves because somebody
@@ -321,8 +357,18 @@ mod tests {
             "auth_time": 1, "sid": FamilyId::from_uuid(uuid::Uuid::nil()), "acr": "1", "amr": ["pwd"],
         }))
         .expect("claims");
-        claims.bind(Alg::RS256, "jHkWEdUXMU1BwAsC4vtUsZwnNvTIxEl0z9K3vx5KF0Y");
-        assert_eq!(claims.at_hash.as_deref(), Some("77QmUPtjPfzWtF2AnpK9RQ"));
+        let (access_token, code) =
+            ("jHkWEdUXMU1BwAsC4vtUsZwnNvTIxEl0z9K3vx5KF0Y", "Qcb0Orv1zh30vL1MPRsbm-diHiMwcLyZvn1arpZv-Jxf_11jnpEX3Tgfvk");
+        claims.bind(Alg::RS256, Beside { access_token: Some(access_token), code: None });
+        assert_eq!((claims.at_hash.as_deref(), &claims.c_hash), (Some("77QmUPtjPfzWtF2AnpK9RQ"), &None));
+        // A.4 and A.6: the code and its c_hash.
+        claims.bind(Alg::RS256, Beside { access_token: None, code: Some(code) });
+        assert_eq!((&claims.at_hash, claims.c_hash.as_deref()), (&None, Some("LDktKdoQak3Pk0cnXxCltA")));
+        let lengths = [Alg::ES256, Alg::RS256, Alg::PS256, Alg::ES384, Alg::EdDSA].map(|alg| {
+            claims.bind(alg, Beside { access_token: Some(access_token), code: Some(code) });
+            (claims.at_hash.as_ref().map(String::len), claims.c_hash.as_ref().map(String::len))
+        });
+        assert_eq!(lengths, [22, 22, 22, 32, 43].map(|length| (Some(length), Some(length))));
     }
 
     #[test]

@@ -1,11 +1,13 @@
 //! Tenants: an issuer of its own, and the policy that its people, passwords and tokens live under.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 
 use crate::claim_rules::ClaimRules;
-use crate::client::GrantType;
 use crate::client::document::DocumentPolicy;
 use crate::client::registration::RegistrationPolicy;
+use crate::client::{GrantType, ResponseType};
 use crate::host::HostName;
 use crate::ids::TenantId;
 use crate::password::{Argon2Params, PasswordRules};
@@ -133,6 +135,11 @@ pub struct TenantPolicy {
     pub authorization_challenge: bool,
     /// Whether clients may exchange tokens (RFC 8693), those of them that are registered for it.
     pub token_exchange: bool,
+    /// What authorization requests are answered with besides `code`, for clients that are registered for it. Nothing, unless the tenant wants
+    /// it: what goes by the browser is seen by more than its client (RFC 9700, 2.1.2).
+    pub response_types: BTreeSet<ResponseType>,
+    /// Whether requests are fetched from addresses that their clients have registered (OpenID Connect Core, 6.2).
+    pub request_uri: bool,
     /// The audience of access tokens besides the issuer itself.
     pub audience: Option<String>,
     /// Which facts about the user go into access tokens, and which claims the tenant makes itself.
@@ -158,6 +165,8 @@ impl Default for TenantPolicy {
             backchannel_authentication: false,
             authorization_challenge: false,
             token_exchange: false,
+            response_types: BTreeSet::new(),
+            request_uri: false,
             audience: None,
             claims: ClaimsPolicy::default(),
             require_dpop_nonce: false,
@@ -226,11 +235,17 @@ impl TenantPolicy {
     pub fn offers(&self, grant: GrantType) -> bool {
         match grant {
             GrantType::AuthorizationCode | GrantType::RefreshToken | GrantType::ClientCredentials => true,
+            GrantType::Implicit => self.response_types.iter().any(|kind| kind.is_front_channel()),
             GrantType::DeviceCode => self.device_authorization,
             GrantType::JwtBearer => self.jwt_bearer,
             GrantType::Backchannel => self.backchannel_authentication,
             GrantType::TokenExchange => self.token_exchange,
         }
+    }
+
+    /// Whether authorization requests may be answered so at all.
+    pub fn answers_with(&self, kind: ResponseType) -> bool {
+        kind.is_code() || self.response_types.contains(&kind)
     }
 
     /// The part of the policy that refresh families live under.

@@ -112,6 +112,7 @@ fn s044_s059_s060_s061_s062_s063_a_code_is_redeemed_by_all_it_came_from_or_not_a
                 authentication: Authentication::by(Method::Password, at),
                 claims: ClaimsRequest::default(),
             },
+            family_id: None,
             expires_at,
         };
         for client in [&own, &other] {
@@ -169,6 +170,7 @@ fn a_code_that_was_handed_to_its_client_is_redeemed_without_an_address() {
         nonce: None,
         dpop_jkt: None,
         sign_on,
+        family_id: None,
         expires_at: at.plus(CodeGrant::TTL),
     };
     let redeemed = |uri| grant.redeemable(&ClientId::first_party(), uri, None, None, at);

@@ -18,7 +18,7 @@ use domain::answer::SignedAnswer;
 use domain::client::ClientId;
 use domain::ids::{ClientSecretId, FamilyId, TenantId};
 use domain::keys::ring::{Alg, KeyRing, Kid, RingKey};
-use domain::openid::{ID_TOKEN_TYPE, IdClaims};
+use domain::openid::{Beside, ID_TOKEN_TYPE, IdClaims};
 use domain::secret::Secret;
 use domain::time::Timestamp;
 use domain::token::claims::{ACCESS_TOKEN_TYPE, AccessClaims};
@@ -195,10 +195,10 @@ impl TokenSigner for TenantSigner {
         self.ring.signer_among(algs, now).is_some()
     }
 
-    fn sign_id(&self, claims: &mut IdClaims, alg: Alg, access_token: &str, now: Timestamp) -> Result<String, KeyFault> {
+    fn sign_id(&self, claims: &mut IdClaims, alg: Alg, beside: Beside<'_>, now: Timestamp) -> Result<String, KeyFault> {
         let (key, signer) = self.id_signer(alg, now)?;
         claims.cap_life(key.token_ttl_cap_seconds);
-        claims.bind(key.alg, access_token);
+        claims.bind(key.alg, beside);
         signer.sign(&signer.id_header, claims)
     }
 

@@ -14,6 +14,7 @@ use actix_web::web::ServiceConfig;
 use actix_web::{App, HttpServer};
 use api::{ApiSettings, ApiState, PeerCertificate};
 use app::access::PlatformToken;
+use app::authorize::by_reference::Fetches;
 use app::clients::documents::Documents;
 use app::clients::key_sets::KeySets;
 use app::clients::origins::ClientOrigins;
@@ -161,6 +162,7 @@ async fn start_on(
         verifiers,
         key_sets: KeySets::new(KEY_SETS),
         documents: Documents::new(DOCUMENTS),
+        request_fetches: Fetches::new(settings.keys.most_awake),
         mutual_tls: wire::mutual_tls(&settings, &tls),
         origins: ClientOrigins::new(settings.keys.most_awake),
         detail_types: DetailTypes::new(settings.keys.most_awake),

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use api::metrics::{KeyReadings, PoolReading, Readings};
 use api::{CertificateHeader, HeaderFormat};
+use app::authorize::by_reference::Fetches;
 use app::clients::documents::Documents;
 use app::clients::key_sets::KeySets;
 use app::clients::origins::ClientOrigins;
@@ -288,6 +289,7 @@ pub(crate) async fn visiting(settings: &Settings, store: &SqlStore, directory: &
         verifiers: VerifierTally::new(&**directory).await?,
         key_sets: KeySets::new(0),
         documents: Documents::new(0),
+        request_fetches: Fetches::new(0),
         mutual_tls: MutualTls::default(),
         origins: ClientOrigins::new(0),
         detail_types: DetailTypes::new(0),

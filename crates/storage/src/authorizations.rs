@@ -9,7 +9,7 @@ use domain::handle::HandleHash;
 use domain::ids::FamilyId;
 use domain::interaction::Progress;
 use domain::time::Timestamp;
-use sea_orm::sea_query::Expr;
+use sea_orm::sea_query::{Expr, Func};
 use sea_orm::{ColumnTrait, EntityTrait, IntoActiveModel, QueryFilter, QuerySelect};
 
 use crate::entities::{authorization_codes as codes, authorization_requests as requests};
@@ -89,7 +89,7 @@ impl AuthorizationStore for SqlTenantTx {
             granted: error::written(CODES, "granted", serde_json::to_string(grant))?,
             expires_at: grant.expires_at.as_micros(),
             used_at: None,
-            family_id: None,
+            family_id: grant.family_id.map(FamilyId::as_uuid),
         };
         codes::Entity::insert(row.into_active_model()).exec_without_returning(&self.tx).await.map_err(error::of(CODES))?;
         Ok(())
@@ -98,7 +98,11 @@ impl AuthorizationStore for SqlTenantTx {
     async fn code_use(&mut self, code: &HandleHash, family_id: FamilyId, now: Timestamp) -> Stored<CodeUse> {
         let used = codes::Entity::update_many()
             .col_expr(codes::Column::UsedAt, Expr::value(now.as_micros()))
-            .col_expr(codes::Column::FamilyId, Expr::value(family_id.as_uuid()))
+            // One that a token beside the code has begun stays.
+            .col_expr(
+                codes::Column::FamilyId,
+                Func::coalesce([Expr::col(codes::Column::FamilyId), Expr::value(family_id.as_uuid())]).into(),
+            )
             .filter(codes::Column::TenantId.eq(self.owner()))
             .filter(codes::Column::Code.eq(code.0.to_vec()))
             .filter(codes::Column::UsedAt.is_null())

@@ -16,7 +16,7 @@ use domain::authorize::{AcrWish, AuthorizationRequest, ResponseMode, ReturnAddre
 use domain::backchannel::{BackchannelPing, BackchannelRequest, BindingMessage};
 use domain::client::metadata::ClientMetadata;
 use domain::client::registration::InitialAccessToken;
-use domain::client::{Client, ClientId, ClientSecret, ClientStatus, KeptSecret};
+use domain::client::{Client, ClientId, ClientSecret, ClientStatus, KeptSecret, ResponseType};
 use domain::details::AuthorizationDetails;
 use domain::device::DeviceGrant;
 use domain::guess::{GuessCounter, GuessScope};
@@ -197,6 +197,7 @@ pub fn pending(client: &ClientId) -> PendingRequest {
     let redirect_uri = "https://app.example/cb".to_owned();
     let request = AuthorizationRequest {
         client_id: client.clone(),
+        response_type: ResponseType::Code,
         return_to: ReturnAddress { redirect_uri, mode: ResponseMode::Query, state: Some("s\u{fc}\"".to_owned()) },
         scope: "openid email".parse().expect("a scope"),
         resources: resources(),
@@ -235,6 +236,7 @@ pub fn code_grant(client: &ClientId, user_id: UserId) -> CodeGrant {
         nonce: None,
         dpop_jkt: Some(thumbprint()),
         sign_on: sign_on(),
+        family_id: None,
         expires_at: NOW.plus(CodeGrant::TTL),
     }
 }

@@ -123,6 +123,9 @@ pub(super) const METADATA_WORDS: &[&str] = &[
     "\"grant_types\":[\"client_credentials\"]",
     "\"grant_types\":[\"authorization_code\",\"refresh_token\"]",
     "\"response_types\":[]",
+    "\"grant_types\":[\"implicit\"]",
+    "\"response_types\":[\"id_token\",\"token id_token\"]",
+    "\"request_uris\":[\"https://app.example/r#x\"]",
     "\"require_pkce\":false",
     "\"jwks_uri\":\"http://127.0.0.1/\"",
     "\"subject_type\":\"pairwise\"",
@@ -156,6 +159,9 @@ fn fits_together(settings: &ClientSettings) {
     assert!(!(is_public && settings.may_use(GrantType::ClientCredentials)));
     assert!(!settings.may_use(GrantType::AuthorizationCode) || !settings.redirect_uris.is_empty());
     assert!(settings.token_endpoint_auth_method != AuthMethod::PrivateKeyJwt || settings.keys.is_some());
+    let has_front_channel = settings.response_types.iter().any(|kind| kind.is_front_channel());
+    assert_eq!(has_front_channel, settings.may_use(GrantType::Implicit), "tokens by the browser without their grant");
+    assert!(!has_front_channel || (settings.profile.is_none() && settings.redirect_uris.iter().all(|uri| uri.reach() == Reach::Https)));
     assert!(!settings.authorization_challenge || settings.consent == ConsentPolicy::FirstParty);
     assert!(!settings.scope.contains("admin") && !settings.scope.contains("account"));
     let key_uri = match &settings.keys {
@@ -167,6 +173,10 @@ fn fits_together(settings: &ClientSettings) {
         None => None,
     };
     key_uri.into_iter().chain(&settings.sector_identifier_uri).chain(&settings.backchannel_logout_uri).for_each(|uri| is_endpoint(uri));
+    for uri in &settings.request_uris {
+        is_endpoint(uri.split('#').next().unwrap_or_default());
+        assert!(uri.len() <= 512, "{uri}");
+    }
     let stored = serde_json::to_string(settings).unwrap_or_default();
     assert_eq!(serde_json::from_str::<ClientSettings>(&stored).ok().as_ref(), Some(settings), "it does not survive being stored");
 }
@@ -187,6 +197,7 @@ fn by_document(members: &Map<String, Value>) {
             && !members.contains_key("client_secret")
     );
     assert!(settings.logo_uri.is_none() && settings.sector_identifier_uri.is_none() && settings.require_pkce);
+    assert!(settings.request_uris.is_empty() && !settings.may_use(GrantType::Implicit));
     assert_eq!(settings.consent, Default::default(), "a client consented to itself");
 }
 
@@ -199,7 +210,9 @@ pub(super) fn metadata(data: &[u8]) {
     }
     let Ok(members) = serde_json::from_slice::<Map<String, Value>>(data) else { return };
     by_document(&members);
-    if let Ok(settings) = registration::settings(members, RegistrationPolicy::default(), &RotationNumbers::default(), None) {
+    if let Ok(settings) =
+        registration::settings(members, RegistrationPolicy::default(), &Default::default(), &RotationNumbers::default(), None)
+    {
         fits_together(&settings);
         assert!(
             settings.require_pkce && settings.profile.is_none() && settings.resources.is_empty() && settings.allowed_origins.is_empty()

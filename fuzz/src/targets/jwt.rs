@@ -12,7 +12,7 @@ use aws_lc_rs::signature::{
 };
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use domain::authorize::request_object;
+use domain::authorize::request_object::{self, Conveyance};
 use domain::client::assertion::{self, Audience};
 use domain::client::jwks::{self, ClientKey};
 use domain::client::{Client, ClientId};
@@ -236,14 +236,20 @@ pub(super) fn client_assertion(data: &[u8]) {
 pub(super) fn request_object(data: &[u8]) {
     let token = token(data);
     let Some((_, claims)) = of_client(&token) else { return };
-    let Ok(parameters) = request_object::parameters(&claims, &CLIENT, ISSUER, NOW) else { return };
+    let Ok(parameters) = request_object::parameters(&claims, &CLIENT, Conveyance::ByReference, ISSUER, NOW) else { return };
     assert_eq!(parameters.get("client_id"), Some("cli"));
     for name in ["iss", "aud", "exp", "nbf", "iat", "jti", "sub", "request", "request_uri"] {
         assert_eq!(parameters.get(name), None, "{name} is no parameter");
     }
-    let exp = seconds(&claims, "exp");
-    assert!(exp > now_as_f64() - 31.0 && exp < now_as_f64() + 3_632.0, "{exp}");
-    assert!(claims["aud"] == ISSUER || claims["aud"].as_array().is_some_and(|all| all.iter().any(|aud| aud == ISSUER)));
+    let by_value = request_object::parameters(&claims, &CLIENT, Conveyance::ByValue, ISSUER, NOW).is_ok();
+    assert_eq!(by_value, claims.contains_key("exp") && claims.contains_key("aud"), "by value it says until when and for whom");
+    if claims.contains_key("exp") {
+        let exp = seconds(&claims, "exp");
+        assert!(exp > now_as_f64() - 31.0 && exp < now_as_f64() + 3_632.0, "{exp}");
+    }
+    if let Some(said) = claims.get("aud") {
+        assert!(said == ISSUER || said.as_array().is_some_and(|all| all.iter().any(|aud| aud == ISSUER)));
+    }
     // An assertion of the client is no request, and a request is no assertion.
     let audience = Audience { issuer: ISSUER, token_endpoint: Some(TOKEN_ENDPOINT) };
     assert!(assertion::judge(&claims, &CLIENT.id, audience, NOW).is_err(), "one token is of two kinds");
@@ -281,7 +287,8 @@ pub(crate) fn is_taken(name: &str, data: &[u8]) -> bool {
         "client-assertion" => of_client(&token).is_some_and(|(_, claims)| {
             assertion::judge(&claims, &CLIENT.id, Audience { issuer: ISSUER, token_endpoint: None }, NOW).is_ok()
         }),
-        "request-object" => of_client(&token).is_some_and(|(_, claims)| request_object::parameters(&claims, &CLIENT, ISSUER, NOW).is_ok()),
+        "request-object" => of_client(&token)
+            .is_some_and(|(_, claims)| request_object::parameters(&claims, &CLIENT, Conveyance::ByValue, ISSUER, NOW).is_ok()),
         "dpop-proof" => untrusted::open_self_signed(&token, &Alg::ALL).is_ok_and(|opened| {
             let request = Request { method: "POST", uri: TOKEN_ENDPOINT, access_token: None };
             dpop::judge(&opened.claims, Thumbprint::of(&opened.key), request, Nonces { good: &[], are_needed: false }, NOW).is_ok()

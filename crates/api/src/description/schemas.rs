@@ -118,6 +118,11 @@ fn policy_members(object: impl Fn(&str, Value) -> Value) -> Value {
         "backchannel_authentication": { "type": "boolean", "description": "Whether clients may ask users whose browser they have not got (OpenID CIBA Core 1.0)." },
         "authorization_challenge": { "type": "boolean", "description": "Whether applications of the tenant may hand over what users type into them (OAuth 2.0 for First-Party Applications)." },
         "token_exchange": { "type": "boolean", "description": "Whether clients may exchange tokens (RFC 8693) that are registered for it." },
+        "response_types": {
+            "type": "array", "items": said("`id_token`, `id_token token`, `code id_token`, `code token` or `code id_token token`; the order of the words says nothing."),
+            "description": "What authorization requests are answered with besides `code`, for clients that are registered for it.",
+        },
+        "request_uri": { "type": "boolean", "description": "Whether requests are fetched from addresses that clients have registered (OpenID Connect Core, 6.2)." },
         "audience": { "type": ["string", "null"], "description": "The audience of access tokens besides the issuer itself." },
         "claims": object("Which facts about the user go into access tokens, and which claims the tenant makes itself.", json!({
             "roles": flag(), "username": flag(), "email": flag(),
@@ -160,6 +165,7 @@ fn client_members(more: Value) -> Value {
     let answers = json!({
         "authorization_signed_response_alg": optional("Alg"), "introspection_signed_response_alg": optional("Alg"),
         "require_signed_authorization_response": flag(), "authorization_details_types": texts_or_null(), "authorization_challenge": flag(),
+        "request_uris": texts(),
     });
     let (algs, encs) = (KeyManagement::ALL.map(KeyManagement::name), ContentEncryption::ALL.map(ContentEncryption::name));
     let answers = both(answers, encryption(&json!({ "enum": encryption_words(algs) }), &json!({ "enum": encryption_words(encs) })));
@@ -219,6 +225,7 @@ fn metadata_members(more: Value) -> Value {
         "id_token_signed_response_alg": text_or_null(), "userinfo_signed_response_alg": text_or_null(), "default_max_age": { "type": ["integer", "null"], "minimum": 0 },
         "require_auth_time": flag_or_null(), "require_pushed_authorization_requests": flag_or_null(),
         "request_object_signing_alg": text_or_null(),
+        "request_uris": { "type": ["array", "null"], "items": text(), "description": "Where its requests may be fetched (OpenID Connect Registration, 2)." },
         "authorization_signed_response_alg": { "type": ["string", "null"], "description": "Of answers in a signed response mode (JARM); one that the tenant has, where nothing is said." },
         "introspection_signed_response_alg": { "type": ["string", "null"], "description": "Of signed introspection (RFC 9701); one that the tenant has, where nothing is said." },
         "require_signed_request_object": { "type": ["boolean", "null"], "description": "`true` takes no request that is not signed (RFC 9101, 10.5)." },
@@ -433,7 +440,7 @@ pub(super) fn schemas() -> Value {
             "type": "object", "description": "RFC 6749, 4.1.3, 4.4.2, 6. Other parameters are ignored; none may come twice.",
             "required": ["grant_type"], "additionalProperties": true,
             "properties": {
-                "grant_type": one_of(&GrantType::ALL.map(GrantType::name)),
+                "grant_type": one_of(&GrantType::ALL.into_iter().filter(|grant| grant.is_for_the_token_endpoint()).map(GrantType::name).collect::<Vec<_>>()),
                 "client_id": said("Left out by a client that authenticates by header."), "client_secret": text(),
                 "code": text(), "redirect_uri": said("That of the authorization request."), "code_verifier": said("RFC 7636, 4.5."),
                 "device_code": said("RFC 8628, 3.4."), "auth_req_id": said("OpenID CIBA Core 1.0, 10.1."), "assertion": said("RFC 7523, 2.1."),
@@ -529,7 +536,7 @@ pub(super) fn schemas() -> Value {
         ("AuthorizationRequest", json!({
             "type": "object", "description": "RFC 6749, 4.1.1; OpenID Connect Core, 3.1.2.1. Other parameters are ignored; none may come twice.",
             "required": ["client_id", "redirect_uri", "response_type"], "additionalProperties": true,
-            "properties": { "client_id": text(), "redirect_uri": text(), "response_type": { "const": "code" }, "scope": text(), "state": text() },
+            "properties": { "client_id": text(), "redirect_uri": text(), "response_type": said("`code`, or what else the tenant takes."), "scope": text(), "state": text() },
         })),
         ("SignIn", json!({
             "type": "object", "description": "What our login page posts.", "required": ["csrf_token"], "additionalProperties": true,
@@ -602,7 +609,7 @@ pub(super) fn schemas() -> Value {
             "authorization_challenge_endpoint": text(), "client_id_metadata_document_supported": flag(),
             "device_authorization_endpoint": text(), "backchannel_authentication_endpoint": text(),
             "backchannel_token_delivery_modes_supported": { "type": "array", "items": text() }, "backchannel_user_code_parameter_supported": flag(),
-            "registration_endpoint": said("Where clients may register themselves."),
+            "registration_endpoint": said("Where clients may register themselves."), "require_request_uri_registration": flag(),
             "authorization_details_types_supported": { "type": "array", "items": text(), "description": "Those of the tenant's APIs (RFC 9396, 10)." },
             "tls_client_certificate_bound_access_tokens": flag(),
             "mtls_endpoint_aliases": { "type": "object", "additionalProperties": text(), "description": "Where clients with certificates ask (RFC 8705, 5)." },

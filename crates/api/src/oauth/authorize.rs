@@ -106,16 +106,17 @@ pub(crate) async fn look(
     state: web::Data<ApiState>,
     path: web::Path<(String, String)>,
     request: HttpRequest,
+    from: From,
 ) -> Result<HttpResponse, Problem> {
     let (slug, handle) = path.into_inner();
     let tenant = tenants::resolve(&state.ctx, &slug).await?;
-    shown(&state, &tenant, &request, &handle, None, None).await
+    shown(&state, &tenant, (&request, &from), &handle, None, None).await
 }
 
 async fn shown(
     state: &ApiState,
     tenant: &Tenant,
-    request: &HttpRequest,
+    (request, from): (&HttpRequest, &From),
     handle: &str,
     typed: Option<Typed>,
     unfit: Option<(StatusCode, PasswordTrouble)>,
@@ -124,7 +125,7 @@ async fn shown(
         return refused(state, request, tenant, AuthorizeDenied::NoSuchRequest).await;
     };
     let brought = browser::of(request, tenant, &state.ctx.base_url);
-    let look = match authorize::look(&state.ctx, tenant, &handle, &brought).await {
+    let look = match authorize::look(&state.ctx, tenant, &handle, &brought, &from.0).await {
         Ok(look) => look,
         Err(denied) => return refused(state, request, tenant, denied).await,
     };
@@ -284,7 +285,7 @@ pub(crate) async fn login(
     };
     let identifier = form.optional("identifier").unwrap_or_default();
     let Ok(password) = Password::parse(form.optional("password").unwrap_or_default()) else {
-        return shown(&state, &tenant, &request, &handle, Some(Typed::wrong(identifier)), None).await;
+        return shown(&state, &tenant, (&request, &from), &handle, Some(Typed::wrong(identifier)), None).await;
     };
     let command = SignInCommand { name: identifier.to_owned(), password, csrf_token: csrf_token.to_owned() };
     let brought = browser::of(&request, &tenant, &state.ctx.base_url);
@@ -298,7 +299,7 @@ pub(crate) async fn login(
         Err(SignInDenied::Request(denied)) => refused(&state, &request, &tenant, denied).await,
         Err(SignInDenied::Login(denied)) => {
             let typed = Typed::denied(&state, identifier, denied, started)?;
-            shown(&state, &tenant, &request, &handle, Some(typed), None).await
+            shown(&state, &tenant, (&request, &from), &handle, Some(typed), None).await
         }
     }
 }
@@ -312,7 +313,7 @@ pub(crate) async fn new_password(posted: Posted, path: web::Path<(String, String
     };
     let new = match typed_twice(&posted.form) {
         Ok(new) => new,
-        Err(trouble) => return shown(state, tenant, request, &path.1, None, Some((StatusCode::OK, trouble))).await,
+        Err(trouble) => return shown(state, tenant, (request, from), &path.1, None, Some((StatusCode::OK, trouble))).await,
     };
     match authorize::new_password(&state.ctx, tenant, &handle, brought, new, posted.csrf_token(), &from.0).await {
         Ok(kept) => {
@@ -326,7 +327,7 @@ pub(crate) async fn new_password(posted: Posted, path: web::Path<(String, String
         Err(SignInDenied::Login(LoginDenied::BadCredentials)) => Ok(answers::onward(page_of(tenant, &handle))),
         Err(SignInDenied::Login(denied)) => {
             let unfit = not_proved(state, denied)?;
-            shown(state, tenant, request, &path.1, None, Some(unfit)).await
+            shown(state, tenant, (request, from), &path.1, None, Some(unfit)).await
         }
     }
 }

@@ -9,7 +9,7 @@ use domain::authorize::{Prompt, ResponseMode};
 use domain::client::assertion::AssertionAlg;
 use domain::client::document::DocumentAccess;
 use domain::client::registration::RegistrationAccess;
-use domain::client::{AuthMethod, DeliveryMode, GrantType};
+use domain::client::{AuthMethod, DeliveryMode, GrantType, ResponseType};
 use domain::encryption::{ContentEncryption, KeyManagement};
 use domain::keys::ring::Alg;
 use domain::openid;
@@ -31,6 +31,8 @@ pub(crate) async fn get(state: web::Data<ApiState>, slug: web::Path<String>) -> 
     // What the tenant's ring keeps keys of.
     let keys = state.ctx.keys.published(tenant.id).await.map_err(Fault::from)?;
     let algs: Vec<_> = keys.ring.numbers.algs.iter().map(|alg| alg.name()).collect();
+    let with_tokens = ResponseMode::WITH_TOKENS.into_iter().filter(|_| tenant.policy.offers(GrantType::Implicit));
+    let modes: Vec<_> = ResponseMode::NAMES.into_iter().chain(with_tokens).map(|(name, _)| name).collect();
     let mut body = json!({
         "issuer": issuer,
         "authorization_endpoint": at("oauth/authorize"),
@@ -42,8 +44,8 @@ pub(crate) async fn get(state: web::Data<ApiState>, slug: web::Path<String>) -> 
         "introspection_endpoint": at("oauth/introspect"),
         "jwks_uri": at(".well-known/jwks.json"),
         "grant_types_supported": GrantType::ALL.into_iter().filter(|grant| tenant.policy.offers(*grant)).map(GrantType::name).collect::<Vec<_>>(),
-        "response_types_supported": ["code"],
-        "response_modes_supported": ResponseMode::NAMES.map(|(name, _)| name),
+        "response_types_supported": ResponseType::ALL.into_iter().filter(|kind| tenant.policy.answers_with(*kind)).map(ResponseType::name).collect::<Vec<_>>(),
+        "response_modes_supported": modes,
         "scopes_supported": scopes,
         "subject_types_supported": ["public", "pairwise"],
         "id_token_signing_alg_values_supported": algs,
@@ -66,7 +68,7 @@ pub(crate) async fn get(state: web::Data<ApiState>, slug: web::Path<String>) -> 
         "request_parameter_supported": true,
         "request_object_signing_alg_values_supported": Alg::ALL.map(Alg::name),
         "require_signed_request_object": false,
-        "request_uri_parameter_supported": false,
+        "request_uri_parameter_supported": tenant.policy.request_uri,
         "require_pushed_authorization_requests": false,
         "frontchannel_logout_supported": true,
         "frontchannel_logout_session_supported": true,
@@ -81,6 +83,9 @@ pub(crate) async fn get(state: web::Data<ApiState>, slug: web::Path<String>) -> 
     for answer in ["id_token", "userinfo", "authorization", "introspection"] {
         body[format!("{answer}_encryption_alg_values_supported")] = json!(KeyManagement::ALL.map(KeyManagement::name));
         body[format!("{answer}_encryption_enc_values_supported")] = json!(ContentEncryption::ALL.map(ContentEncryption::name));
+    }
+    if tenant.policy.request_uri {
+        body["require_request_uri_registration"] = true.into();
     }
     if tenant.policy.authorization_challenge {
         body["authorization_challenge_endpoint"] = at("oauth/authorize-challenge").into();

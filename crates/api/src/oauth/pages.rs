@@ -67,7 +67,9 @@ pub(super) fn onward(location: String) -> HttpResponse {
 pub(super) async fn answered(state: &ApiState, request: &HttpRequest, tenant: &Tenant, response: AuthorizationResponse) -> HttpResponse {
     match response.return_to.mode {
         // A direct answer is not carried by browsers; there is no way to get here with one.
-        ResponseMode::Query | ResponseMode::QueryJwt | ResponseMode::Direct => onward(response.location()),
+        ResponseMode::Query | ResponseMode::QueryJwt | ResponseMode::Fragment | ResponseMode::FragmentJwt | ResponseMode::Direct => {
+            onward(response.location())
+        }
         // A registered address is one that a browser can be sent to.
         ResponseMode::FormPost | ResponseMode::FormPostJwt => match response.return_to.redirect_uri.parse::<Destination>() {
             Ok(action) => {

@@ -38,7 +38,8 @@ pub(crate) async fn post(
     let tenant = tenants::resolve(&state.ctx, &slug).await?;
     let client = client_auth::client(&state.ctx, &tenant, &request, &form, &from.0).await?;
     let grant = form.optional("grant_type").ok_or(OAuthError::invalid_request("grant_type is missing"))?;
-    let grant = GrantType::from_name(grant).ok_or_else(OAuthError::unsupported_grant_type)?;
+    let grant = GrantType::from_name(grant).filter(|grant| grant.is_for_the_token_endpoint());
+    let grant = grant.ok_or_else(OAuthError::unsupported_grant_type)?;
     usable(&tenant, &client, grant)?;
     let proved = proved(&state.ctx, &tenant, &client, &request).await?;
     let scope = form.optional("scope").map(|text| text.parse::<Scope>().map_err(|_| OAuthError::invalid_scope())).transpose()?;
@@ -127,6 +128,7 @@ async fn granted(
             };
             redeem(ctx, tenant, command, asked.origin).await.map_err(OAuthError::of_code)
         }
+        GrantType::Implicit => Err(OAuthError::unsupported_grant_type()),
         GrantType::RefreshToken => refreshed(ctx, tenant, client, scope, asked).await,
         GrantType::ClientCredentials => {
             client_credentials(ctx, tenant, &client, scope, asked.wanted.clone(), asked.proved).await.map_err(|denied| match denied {

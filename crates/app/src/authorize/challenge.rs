@@ -330,6 +330,7 @@ async fn grant(
         nonce: request.nonce,
         dpop_jkt: request.dpop_jkt,
         sign_on: SignOn { session_id: id, authentication: session.authentication, claims: request.claims },
+        family_id: None,
         expires_at: now.plus(CodeGrant::TTL),
     };
     tx.code_insert(&code.hash(), &grant).await?;

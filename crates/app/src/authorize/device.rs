@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 
 use domain::audit::{Actor, AuditEvent};
 use domain::authorize::{AcrWish, AuthorizationRequest, ResponseMode, ReturnAddress};
-use domain::client::Client;
+use domain::client::{Client, ResponseType};
 use domain::details::AuthorizationDetails;
 use domain::device::{DeviceAnswer, UserCode};
 use domain::guess::GuessScope;
@@ -127,6 +127,7 @@ pub async fn enter(
         let handle = ctx.handle(HandleKind::PendingRequest);
         let request = AuthorizationRequest {
             client_id: client.id,
+            response_type: ResponseType::Code,
             return_to: ReturnAddress {
                 redirect_uri: format!("{}/device", tenant.issuer(&ctx.base_url)),
                 mode: ResponseMode::Query,

@@ -1,5 +1,6 @@
-//! Request objects by value (RFC 9101): what a client has signed is opened with its keys, and is the request.
+//! Request objects (RFC 9101): what a client has signed is opened with its keys, and is the request.
 
+use domain::authorize::request_object::Conveyance;
 use domain::authorize::rules::Parameters;
 use domain::authorize::{AuthorizeError, Refusal, request_object};
 use domain::client::Client;
@@ -12,7 +13,13 @@ use crate::ctx::Ctx;
 ///
 /// # Errors
 /// When it is none of this client, for us, now.
-pub(super) async fn opened(ctx: &Ctx, tenant: &Tenant, client: &Client, object: &str) -> Result<Parameters, Refusal> {
+pub(super) async fn opened(
+    ctx: &Ctx,
+    tenant: &Tenant,
+    client: &Client,
+    object: &str,
+    conveyance: Conveyance,
+) -> Result<Parameters, Refusal> {
     if client.settings.keys.is_none() {
         let description = "this client has no keys to sign request objects with";
         return Err(Refusal { error: AuthorizeError::RequestNotSupported, description });
@@ -29,5 +36,5 @@ pub(super) async fn opened(ctx: &Ctx, tenant: &Tenant, client: &Client, object: 
     if opened.typ.is_some_and(|typ| !request_object::TYPES.contains(&typ.to_ascii_lowercase().as_str())) {
         return Err(request_object::refusal("typ in the request object is that of another token"));
     }
-    request_object::parameters(&opened.claims, client, &tenant.issuer(&ctx.base_url), ctx.now())
+    request_object::parameters(&opened.claims, client, conveyance, &tenant.issuer(&ctx.base_url), ctx.now())
 }

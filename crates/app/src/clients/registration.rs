@@ -137,7 +137,7 @@ async fn read(
         return Err(RegistrationDenied::SoftwareStatement);
     }
     let keys = ctx.keys.published(tenant.id).await?;
-    Ok(settings(members, policy, &keys.ring.numbers, before.map(|client| &client.settings))?)
+    Ok(settings(members, policy, &tenant.policy.response_types, &keys.ring.numbers, before.map(|client| &client.settings))?)
 }
 
 /// What a client brings that speaks of itself: the id in the address, and the hash of its token.

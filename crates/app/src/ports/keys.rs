@@ -16,7 +16,7 @@ use domain::ids::{ClientSecretId, FamilyId, TenantId, UserId};
 use domain::keys::plan::{Consequences, Intent, RotationDenied};
 use domain::keys::policy::{NodeTiming, RotationNumbers, RotationPolicy, UnsafePolicy};
 use domain::keys::ring::{Alg, KeyRing, PublicJwk};
-use domain::openid::IdClaims;
+use domain::openid::{Beside, IdClaims};
 use domain::pseudonym::Pseudonym;
 use domain::secret::Secret;
 use domain::tenant::Tenant;
@@ -118,12 +118,12 @@ pub trait TokenSigner: Send + Sync {
     fn sign(&self, claims: &mut AccessClaims, algs: &[Alg], now: Timestamp) -> Result<String, KeyFault>;
     /// Whether the ring has a key of one of these algorithms that signs at `now`.
     fn has(&self, algs: &[Alg], now: Timestamp) -> bool;
-    /// Signs an ID token with the ring's key of this algorithm, and binds it to `access_token`. The first key of an algorithm signs
+    /// Signs an ID token with the ring's key of this algorithm, and binds it to what is given with it. The first key of an algorithm signs
     /// as soon as it is published: a client that has registered for it accepts no other. Shortens its life like [`Self::sign`].
     ///
     /// # Errors
     /// [`KeyFault::NoAlgorithm`] when there is no key of this algorithm.
-    fn sign_id(&self, claims: &mut IdClaims, alg: Alg, access_token: &str, now: Timestamp) -> Result<String, KeyFault>;
+    fn sign_id(&self, claims: &mut IdClaims, alg: Alg, beside: Beside<'_>, now: Timestamp) -> Result<String, KeyFault>;
     /// Signs any other answer to a client, with the key that signs ID tokens of this algorithm. Shortens its life, where it has one (`exp`), like
     /// [`Self::sign`].
     ///

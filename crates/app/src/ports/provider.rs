@@ -116,7 +116,7 @@ pub trait AuthorizationStore: Send {
     /// Answers whether it was there: of many that finish the same request, exactly one is told so.
     async fn pending_delete(&mut self, handle: &HandleHash) -> Stored<bool>;
     async fn code_insert(&mut self, code: &HandleHash, grant: &CodeGrant) -> Stored<()>;
-    /// Uses a code up, for the family that will begin with it. Of many that present the same code exactly one is first.
+    /// Uses a code up, for the family that will begin with it, unless its grant names one. Of many that present the same code exactly one is first.
     async fn code_use(&mut self, code: &HandleHash, family_id: FamilyId, now: Timestamp) -> Stored<CodeUse>;
 }
 

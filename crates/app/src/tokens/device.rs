@@ -231,6 +231,7 @@ pub async fn poll(
             let granted = Granted {
                 user,
                 family_id,
+                begun: None,
                 scope: grant.scope,
                 resources: grant.resources,
                 target,

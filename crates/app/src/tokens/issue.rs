@@ -5,7 +5,7 @@ use std::sync::Arc;
 use domain::client::{Client, GrantType};
 use domain::details::AuthorizationDetails;
 use domain::ids::TokenId;
-use domain::openid::IdClaims;
+use domain::openid::{Beside, ClaimsOfScopes, IdClaims};
 use domain::resource::Target;
 use domain::scope::Scope;
 use domain::secret::Secret;
@@ -87,10 +87,11 @@ pub(crate) async fn issue(ctx: &Ctx, what: Issue<'_>) -> Result<IssuedTokens, Fa
         Issuance { tenant, issuer: &issuer, client_id: &family.client_id, scope: &scope, target: &target, details: &details, jti, now };
     let mut claims = AccessClaims { cnf, ..AccessClaims::new(issuance, user, grant.clone()) };
     let access_token = Secret::new(signer.sign(&mut claims, &algs, now)?);
-    let id_token = match IdClaims::new(issuance, &claims, user, grant, nonce) {
+    let id_token = match IdClaims::new(issuance, &claims, user, grant, nonce, ClaimsOfScopes::AtUserinfo) {
         Some((mut id_claims, _)) => {
             let alg = client.settings.id_token_signed_response_alg;
-            let token = signer.sign_id(&mut id_claims, alg, access_token.expose(), now)?;
+            let beside = Beside { access_token: Some(access_token.expose()), code: None };
+            let token = signer.sign_id(&mut id_claims, alg, beside, now)?;
             Some(Secret::new(encrypted(ctx, tenant.id, client, client.settings.encryption.id_token(), token).await?))
         }
         None => None,

@@ -26,6 +26,8 @@ use crate::tokens::issue::{Issue, IssuedTokens, issue};
 pub(crate) struct Granted {
     pub user: User,
     pub family_id: FamilyId,
+    /// The session, where it has begun before: with a token beside the code.
+    pub begun: Option<RefreshFamily>,
     pub scope: Scope,
     pub resources: ResourceSet,
     /// What of them the first tokens are for.
@@ -60,18 +62,24 @@ pub(crate) async fn open(
     record: &AuditRecord,
     origin: &Origin,
 ) -> Result<IssuedTokens, Fault> {
-    let Granted { user, family_id, scope, resources, target, details, first_details, nonce, sign_on, proved } = granted;
+    let Granted { user, family_id, begun, scope, resources, target, details, first_details, nonce, sign_on, proved } = granted;
     let ring = tx.ring().await?.ok_or_else(|| Fault::Broken("the tenant has no key ring".to_owned()))?;
     // A client that proves itself is bound by that, and may change its key or certificate (RFC 9449, 5; RFC 8705, 7.1).
     let is_public = client.settings.token_endpoint_auth_method == AuthMethod::None;
     let binding = proved.filter(|_| is_public).map_or(Binding::Bearer, Binding::from);
-    let begun = begin_family(ctx, tenant, user.id, client.id.clone(), scope.clone(), binding, Some(sign_on), origin);
-    let family = RefreshFamily { id: family_id, resources, details, ..begun };
-    tx.family_insert(&family).await?;
+    let family = match begun {
+        Some(family) => family,
+        None => {
+            let begun = begin_family(ctx, tenant, user.id, client.id.clone(), scope.clone(), binding, Some(sign_on), origin);
+            let family = RefreshFamily { id: family_id, resources, details, ..begun };
+            tx.family_insert(&family).await?;
+            family
+        }
+    };
     tx.audit_append(record).await?;
     tx.commit().await?;
     // The ring may have moved on since the snapshot was made: sign with what the row says.
     let signer = if signer.generation() >= ring.generation { signer } else { signer_for(ctx, tenant.id, client, ring.generation).await? };
-    let (cnf, now) = (proved, family.created_at);
+    let (cnf, now) = (proved, ctx.now());
     issue(ctx, Issue { tenant, client, user: &user, family: &family, scope, target, details: first_details, nonce, cnf, signer, now }).await
 }

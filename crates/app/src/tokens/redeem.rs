@@ -5,20 +5,21 @@
 
 use domain::audit::{Actor, AuditEvent};
 use domain::authorize::code::{CodeGrant, CodeRefused};
-use domain::client::Client;
+use domain::client::{AuthMethod, Client};
 use domain::details::{AuthorizationDetails, DetailsRefused};
 use domain::handle::{Handle, HandleKind};
 use domain::ids::FamilyId;
 use domain::resource::{ResourceSet, TargetRefused};
 use domain::secret::Secret;
 use domain::tenant::Tenant;
+use domain::time::Timestamp;
 use domain::token::claims::Confirmation;
-use domain::token::family::{Revocation, RevocationCause};
+use domain::token::family::{RefreshFamily, Revocation, RevocationCause};
 
 use crate::ctx::{Ctx, Origin};
 use crate::fault::Fault;
 use crate::keys::signer_for;
-use crate::ports::store::CodeUse;
+use crate::ports::store::{CodeUse, StoreError, TenantTx};
 use crate::tokens::issue::IssuedTokens;
 use crate::tokens::open::{Granted, open, standing};
 use crate::tokens::target;
@@ -88,8 +89,12 @@ pub async fn redeem(ctx: &Ctx, tenant: &Tenant, command: RedeemCommand, origin: 
     let user = standing(tx.as_mut(), grant.user_id, &grant.sign_on).await?;
     let redeemable = grant.redeemable(&client.id, redirect_uri.as_deref(), verifier, proved.and_then(Confirmation::dpop_key), now);
     let redeemable = redeemable.and_then(|()| user.ok_or(CodeRefused::Ended));
-    let user = match redeemable {
-        Ok(user) => user,
+    let redeemable = match redeemable {
+        Ok(user) => begun(tx.as_mut(), &client, &grant, proved, now).await?.map(|begun| (user, begun)),
+        Err(refused) => Err(refused),
+    };
+    let (user, begun) = match redeemable {
+        Ok(redeemable) => redeemable,
         Err(refused) => {
             if refused == CodeRefused::OtherClient {
                 // It stays good for its owner.
@@ -105,8 +110,26 @@ pub async fn redeem(ctx: &Ctx, tenant: &Tenant, command: RedeemCommand, origin: 
     let issuer = tenant.issuer(&ctx.base_url);
     let target = target::of_grant(tx.as_mut(), &client, &issuer, &grant.resources, wanted).await?.map_err(CodeDenied::InvalidTarget)?;
     let first_details = target::details_of(&target, &client, &grant.details, wanted_details).map_err(CodeDenied::InvalidDetails)?;
+    let family_id = begun.as_ref().map_or(family_id, |family| family.id);
     let event = AuditEvent::CodeRedeemed { user_id: user.id, client_id: client.id.clone(), session_id: family_id };
     let CodeGrant { scope, resources, details, nonce, sign_on, .. } = grant;
-    let granted = Granted { user, family_id, scope, resources, target, details, first_details, nonce, sign_on, proved };
+    let granted = Granted { user, family_id, begun, scope, resources, target, details, first_details, nonce, sign_on, proved };
     Ok(open(ctx, &tenant, &client, granted, tx, signer, &record(event), origin).await?)
+}
+
+/// The session that a token beside the code has begun, where there was one: it has not ended meanwhile. That token is bound to nothing, so a
+/// client that cannot prove itself does not bind the rest of the session afterwards.
+async fn begun(
+    tx: &mut dyn TenantTx,
+    client: &Client,
+    grant: &CodeGrant,
+    proved: Option<Confirmation>,
+    now: Timestamp,
+) -> Result<Result<Option<RefreshFamily>, CodeRefused>, StoreError> {
+    let Some(id) = grant.family_id else { return Ok(Ok(None)) };
+    if proved.is_some() && client.settings.token_endpoint_auth_method == AuthMethod::None {
+        return Ok(Err(CodeRefused::OtherKey));
+    }
+    let family = tx.family_by_id(id).await?.filter(|family| family.is_live(now));
+    Ok(family.map(Some).ok_or(CodeRefused::Ended))
 }

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::CodeChallenge;
 use crate::client::ClientId;
 use crate::details::AuthorizationDetails;
-use crate::ids::UserId;
+use crate::ids::{FamilyId, UserId};
 use crate::keys::thumbprint::Thumbprint;
 use crate::resource::ResourceSet;
 use crate::scope::Scope;
@@ -34,6 +34,9 @@ pub struct CodeGrant {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dpop_jkt: Option<Thumbprint>,
     pub sign_on: SignOn,
+    /// The session that a token beside the code has begun: its redemption goes on with that one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub family_id: Option<FamilyId>,
     pub expires_at: Timestamp,
 }
 

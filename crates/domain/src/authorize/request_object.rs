@@ -19,6 +19,15 @@ const LONGEST: Ttl = Ttl::hours(1);
 /// What the claims of a JWT say about the JWT, and not about the request.
 const ABOUT_ITSELF: [&str; 6] = ["iss", "aud", "exp", "nbf", "iat", "jti"];
 
+/// How one comes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Conveyance {
+    /// By the browser, or pushed: it could be an old one, or one for somebody else.
+    ByValue,
+    /// From the client itself, just now (RFC 9101, 5.2): it need not say until when it is good, nor for whom.
+    ByReference,
+}
+
 /// What the client hears of one that will not do.
 pub const fn refusal(description: &'static str) -> Refusal {
     Refusal { error: AuthorizeError::InvalidRequestObject, description }
@@ -30,7 +39,13 @@ pub const fn refusal(description: &'static str) -> Refusal {
 /// Says what is wrong.
 ///
 /// Source: RFC 9101, 4, 6.3; of clients with a profile FAPI 2.0 Message Signing, 5.3.1.
-pub fn parameters(claims: &Map<String, Value>, client: &Client, issuer: &str, now: Timestamp) -> Result<Parameters, Refusal> {
+pub fn parameters(
+    claims: &Map<String, Value>,
+    client: &Client,
+    conveyance: Conveyance,
+    issuer: &str,
+    now: Timestamp,
+) -> Result<Parameters, Refusal> {
     let refused = |description| Err(refusal(description));
     let names = |name: &str, id: &ClientId| claims.get(name).and_then(Value::as_str) == Some(id.as_str());
     if !names("client_id", &client.id) || (claims.contains_key("iss") && !names("iss", &client.id)) {
@@ -43,20 +58,24 @@ pub fn parameters(claims: &Map<String, Value>, client: &Client, issuer: &str, no
     let is_meant = match claims.get("aud") {
         Some(Value::Array(all)) => all.len() <= 8 && all.iter().any(|aud| aud == issuer),
         Some(aud) => aud == issuer,
-        None => false,
+        None => conveyance == Conveyance::ByReference,
     };
     if !is_meant {
         return refused("aud in the request object is not this issuer");
     }
-    let Some(exp) = claims.get("exp").and_then(jwt::date) else { return refused("exp in the request object is missing or no date") };
-    if exp.plus(SKEW) <= now {
+    let exp = match claims.get("exp") {
+        None if conveyance == Conveyance::ByReference => None,
+        said => Some(said.and_then(jwt::date).ok_or(refusal("exp in the request object is missing or no date"))?),
+    };
+    if exp.is_some_and(|exp| exp.plus(SKEW) <= now) {
         return refused("the request object has expired");
     }
-    if exp > now.plus(LONGEST).plus(SKEW) {
+    if exp.is_some_and(|exp| exp > now.plus(LONGEST).plus(SKEW)) {
         return refused("the request object is good for more than an hour");
     }
     jwt::has_begun(claims, now).map_err(refusal)?;
     if client.settings.profile.is_some() {
+        let Some(exp) = exp else { return refused("exp in the request object is missing or no date") };
         let Some(nbf) = claims.get("nbf").and_then(jwt::date) else { return refused("nbf in the request object is missing") };
         if nbf.plus(LONGEST).plus(SKEW) <= now || exp > nbf.plus(LONGEST) {
             return refused("the request object was made, or is good, more than an hour from its nbf");
@@ -91,6 +110,10 @@ mod tests {
     const ISSUER: &str = "https://id.example/t/acme";
 
     fn read(profile: Option<&str>, change: &[(&str, Value)]) -> Result<Parameters, Refusal> {
+        read_by(Conveyance::ByValue, profile, change)
+    }
+
+    fn read_by(conveyance: Conveyance, profile: Option<&str>, change: &[(&str, Value)]) -> Result<Parameters, Refusal> {
         let metadata = json!({ "profile": profile, "redirect_uris": ["https://app.example/cb"], "jwks": { "keys": [] } });
         let settings = serde_json::from_value::<ClientMetadata>(metadata).expect("metadata").validated().expect("good");
         let at = Timestamp::from_seconds(NOW);
@@ -106,7 +129,7 @@ mod tests {
             // What is replaced by "gone" is left out.
             let _ = if *value == json!("gone") { claims.remove(*name) } else { claims.insert((*name).to_owned(), value.clone()) };
         }
-        parameters(claims, &client, ISSUER, at)
+        parameters(claims, &client, conveyance, ISSUER, at)
     }
 
     #[test]
@@ -121,6 +144,26 @@ mod tests {
             }
         }
         read(None, &[("nbf", json!("gone"))]).expect("only a profile demands it");
+    }
+
+    #[test]
+    fn s030_what_its_client_shows_just_now_need_not_say_until_when_and_for_whom_and_may_not_say_it_wrongly() {
+        let read = |profile, change: &[(&str, Value)]| read_by(Conveyance::ByReference, profile, change);
+        let gone = json!("gone");
+        read(None, &[("exp", gone.clone()), ("aud", gone.clone()), ("iss", gone.clone()), ("nbf", gone.clone())]).expect("good");
+        for (name, value) in [
+            ("client_id", gone.clone()),
+            ("client_id", json!("other")),
+            ("aud", json!("https://other.example")),
+            ("exp", json!(NOW - 30)),
+            ("exp", json!("soon")),
+            ("exp", json!(NOW + 3_631)),
+            ("nbf", json!(NOW + 31)),
+            ("request_uri", json!("https://app.example/request")),
+        ] {
+            assert!(read(None, &[(name, value.clone())]).is_err(), "{name} {value}");
+        }
+        assert!(read(Some("fapi2"), &[("exp", gone)]).is_err());
     }
 
     #[test]

@@ -6,7 +6,7 @@
 use std::collections::{BTreeSet, HashMap};
 
 use super::{AcrWish, AuthorizationRequest, AuthorizeError, CodeChallenge, Prompt, Refusal, RequestRefused, ResponseMode, ReturnAddress};
-use crate::client::{Client, GrantType};
+use crate::client::{Client, ResponseType};
 use crate::details::{self, AuthorizationDetails, DetailsRefused};
 use crate::ids::UserId;
 use crate::keys::thumbprint::Thumbprint;
@@ -78,6 +78,8 @@ pub struct Asked<'a> {
     pub parameters: &'a Parameters,
     pub client: &'a Client,
     pub issuer: &'a str,
+    /// What the tenant answers with besides `code`.
+    pub response_types: &'a BTreeSet<ResponseType>,
     /// The APIs that the client may have tokens for.
     pub apis: &'a [Resource],
     pub arrival: Arrival,
@@ -100,7 +102,7 @@ impl Asked<'_> {
 type Rule = fn(&Asked<'_>, &mut AuthorizationRequest) -> Result<(), Refusal>;
 
 /// All rules, in their order: what makes the request another kind of request comes before what it says.
-pub const RULES: [Rule; 18] = [
+pub const RULES: [Rule; 19] = [
     by_value_or_reference,
     signed_where_required,
     pushed_where_required,
@@ -109,6 +111,7 @@ pub const RULES: [Rule; 18] = [
     allowed_grant,
     scope,
     resources,
+    openid,
     authorization_details,
     pkce,
     dpop_key,
@@ -127,12 +130,13 @@ pub const RULES: [Rule; 18] = [
 /// See [`RequestRefused`].
 pub fn read(asked: &Asked<'_>) -> Result<AuthorizationRequest, RequestRefused> {
     let return_to = match asked.arrival {
-        Arrival::Challenge => to_itself(asked.client, asked.parameters),
-        Arrival::Browser | Arrival::Pushed => return_address(asked.client, asked.parameters),
+        Arrival::Challenge => to_itself(asked.client, asked.parameters, asked.response_types),
+        Arrival::Browser | Arrival::Pushed => return_address(asked.client, asked.parameters, asked.response_types),
     };
     let return_to = return_to.map_err(RequestRefused::OnPage)?;
     let mut request = AuthorizationRequest {
         client_id: asked.client.id.clone(),
+        response_type: ResponseType::Code,
         return_to,
         scope: Scope::default(),
         resources: ResourceSet::new(),
@@ -157,37 +161,72 @@ pub fn read(asked: &Asked<'_>) -> Result<AuthorizationRequest, RequestRefused> {
 }
 
 /// Refuses a request whose parameters are not looked at any further. The client hears it where they name a place of its own.
-pub fn refused(client: &Client, parameters: &Parameters, refusal: Refusal) -> RequestRefused {
-    match return_address(client, parameters) {
+pub fn refused(client: &Client, parameters: &Parameters, response_types: &BTreeSet<ResponseType>, refusal: Refusal) -> RequestRefused {
+    match return_address(client, parameters, response_types) {
         Ok(return_to) => RequestRefused::ToClient(return_to, refusal),
         Err(_) => RequestRefused::OnPage(refusal),
     }
 }
 
 /// Where the client wants its answer, if that is a registered place (RFC 6749, 3.1.2; RFC 9700, 4.1.3).
-fn return_address(client: &Client, parameters: &Parameters) -> Result<ReturnAddress, Refusal> {
+fn return_address(client: &Client, parameters: &Parameters, response_types: &BTreeSet<ResponseType>) -> Result<ReturnAddress, Refusal> {
     let redirect_uri = parameters.get("redirect_uri").ok_or(refusal("redirect_uri is missing"))?;
     if !client.settings.redirect_uris.iter().any(|known| known.is_meant_by(redirect_uri)) {
         return Err(refusal("redirect_uri is not registered for this client"));
     }
-    // A mode that is unknown is refused by its rule, and the refusal goes by query; signed, when a signed one was meant.
-    let wanted = parameters.get("response_mode").unwrap_or_default();
-    let mode = ResponseMode::from_name(wanted).unwrap_or(ResponseMode::Query);
-    let is_signed = client.settings.require_signed_authorization_response || wanted.ends_with(".jwt");
-    let mode = if is_signed { mode.signed() } else { mode };
+    let mode = match mode(client, parameters, response_types) {
+        Ok(mode) => mode,
+        // Its rule refuses it.
+        Err((mode, _)) => mode,
+    };
     Ok(ReturnAddress { redirect_uri: redirect_uri.to_owned(), mode, state: parameters.get("state").map(str::to_owned) })
 }
 
+/// How the answer goes. Where it may not go as it is wanted: how the refusal goes, signed, when a signed mode was meant.
+fn mode(
+    client: &Client,
+    parameters: &Parameters,
+    response_types: &BTreeSet<ResponseType>,
+) -> Result<ResponseMode, (ResponseMode, Refusal)> {
+    let has_fragments = client.settings.response_types.iter().any(|kind| kind.is_front_channel() && response_types.contains(kind));
+    // Also where the type itself is refused: the client looks for the answer where it would be.
+    let has_tokens = |text: &str| text.split(' ').any(|word| matches!(word, "id_token" | "token"));
+    let is_with_tokens = has_fragments && parameters.get("response_type").is_some_and(has_tokens);
+    let usual = if is_with_tokens { ResponseMode::Fragment } else { ResponseMode::Query };
+    let is_strict = client.settings.require_signed_authorization_response;
+    let Some(wanted) = parameters.get("response_mode") else { return Ok(if is_strict { usual.signed() } else { usual }) };
+    let fallback = if is_strict || wanted.ends_with(".jwt") { usual.signed() } else { usual };
+    let with_tokens = ResponseMode::WITH_TOKENS.into_iter().filter(|_| has_fragments);
+    let known = match wanted {
+        "jwt" => Some(usual.signed()),
+        name => ResponseMode::NAMES.into_iter().chain(with_tokens).find(|(known, _)| *known == name).map(|(_, mode)| mode),
+    };
+    match known {
+        None if has_fragments => {
+            Err((fallback, refusal("response_mode must be query, form_post or fragment, one of them with .jwt, or jwt")))
+        }
+        None => Err((fallback, refusal("response_mode must be query, form_post, query.jwt, form_post.jwt or jwt"))),
+        Some(mode) if is_with_tokens && mode.is_by_query() => Err((
+            fallback,
+            refusal("a token in the answer does not go by query: response_mode must be fragment or form_post, with .jwt or without"),
+        )),
+        Some(mode) if is_strict && !mode.is_signed() => {
+            Err((mode.signed(), refusal("this client is answered by signed answers alone: response_mode must be jwt")))
+        }
+        Some(mode) => Ok(mode),
+    }
+}
+
 /// Whoever asks for itself need not name an address; one that it names is registered, and named again with the code.
-fn to_itself(client: &Client, parameters: &Parameters) -> Result<ReturnAddress, Refusal> {
+fn to_itself(client: &Client, parameters: &Parameters, response_types: &BTreeSet<ResponseType>) -> Result<ReturnAddress, Refusal> {
     let redirect_uri = match parameters.get("redirect_uri") {
         None => String::new(),
-        Some(_) => return_address(client, parameters)?.redirect_uri,
+        Some(_) => return_address(client, parameters, response_types)?.redirect_uri,
     };
     Ok(ReturnAddress { redirect_uri, mode: ResponseMode::Direct, state: parameters.get("state").map(str::to_owned) })
 }
 
-/// Nothing is fetched, and nobody registered on the fly (OpenID Connect Core, 6.2, 7.2.1).
+/// A request that is to be fetched does not get here where it may be; and nobody is registered on the fly (OpenID Connect Core, 6.2, 7.2.1).
 fn by_value_or_reference(asked: &Asked<'_>, _: &mut AuthorizationRequest) -> Result<(), Refusal> {
     for (name, error) in
         [("request_uri", AuthorizeError::RequestUriNotSupported), ("registration", AuthorizeError::RegistrationNotSupported)]
@@ -213,32 +252,28 @@ fn pushed_where_required(asked: &Asked<'_>, _: &mut AuthorizationRequest) -> Res
     Ok(())
 }
 
-fn response_type(asked: &Asked<'_>, _: &mut AuthorizationRequest) -> Result<(), Refusal> {
-    match asked.get("response_type") {
-        Some("code") => Ok(()),
-        Some(_) => Err(Refusal { error: AuthorizeError::UnsupportedResponseType, description: "response_type must be code" }),
-        None => Err(refusal("response_type is missing")),
-    }
+fn response_type(asked: &Asked<'_>, request: &mut AuthorizationRequest) -> Result<(), Refusal> {
+    let text = asked.get("response_type").ok_or(refusal("response_type is missing"))?;
+    // Where there is no browser there is no way that a token could go but the token endpoint.
+    let is_taken = |kind: &ResponseType| kind.is_code() || (asked.arrival != Arrival::Challenge && asked.response_types.contains(kind));
+    let unsupported = Refusal { error: AuthorizeError::UnsupportedResponseType, description: "response_type is none that is taken here" };
+    request.response_type = ResponseType::from_name(text).filter(is_taken).ok_or(unsupported)?;
+    Ok(())
 }
 
-fn response_mode(asked: &Asked<'_>, request: &mut AuthorizationRequest) -> Result<(), Refusal> {
-    let Some(wanted) = asked.get("response_mode") else { return Ok(()) };
-    match ResponseMode::from_name(wanted) {
-        // It is about browsers, and there is none.
-        Some(_) if asked.arrival == Arrival::Challenge => Ok(()),
-        None => Err(refusal("response_mode must be query, form_post, query.jwt, form_post.jwt or jwt")),
-        Some(mode) if mode != request.return_to.mode => {
-            Err(refusal("this client is answered by signed answers alone: response_mode must be jwt"))
-        }
-        Some(_) => Ok(()),
-    }
+fn response_mode(asked: &Asked<'_>, _: &mut AuthorizationRequest) -> Result<(), Refusal> {
+    mode(asked.client, asked.parameters, asked.response_types).map(drop).map_err(|(_, refusal)| refusal)
 }
 
-fn allowed_grant(asked: &Asked<'_>, _: &mut AuthorizationRequest) -> Result<(), Refusal> {
-    if asked.client.settings.may_use(GrantType::AuthorizationCode) {
+fn allowed_grant(asked: &Asked<'_>, request: &mut AuthorizationRequest) -> Result<(), Refusal> {
+    if asked.client.settings.response_types.contains(&request.response_type) {
         return Ok(());
     }
-    Err(Refusal { error: AuthorizeError::UnauthorizedClient, description: "this client may not use the authorization code grant" })
+    let description = match request.response_type {
+        ResponseType::Code => "this client may not use the authorization code grant, or not by itself",
+        _ => "this client is not registered for that response_type",
+    };
+    Err(Refusal { error: AuthorizeError::UnauthorizedClient, description })
 }
 
 /// What the client may not have is left out (RFC 6749, 3.3); that nothing is left is said after the login, so that a request does
@@ -249,7 +284,21 @@ fn scope(asked: &Asked<'_>, request: &mut AuthorizationRequest) -> Result<(), Re
         .unwrap_or_default()
         .parse()
         .map_err(|_| Refusal { error: AuthorizeError::InvalidScope, description: "scope is not a list of scope words" })?;
-    request.scope = wanted.retain(|token| asked.client.settings.scope.contains(token));
+    // Without a code there is nothing that could be kept (OpenID Connect Core, 11).
+    let may = |token: &str| token != Scope::OFFLINE_ACCESS || request.response_type.has_code();
+    request.scope = wanted.retain(|token| asked.client.settings.scope.contains(token) && may(token));
+    Ok(())
+}
+
+/// Whoever wants an ID token says so by its scope as well (OpenID Connect Core, 3.2.2.1, 3.3.2.1).
+fn openid(asked: &Asked<'_>, request: &mut AuthorizationRequest) -> Result<(), Refusal> {
+    if request.response_type.has_id_token() && !request.scope.contains(Scope::OPENID) {
+        let description = match asked.get("scope") {
+            Some(_) => "an ID token needs the scope openid, which is not asked for, or which this client may not have",
+            None => "an ID token needs the scope openid",
+        };
+        return Err(Refusal { error: AuthorizeError::InvalidScope, description });
+    }
     Ok(())
 }
 
@@ -290,7 +339,10 @@ fn pkce(asked: &Asked<'_>, request: &mut AuthorizationRequest) -> Result<(), Ref
         }
         (Some(_), _) => Err(refusal("code_challenge_method must be S256")),
         (None, Some(_)) => Err(refusal("code_challenge is missing")),
-        (None, None) if asked.client.settings.require_pkce => Err(refusal("code_challenge is missing: this client uses PKCE (RFC 7636)")),
+        // Without a code there is nothing that it would be about.
+        (None, None) if asked.client.settings.require_pkce && request.response_type.has_code() => {
+            Err(refusal("code_challenge is missing: this client uses PKCE (RFC 7636)"))
+        }
         (None, None) => Ok(()),
     }
 }
@@ -305,12 +357,18 @@ fn dpop_key(asked: &Asked<'_>, request: &mut AuthorizationRequest) -> Result<(),
         return Err(refusal("dpop_jkt is another key than the one of the DPoP proof"));
     }
     request.dpop_jkt = asked.proved.or(named);
+    if request.dpop_jkt.is_some() && request.response_type.has_token() {
+        return Err(refusal("an access token in the answer is bound to no key: dpop_jkt and DPoP are for codes"));
+    }
     Ok(())
 }
 
 fn nonce(asked: &Asked<'_>, request: &mut AuthorizationRequest) -> Result<(), Refusal> {
     match asked.get("nonce") {
         Some(nonce) if nonce.len() > 512 => Err(refusal("nonce is longer than 512 bytes")),
+        None if request.response_type.has_id_token() => {
+            Err(refusal("nonce is missing: an ID token in the answer needs one (OpenID Connect Core, 3.2.2.1, 3.3.2.11)"))
+        }
         nonce => {
             request.nonce = nonce.map(str::to_owned);
             Ok(())
@@ -419,6 +477,16 @@ mod tests {
 
     /// The usual request with some parameters set anew, or taken away.
     fn asked(client: &Client, changes: &[(&str, Option<&str>)]) -> Result<AuthorizationRequest, RequestRefused> {
+        asked_of(&[], Arrival::Browser, client, changes)
+    }
+
+    /// The same of a tenant that takes these response types besides `code`.
+    fn asked_of(
+        taken: &[ResponseType],
+        arrival: Arrival,
+        client: &Client,
+        changes: &[(&str, Option<&str>)],
+    ) -> Result<AuthorizationRequest, RequestRefused> {
         let mut pairs: HashMap<&str, &str> = HashMap::from(GOOD);
         for (name, value) in changes {
             match value {
@@ -432,8 +500,9 @@ mod tests {
             parameters: &parameters,
             client,
             issuer,
+            response_types: &taken.iter().copied().collect(),
             apis: &[],
-            arrival: Arrival::Browser,
+            arrival,
             is_signed: false,
             hinted: None,
             named: None,
@@ -485,6 +554,115 @@ mod tests {
         }
         let machine = self::client(json!({ "grant_types": ["client_credentials"] }));
         assert_eq!(to_client(&machine, &[]), AuthorizeError::UnauthorizedClient);
+    }
+
+    /// A client with all response types.
+    fn client_of_all(more: serde_json::Value) -> Client {
+        let types = ResponseType::ALL.map(ResponseType::name);
+        let mut metadata = json!({ "grant_types": ["authorization_code", "implicit"], "response_types": types });
+        metadata.as_object_mut().expect("an object").extend(more.as_object().expect("an object").clone());
+        client(metadata)
+    }
+
+    #[test]
+    fn s009_a_type_is_taken_where_the_tenant_takes_it_and_the_client_is_registered_for_it() {
+        let (all, code_alone) = (client_of_all(json!({})), client(json!({})));
+        for kind in ResponseType::ALL {
+            let wanted = [("response_type", Some(kind.name())), ("nonce", Some("n"))];
+            for taken in [&[][..], &[kind], &ResponseType::ALL] {
+                let read = asked_of(taken, Arrival::Browser, &all, &wanted);
+                match (kind.is_code() || taken.contains(&kind), read) {
+                    (true, Ok(request)) => assert_eq!(request.response_type, kind),
+                    (false, Err(RequestRefused::ToClient(_, refusal))) => {
+                        assert_eq!(refusal.error, AuthorizeError::UnsupportedResponseType)
+                    }
+                    (_, other) => panic!("{} of {taken:?}: {other:?}", kind.name()),
+                }
+                let read = asked_of(taken, Arrival::Challenge, &all, &wanted);
+                assert_eq!(read.is_ok(), kind.is_code(), "no browser carries anything: {}", kind.name());
+            }
+            let read = asked_of(&ResponseType::ALL, Arrival::Pushed, &code_alone, &wanted);
+            match (kind.is_code(), read) {
+                (true, Ok(_)) => {}
+                (false, Err(RequestRefused::ToClient(return_to, refusal))) => {
+                    assert_eq!((return_to.mode, refusal.error), (ResponseMode::Query, AuthorizeError::UnauthorizedClient));
+                }
+                (_, other) => panic!("{}: {other:?}", kind.name()),
+            }
+        }
+        let by_itself = client(json!({ "grant_types": ["authorization_code", "implicit"], "response_types": ["code id_token"] }));
+        assert_eq!(to_client(&by_itself, &[]), AuthorizeError::UnauthorizedClient, "code alone is another type");
+        let token = asked_of(&ResponseType::ALL, Arrival::Browser, &all, &[("response_type", Some("token"))]);
+        match token {
+            Err(RequestRefused::ToClient(return_to, refusal)) => {
+                assert_eq!((return_to.mode, refusal.error), (ResponseMode::Fragment, AuthorizeError::UnsupportedResponseType));
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn s034_a_token_never_goes_by_query() {
+        use ResponseMode::{FormPost, FormPostJwt, Fragment, FragmentJwt, Query, QueryJwt};
+        let (plain, strict) = (client_of_all(json!({})), client_of_all(json!({ "require_signed_authorization_response": true })));
+        let mode = |client: &Client, kind: &str, wanted| {
+            let changes = [("response_type", Some(kind)), ("response_mode", wanted), ("nonce", Some("n"))];
+            match asked_of(&ResponseType::ALL, Arrival::Browser, client, &changes) {
+                Ok(request) => (request.return_to.mode, true),
+                Err(RequestRefused::ToClient(return_to, refusal)) => {
+                    assert_eq!(refusal.error, AuthorizeError::InvalidRequest);
+                    (return_to.mode, false)
+                }
+                Err(other) => panic!("{other:?}"),
+            }
+        };
+        for (wanted, with_code, with_tokens, signed_with_tokens) in [
+            (None, (Query, true), (Fragment, true), (FragmentJwt, true)),
+            (Some("query"), (Query, true), (Fragment, false), (FragmentJwt, false)),
+            (Some("fragment"), (Fragment, true), (Fragment, true), (FragmentJwt, false)),
+            (Some("form_post"), (FormPost, true), (FormPost, true), (FormPostJwt, false)),
+            (Some("jwt"), (QueryJwt, true), (FragmentJwt, true), (FragmentJwt, true)),
+            (Some("query.jwt"), (QueryJwt, true), (FragmentJwt, false), (FragmentJwt, false)),
+            (Some("fragment.jwt"), (FragmentJwt, true), (FragmentJwt, true), (FragmentJwt, true)),
+            (Some("form_post.jwt"), (FormPostJwt, true), (FormPostJwt, true), (FormPostJwt, true)),
+            (Some("web_message"), (Query, false), (Fragment, false), (FragmentJwt, false)),
+        ] {
+            assert_eq!(mode(&plain, "code", wanted), with_code, "{wanted:?}");
+            for kind in ResponseType::ALL.into_iter().filter(|kind| kind.is_front_channel()) {
+                assert_eq!(mode(&plain, kind.name(), wanted), with_tokens, "{wanted:?} {}", kind.name());
+                assert_eq!(mode(&strict, kind.name(), wanted), signed_with_tokens, "{wanted:?} {}", kind.name());
+            }
+        }
+    }
+
+    #[test]
+    fn what_goes_by_the_browser_needs_its_nonce_its_scope_and_no_key() {
+        const KEY: &str = "0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I";
+        let client = client_of_all(json!({ "require_pkce": true }));
+        for kind in ResponseType::ALL {
+            let asked = |more: &[(&'static str, Option<&'static str>)]| {
+                let changes = [&[("response_type", Some(kind.name())), ("nonce", Some("n"))][..], more].concat();
+                match asked_of(&ResponseType::ALL, Arrival::Browser, &client, &changes) {
+                    Ok(request) => Ok(request),
+                    Err(RequestRefused::ToClient(_, refusal)) => Err(refusal.error),
+                    Err(other) => panic!("{other:?}"),
+                }
+            };
+            asked(&[]).expect("good");
+            let wants = |is_needed: bool, error| if is_needed { Some(error) } else { None };
+            let without_nonce = asked(&[("nonce", None)]).err();
+            assert_eq!(without_nonce, wants(kind.has_id_token(), AuthorizeError::InvalidRequest), "{}", kind.name());
+            for scope in [None, Some("email")] {
+                let without_openid = asked(&[("scope", scope)]).err();
+                assert_eq!(without_openid, wants(kind.has_id_token(), AuthorizeError::InvalidScope), "{}", kind.name());
+            }
+            let without_pkce = asked(&[("code_challenge", None), ("code_challenge_method", None)]).err();
+            assert_eq!(without_pkce, wants(kind.has_code(), AuthorizeError::InvalidRequest), "{}", kind.name());
+            let with_key = asked(&[("dpop_jkt", Some(KEY))]).err();
+            assert_eq!(with_key, wants(kind.has_token(), AuthorizeError::InvalidRequest), "{}", kind.name());
+            let scope = asked(&[("scope", Some("openid offline_access"))]).expect("good").scope;
+            assert_eq!(scope.contains(Scope::OFFLINE_ACCESS), kind.has_code(), "{}", kind.name());
+        }
     }
 
     #[test]

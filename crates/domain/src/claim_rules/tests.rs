@@ -8,7 +8,7 @@ use super::*;
 use crate::details::AuthorizationDetails;
 use crate::ids::{FamilyId, SsoSessionId, TenantId, TokenId, UserId};
 use crate::keys::thumbprint::Thumbprint;
-use crate::openid::{ClaimsRequest, IdClaims};
+use crate::openid::{ClaimsOfScopes, ClaimsRequest, IdClaims};
 use crate::resource::Target;
 use crate::sso::{Authentication, Method, SignOn};
 use crate::tenant::{Tenant, TenantPolicy, TenantStatus};
@@ -112,8 +112,10 @@ fn r72_whatever_our_tokens_say_themselves_no_rule_says() {
         sign_on: Some(&sign_on),
     };
     let mut access = AccessClaims::new(issuance, &user, grant());
-    let (mut id, _) = IdClaims::new(issuance, &access, &user, grant(), Some("n".to_owned())).expect("an ID token");
+    let (mut id, _) =
+        IdClaims::new(issuance, &access, &user, grant(), Some("n".to_owned()), ClaimsOfScopes::InIdToken).expect("an ID token");
     id.at_hash = Some("h".to_owned());
+    id.c_hash = Some("h".to_owned());
     access.permissions = Some(BTreeSet::new());
     access.cnf = Some(Confirmation::Dpop(serde_json::from_value::<Thumbprint>(json!("A".repeat(43))).expect("a thumbprint")));
     access.act = Some(Box::new(Act { sub: Subject::User(user.id), act: None }));

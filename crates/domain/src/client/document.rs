@@ -3,6 +3,8 @@
 //! Invariant: such a client is nobody's own. Its users are asked each time and see its host; it shares no secret with us; and it gets what a
 //! client gets that registers itself, no more.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use url::{Host, Url};
@@ -114,7 +116,7 @@ pub fn read(mut members: Map<String, Value>, id: &ClientId, keys: &RotationNumbe
         }
     }
     // Nothing else is fetched on its behalf but its keys, and no picture is shown that it could change at any time.
-    for passed_over in ["sector_identifier_uri", "logo_uri", "software_statement"] {
+    for passed_over in ["sector_identifier_uri", "logo_uri", "software_statement", "request_uris"] {
         members.remove(passed_over);
     }
     // The usual method is one by a secret, and there is none.
@@ -122,7 +124,8 @@ pub fn read(mut members: Map<String, Value>, id: &ClientId, keys: &RotationNumbe
     if ![AuthMethod::None, AuthMethod::PrivateKeyJwt].iter().any(|known| method.as_str() == Some(known.name())) {
         return Err(BadMetadata::new("token_endpoint_auth_method", "must be none or private_key_jwt"));
     }
-    settings(members, RegistrationPolicy::default(), keys, None)
+    // Whoever comes so gets no token by the browser, whatever the tenant takes of others.
+    settings(members, RegistrationPolicy::default(), &BTreeSet::new(), keys, None)
 }
 
 /// How long a document is good for whose answer says this of itself, in seconds.
@@ -210,6 +213,7 @@ mod tests {
             ("jwks", json!({ "token_endpoint_auth_method": "private_key_jwt" })),
             ("redirect_uris", json!({ "redirect_uris": ["http://app.example/cb"] })),
             ("grant_types", json!({ "grant_types": ["authorization_code", "client_credentials"] })),
+            ("response_types", json!({ "grant_types": ["implicit"], "response_types": ["id_token"] })),
         ] {
             assert_eq!(with(wrong.clone()).map(|_| ()), Err(member), "{wrong}");
         }

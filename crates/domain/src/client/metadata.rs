@@ -41,7 +41,7 @@ pub struct ClientMetadata {
     pub allowed_origins: Option<Vec<String>>,
     /// `["authorization_code"]` by default.
     pub grant_types: Option<Vec<String>>,
-    /// `["code"]` for clients with the authorization code grant.
+    /// `["code"]` for clients with the authorization code grant. Those with tokens in them go together with the grant `implicit`.
     pub response_types: Option<Vec<String>>,
     /// What it may ask for. The scopes of OpenID Connect by default, for a client with users.
     pub scope: Option<String>,
@@ -101,6 +101,8 @@ pub struct ClientMetadata {
     pub require_pushed_authorization_requests: Option<bool>,
     /// Of our own: `false` lets a confidential client do without PKCE. It should send a nonce.
     pub require_pkce: Option<bool>,
+    /// Where its requests may be fetched, each at most 512 characters (OpenID Connect Registration, 2). Nowhere by default.
+    pub request_uris: Option<Vec<String>>,
     /// Any of the server's by default.
     pub request_object_signing_alg: Option<String>,
     /// `true` takes no request that is not signed (RFC 9101, 10.5).
@@ -200,6 +202,33 @@ fn endpoint(member: &'static str, given: Option<String>) -> Result<Option<String
         Ok(uri) if uri.reach() != Reach::PrivateUse => Ok(Some(text)),
         _ => Err(bad(member, "must be an https URL of at most 512 characters, without fragment; http on a loopback address alone")),
     }
+}
+
+/// What it wants to be answered with, in whatever order of words.
+fn response_types(given: &[String]) -> Result<BTreeSet<ResponseType>, BadMetadata> {
+    let known = || ResponseType::ALL.map(ResponseType::name).join(", ");
+    let read = |text: &String| ResponseType::from_name(text).ok_or_else(|| bad("response_types", format!("must be one of {}", known())));
+    given.iter().map(read).collect()
+}
+
+/// Addresses that requests are fetched from: like other endpoints, but for a fragment, which is no part of what is fetched.
+fn request_uris(given: Option<Vec<String>>) -> Result<Vec<String>, BadMetadata> {
+    let given = given.unwrap_or_default();
+    if given.len() > 50 {
+        return Err(bad("request_uris", "at most 50"));
+    }
+    let mut read: Vec<String> = Vec::with_capacity(given.len());
+    for uri in given {
+        if uri.len() > 512 || !uri.bytes().all(|b| (0x21..=0x7e).contains(&b)) {
+            return Err(bad("request_uris", "each is at most 512 printable ASCII characters (OpenID Connect Core, 6.2)"));
+        }
+        let address = uri.split_once('#').map_or(uri.as_str(), |(address, _)| address);
+        endpoint("request_uris", Some(address.to_owned()))?;
+        if !read.contains(&uri) {
+            read.push(uri);
+        }
+    }
+    Ok(read)
 }
 
 /// Where somebody's public keys are: here or there, not both.
@@ -337,6 +366,7 @@ impl ClientMetadata {
         let grant_types = words("grant_types", &self.grant_types.unwrap_or_else(|| vec!["authorization_code".to_owned()]), &grants)?;
         let has_code = grant_types.contains(&GrantType::AuthorizationCode);
         let has_users = grant_types.iter().any(|grant| grant.has_users());
+        let may_be_refreshed = grant_types.iter().any(|grant| grant.may_be_refreshed());
         if grant_types.is_empty() {
             return Err(bad("grant_types", "at least one"));
         }
@@ -366,21 +396,36 @@ impl ClientMetadata {
         if notification_endpoint.is_some() != (mode == Some(DeliveryMode::Ping)) {
             return Err(bad("backchannel_client_notification_endpoint", "goes together with backchannel_token_delivery_mode ping"));
         }
-        if grant_types.contains(&GrantType::RefreshToken) && !has_users {
+        if grant_types.contains(&GrantType::RefreshToken) && !may_be_refreshed {
             return Err(bad(
                 "grant_types",
                 "refresh_token needs a grant that gives refresh tokens: authorization_code, device_code or ciba",
             ));
         }
         let usual = if has_code { vec!["code".to_owned()] } else { Vec::new() };
-        let response_types = words("response_types", &self.response_types.unwrap_or(usual), &[("code", ResponseType::Code)])?;
-        if response_types.contains(&ResponseType::Code) != has_code {
+        let response_types = response_types(&self.response_types.unwrap_or(usual))?;
+        if response_types.iter().any(|kind| kind.has_code()) != has_code {
             return Err(bad("response_types", "code and the grant authorization_code go together"));
+        }
+        let has_front_channel = response_types.iter().any(|kind| kind.is_front_channel());
+        if has_front_channel != grant_types.contains(&GrantType::Implicit) {
+            return Err(bad(
+                "response_types",
+                "those with id_token or token and the grant implicit go together (OpenID Connect Registration, 2)",
+            ));
         }
 
         let redirect_uris: Vec<RedirectUri> = each("redirect_uris", self.redirect_uris)?;
-        if has_code && redirect_uris.is_empty() {
+        if (has_code || has_front_channel) && redirect_uris.is_empty() {
             return Err(bad("redirect_uris", "at least one, for answers to authorization requests"));
+        }
+        // Whoever else hears the answer has the tokens in it: no code has to be redeemed by somebody who proves themselves (RFC 8252, 8.2).
+        let is_a_site = |uri: &RedirectUri| uri.reach() == Reach::Https && host_of(uri.as_str()).is_some_and(|host| host != "localhost");
+        if has_front_channel && !redirect_uris.iter().all(is_a_site) {
+            return Err(bad(
+                "redirect_uris",
+                "with the grant implicit each is https, and none on localhost (OpenID Connect Registration, 2)",
+            ));
         }
         if application_type == ApplicationType::Web && redirect_uris.iter().any(|uri| uri.reach() == Reach::PrivateUse) {
             return Err(bad("redirect_uris", "private-use schemes are for application_type native"));
@@ -425,13 +470,19 @@ impl ClientMetadata {
         if dpop_bound_access_tokens && tls_client_certificate_bound_access_tokens {
             return Err(bad("tls_client_certificate_bound_access_tokens", "and dpop_bound_access_tokens exclude each other"));
         }
+        if (dpop_bound_access_tokens || tls_client_certificate_bound_access_tokens) && response_types.iter().any(|kind| kind.has_token()) {
+            return Err(bad(
+                "response_types",
+                "an access token from the authorization endpoint is bound to nothing: without token for this client",
+            ));
+        }
         let require_signed_request_object = self.require_signed_request_object.unwrap_or(false);
         if require_signed_request_object && keys.is_none() {
             return Err(bad("jwks", "require_signed_request_object needs jwks or jwks_uri"));
         }
         let require_signed_authorization_response = self.require_signed_authorization_response.unwrap_or(false);
-        if require_signed_authorization_response && !has_code {
-            return Err(bad("require_signed_authorization_response", "is for clients with the grant authorization_code"));
+        if require_signed_authorization_response && !has_code && !has_front_channel {
+            return Err(bad("require_signed_authorization_response", "is for clients with the grant authorization_code or implicit"));
         }
         let types = self.authorization_details_types.map(|types| each::<DetailTypeName>("authorization_details_types", Some(types)));
         let authorization_details_types = types.transpose()?.map(BTreeSet::from_iter);
@@ -563,6 +614,7 @@ impl ClientMetadata {
             require_auth_time: self.require_auth_time.unwrap_or(false),
             require_pushed_authorization_requests: self.require_pushed_authorization_requests.unwrap_or(false),
             require_pkce,
+            request_uris: request_uris(self.request_uris)?,
             request_object_signing_alg: word("request_object_signing_alg", self.request_object_signing_alg.as_deref(), &algs)?,
             require_signed_request_object,
             require_signed_authorization_response,
@@ -718,6 +770,35 @@ mod tests {
     }
 
     #[test]
+    fn response_types_and_grants_fit_together_and_survive_their_json() {
+        let both = json!(["authorization_code", "implicit"]);
+        for (grants, types) in [
+            (json!(["implicit"]), json!(["id_token", "token id_token"])),
+            (both.clone(), json!(["id_token code"])),
+            (both, json!(["code", "id_token", "code token", "code id_token token"])),
+        ] {
+            let settings = read(json!({ "redirect_uris": ["https://app.example/cb"], "grant_types": grants, "response_types": types }));
+            let settings = settings.expect("good");
+            assert_eq!(settings.scope, Scope::OF_OPENID.join(" ").parse().expect("a scope"));
+            assert!(settings.response_types.iter().all(|kind| kind.grants().iter().all(|grant| settings.may_use(*grant))));
+            let text = serde_json::to_string(&settings).expect("written");
+            assert_eq!(serde_json::from_str::<ClientSettings>(&text).expect("read"), settings);
+        }
+        let id_alone = json!({
+            "redirect_uris": ["https://app.example/cb"], "grant_types": ["implicit"], "response_types": ["id_token"],
+            "dpop_bound_access_tokens": true,
+        });
+        assert_eq!(read(id_alone).expect("no access token is bound to nothing").kind(), ClientKind::Confidential);
+    }
+
+    #[test]
+    fn addresses_of_requests_are_kept_letter_by_letter_with_their_fragments() {
+        let uris = ["https://app.example/r?x=1#a", "https://app.example/r?x=1", "https://app.example/r?x=1#a", "http://127.0.0.1:8080/r"];
+        let settings = read(json!({ "redirect_uris": ["https://app.example/cb"], "request_uris": uris })).expect("good");
+        assert_eq!(settings.request_uris, [uris[0], uris[1], uris[3]]);
+    }
+
+    #[test]
     fn an_error_names_the_member() {
         for (member, change) in [
             ("redirect_uris", json!({ "redirect_uris": [] })),
@@ -757,6 +838,46 @@ mod tests {
             ("authorization_details_types", json!({ "authorization_details_types": ["a payment"] })),
             ("response_types", json!({ "response_types": ["token"] })),
             ("response_types", json!({ "response_types": [] })),
+            ("response_types", json!({ "response_types": ["code", "id_token"] })),
+            ("response_types", json!({ "response_types": ["code id_token"] })),
+            ("response_types", json!({ "grant_types": ["authorization_code", "implicit"] })),
+            ("response_types", json!({ "grant_types": ["implicit"], "response_types": ["code id_token"] })),
+            ("response_types", json!({ "grant_types": ["authorization_code", "implicit"], "response_types": ["id_token"] })),
+            ("grant_types", json!({ "grant_types": ["implicit", "refresh_token"], "response_types": ["id_token"] })),
+            ("redirect_uris", json!({ "grant_types": ["implicit"], "response_types": ["id_token"], "redirect_uris": [] })),
+            (
+                "redirect_uris",
+                json!({ "grant_types": ["implicit"], "response_types": ["id_token"], "redirect_uris": ["http://127.0.0.1/cb"] }),
+            ),
+            (
+                "redirect_uris",
+                json!({ "grant_types": ["implicit"], "response_types": ["id_token"], "redirect_uris": ["https://localhost/cb"] }),
+            ),
+            (
+                "redirect_uris",
+                json!({
+                    "grant_types": ["implicit"], "response_types": ["id_token"], "redirect_uris": ["com.example.app:/cb"],
+                    "application_type": "native", "token_endpoint_auth_method": "none",
+                }),
+            ),
+            (
+                "response_types",
+                json!({ "grant_types": ["implicit"], "response_types": ["token id_token"], "dpop_bound_access_tokens": true }),
+            ),
+            (
+                "response_types",
+                json!({
+                    "grant_types": ["authorization_code", "implicit"], "response_types": ["code token"],
+                    "tls_client_certificate_bound_access_tokens": true,
+                }),
+            ),
+            ("request_uris", json!({ "request_uris": ["http://app.example/request"] })),
+            ("request_uris", json!({ "request_uris": ["https://app.example/request", "com.example.app:/request"] })),
+            ("request_uris", json!({ "request_uris": ["urn:example:request"] })),
+            ("request_uris", json!({ "request_uris": ["https://user@app.example/request"] })),
+            ("request_uris", json!({ "request_uris": ["https://app.example/request#a b"] })),
+            ("request_uris", json!({ "request_uris": [format!("https://app.example/{}", "a".repeat(493))] })),
+            ("request_uris", json!({ "request_uris": vec!["https://app.example/request"; 51] })),
             ("token_endpoint_auth_method", json!({ "token_endpoint_auth_method": "client_secret" })),
             (
                 "token_endpoint_auth_signing_alg",

@@ -61,7 +61,7 @@ impl Profile {
     /// # Errors
     /// When it says something else.
     ///
-    /// Source: FAPI 2.0 Security Profile, 5.3.2; FAPI 2.0 Message Signing, 5.3, 5.4.
+    /// Source: FAPI 2.0 Security Profile, 5.3.2, 5.3.2.2; FAPI 2.0 Message Signing, 5.3, 5.4.
     pub(super) fn settled(self, mut metadata: ClientMetadata) -> Result<ClientMetadata, BadMetadata> {
         let algs: Vec<_> = self.algs().iter().map(|alg| alg.name()).collect();
         let methods = ["private_key_jwt", "tls_client_auth", "self_signed_tls_client_auth"];
@@ -84,6 +84,12 @@ impl Profile {
             ("require_issuer_audience", &mut metadata.require_issuer_audience),
         ] {
             demand(member, said)?;
+        }
+        if metadata.response_types.iter().flatten().any(|kind| kind != "code") {
+            return Err(bad("response_types", "the profile takes code alone"));
+        }
+        if metadata.grant_types.iter().flatten().any(|grant| grant == "implicit") {
+            return Err(bad("grant_types", "the profile takes no token by the browser"));
         }
         // One of both: by the key of a proof, where nothing is said of a certificate.
         if metadata.tls_client_certificate_bound_access_tokens != Some(true) {
@@ -178,6 +184,9 @@ mod tests {
             ("authorization_signed_response_alg", json!("RS256")),
             ("introspection_signed_response_alg", json!("ES384")),
             ("redirect_uris", json!(["http://127.0.0.1/cb"])),
+            ("response_types", json!(["id_token"])),
+            ("response_types", json!(["code", "code id_token"])),
+            ("grant_types", json!(["authorization_code", "implicit"])),
             ("jwks", json!(null)),
         ] {
             let refused = read(&json!({ member: said })).expect_err(member);

@@ -3,11 +3,13 @@
 //! Invariant: a client gives itself no right that somebody else has to give: no consent in advance, no grant without a user, no scope
 //! besides those of OpenID Connect. What an administrator has given it, it keeps.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::metadata::{BadMetadata, ClientMetadata};
-use super::{AuthMethod, ClientSettings, GrantType};
+use super::{AuthMethod, ClientSettings, GrantType, ResponseType};
 use crate::handle::HandleHash;
 use crate::ids::InitialAccessTokenId;
 use crate::keys::policy::RotationNumbers;
@@ -91,7 +93,7 @@ impl SelfRegistration {
 }
 
 /// Members that a client may say about itself. Others are ignored (RFC 7591, 2).
-const MEMBERS: [&str; 49] = [
+const MEMBERS: [&str; 50] = [
     "client_name",
     "application_type",
     "redirect_uris",
@@ -122,6 +124,7 @@ const MEMBERS: [&str; 49] = [
     "default_max_age",
     "require_auth_time",
     "require_pushed_authorization_requests",
+    "request_uris",
     "request_object_signing_alg",
     "require_signed_request_object",
     "dpop_bound_access_tokens",
@@ -146,7 +149,8 @@ const MEMBERS: [&str; 49] = [
 /// Grants that need a user's consent each time.
 const GRANTS: [GrantType; 2] = [GrantType::AuthorizationCode, GrantType::RefreshToken];
 
-/// What a client that says this about itself may do in a tenant with these `keys`; `before` is what it may do until now, for one that changes itself.
+/// What a client that says this about itself may do in a tenant with these `keys` that takes these response types besides `code`; `before` is what it
+/// may do until now, for one that changes itself.
 ///
 /// Scopes that it may not give itself are left out, as RFC 7591, 3.2.1 allows; the answer says what was taken.
 ///
@@ -155,6 +159,7 @@ const GRANTS: [GrantType; 2] = [GrantType::AuthorizationCode, GrantType::Refresh
 pub fn settings(
     mut members: Map<String, Value>,
     policy: RegistrationPolicy,
+    taken: &BTreeSet<ResponseType>,
     keys: &RotationNumbers,
     before: Option<&ClientSettings>,
 ) -> Result<ClientSettings, BadMetadata> {
@@ -185,7 +190,13 @@ pub fn settings(
         metadata.scope = Some(asked.retain(may).to_string());
     }
     let settings = metadata.with_usual_alg(keys).validated()?;
-    let may = |grant: &GrantType| GRANTS.contains(grant) || before.is_some_and(|before| before.may_use(*grant));
+    let had = |kind: &ResponseType| before.is_some_and(|before| before.response_types.contains(kind));
+    if let Some(kind) = settings.response_types.iter().find(|kind| kind.is_front_channel() && !taken.contains(kind) && !had(kind)) {
+        return Err(BadMetadata::new("response_types", format!("{} is not taken here", kind.name())));
+    }
+    // The response types, which were looked at, say what it is for.
+    let may =
+        |grant: &GrantType| GRANTS.contains(grant) || *grant == GrantType::Implicit || before.is_some_and(|before| before.may_use(*grant));
     match settings.grant_types.iter().find(|grant| !may(grant)) {
         Some(grant) => Err(BadMetadata::new("grant_types", format!("{} is given by an administrator alone", grant.name()))),
         None => Ok(settings),
@@ -211,7 +222,7 @@ mod tests {
 
     fn read(members: Value, policy: RegistrationPolicy, before: Option<&ClientSettings>) -> Result<ClientSettings, &'static str> {
         let Value::Object(members) = members else { panic!("no object") };
-        settings(members, policy, &RotationNumbers::default(), before).map_err(|bad| bad.member)
+        settings(members, policy, &BTreeSet::new(), &RotationNumbers::default(), before).map_err(|bad| bad.member)
     }
 
     fn with(more: Value) -> Result<ClientSettings, &'static str> {
@@ -242,6 +253,24 @@ mod tests {
         let machine = json!({ "grant_types": ["authorization_code", "client_credentials"] });
         assert_eq!(with(machine).map(|_| ()), Err("grant_types"));
         assert_eq!(with(json!({ "grant_types": ["client_credentials"], "response_types": [] })).map(|_| ()), Err("grant_types"));
+    }
+
+    #[test]
+    fn s122_tokens_by_the_browser_are_given_to_whoever_registers_where_the_tenant_takes_them() {
+        let members = json!({
+            "redirect_uris": ["https://app.example/cb"], "grant_types": ["implicit"], "response_types": ["token id_token", "id_token"],
+        });
+        let Value::Object(members) = members else { panic!("no object") };
+        let with = |taken: &[ResponseType], before: Option<&ClientSettings>| {
+            let taken = taken.iter().copied().collect();
+            settings(members.clone(), RegistrationPolicy::default(), &taken, &RotationNumbers::default(), before).map_err(|bad| bad.member)
+        };
+        for taken in [&[][..], &[ResponseType::IdToken], &[ResponseType::CodeIdToken, ResponseType::IdTokenToken]] {
+            assert_eq!(with(taken, None).map(|_| ()), Err("response_types"), "{taken:?}");
+        }
+        let given = with(&[ResponseType::IdToken, ResponseType::IdTokenToken], None).expect("good");
+        assert!(given.may_use(GrantType::Implicit) && !given.may_use(GrantType::AuthorizationCode));
+        with(&[], Some(&given)).expect("what it has it keeps, and gets nothing by it");
     }
 
     #[test]

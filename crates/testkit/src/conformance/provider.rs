@@ -5,6 +5,7 @@
 use std::sync::Arc;
 
 use app::ports::store::{CodeUse, Consent, Leftover, PlatformTx, Store, StoreError};
+use domain::authorize::code::CodeGrant;
 use domain::client::origin::WebOrigin;
 use domain::client::registration::SelfRegistration;
 use domain::client::{Client, ClientStatus};
@@ -151,6 +152,18 @@ pub async fn of_many_redemptions_exactly_one_is_first(store: Arc<dyn Store>) {
     let (family_id, used) = firsts[0];
     assert_eq!(*used, CodeUse::First(Box::new(grant)));
     assert_eq!(outcomes.iter().filter(|(_, used)| *used == CodeUse::Again { family_id: *family_id }).count(), 63);
+
+    // Whose session has begun before keeps it.
+    let (code, grant) = (sample::hash(), sample::code_grant(&sample::client().id, home.alice.id));
+    let grant = CodeGrant { family_id: Some(home.family.id), ..grant };
+    let mut tx = store.begin(home.id()).await.expect("begins");
+    tx.code_insert(&code, &grant).await.expect("stored");
+    tx.commit().await.expect("commits");
+    for expected in [CodeUse::First(Box::new(grant)), CodeUse::Again { family_id: home.family.id }] {
+        let mut tx = store.begin(home.id()).await.expect("begins");
+        assert_eq!(tx.code_use(&code, sample::family(home.alice.id).id, NOW).await, Ok(expected));
+        tx.commit().await.expect("commits");
+    }
 
     // One that was rolled back never happened.
     let (code, grant) = (sample::hash(), sample::code_grant(&sample::client().id, home.alice.id));

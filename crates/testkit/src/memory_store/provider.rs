@@ -200,7 +200,7 @@ impl AuthorizationStore for Tx {
         Ok(match self.writing()?.provider.codes.get_mut(&key) {
             Some((_, Some(family_id))) => CodeUse::Again { family_id: *family_id },
             Some((grant, unused)) => {
-                *unused = Some(family_id);
+                *unused = Some(grant.family_id.unwrap_or(family_id));
                 CodeUse::First(Box::new(grant.clone()))
             }
             None => CodeUse::Unknown,
