@@ -145,19 +145,29 @@ impl ResponseError for Problem {
 
 impl From<Fault> for Problem {
     fn from(fault: Fault) -> Self {
-        if matches!(super::logged(&fault), Outlook::TryAgain) {
-            let problem = Self::new(
-                StatusCode::SERVICE_UNAVAILABLE,
-                "unavailable",
-                "A part of this server is away. Nothing was confirmed: try again, and expect that what you asked for may have happened.",
-            );
-            return Self { retry_after: Some(1), ..problem };
+        match super::logged(&fault) {
+            Outlook::TryAgain => {
+                let problem = Self::new(
+                    StatusCode::SERVICE_UNAVAILABLE,
+                    "unavailable",
+                    "A part of this server is away. Nothing was confirmed: try again, and expect that what you asked for may have happened.",
+                );
+                Self { retry_after: Some(1), ..problem }
+            }
+            Outlook::Upgrading => {
+                let problem = Self::new(
+                    StatusCode::SERVICE_UNAVAILABLE,
+                    "upgrade_under_way",
+                    "An upgrade is under way, and this node is not to use what a node of the next release has written. Nothing was done: try again.",
+                );
+                Self { retry_after: Some(super::UPGRADE_TAKES), ..problem }
+            }
+            Outlook::ForAnAdministrator | Outlook::Broken => Self::new(
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "internal",
+                "Something is broken on our side. It has been noted under this request's id.",
+            ),
         }
-        Self::new(
-            StatusCode::INTERNAL_SERVER_ERROR,
-            "internal",
-            "Something is broken on our side. It has been noted under this request's id.",
-        )
     }
 }
 
