@@ -53,6 +53,11 @@ pub enum AuditEvent {
     TenantChanged {
         changed: Vec<String>,
     },
+    /// The tenant took away what so many of its clients are registered for, and an administrator said that it is meant.
+    ClientsStranded {
+        clients: u64,
+        lost: Vec<String>,
+    },
     /// Other claims go into tokens from now on, by so many rules.
     ClaimRulesChanged {
         rules: u64,

@@ -9,7 +9,7 @@ use domain::client::registration::SelfRegistration;
 use domain::client::{Client, ClientId, ClientStatus};
 use domain::time::Timestamp;
 use sea_orm::sea_query::{LockType, OnConflict};
-use sea_orm::{ActiveModelTrait, ActiveValue, ColumnTrait, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder, QuerySelect};
+use sea_orm::{ActiveModelTrait, ActiveValue, ColumnTrait, Condition, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder, QuerySelect};
 use uuid::Uuid;
 
 use crate::authorizations::hash;
@@ -133,6 +133,20 @@ impl ClientStore for SqlTenantTx {
 
     async fn clients_page(&mut self, after: Option<&ClientId>, limit: u32) -> Stored<Vec<Client>> {
         let mut page = Entity::find().filter(Column::TenantId.eq(self.owner()));
+        if let Some(after) = after {
+            page = page.filter(Column::Id.gt(after.as_str()));
+        }
+        let rows = page.order_by_asc(Column::Id).limit(u64::from(limit)).all(&self.tx).await.map_err(error::of(TABLE))?;
+        rows.into_iter().map(from_row).collect()
+    }
+
+    async fn clients_with_signs(&mut self, signs: &[String], after: Option<&ClientId>, limit: u32) -> Stored<Vec<Client>> {
+        if signs.is_empty() {
+            return Ok(Vec::new());
+        }
+        // An underscore stands for any character in it, which finds no fewer.
+        let any = signs.iter().fold(Condition::any(), |any, sign| any.add(Column::Settings.contains(sign)));
+        let mut page = Entity::find().filter(Column::TenantId.eq(self.owner())).filter(any);
         if let Some(after) = after {
             page = page.filter(Column::Id.gt(after.as_str()));
         }

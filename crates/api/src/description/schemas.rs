@@ -127,6 +127,7 @@ fn policy_members(object: impl Fn(&str, Value) -> Value) -> Value {
         "require_dpop_nonce": { "type": "boolean", "description": "Whether DPoP proofs need a nonce of ours (RFC 9449, 8)." },
         "password": object("Rules for new passwords.", json!({ "min_length": { "type": "integer", "minimum": 15, "maximum": 64 } })),
         "argon2": object("How hard a password is hashed.", json!({ "memory_kib": count(), "iterations": count(), "parallelism": count() })),
+        "weak_password_hashes": { "type": "string", "enum": ["rehash", "must_change"], "description": "What becomes of a right password whose hash is weak, as those of other systems may be." },
         "registration": object("Who registers clients by themselves (RFC 7591).", json!({
             "access": one_of(&["off", "initial_access_token", "open"]),
             "require_pkce": { "type": "boolean", "description": "`false` lets clients do without PKCE that can prove who they are." },
@@ -323,7 +324,7 @@ const PROBLEMS: &[&str] = &[
     "too_slow", "slug_taken", "name_taken", "not_confirmed", "already_staged", "too_early", "too_many_keys", "too_many_token_secrets", "already_ended",
     "too_large", "unsupported_media_type", "policy_refused", "unsafe_policy", "unknown_alg", "password_refused", "password_change_required", "too_many_attempts",
     "too_many_requests",
-    "head_too_large", "unknown_host", "domain_taken", "domain_refused", "internal", "unavailable", "busy", "took_too_long", "invalid_redirect_uri", "invalid_client_metadata", "too_many_secrets",
+    "head_too_large", "unknown_host", "domain_taken", "domain_refused", "internal", "unavailable", "upgrade_under_way", "busy", "took_too_long", "invalid_redirect_uri", "invalid_client_metadata", "too_many_secrets",
     "takes_no_secret", "invalid_dpop_proof", "use_dpop_nonce", "identifier_taken", "resource_refused", "too_many_resources",
     "issuer_taken", "trusted_issuer_refused", "too_many_trusted_issuers", "claim_rule_refused",
 ];
@@ -413,6 +414,9 @@ pub(super) fn schemas() -> Value {
             "issuer": said("The tenant's issuer."),
             "next_issuer": said("What it would be."),
             "breaks": { "type": "array", "items": text() },
+            "clients": { "type": "array", "items": answer("A client that would lack something.", json!({ "client_id": text(), "client_name": text_or_null() })), "maxItems": 10 },
+            "more_clients": { "type": "integer", "minimum": 0, "description": "How many there are besides; nobody counts beyond a thousand." },
+            "apis": { "type": "array", "items": text(), "description": "APIs whose tokens could not be signed any more." },
         }))),
         ("OAuthError", answer_with("An error of the OAuth endpoints (RFC 6749, 5.2).", json!({
             "error": one_of(OAUTH_ERRORS), "error_description": text(),
@@ -714,7 +718,9 @@ pub(super) fn schemas() -> Value {
         }))),
         ("NewPassword", request("A new password.", &["password"], json!({ "password": text(), "must_change": { "type": "boolean", "default": false } }))),
 
-        ("Client", answer_with("A client of a tenant, with the names of RFC 7591.", client_members(json!({})), certificate_names(&json!("string")))),
+        ("Client", answer_with("A client of a tenant, with the names of RFC 7591.", client_members(json!({})), both(certificate_names(&json!("string")), json!({
+            "warnings": { "type": "array", "items": answer("Something that it is registered for in vain.", json!({ "member": text(), "detail": text() })), "description": "Where one client alone is asked for: what its tenant does not offer any more." },
+        })))),
         ("NewClient", answer_with("A client that was just registered.", client_members(json!({ "client_secret": text_or_null() })), certificate_names(&json!("string")))),
         ("ClientPage", page("Client")),
         ("ClientSecret", answer("A secret, without itself.", json!({

@@ -11,11 +11,13 @@ use app::claims::PreviewDenied;
 use app::clients::ClientChangeDenied;
 use app::clients::authenticate::ClientDenied;
 use app::clients::initial_tokens::InitialTokenDenied;
+use app::clients::stranded::Stranded;
 use app::credentials::hash_pool::Busy;
 use app::domains::{Breaks, DomainDenied};
 use app::dpop::ProofDenied;
 use app::fault::Fault;
 use app::key_log::NotLogged;
+use app::keys::PolicyDenied;
 use app::login::NewPasswordDenied;
 use app::ports::keys::{KeyCommandDenied, KeyCommandError};
 use app::resources::ResourceDenied;
@@ -94,6 +96,23 @@ impl Problem {
             "Too many attempts. Wait as long as Retry-After says, then try again.",
         );
         Self { retry_after: Some(retry_after), ..problem }
+    }
+
+    /// Clients, or APIs, are registered for what is to be taken away.
+    fn strands(stranded: Stranded) -> Self {
+        let Stranded { clients, count, lost, apis } = stranded;
+        let more = count.saturating_sub(clients.len() as u64);
+        let clients: Vec<_> = clients.iter().map(|(id, name)| json!({ "client_id": id, "client_name": name })).collect();
+        let lost: Vec<_> = lost.iter().map(ToString::to_string).collect();
+        Self::new(
+            StatusCode::CONFLICT,
+            "not_confirmed",
+            "Clients or APIs are registered for what this takes away. Change them first, or repeat the tenant's slug as ?confirm=<slug>.",
+        )
+        .with("breaks", json!(lost))
+        .with("clients", json!(clients))
+        .with("more_clients", json!(more))
+        .with("apis", json!(apis))
     }
 
     /// The refusal as a member of an answer that is no refusal itself: its code, its detail, and what else it says.
@@ -318,6 +337,7 @@ impl From<TenantDenied> for Problem {
             TenantDenied::NotConfirmed => {
                 Self::new(StatusCode::CONFLICT, "not_confirmed", "Deleting a tenant cannot be undone: repeat its slug as ?confirm=<slug>.")
             }
+            TenantDenied::Strands(stranded) => Self::strands(*stranded),
             TenantDenied::Fault(fault) => fault.into(),
         }
     }
@@ -490,6 +510,15 @@ impl From<TrustedIssuerDenied> for Problem {
                 Self::new(StatusCode::CONFLICT, "too_many_trusted_issuers", detail)
             }
             TrustedIssuerDenied::Fault(fault) => fault.into(),
+        }
+    }
+}
+
+impl From<PolicyDenied> for Problem {
+    fn from(denied: PolicyDenied) -> Self {
+        match denied {
+            PolicyDenied::Keys(error) => error.into(),
+            PolicyDenied::Strands(stranded) => Self::strands(*stranded),
         }
     }
 }
