@@ -60,6 +60,7 @@ mod schemathesis;
 mod search;
 mod signed_answers;
 mod spa;
+mod stranded;
 mod tenant_life;
 mod tls;
 mod token_secret;
