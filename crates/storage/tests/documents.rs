@@ -7,12 +7,14 @@ use domain::branding::Corners;
 use domain::client::Client;
 use domain::ids::TenantId;
 use domain::resource::Resource;
+use domain::tenant::Tenant;
 use domain::time::Ttl;
 use domain::trusted_issuer::TrustedIssuer;
 use serde_json::{Value, json};
+use sqlx::postgres::PgPoolOptions;
 use sqlx::{AssertSqlSafe, PgPool, Row, SqlitePool};
 use storage::{SqlStore, connect, migrate};
-use testkit::sample::{self, Home};
+use testkit::sample;
 
 /// The database of a store, asked past it.
 enum Raw {
@@ -21,12 +23,15 @@ enum Raw {
 }
 
 impl Raw {
-    async fn at(url: &str) -> Self {
+    /// As row-level security shows it to this tenant.
+    async fn at(url: &str, tenant: TenantId) -> Self {
         if url.starts_with("sqlite:") {
-            Self::Sqlite(SqlitePool::connect(url).await.expect("connected"))
-        } else {
-            Self::Postgres(PgPool::connect(url).await.expect("connected"))
+            return Self::Sqlite(SqlitePool::connect(url).await.expect("connected"));
         }
+        let pool = PgPoolOptions::new().max_connections(1).connect(url).await.expect("connected");
+        let set = format!("SELECT set_config('claviger.tenant', '{}', false)", tenant.as_uuid());
+        sqlx::query(AssertSqlSafe(set)).execute(&pool).await.expect("set");
+        Self::Postgres(pool)
     }
 
     /// Reads the only document in a column.
@@ -59,7 +64,7 @@ trait Kept: Sync {
     async fn change(&self, tx: &mut dyn TenantTx) -> Result<(), StoreError>;
 }
 
-struct Policy(Home);
+struct Policy(Tenant);
 
 #[async_trait]
 impl Kept for Policy {
@@ -70,10 +75,10 @@ impl Kept for Policy {
         &["", "/password", "/argon2", "/claims", "/registration", "/client_id_metadata_documents"]
     }
     async fn read(&self, tx: &mut dyn TenantTx) -> Result<(), StoreError> {
-        tx.tenant().await.map(|tenant| assert_eq!(tenant, Some(self.0.tenant.clone())))
+        tx.tenant().await.map(|tenant| assert_eq!(tenant, Some(self.0.clone())))
     }
     async fn change(&self, tx: &mut dyn TenantTx) -> Result<(), StoreError> {
-        let mut tenant = self.0.tenant.clone();
+        let mut tenant = self.0.clone();
         tenant.policy.access_ttl_seconds = Ttl::minutes(7);
         tx.tenant_update(&tenant).await
     }
@@ -179,7 +184,7 @@ impl Kept for Look {
     }
 }
 
-struct Ring(Home);
+struct Ring;
 
 #[async_trait]
 impl Kept for Ring {
@@ -213,32 +218,34 @@ async fn furnished(store: &SqlStore) -> (TenantId, Vec<Box<dyn Kept>>) {
     tx.branding_set(&domain::branding::Branding::default()).await.expect("stored");
     tx.commit().await.expect("commits");
     let kept: Vec<Box<dyn Kept>> = vec![
-        Box::new(Policy(home.clone())),
+        Box::new(Policy(home.tenant.clone())),
         Box::new(Settings(client.clone())),
         Box::new(Secrets(client)),
         Box::new(Api(api)),
         Box::new(Trusted(issuer)),
         Box::new(Look),
-        Box::new(Ring(home.clone())),
+        Box::new(Ring),
     ];
     (home.id(), kept)
 }
 
-async fn both() -> (tempfile::TempDir, Vec<(SqlStore, Raw)>) {
+/// One on each backend.
+async fn both() -> (tempfile::TempDir, Vec<(SqlStore, TenantId, Vec<Box<dyn Kept>>, Raw)>) {
     let folder = tempfile::tempdir().expect("a temporary folder");
-    let mut stores = Vec::new();
+    let mut all = Vec::new();
     for url in [format!("sqlite:{}", folder.path().join("claviger.db").display()), testkit::postgres::fresh_database().await] {
         migrate(&url).await.expect("migrated");
-        stores.push((SqlStore::new(connect(&url, 4).await.expect("connected")), Raw::at(&url).await));
+        let store = SqlStore::new(connect(&url, 4).await.expect("connected"));
+        let (tenant, kept) = furnished(&store).await;
+        all.push((store, tenant, kept, Raw::at(&url, tenant).await));
     }
-    (folder, stores)
+    (folder, all)
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_a_later_release_has_written_is_still_there_after_this_one_has_changed_something() {
-    let (_folder, stores) = both().await;
-    for (store, raw) in stores {
-        let (tenant, kept) = furnished(&store).await;
+    let (_folder, all) = both().await;
+    for (store, tenant, kept, raw) in all {
         for kept in kept {
             let (table, column) = kept.place();
             let before: Value = serde_json::from_str(&raw.read(table, column).await).expect("JSON");
@@ -266,9 +273,8 @@ async fn what_a_later_release_has_written_is_still_there_after_this_one_has_chan
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_needs_a_later_release_is_neither_used_nor_written_over() {
-    let (_folder, stores) = both().await;
-    for (store, raw) in stores {
-        let (tenant, kept) = furnished(&store).await;
+    let (_folder, all) = both().await;
+    for (store, tenant, kept, raw) in all {
         // A list of secrets has no place to say what it needs: the settings beside it say so.
         for kept in kept.into_iter().filter(|kept| kept.place().1 != "secrets") {
             let (table, column) = kept.place();
