@@ -202,7 +202,7 @@ fn keep(old: &Value, known: &Value, new: &mut Value) -> bool {
             let mut is_any = false;
             for new in new.iter_mut().filter(|new| new.is_object() || new.is_array()) {
                 let is_same = |known: &Value| IDENTITIES.iter().any(|name| known.get(name).is_some_and(|id| new.get(name) == Some(id)));
-                let place = known.iter().position(|known| known == new).or_else(|| known.iter().position(is_same));
+                let place = known.iter().position(|known| *known == *new).or_else(|| known.iter().position(is_same));
                 if let Some(place) = place {
                     is_any |= keep(&old[place], &known[place], new);
                 }
