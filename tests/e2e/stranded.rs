@@ -21,15 +21,21 @@ fn a_grant_that_clients_use_is_closed_only_by_whoever_says_so_twice() {
         let plain = client(world, json!({})).await;
         let mut with = Vec::new();
         for _ in 0..12 {
-            with.push(client(world, json!({ "client_name": "TV", "grant_types": [DEVICE, "refresh_token"], "redirect_uris": [] })).await.id);
+            with.push(
+                client(world, json!({ "client_name": "TV", "grant_types": [DEVICE, "refresh_token"], "redirect_uris": [] })).await.id,
+            );
         }
         let admin = world.bearing(&world.tenant_admin("acme").await.access_token);
         let path = format!("{TENANT}/clients/{}", with[0]);
         assert_eq!(admin.get(&path).await.is(200).json()["warnings"], json!([]));
         let refused = admin.patch(TENANT, off()).await.refused(409, "not_confirmed").json();
-        let named: Vec<_> = refused["clients"].as_array().expect("clients").iter().map(|one| one["client_id"].as_str().unwrap_or("")).collect();
+        let named: Vec<_> =
+            refused["clients"].as_array().expect("clients").iter().map(|one| one["client_id"].as_str().unwrap_or("")).collect();
         assert!(named.len() == 10 && named.iter().all(|id| with.iter().any(|one| one == id)), "{refused}");
-        assert_eq!((refused["more_clients"].as_u64(), &refused["clients"][0]["client_name"], &refused["apis"]), (Some(2), &json!("TV"), &json!([])));
+        assert_eq!(
+            (refused["more_clients"].as_u64(), &refused["clients"][0]["client_name"], &refused["apis"]),
+            (Some(2), &json!("TV"), &json!([]))
+        );
         assert_eq!(refused["breaks"], json!([format!("grant_types: the tenant's policy does not offer {DEVICE}")]));
         admin.patch(&format!("{TENANT}?confirm=globex"), off()).await.refused(409, "not_confirmed");
         assert_eq!(admin.get(TENANT).await.is(200).json()["policy"]["device_authorization"], true, "nothing has changed");

@@ -115,7 +115,8 @@ async fn what_the_next_release_has_written_survives_this_one_and_is_not_used_whe
     admin.put(&format!("{tenant}/branding"), json!({ "corners": "soft" })).await.expect("an answer").is(200);
     let token = node.caller().login("alice").await.expect("an answer").is(200).word("refresh_token");
 
-    let mut database = sqlx::SqliteConnection::connect(&format!("sqlite:{}", site.data().join("claviger.db").display())).await.expect("connected");
+    let mut database =
+        sqlx::SqliteConnection::connect(&format!("sqlite:{}", site.data().join("claviger.db").display())).await.expect("connected");
     let of = "(SELECT id FROM tenants WHERE slug = 'acme')";
     let places = [
         ("tenants", "policy", "id"),
@@ -144,8 +145,7 @@ async fn what_the_next_release_has_written_survives_this_one_and_is_not_used_whe
     changed(admin.put(&format!("{tenant}/keys/policy"), keys).await);
     for (table, column, key) in places {
         let sql = format!("SELECT json_extract({column}, '$.of_a_later_release'), {column} FROM {table} WHERE {key} = {of}");
-        let (kept, document): (Option<String>, String) =
-            sqlx::query_as(AssertSqlSafe(sql)).fetch_one(&mut database).await.expect("read");
+        let (kept, document): (Option<String>, String) = sqlx::query_as(AssertSqlSafe(sql)).fetch_one(&mut database).await.expect("read");
         assert_eq!(kept.as_deref(), Some("[1]"), "{table}: {document}");
     }
     // From outside nothing unknown is taken.

@@ -384,7 +384,7 @@ mod tests {
 
     #[test]
     fn a_rule_and_a_type_of_details_are_read_whole_or_not_at_all() {
-        let rules = json!([{ "claim": "a", "from": { "value": "x" }, "into": ["access_token"] }]);
+        let rules = json!([{ "claim": "a", "from": { "constant": "x" }, "into": ["access_token"] }]);
         let rules: ClaimRules = serde_json::from_value(rules).expect("rules");
         let mut policy = TenantPolicy::default();
         policy.claims.rules = rules;

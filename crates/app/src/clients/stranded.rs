@@ -53,12 +53,7 @@ impl Stranded {
 ///
 /// # Errors
 /// When the database is away.
-pub(crate) async fn stranded(
-    ctx: &Ctx,
-    tenant: TenantId,
-    before: Offer<'_>,
-    after: Offer<'_>,
-) -> Result<Option<Stranded>, StoreError> {
+pub(crate) async fn stranded(ctx: &Ctx, tenant: TenantId, before: Offer<'_>, after: Offer<'_>) -> Result<Option<Stranded>, StoreError> {
     const PAGE: u32 = 200;
     let mut stranded = Stranded { apis: apis(ctx, tenant, before.algs, after.algs).await?, ..Stranded::default() };
     let signs = signs_of_loss(before, after);

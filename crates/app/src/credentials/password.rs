@@ -101,12 +101,11 @@ fn is_strong(parsed: &PasswordHash) -> bool {
         "argon2id" => Params::try_from(parsed).is_ok_and(|params| {
             Argon2Params { memory_kib: params.m_cost(), iterations: params.t_cost(), parallelism: params.p_cost() }.meets_floor()
         }),
-        "scrypt" => scrypt::Params::try_from(parsed).is_ok_and(|params| {
-            params.r() >= 8 && STRONG_SCRYPT.iter().any(|&(log_n, p)| params.log_n() >= log_n && params.p() >= p)
-        }),
-        name => STRONG_PBKDF2.iter().any(|&(known, least)| {
-            known == name && pbkdf2::Params::try_from(parsed).is_ok_and(|params| params.rounds() >= least)
-        }),
+        "scrypt" => scrypt::Params::try_from(parsed)
+            .is_ok_and(|params| params.r() >= 8 && STRONG_SCRYPT.iter().any(|&(log_n, p)| params.log_n() >= log_n && params.p() >= p)),
+        name => STRONG_PBKDF2
+            .iter()
+            .any(|&(known, least)| known == name && pbkdf2::Params::try_from(parsed).is_ok_and(|params| params.rounds() >= least)),
     }
 }
 
@@ -233,7 +232,8 @@ mod tests {
         let pbkdf2: PasswordHash = pbkdf2::Pbkdf2::default().hash_password_with_salt(secret.expose(), &[3; 16]).expect("hashes");
         for text in [bcrypt, scrypt.to_string(), pbkdf2.to_string()] {
             let phc = import(&text).expect("understood");
-            let wanted = if text.starts_with("$2b$04$") || text.starts_with("$pbkdf2") { Checked::RightButWeak } else { Checked::RightButOutdated };
+            let wanted =
+                if text.starts_with("$2b$04$") || text.starts_with("$pbkdf2") { Checked::RightButWeak } else { Checked::RightButOutdated };
             assert_eq!(check(&secret, &phc, PARAMS), wanted, "{text}");
             assert_eq!(check(&password("something else"), &phc, PARAMS), Checked::Wrong, "{text}");
         }
