@@ -3,7 +3,7 @@
 
 use app::ports::store::{RingChange, Store, StoreError, TenantTx};
 use async_trait::async_trait;
-use domain::branding::Corners;
+use domain::branding::{Branding, Corners};
 use domain::client::Client;
 use domain::ids::TenantId;
 use domain::resource::Resource;
@@ -178,9 +178,7 @@ impl Kept for Look {
         tx.branding().await.map(|_| ())
     }
     async fn change(&self, tx: &mut dyn TenantTx) -> Result<(), StoreError> {
-        let mut branding = domain::branding::Branding::default();
-        branding.corners = Corners::Round;
-        tx.branding_set(&branding).await
+        tx.branding_set(&Branding { corners: Corners::Round, ..Branding::default() }).await
     }
 }
 
@@ -215,7 +213,7 @@ async fn furnished(store: &SqlStore) -> (TenantId, Vec<Box<dyn Kept>>) {
     tx.client_insert(&client).await.expect("stored");
     tx.resource_insert(&api).await.expect("stored");
     tx.trusted_issuer_insert(&issuer).await.expect("stored");
-    tx.branding_set(&domain::branding::Branding::default()).await.expect("stored");
+    tx.branding_set(&Branding::default()).await.expect("stored");
     tx.commit().await.expect("commits");
     let kept: Vec<Box<dyn Kept>> = vec![
         Box::new(Policy(home.tenant.clone())),
@@ -229,15 +227,24 @@ async fn furnished(store: &SqlStore) -> (TenantId, Vec<Box<dyn Kept>>) {
     (home.id(), kept)
 }
 
+/// A database with one of everything in it.
+struct Site {
+    store: SqlStore,
+    tenant: TenantId,
+    kept: Vec<Box<dyn Kept>>,
+    raw: Raw,
+}
+
 /// One on each backend.
-async fn both() -> (tempfile::TempDir, Vec<(SqlStore, TenantId, Vec<Box<dyn Kept>>, Raw)>) {
+async fn both() -> (tempfile::TempDir, Vec<Site>) {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let mut all = Vec::new();
     for url in [format!("sqlite:{}", folder.path().join("claviger.db").display()), testkit::postgres::fresh_database().await] {
         migrate(&url).await.expect("migrated");
         let store = SqlStore::new(connect(&url, 4).await.expect("connected"));
         let (tenant, kept) = furnished(&store).await;
-        all.push((store, tenant, kept, Raw::at(&url, tenant).await));
+        let raw = Raw::at(&url, tenant).await;
+        all.push(Site { store, tenant, kept, raw });
     }
     (folder, all)
 }
@@ -245,7 +252,7 @@ async fn both() -> (tempfile::TempDir, Vec<(SqlStore, TenantId, Vec<Box<dyn Kept
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_a_later_release_has_written_is_still_there_after_this_one_has_changed_something() {
     let (_folder, all) = both().await;
-    for (store, tenant, kept, raw) in all {
+    for Site { store, tenant, kept, raw } in all {
         for kept in kept {
             let (table, column) = kept.place();
             let before: Value = serde_json::from_str(&raw.read(table, column).await).expect("JSON");
@@ -274,7 +281,7 @@ async fn what_a_later_release_has_written_is_still_there_after_this_one_has_chan
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_needs_a_later_release_is_neither_used_nor_written_over() {
     let (_folder, all) = both().await;
-    for (store, tenant, kept, raw) in all {
+    for Site { store, tenant, kept, raw } in all {
         // A list of secrets has no place to say what it needs: the settings beside it say so.
         for kept in kept.into_iter().filter(|kept| kept.place().1 != "secrets") {
             let (table, column) = kept.place();
