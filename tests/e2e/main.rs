@@ -62,6 +62,7 @@ mod schemathesis;
 mod search;
 mod signed_answers;
 mod spa;
+mod stranded;
 mod tenant_life;
 mod tls;
 mod token_secret;

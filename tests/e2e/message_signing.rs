@@ -351,7 +351,11 @@ fn s103_an_api_is_told_of_the_tokens_that_are_for_it_in_a_signed_answer_for_itse
 fn s066_who_has_asked_for_no_algorithm_gets_one_that_the_tenant_has() {
     in_world(async |world| {
         world.tenant("acme").await;
-        world.platform_admin().put(POLICY, json!({ "algs": ["ES384"], "access_token_alg": "ES384" })).await.is(200);
+        world
+            .platform_admin()
+            .put(&format!("{POLICY}?confirm=acme"), json!({ "algs": ["ES384"], "access_token_alg": "ES384" }))
+            .await
+            .is(200);
         let form = json!({ "username": "alice", "email": "alice@acme.example", "password": crate::world::PASSWORD });
         world.platform_admin().post("/admin/v1/tenants/acme/users", form).await.is(201);
         anew(world).await;
@@ -398,7 +402,7 @@ fn s066_where_an_algorithm_went_away_a_client_hears_so_and_loses_nothing() {
         let tokens = shop.redeem(world, claims["code"].as_str().expect("a code")).await.is(200);
         let (access, refresh) = (tokens.word("access_token"), tokens.word("refresh_token"));
         let waiting = told(&browser.get(&shop.request(&[])).await)["code"].clone();
-        world.platform_admin().put(POLICY, json!({ "algs": ["ES256"] })).await.is(200);
+        world.platform_admin().put(&format!("{POLICY}?confirm=acme"), json!({ "algs": ["ES256"] })).await.is(200);
         // Until its key has stopped all goes on.
         let page = browser.get(&shop.request(&[("response_mode", "jwt")])).await;
         opened(world, told(&page), &shop.id, "RS256").await;
@@ -415,7 +419,7 @@ fn s066_where_an_algorithm_went_away_a_client_hears_so_and_loses_nothing() {
         shop.redeem(world, &waiting).await.refused_oauth(400, "unauthorized_client");
         shop.refresh(world, &refresh).await.refused_oauth(400, "unauthorized_client");
         // What was refused for that was not used up.
-        world.platform_admin().put(POLICY, json!({ "algs": ["ES256", "RS256"] })).await.is(200);
+        world.platform_admin().put(&format!("{POLICY}?confirm=acme"), json!({ "algs": ["ES256", "RS256"] })).await.is(200);
         let renewed = shop.refresh(world, &refresh).await.is(200);
         assert_eq!(header(&renewed.word("id_token"))["alg"], "RS256");
         world.bearing(&access).get(USERINFO).await.is(200);
@@ -439,7 +443,11 @@ fn s054_a_fapi_clients_access_token_is_never_signed_by_rs256_whatever_the_tenant
         let jwks = json!({ "keys": [machine.key.jwk()] });
         let form = json!({ "profile": "fapi2", "grant_types": ["client_credentials"], "scope": "reports", "jwks": jwks });
         world.platform_admin().put(&format!("{CLIENTS}/{}", machine.shop.id), form).await.is(200);
-        world.platform_admin().put(POLICY, json!({ "algs": ["RS256", "PS256"], "access_token_alg": "RS256" })).await.is(200);
+        world
+            .platform_admin()
+            .put(&format!("{POLICY}?confirm=acme"), json!({ "algs": ["RS256", "PS256"], "access_token_alg": "RS256" }))
+            .await
+            .is(200);
         anew(world).await;
         let code = code_of(world, &shop).await;
         let usual = shop.redeem(world, &code).await.is(200);
@@ -483,7 +491,11 @@ fn s054_a_fapi_clients_access_token_is_never_signed_by_rs256_whatever_the_tenant
         assert_eq!(refused["member"], "resources");
 
         // Without any key of the profile there is no token, rather than one by RS256.
-        world.platform_admin().put(POLICY, json!({ "algs": ["RS256"], "access_token_alg": "RS256" })).await.is(200);
+        world
+            .platform_admin()
+            .put(&format!("{POLICY}?confirm=acme"), json!({ "algs": ["RS256"], "access_token_alg": "RS256" }))
+            .await
+            .is(200);
         world.clock.forward(61);
         of_machine().await.refused_oauth(400, "unauthorized_client");
     });

@@ -143,6 +143,38 @@ fn whoever_has_to_change_the_password_loses_all_sessions_until_then() {
 }
 
 #[test]
+fn a_password_with_a_weak_hash_has_to_be_changed_where_the_tenant_says_so() {
+    in_world(async |world| {
+        world.tenant("acme").await;
+        let admin = world.platform_admin();
+        let weak = bcrypt::hash("from the old system", 4).expect("hashes");
+        let strong = bcrypt::hash("from the old system", 10).expect("hashes");
+        for (name, hash) in [("bob", &weak), ("carol", &weak), ("dave", &strong)] {
+            admin.post(USERS, json!({ "username": name, "password_hash": hash })).await.is(201);
+        }
+        // As long as the tenant says nothing, such a password is hashed anew, and its hash is not weak any more.
+        world.login("acme", "carol", "from the old system").await.is(200);
+        admin.patch("/admin/v1/tenants/acme", json!({ "policy": { "weak_password_hashes": "refuse" } })).await.refused(400, "bad_request");
+        world.policy("acme", json!({ "weak_password_hashes": "must_change" })).await;
+        world.login("acme", "carol", "from the old system").await.is(200);
+        world.login("acme", "dave", "from the old system").await.is(200);
+
+        world.login("acme", "bob", "from the new system").await.refused(401, "bad_credentials");
+        world.login("acme", "bob", "from the old system").await.refused(403, "password_change_required");
+        // The tenant's change of mind does not undo it: it is on the user from now on.
+        world.policy("acme", json!({ "weak_password_hashes": "rehash" })).await;
+        world.login("acme", "bob", "from the old system").await.refused(403, "password_change_required");
+        let mut form = typed("from the old system");
+        form["new_password"] = json!(NEW);
+        world.anon().post(LOGIN, form).await.is(200);
+        world.login("acme", "bob", NEW).await.is(200);
+        world.login("acme", "bob", "from the old system").await.refused(401, "bad_credentials");
+        let events = admin.get("/admin/v1/tenants/acme/events?limit=50").await.is(200).text;
+        assert!(events.contains("password_change_required") && events.contains("password_rehashed"), "{events}");
+    });
+}
+
+#[test]
 fn of_two_new_passwords_at_once_one_is_taken() {
     in_world(async |world| {
         with_bob(world).await;

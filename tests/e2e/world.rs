@@ -299,9 +299,9 @@ impl World {
         self.platform_admin().post("/admin/v1/tenants", form).await.is(201).json()
     }
 
-    /// Changes a tenant's policy.
+    /// Changes a tenant's policy, whatever becomes of its clients.
     pub(crate) async fn policy(&self, slug: &str, patch: Value) {
-        self.platform_admin().patch(&format!("/admin/v1/tenants/{slug}"), json!({ "policy": patch })).await.is(200);
+        self.platform_admin().patch(&format!("/admin/v1/tenants/{slug}?confirm={slug}"), json!({ "policy": patch })).await.is(200);
     }
 
     /// Creates a user with [`PASSWORD`]; answers the id.

@@ -92,6 +92,87 @@ async fn a_node_runs_on_the_schema_of_a_later_release_for_as_long_as_that_says_s
     a_later_release_was_here(Site::postgres(&url), &url).await;
 }
 
+/// A node meets documents that one of the next release has written, with members that it does not know.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_the_next_release_has_written_survives_this_one_and_is_not_used_where_it_says_so() {
+    let site = Site::sqlite();
+    let node = site.start().await;
+    let admin = node.caller().bearing(&site.admin_token());
+    admin.make_tenant().await;
+    admin.of("other").make_tenant().await;
+    admin.make_user("alice").await;
+    let tenant = format!("/admin/v1/tenants/{TENANT}");
+    let made = |reply: Answered| reply.expect("an answer").is(201);
+    let client_form = json!({ "redirect_uris": ["https://app.example/cb"] });
+    let client = made(admin.post(&format!("{tenant}/clients"), client_form).await).word("client_id");
+    let api_form = json!({ "identifier": "urn:orders", "name": "Orders" });
+    let api = made(admin.post(&format!("{tenant}/resources"), api_form).await).word("id");
+    let issuer = json!({
+        "issuer": "https://partner.example", "jwks_uri": "https://partner.example/jwks", "signing_algs": ["ES256"], "subject_is": "email",
+        "scope": "orders", "clients": [client],
+    });
+    let trusted = made(admin.post(&format!("{tenant}/trusted-issuers"), issuer.clone()).await).word("id");
+    admin.put(&format!("{tenant}/branding"), json!({ "corners": "soft" })).await.expect("an answer").is(200);
+    let token = node.caller().login("alice").await.expect("an answer").is(200).word("refresh_token");
+
+    let mut database =
+        sqlx::SqliteConnection::connect(&format!("sqlite:{}", site.data().join("claviger.db").display())).await.expect("connected");
+    let of = "(SELECT id FROM tenants WHERE slug = 'acme')";
+    let places = [
+        ("tenants", "policy", "id"),
+        ("clients", "settings", "tenant_id"),
+        ("resources", "settings", "tenant_id"),
+        ("trusted_issuers", "settings", "tenant_id"),
+        ("tenant_branding", "branding", "tenant_id"),
+        ("key_rings", "ring", "tenant_id"),
+    ];
+    for (table, column, key) in places {
+        let sql = format!("UPDATE {table} SET {column} = json_set({column}, '$.of_a_later_release', json('[1]')) WHERE {key} = {of}");
+        sqlx::query(AssertSqlSafe(sql)).execute(&mut database).await.expect("written");
+    }
+    // Everything goes on, and everything can be changed.
+    let token = node.caller().refresh(&token).await.expect("an answer").is(200).word("refresh_token");
+    let changed = |reply: Answered| reply.expect("an answer").is(200);
+    changed(admin.patch(&tenant, json!({ "policy": { "require_dpop_nonce": true } })).await);
+    let form = json!({ "redirect_uris": ["https://app.example/cb"], "client_name": "Shop" });
+    changed(admin.put(&format!("{tenant}/clients/{client}"), form).await);
+    changed(admin.put(&format!("{tenant}/resources/{api}"), json!({ "identifier": "urn:orders", "name": "More orders" })).await);
+    let mut form = issuer;
+    form["scope"] = json!("orders:read");
+    changed(admin.put(&format!("{tenant}/trusted-issuers/{trusted}"), form).await);
+    changed(admin.put(&format!("{tenant}/branding"), json!({ "corners": "round" })).await);
+    let keys = json!({ "algs": ["ES256", "EdDSA"], "jwks_max_age_seconds": 1, "lead_seconds": 2, "token_ttl_cap_seconds": 60, "overlap_seconds": 61 });
+    changed(admin.put(&format!("{tenant}/keys/policy"), keys).await);
+    for (table, column, key) in places {
+        let sql = format!("SELECT json_extract({column}, '$.of_a_later_release'), {column} FROM {table} WHERE {key} = {of}");
+        let (kept, document): (Option<String>, String) = sqlx::query_as(AssertSqlSafe(sql)).fetch_one(&mut database).await.expect("read");
+        assert_eq!(kept.as_deref(), Some("[1]"), "{table}: {document}");
+    }
+    // From outside nothing unknown is taken.
+    let refused = admin.patch(&tenant, json!({ "policy": { "of_a_later_release": [1] } })).await.expect("an answer").is(400);
+    assert_eq!(refused.word("code"), "bad_request");
+
+    // The next release restricts something that this one knows nothing of.
+    let needs = format!("UPDATE tenants SET policy = '{{\"needs\":4000000000,' || substr(policy, 2) WHERE id = {of}");
+    sqlx::query(AssertSqlSafe(needs)).execute(&mut database).await.expect("written");
+    let refused = admin.get(&tenant).await.expect("an answer").is(503);
+    assert_eq!((refused.word("code").as_str(), refused.header("retry-after")), ("upgrade_under_way", "5"));
+    admin.patch(&tenant, json!({ "policy": { "require_dpop_nonce": false } })).await.expect("an answer").is(503);
+    let refused = node.caller().refresh(&token).await.expect("an answer").is(503);
+    assert_eq!(refused.word("error"), "temporarily_unavailable");
+    node.caller().login("alice").await.expect("an answer").is(503);
+    // Others do not notice.
+    admin.of("other").make_user("bob").await;
+    node.caller().of("other").login("bob").await.expect("an answer").is(200);
+    node.caller().of("other").jwks().await.expect("an answer").is(200);
+    // A node of that release would go on with the very token that was refused here.
+    let known = format!("UPDATE tenants SET policy = '{{' || substr(policy, length('{{\"needs\":4000000000,') + 1) WHERE id = {of}");
+    sqlx::query(AssertSqlSafe(known)).execute(&mut database).await.expect("written");
+    node.caller().refresh(&token).await.expect("an answer").is(200);
+    database.close().await.expect("closed");
+    node.stop().await;
+}
+
 /// How often the balancer asks a node whether it is ready.
 const PROBE: Duration = Duration::from_millis(100);
 

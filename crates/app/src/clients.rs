@@ -25,6 +25,7 @@ pub mod key_sets;
 pub mod origins;
 pub mod registration;
 mod secrets;
+pub mod stranded;
 
 #[derive(Debug)]
 pub enum ClientChangeDenied {

@@ -9,6 +9,9 @@ pub enum Fault {
     /// Worth another try soon: a database that is away, a queue that is full.
     #[error("unavailable: {0}")]
     Unavailable(String),
+    /// Another node can do it, which is of a later release: this one must not use something that was written there.
+    #[error("{0}")]
+    Newer(String),
     /// Needs a person: a row that cannot be read, a key that cannot be opened.
     #[error("{0}")]
     Broken(String),
@@ -24,6 +27,7 @@ impl From<StoreError> for Fault {
             StoreError::Unavailable(detail) => Self::Unavailable(detail),
             StoreError::Conflict => Self::Unavailable("somebody else changed the same thing".to_owned()),
             StoreError::Corrupt { .. } => Self::Broken(error.to_string()),
+            StoreError::Newer { .. } => Self::Newer(error.to_string()),
         }
     }
 }
@@ -32,6 +36,7 @@ impl From<KeyFault> for Fault {
     fn from(error: KeyFault) -> Self {
         match error {
             KeyFault::Unavailable(detail) => Self::Unavailable(detail),
+            KeyFault::Newer(detail) => Self::Newer(detail),
             KeyFault::NoAlgorithm(_) | KeyFault::NoEncryptionKey(_) => Self::NoAlgorithm(error.to_string()),
             KeyFault::NoRing | KeyFault::Sealed(_) | KeyFault::NoSigner => Self::Broken(error.to_string()),
         }

@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use domain::answer::SignedAnswer;
-use domain::audit::Actor;
+use domain::audit::{Actor, AuditEvent};
 use domain::client::Client;
+use domain::client::lacks::Offer;
 use domain::encryption::Encryption;
 use domain::ids::TenantId;
 use domain::keys::plan::Intent;
-use domain::keys::policy::RotationNumbers;
+use domain::keys::policy::{RotationNumbers, RotationPolicy};
 use domain::keys::ring::{Alg, Kid};
 use domain::tenant::Tenant;
 use domain::time::Timestamp;
@@ -16,9 +17,11 @@ use serde_json::{Map, Value};
 
 use crate::access::Admin;
 use crate::clients::key_sets::encryption_key;
+use crate::clients::stranded::{Stranded, stranded};
 use crate::ctx::{Ctx, Origin};
 use crate::fault::Fault;
 use crate::ports::keys::{KeyChange, KeyCommand, KeyCommandError, KeyFault, OrderedBy, PublishedKeys, TokenSigner};
+use crate::ports::store::StoreError;
 
 /// The private side, with keys for all tokens of this client: access tokens by an algorithm of its profile, ID tokens by the one that it has
 /// registered. See [`signer_of`]. Where its ID tokens are encrypted, it shows a key for that afterwards: no transaction is held.
@@ -158,19 +161,53 @@ pub async fn revoke(
     ctx.keys.execute(tenant, KeyCommand::Plan(Intent::Revoke { kid, reason }), ordered_by(admin, origin)).await
 }
 
-/// Adopts a rotation policy.
+/// Why a rotation policy is not adopted.
+#[derive(Debug)]
+pub enum PolicyDenied {
+    Keys(KeyCommandError),
+    /// Clients or APIs are registered for algorithms that would go, and nobody has said that it is meant.
+    Strands(Box<Stranded>),
+}
+
+impl<E: Into<KeyCommandError>> From<E> for PolicyDenied {
+    fn from(error: E) -> Self {
+        Self::Keys(error.into())
+    }
+}
+
+/// Adopts a rotation policy. `confirmation` is the tenant's slug, where the policy drops what clients are registered for.
 ///
 /// # Errors
-/// When a number is unsafe; names the least safe one.
+/// When a number is unsafe; names the least safe one. When clients are registered for what goes, unless that is confirmed.
 #[tracing::instrument(level = "debug", name = "keys.change_policy", skip_all)]
 pub async fn change_policy(
     ctx: &Ctx,
-    tenant: TenantId,
+    tenant: &Tenant,
     numbers: RotationNumbers,
+    confirmation: Option<&str>,
     admin: &Admin,
     origin: &Origin,
-) -> Result<KeyChange, KeyCommandError> {
-    ctx.keys.execute(tenant, KeyCommand::ChangePolicy(numbers), ordered_by(admin, origin)).await
+) -> Result<KeyChange, PolicyDenied> {
+    let published = ctx.keys.published(tenant.id).await.map_err(KeyCommandError::Fault)?;
+    RotationPolicy::new(numbers.clone(), published.policy.timing()).map_err(KeyCommandError::Unsafe)?;
+    let offer = |algs| Offer { policy: &tenant.policy, algs };
+    let stranded = stranded(ctx, tenant.id, offer(&published.ring.numbers.algs), offer(&numbers.algs)).await;
+    let stranded = stranded.map_err(|error| KeyCommandError::Fault(error.into()))?;
+    if stranded.is_some() && confirmation != Some(tenant.slug.as_str()) {
+        return Err(PolicyDenied::Strands(Box::new(stranded.unwrap_or_default())));
+    }
+    let change = ctx.keys.execute(tenant.id, KeyCommand::ChangePolicy(numbers), ordered_by(admin, origin)).await?;
+    if let Some(stranded) = stranded {
+        let event = AuditEvent::ClientsStranded { clients: stranded.count, lost: stranded.facts() };
+        let record = ctx.record(tenant.id, admin.actor(), origin, event);
+        let told = async {
+            let mut tx = ctx.store.begin(tenant.id).await?;
+            tx.audit_append(&record).await?;
+            tx.commit().await
+        };
+        told.await.map_err(|error: StoreError| KeyCommandError::Fault(error.into()))?;
+    }
+    Ok(change)
 }
 
 /// Makes a new version of the secret that refresh tokens are authenticated with. Nobody is logged out: the version before it

@@ -14,7 +14,7 @@ use domain::guess::GuessScope;
 use domain::ids::{FamilyId, UserId};
 use domain::interaction::HalfWay;
 use domain::mail::Letter;
-use domain::password::{Password, PasswordDenied};
+use domain::password::{Password, PasswordDenied, WeakHashes};
 use domain::resource::{ResourceSet, Target};
 use domain::scope::Scope;
 use domain::secret::Secret;
@@ -216,7 +216,7 @@ pub(crate) async fn prove(ctx: &Ctx, tenant: &Tenant, name: &str, password: &Pas
     count_attempt(tx.as_mut(), &counters, ctx.now()).await?;
     tx.commit().await?;
 
-    let params = tenant.policy.argon2;
+    let (params, weak) = (tenant.policy.argon2, tenant.policy.weak_password_hashes);
     let entered = password.clone();
     let stored = phc.clone();
     let mut salt = [0; 16];
@@ -225,7 +225,12 @@ pub(crate) async fn prove(ctx: &Ctx, tenant: &Tenant, name: &str, password: &Pas
         .run(move |memory| match stored {
             Some(stored) => {
                 let checked = password::check(memory, &entered, &stored, params);
-                let upgraded = (checked == Checked::RightButOutdated).then(|| password::hash(memory, &entered, params, &salt)).flatten();
+                let is_upgraded = match checked {
+                    Checked::RightButOutdated => true,
+                    Checked::RightButWeak => weak == WeakHashes::Rehash,
+                    Checked::Right | Checked::Wrong => false,
+                };
+                let upgraded = is_upgraded.then(|| password::hash(memory, &entered, params, &salt)).flatten();
                 (checked, upgraded)
             }
             None => {
@@ -241,7 +246,7 @@ pub(crate) async fn prove(ctx: &Ctx, tenant: &Tenant, name: &str, password: &Pas
         let reason = if user.is_some() { LoginFailure::WrongPassword } else { LoginFailure::UnknownUser };
         return Err(failed(ctx, tenant, user.as_ref().map(|user| user.id), reason, origin).await);
     };
-    let proved = proved(ctx, tenant, user.id, phc, upgraded, &counters, signer, origin).await?;
+    let proved = proved(ctx, tenant, user.id, phc, (checked, upgraded), &counters, signer, origin).await?;
     Ok(if proved.user.password_change_required_at.is_some() { Proof::Outdated(proved) } else { Proof::Whole(proved) })
 }
 
@@ -330,7 +335,7 @@ async fn proved(
     tenant: &Tenant,
     user_id: UserId,
     checked_phc: &Secret<String>,
-    upgraded: Option<Secret<String>>,
+    (checked, upgraded): (Checked, Option<Secret<String>>),
     counters: &Counters,
     signer: Arc<dyn TokenSigner>,
     origin: &Origin,
@@ -340,7 +345,7 @@ async fn proved(
     let Some(tenant) = tx.tenant().await?.filter(Tenant::is_active) else { return Err(LoginDenied::TenantSuspended) };
     let is_unchanged = |account: &Account| account.phc.as_ref().is_some_and(|phc| phc.expose() == checked_phc.expose());
     let account = tx.account_by_id(user_id).await?.filter(is_unchanged);
-    let Some(user) = account.map(|account| account.user).filter(|user| user.may_log_in().is_ok()) else {
+    let Some(mut user) = account.map(|account| account.user).filter(|user| user.may_log_in().is_ok()) else {
         drop(tx);
         return Err(failed(ctx, &tenant, Some(user_id), LoginFailure::UserDisabled, origin).await);
     };
@@ -360,7 +365,14 @@ async fn proved(
     if counters.seen_at.is_none_or(|seen_at| seen_at < now.minus(REMEMBER_AGAIN)) {
         tx.source_remember(user.id, &counters.place, now).await?;
     }
-    if let Some(phc) = upgraded {
+    if checked == Checked::RightButWeak && tenant.policy.weak_password_hashes == WeakHashes::MustChange {
+        if user.password_change_required_at.is_none() {
+            (user.password_change_required_at, user.updated_at) = (Some(now), now);
+            tx.user_update(&user).await?;
+            let event = AuditEvent::PasswordChangeRequired { user_id: user.id };
+            tx.audit_append(&ctx.record(tenant.id, Actor::System, origin, event)).await?;
+        }
+    } else if let Some(phc) = upgraded {
         tx.password_hash_set(user.id, &phc).await?;
         let event = AuditEvent::PasswordRehashed { user_id: user.id };
         tx.audit_append(&ctx.record(tenant.id, Actor::System, origin, event)).await?;

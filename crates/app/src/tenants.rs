@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use domain::audit::{Actor, AuditEvent, AuditRecord};
 use domain::claim_rules::RuleRefused;
+use domain::client::lacks::{Offer, signs_of_loss};
 use domain::host::HostName;
 use domain::ids::TenantId;
 use domain::keys::policy::RotationNumbers;
@@ -14,6 +15,7 @@ use domain::time::{Timestamp, Ttl};
 use serde_json::{Map, Value, json};
 use tokio::sync::Semaphore;
 
+use crate::clients::stranded::{Stranded, stranded};
 use crate::ctx::{Ctx, Origin};
 use crate::fault::Fault;
 use crate::ports::keys::{KeyCommandError, KeyFault, NewRing, PublishedKeys};
@@ -280,6 +282,9 @@ pub enum TenantDenied {
     /// Deleting asks for the tenant's slug as a confirmation.
     #[error("the confirmation is not the tenant's slug")]
     NotConfirmed,
+    /// Clients are registered for what the change takes away, and nobody has said that it is meant.
+    #[error("{} clients would lack what they are registered for", .0.count)]
+    Strands(Box<Stranded>),
     #[error(transparent)]
     Fault(#[from] Fault),
 }
@@ -367,14 +372,38 @@ pub struct ChangeTenant {
     /// A merge patch (RFC 7396): members that are left out stay as they are.
     pub policy: Option<PolicyPatch>,
     pub is_active: Option<bool>,
+    /// The tenant's slug, where the change takes away what clients are registered for.
+    pub confirmation: Option<String>,
+}
+
+/// An offer whose algorithms do not matter, because they are the same before and after.
+const fn offered(policy: &TenantPolicy) -> Offer<'_> {
+    Offer { policy, algs: &[] }
+}
+
+/// What a patch would take away, and whom that would strand.
+struct Losses {
+    signs: Vec<String>,
+    stranded: Option<Stranded>,
+}
+
+async fn losses(ctx: &Ctx, tenant: TenantId, patch: PolicyPatch) -> Result<Losses, TenantDenied> {
+    let before = ctx.store.begin_read(tenant).await?.tenant().await?.ok_or(TenantDenied::Unknown)?.policy;
+    let after = sound(patch.laid_over(&before)?)?;
+    let (before, after) = (offered(&before), offered(&after));
+    Ok(Losses { signs: signs_of_loss(before, after), stranded: stranded(ctx, tenant, before, after).await? })
 }
 
 /// Changes a tenant's name, policy or status.
 ///
 /// # Errors
-/// When the policy is out of bounds or the tenant gone.
+/// When the policy is out of bounds or the tenant gone; and when clients are registered for what goes, unless that is confirmed.
 pub async fn change(ctx: &Ctx, tenant: TenantId, command: ChangeTenant, actor: Actor, origin: &Origin) -> Result<Tenant, TenantDenied> {
     let now = ctx.now();
+    let losses = match &command.policy {
+        Some(patch) => Some(losses(ctx, tenant, patch.clone()).await?),
+        None => None,
+    };
     let mut tx = ctx.store.begin(tenant).await?;
     let mut row = tx.tenant_locked().await?.ok_or(TenantDenied::Unknown)?;
     let mut events = Vec::new();
@@ -388,6 +417,17 @@ pub async fn change(ctx: &Ctx, tenant: TenantId, command: ChangeTenant, actor: A
     if let Some(patch) = command.policy {
         let policy = sound(patch.laid_over(&row.policy)?)?;
         if policy != row.policy {
+            let Losses { signs, stranded } = losses.unwrap_or_else(|| Losses { signs: Vec::new(), stranded: None });
+            if signs_of_loss(offered(&row.policy), offered(&policy)) != signs {
+                // What is taken away now is not what was looked at.
+                return Err(Fault::Unavailable("somebody else changed the same policy".to_owned()).into());
+            }
+            if let Some(stranded) = stranded {
+                if command.confirmation.as_deref() != Some(row.slug.as_str()) {
+                    return Err(TenantDenied::Strands(Box::new(stranded)));
+                }
+                events.push(AuditEvent::ClientsStranded { clients: stranded.count, lost: stranded.facts() });
+            }
             if policy.claims.rules != row.policy.claims.rules {
                 events.push(AuditEvent::ClaimRulesChanged { rules: policy.claims.rules.0.len() as u64 });
             }

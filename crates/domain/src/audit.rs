@@ -3,6 +3,7 @@
 //! Invariant: an event holds ids and reasons, never a secret, a token, a password or a name of a person.
 
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
 use crate::client::ClientId;
 use crate::ids::{ClientSecretId, EventId, FamilyId, InitialAccessTokenId, ResourceId, SsoSessionId, TenantId, TrustedIssuerId, UserId};
@@ -52,6 +53,11 @@ pub enum AuditEvent {
     },
     TenantChanged {
         changed: Vec<String>,
+    },
+    /// The tenant took away what so many of its clients are registered for, and an administrator said that it is meant.
+    ClientsStranded {
+        clients: u64,
+        lost: Vec<String>,
     },
     /// Other claims go into tokens from now on, by so many rules.
     ClaimRulesChanged {
@@ -387,6 +393,10 @@ pub enum AuditEvent {
         what: String,
         reason: String,
     },
+
+    /// A fact of a kind that came with a later release, as it stands in the log: a node of this one shows it all the same.
+    #[serde(untagged)]
+    Later(Map<String, Value>),
 }
 
 impl AuditEvent {
@@ -407,4 +417,20 @@ pub enum LoginFailure {
     UserDisabled,
     TooManyAttempts,
     TenantSuspended,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fact_of_a_later_release_is_shown_as_it_was_written() {
+        let stored = r#"{"how":["x"],"type":"of_a_later_release"}"#;
+        let event: AuditEvent = serde_json::from_str(stored).expect("read");
+        assert!(matches!(event, AuditEvent::Later(_)) && event.name() == "of_a_later_release");
+        assert_eq!(serde_json::to_string(&event).expect("written"), stored);
+        let known = serde_json::to_string(&AuditEvent::TenantSuspended).expect("written");
+        assert_eq!(serde_json::from_str::<AuditEvent>(&known).expect("read"), AuditEvent::TenantSuspended);
+        assert!(serde_json::from_str::<AuditEvent>("[]").is_err());
+    }
 }

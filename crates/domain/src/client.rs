@@ -24,6 +24,7 @@ use crate::time::{Timestamp, Ttl};
 pub mod assertion;
 pub mod document;
 pub mod jwks;
+pub mod lacks;
 pub mod metadata;
 pub mod origin;
 pub mod profile;
@@ -580,6 +581,18 @@ impl ClientSettings {
             Some(profile) => profile.algs(),
             None => &Alg::ALL,
         }
+    }
+
+    /// What it is sent signed by an algorithm of its own choice, by the member that says so.
+    pub fn signatures(&self) -> Vec<(&'static str, Alg)> {
+        let has_users = self.grant_types.iter().any(|grant| grant.has_users());
+        let wanted = [
+            ("id_token_signed_response_alg", Some(self.id_token_signed_response_alg).filter(|_| has_users)),
+            ("userinfo_signed_response_alg", self.userinfo_signed_response_alg),
+            ("authorization_signed_response_alg", self.authorization_signed_response_alg),
+            ("introspection_signed_response_alg", self.introspection_signed_response_alg),
+        ];
+        wanted.into_iter().filter_map(|(member, alg)| alg.map(|alg| (member, alg))).collect()
     }
 
     pub fn may_use(&self, grant: GrantType) -> bool {

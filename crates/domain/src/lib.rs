@@ -18,6 +18,7 @@ pub mod client;
 pub mod consent;
 pub mod details;
 pub mod device;
+pub mod document;
 pub mod dpop;
 pub mod encryption;
 pub mod guess;

@@ -106,6 +106,17 @@ impl PasswordRules {
     }
 }
 
+/// What becomes of a right password whose hash is weak: made by another system, or long ago, and easier to try out than any hash of ours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum WeakHashes {
+    /// It is hashed anew, and that is all.
+    #[default]
+    Rehash,
+    /// It has to be changed: whoever has got hold of the hashes may have found it out.
+    MustChange,
+}
+
 /// How hard argon2id works for one hash: memory in KiB, passes, lanes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -143,7 +154,8 @@ impl Argon2Params {
         Ok(self)
     }
 
-    fn meets_floor(self) -> bool {
+    /// Whether whoever has the hash has as much to do as OWASP asks for.
+    pub fn meets_floor(self) -> bool {
         Self::FLOOR.iter().any(|&(memory, passes)| self.memory_kib >= memory && self.iterations >= passes)
     }
 }

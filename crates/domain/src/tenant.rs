@@ -10,7 +10,7 @@ use crate::client::registration::RegistrationPolicy;
 use crate::client::{GrantType, ResponseType};
 use crate::host::HostName;
 use crate::ids::TenantId;
-use crate::password::{Argon2Params, PasswordRules};
+use crate::password::{Argon2Params, PasswordRules, WeakHashes};
 use crate::text::{BadText, DisplayName, Slug};
 use crate::time::{Timestamp, Ttl};
 use crate::token::family::RefreshRules;
@@ -148,6 +148,8 @@ pub struct TenantPolicy {
     pub require_dpop_nonce: bool,
     pub password: PasswordRules,
     pub argon2: Argon2Params,
+    /// What becomes of passwords whose hashes are weak, which come from other systems.
+    pub weak_password_hashes: WeakHashes,
     pub registration: RegistrationPolicy,
     /// Which clients are taken that are known by a document of their own making.
     pub client_id_metadata_documents: DocumentPolicy,
@@ -172,6 +174,7 @@ impl Default for TenantPolicy {
             require_dpop_nonce: false,
             password: PasswordRules::default(),
             argon2: Argon2Params::default(),
+            weak_password_hashes: WeakHashes::default(),
             registration: RegistrationPolicy::default(),
             client_id_metadata_documents: DocumentPolicy::default(),
         }

@@ -32,15 +32,15 @@ fn pending(row: requests::Model) -> Stored<PendingRequest> {
     Ok(PendingRequest {
         handle,
         browser: hash(REQUESTS, "browser", row.browser)?,
-        request: cell.json("request", serde_json::from_str(&row.request))?,
-        progress: cell.json("progress", serde_json::from_str(&row.progress))?,
+        request: cell.document("request", &row.request)?,
+        progress: cell.document("progress", &row.progress)?,
         expires_at: Timestamp::from_micros(row.expires_at),
     })
 }
 
 fn granted(row: &codes::Model) -> Stored<CodeGrant> {
     let cell = Cell { table: CODES, row: "(a code)" };
-    cell.json("granted", serde_json::from_str(&row.granted))
+    cell.document("granted", &row.granted)
 }
 
 #[async_trait]
@@ -50,8 +50,8 @@ impl AuthorizationStore for SqlTenantTx {
             tenant_id: self.owner(),
             handle: pending.handle.0.to_vec(),
             browser: pending.browser.0.to_vec(),
-            request: error::written(REQUESTS, "request", serde_json::to_string(&pending.request))?,
-            progress: error::written(REQUESTS, "progress", serde_json::to_string(&pending.progress))?,
+            request: error::document(REQUESTS, "request", &pending.request)?,
+            progress: error::document(REQUESTS, "progress", &pending.progress)?,
             expires_at: pending.expires_at.as_micros(),
         };
         requests::Entity::insert(row.into_active_model()).exec_without_returning(&self.tx).await.map_err(error::of(REQUESTS))?;
@@ -65,7 +65,7 @@ impl AuthorizationStore for SqlTenantTx {
     }
 
     async fn pending_progress(&mut self, handle: &HandleHash, progress: Progress) -> Stored<()> {
-        let text = error::written(REQUESTS, "progress", serde_json::to_string(&progress))?;
+        let text = error::document(REQUESTS, "progress", &progress)?;
         requests::Entity::update_many()
             .col_expr(requests::Column::Progress, Expr::value(text))
             .filter(requests::Column::TenantId.eq(self.owner()))
@@ -86,7 +86,7 @@ impl AuthorizationStore for SqlTenantTx {
         let row = codes::Model {
             tenant_id: self.owner(),
             code: code.0.to_vec(),
-            granted: error::written(CODES, "granted", serde_json::to_string(grant))?,
+            granted: error::document(CODES, "granted", grant)?,
             expires_at: grant.expires_at.as_micros(),
             used_at: None,
             family_id: grant.family_id.map(FamilyId::as_uuid),

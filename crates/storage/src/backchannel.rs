@@ -24,11 +24,11 @@ const PINGS: &str = "backchannel_pings";
 const FIRST_WAIT: Ttl = Ttl::seconds(4);
 
 fn written(request: &BackchannelRequest) -> Stored<String> {
-    error::written(TABLE, "granted", serde_json::to_string(request))
+    error::document(TABLE, "granted", request)
 }
 
 fn from_row(row: &Model) -> Stored<BackchannelRequest> {
-    Cell { table: TABLE, row: "(a request)" }.json("granted", serde_json::from_str(&row.granted))
+    Cell { table: TABLE, row: "(a request)" }.document("granted", &row.granted)
 }
 
 #[async_trait]

@@ -6,7 +6,7 @@ use app::ports::store::{BrandingStore, Stored};
 use async_trait::async_trait;
 use domain::branding::{Appearance, Branding, Logo};
 use domain::ids::TenantId;
-use sea_orm::sea_query::OnConflict;
+use sea_orm::sea_query::{LockType, OnConflict};
 use sea_orm::{EntityTrait, QuerySelect, Set};
 
 use crate::entities::tenant_branding::{ActiveModel, Column, Entity};
@@ -16,7 +16,7 @@ use crate::tx::SqlTenantTx;
 const TABLE: &str = "tenant_branding";
 
 fn text(branding: &Branding) -> Stored<String> {
-    error::written(TABLE, "branding", serde_json::to_string(branding))
+    error::document(TABLE, "branding", branding)
 }
 
 impl SqlTenantTx {
@@ -36,11 +36,15 @@ impl BrandingStore for SqlTenantTx {
         let found: Option<(String, Option<String>)> = row.into_tuple().one(&self.tx).await.map_err(error::of(TABLE))?;
         let Some((branding, logo_name)) = found else { return Ok(Appearance::default()) };
         let cell = Cell { table: TABLE, row: TenantId::from_uuid(self.owner()) };
-        Ok(Appearance { branding: cell.json("branding", serde_json::from_str(&branding))?, logo_name })
+        Ok(Appearance { branding: cell.document("branding", &branding)?, logo_name })
     }
 
     async fn branding_set(&mut self, branding: &Branding) -> Stored<()> {
-        let row = ActiveModel { tenant_id: Set(self.owner()), branding: Set(text(branding)?), logo_name: Set(None), logo: Set(None) };
+        let stands = Entity::find_by_id(self.owner()).select_only().column(Column::Branding).lock(LockType::NoKeyUpdate).into_tuple();
+        let old: Option<String> = stands.one(&self.tx).await.map_err(error::of(TABLE))?;
+        let cell = Cell { table: TABLE, row: TenantId::from_uuid(self.owner()) };
+        let new = old.map_or_else(|| text(branding), |old| cell.rewritten("branding", branding, &old))?;
+        let row = ActiveModel { tenant_id: Set(self.owner()), branding: Set(new), logo_name: Set(None), logo: Set(None) };
         self.branding_write(row, &[Column::Branding]).await
     }
 

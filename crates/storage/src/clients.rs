@@ -8,8 +8,8 @@ use domain::client::origin::WebOrigin;
 use domain::client::registration::SelfRegistration;
 use domain::client::{Client, ClientId, ClientStatus};
 use domain::time::Timestamp;
-use sea_orm::sea_query::OnConflict;
-use sea_orm::{ActiveModelTrait, ActiveValue, ColumnTrait, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder, QuerySelect};
+use sea_orm::sea_query::{LockType, OnConflict};
+use sea_orm::{ActiveModelTrait, ActiveValue, ColumnTrait, Condition, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder, QuerySelect};
 use uuid::Uuid;
 
 use crate::authorizations::hash;
@@ -25,8 +25,8 @@ fn to_row(tenant_id: Uuid, client: &Client) -> Stored<Model> {
     Ok(Model {
         tenant_id,
         id: client.id.as_str().to_owned(),
-        settings: error::written(TABLE, "settings", serde_json::to_string(&client.settings))?,
-        secrets: error::written(TABLE, "secrets", serde_json::to_string(&client.secrets))?,
+        settings: error::document(TABLE, "settings", &client.settings)?,
+        secrets: error::document(TABLE, "secrets", &client.secrets)?,
         registration: client.registration.map(|registration| registration.token.0.to_vec()),
         unused_until: client.registration.and_then(|registration| registration.unused_until).map(|at| at.as_micros()),
         disabled_at: match client.status {
@@ -41,8 +41,8 @@ fn to_row(tenant_id: Uuid, client: &Client) -> Stored<Model> {
 pub(crate) fn from_row(row: Model) -> Stored<Client> {
     let cell = Cell { table: TABLE, row: &row.id };
     Ok(Client {
-        settings: cell.json("settings", serde_json::from_str(&row.settings))?,
-        secrets: cell.json("secrets", serde_json::from_str(&row.secrets))?,
+        settings: cell.document("settings", &row.settings)?,
+        secrets: cell.document("secrets", &row.secrets)?,
         registration: match row.registration {
             Some(bytes) => Some(SelfRegistration {
                 token: hash(TABLE, "registration", bytes)?,
@@ -100,7 +100,14 @@ impl ClientStore for SqlTenantTx {
     }
 
     async fn client_update(&mut self, client: &Client) -> Stored<()> {
-        let mut row = to_row(self.owner(), client)?.into_active_model().reset_all();
+        let stands = Entity::find_by_id((self.owner(), client.id.as_str().to_owned())).select_only();
+        let stands = stands.columns([Column::Settings, Column::Secrets]).lock(LockType::NoKeyUpdate).into_tuple();
+        let (settings, secrets): (String, String) = stands.one(&self.tx).await.map_err(error::of(TABLE))?.ok_or(StoreError::Conflict)?;
+        let cell = Cell { table: TABLE, row: &client.id };
+        let mut row = to_row(self.owner(), client)?;
+        row.settings = cell.rewritten("settings", &client.settings, &settings)?;
+        row.secrets = cell.rewritten("secrets", &client.secrets, &secrets)?;
+        let mut row = row.into_active_model().reset_all();
         row.tenant_id = ActiveValue::NotSet;
         row.id = ActiveValue::NotSet;
         let updated = Entity::update_many()
@@ -126,6 +133,20 @@ impl ClientStore for SqlTenantTx {
 
     async fn clients_page(&mut self, after: Option<&ClientId>, limit: u32) -> Stored<Vec<Client>> {
         let mut page = Entity::find().filter(Column::TenantId.eq(self.owner()));
+        if let Some(after) = after {
+            page = page.filter(Column::Id.gt(after.as_str()));
+        }
+        let rows = page.order_by_asc(Column::Id).limit(u64::from(limit)).all(&self.tx).await.map_err(error::of(TABLE))?;
+        rows.into_iter().map(from_row).collect()
+    }
+
+    async fn clients_with_signs(&mut self, signs: &[String], after: Option<&ClientId>, limit: u32) -> Stored<Vec<Client>> {
+        if signs.is_empty() {
+            return Ok(Vec::new());
+        }
+        // An underscore stands for any character in it, which finds no fewer.
+        let any = signs.iter().fold(Condition::any(), |any, sign| any.add(Column::Settings.contains(sign)));
+        let mut page = Entity::find().filter(Column::TenantId.eq(self.owner())).filter(any);
         if let Some(after) = after {
             page = page.filter(Column::Id.gt(after.as_str()));
         }

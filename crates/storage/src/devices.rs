@@ -15,7 +15,7 @@ use crate::tx::SqlTenantTx;
 const TABLE: &str = "device_codes";
 
 fn written(grant: &DeviceGrant) -> Stored<String> {
-    error::written(TABLE, "granted", serde_json::to_string(grant))
+    error::document(TABLE, "granted", grant)
 }
 
 #[async_trait]
@@ -36,7 +36,7 @@ impl DeviceStore for SqlTenantTx {
         let find = Entity::find_by_id((self.owner(), code.0.to_vec()));
         let find = if self.may_write() { find.lock_exclusive() } else { find };
         let row = find.one(&self.tx).await.map_err(error::of(TABLE))?;
-        row.map(|row| Cell { table: TABLE, row: "(a device)" }.json("granted", serde_json::from_str(&row.granted))).transpose()
+        row.map(|row| Cell { table: TABLE, row: "(a device)" }.document("granted", &row.granted)).transpose()
     }
 
     async fn device_by_user_code(&mut self, user_code: &[u8; 32]) -> Stored<Option<HandleHash>> {

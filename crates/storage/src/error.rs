@@ -3,6 +3,7 @@
 //! Invariant: the text of a violated constraint never leaves: it may quote a name or an address.
 
 use app::ports::store::{StoreError, Stored};
+use domain::document::{self, Document, Unread};
 use sea_orm::{DbErr, RuntimeErr};
 
 /// Turns errors of statements on `table` into [`StoreError`]s.
@@ -79,7 +80,24 @@ impl<Row: std::fmt::Display> Cell<Row> {
         T::try_from(number).map_err(|_| self.bad(column))
     }
 
-    /// JSON text into what it describes. Not generic over serde, so that this crate needs none of it.
+    /// A document, as nodes of two releases read it.
+    pub(crate) fn document<D: Document>(&self, column: &'static str, text: &str) -> Stored<D> {
+        document::read(text).map_err(|unread| self.unread(column, unread))
+    }
+
+    /// What is written in the place of the document `old`: all that it says and this program does not know stays.
+    pub(crate) fn rewritten<D: Document>(&self, column: &'static str, document: &D, old: &str) -> Stored<String> {
+        document::rewritten(document, old).map_err(|unread| self.unread(column, unread))
+    }
+
+    fn unread(&self, column: &'static str, unread: Unread) -> StoreError {
+        match unread {
+            Unread::Newer { needs } => StoreError::Newer { table: self.table, column, row: self.row.to_string(), needs },
+            Unread::Broken => self.bad(column),
+        }
+    }
+
+    /// JSON text into what it describes, which is no document. Not generic over serde, so that this crate needs none of it.
     pub(crate) fn json<T>(&self, column: &'static str, read: Result<T, serde_json::Error>) -> Stored<T> {
         read.map_err(|_| self.bad(column))
     }
@@ -88,4 +106,9 @@ impl<Row: std::fmt::Display> Cell<Row> {
 /// Writing JSON of our own types cannot fail; if it ever does, nothing is stored.
 pub(crate) fn written(table: &'static str, column: &'static str, text: Result<String, serde_json::Error>) -> Stored<String> {
     text.map_err(|error| corrupt(table, column, error))
+}
+
+/// The text of a document that was not there before.
+pub(crate) fn document<D: Document>(table: &'static str, column: &'static str, new: &D) -> Stored<String> {
+    written(table, column, document::written(new))
 }

@@ -57,7 +57,7 @@ pub(crate) fn to_row(tenant_id: Uuid, family: &RefreshFamily) -> Stored<Model> {
         created_at: family.created_at.as_micros(),
         user_agent: family.user_agent.clone(),
         source: family.source.clone(),
-        sign_on: family.sign_on.as_ref().map(|sign_on| error::written(TABLE, "sign_on", serde_json::to_string(sign_on))).transpose()?,
+        sign_on: family.sign_on.as_ref().map(|sign_on| error::document(TABLE, "sign_on", sign_on)).transpose()?,
         ends_hour: ends_hour(family),
     })
 }
@@ -102,7 +102,7 @@ pub(crate) fn from_row(row: Model) -> Stored<RefreshFamily> {
         created_at: Timestamp::from_micros(row.created_at),
         user_agent: row.user_agent,
         source: row.source,
-        sign_on: row.sign_on.map(|text| cell.json("sign_on", serde_json::from_str(&text))).transpose()?,
+        sign_on: row.sign_on.map(|text| cell.document("sign_on", &text)).transpose()?,
     })
 }
 

@@ -26,7 +26,7 @@ impl MailStore for SqlTenantTx {
             tenant_id: self.owner(),
             id: mail.id.as_uuid(),
             user_id: mail.user_id.map(UserId::as_uuid),
-            content: error::written(TABLE, "content", serde_json::to_string(&mail.content))?,
+            content: error::document(TABLE, "content", &mail.content)?,
             asked_at: mail.asked_at.as_micros(),
             due_at: 0,
             retry_after: FIRST_WAIT.as_micros(),
@@ -42,7 +42,7 @@ impl MailStore for SqlTenantTx {
             Ok(QueuedMail {
                 id,
                 user_id: row.user_id.map(UserId::from_uuid),
-                content: Cell { table: TABLE, row: id }.json("content", serde_json::from_str(&row.content))?,
+                content: Cell { table: TABLE, row: id }.document("content", &row.content)?,
                 asked_at: Timestamp::from_micros(row.asked_at),
                 expires_at: Timestamp::from_micros(row.expires_at),
             })

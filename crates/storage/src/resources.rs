@@ -8,7 +8,7 @@ use domain::details::AuthorizationDetails;
 use domain::ids::ResourceId;
 use domain::resource::{Resource, ResourceSet, ResourceUri};
 use domain::time::Timestamp;
-use sea_orm::sea_query::Expr;
+use sea_orm::sea_query::{Expr, LockType};
 use sea_orm::{ColumnTrait, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder, QuerySelect};
 
 use crate::entities::resources::{Column, Entity, Model};
@@ -33,17 +33,13 @@ pub(crate) fn details<I: std::fmt::Display>(cell: &Cell<I>, text: Option<&str>) 
     cell.json("authorization_details", read)
 }
 
-fn settings_text(resource: &Resource) -> Stored<String> {
-    error::written(TABLE, "settings", serde_json::to_string(&resource.settings))
-}
-
 fn from_row(row: Model) -> Stored<Resource> {
     let id = ResourceId::from_uuid(row.id);
     let cell = Cell { table: TABLE, row: id };
     Ok(Resource {
         id,
         identifier: cell.parsed("identifier", &row.identifier)?,
-        settings: cell.json("settings", serde_json::from_str(&row.settings))?,
+        settings: cell.document("settings", &row.settings)?,
         created_at: Timestamp::from_micros(row.created_at),
         updated_at: Timestamp::from_micros(row.updated_at),
     })
@@ -56,7 +52,7 @@ impl ResourceStore for SqlTenantTx {
             tenant_id: self.owner(),
             id: resource.id.as_uuid(),
             identifier: resource.identifier.as_str().to_owned(),
-            settings: settings_text(resource)?,
+            settings: error::document(TABLE, "settings", &resource.settings)?,
             created_at: resource.created_at.as_micros(),
             updated_at: resource.updated_at.as_micros(),
         };
@@ -70,8 +66,12 @@ impl ResourceStore for SqlTenantTx {
     }
 
     async fn resource_update(&mut self, resource: &Resource) -> Stored<()> {
+        let stands = Entity::find_by_id((self.owner(), resource.id.as_uuid())).select_only().column(Column::Settings);
+        let old: Option<String> = stands.lock(LockType::NoKeyUpdate).into_tuple().one(&self.tx).await.map_err(error::of(TABLE))?;
+        let cell = Cell { table: TABLE, row: resource.id };
+        let settings = cell.rewritten("settings", &resource.settings, &old.ok_or(StoreError::Conflict)?)?;
         let updated = Entity::update_many()
-            .col_expr(Column::Settings, Expr::value(settings_text(resource)?))
+            .col_expr(Column::Settings, Expr::value(settings))
             .col_expr(Column::UpdatedAt, Expr::value(resource.updated_at.as_micros()))
             .filter(Column::TenantId.eq(self.owner()))
             .filter(Column::Id.eq(resource.id.as_uuid()))

@@ -20,7 +20,7 @@ const TABLE: &str = "key_rings";
 
 fn from_row(row: &key_rings::Model) -> Stored<KeyRing> {
     let cell = Cell { table: TABLE, row: TenantId::from_uuid(row.tenant_id) };
-    let ring: KeyRing = cell.json("ring", serde_json::from_str(&row.ring))?;
+    let ring: KeyRing = cell.document("ring", &row.ring)?;
     Ok(KeyRing { generation: cell.number("generation", row.generation)?, ..ring })
 }
 
@@ -58,7 +58,7 @@ impl RingStore for SqlTenantTx {
         let row = key_rings::Model {
             tenant_id: self.owner(),
             generation: generation_column(change.ring.generation)?,
-            ring: error::written(TABLE, "ring", serde_json::to_string(&change.ring))?,
+            ring: error::document(TABLE, "ring", &change.ring)?,
             next_due_at: change.next_due_at.map(|at| at.as_micros()),
             updated_at: changed_at(&change.ring),
             claimed_until: None,
@@ -80,9 +80,11 @@ impl RingStore for SqlTenantTx {
         if old.generation != generation - 1 {
             return Err(StoreError::Conflict);
         }
+        let cell = Cell { table: TABLE, row: TenantId::from_uuid(self.owner()) };
+        let ring = cell.rewritten("ring", &change.ring, &old.ring)?;
         let updated = key_rings::Entity::update_many()
             .col_expr(key_rings::Column::Generation, Expr::value(generation))
-            .col_expr(key_rings::Column::Ring, Expr::value(error::written(TABLE, "ring", serde_json::to_string(&change.ring))?))
+            .col_expr(key_rings::Column::Ring, Expr::value(ring))
             .col_expr(key_rings::Column::NextDueAt, Expr::value(change.next_due_at.map(|at| at.as_micros())))
             .col_expr(key_rings::Column::UpdatedAt, Expr::value(changed_at(&change.ring)))
             .col_expr(key_rings::Column::ClaimedUntil, Expr::value(None::<i64>))

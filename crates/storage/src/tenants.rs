@@ -65,7 +65,7 @@ pub(crate) fn to_row(tenant: &Tenant) -> Stored<tenants::Model> {
         custom_domain: tenant.custom_domain.as_ref().map(ToString::to_string),
         status: status.to_owned(),
         suspended_at,
-        policy: error::written(TABLE, "policy", serde_json::to_string(&tenant.policy))?,
+        policy: error::document(TABLE, "policy", &tenant.policy)?,
         created_at: tenant.created_at.as_micros(),
         updated_at: tenant.updated_at.as_micros(),
         deleted_at: None,
@@ -86,7 +86,7 @@ pub(crate) fn from_row(row: tenants::Model) -> Stored<Tenant> {
         name: cell.parsed("name", &row.name)?,
         custom_domain: row.custom_domain.map(|domain| cell.parsed("custom_domain", &domain)).transpose()?,
         status,
-        policy: cell.json("policy", serde_json::from_str(&row.policy))?,
+        policy: cell.document("policy", &row.policy)?,
         created_at: Timestamp::from_micros(row.created_at),
         updated_at: Timestamp::from_micros(row.updated_at),
     })
@@ -139,7 +139,12 @@ impl TenantStore for SqlTenantTx {
 
     async fn tenant_update(&mut self, tenant: &Tenant) -> Stored<()> {
         self.check_owner(tenant.id)?;
-        let mut row = to_row(tenant)?.into_active_model().reset_all();
+        let stands = tenants::Entity::find_by_id(self.owner()).filter(tenants::Column::DeletedAt.is_null());
+        let stands = stands.select_only().column(tenants::Column::Policy).lock(LockType::NoKeyUpdate).into_tuple();
+        let old: String = stands.one(&self.tx).await.map_err(error::of(TABLE))?.ok_or(StoreError::Conflict)?;
+        let mut row = to_row(tenant)?;
+        row.policy = Cell { table: TABLE, row: tenant.id }.rewritten("policy", &tenant.policy, &old)?;
+        let mut row = row.into_active_model().reset_all();
         row.id = ActiveValue::Unchanged(self.owner());
         row.slug = ActiveValue::NotSet;
         let updated = tenants::Entity::update_many()

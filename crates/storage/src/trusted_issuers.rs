@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use domain::ids::TrustedIssuerId;
 use domain::time::Timestamp;
 use domain::trusted_issuer::TrustedIssuer;
-use sea_orm::sea_query::Expr;
+use sea_orm::sea_query::{Expr, LockType};
 use sea_orm::{ColumnTrait, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder, QuerySelect};
 
 use crate::entities::trusted_issuers::{Column, Entity, Model};
@@ -16,17 +16,13 @@ use crate::tx::SqlTenantTx;
 
 const TABLE: &str = "trusted_issuers";
 
-fn settings_text(issuer: &TrustedIssuer) -> Stored<String> {
-    error::written(TABLE, "settings", serde_json::to_string(&issuer.settings))
-}
-
 fn from_row(row: Model) -> Stored<TrustedIssuer> {
     let id = TrustedIssuerId::from_uuid(row.id);
     let cell = Cell { table: TABLE, row: id };
     Ok(TrustedIssuer {
         id,
         issuer: row.issuer,
-        settings: cell.json("settings", serde_json::from_str(&row.settings))?,
+        settings: cell.document("settings", &row.settings)?,
         created_at: Timestamp::from_micros(row.created_at),
         updated_at: Timestamp::from_micros(row.updated_at),
     })
@@ -39,7 +35,7 @@ impl TrustedIssuerStore for SqlTenantTx {
             tenant_id: self.owner(),
             id: issuer.id.as_uuid(),
             issuer: issuer.issuer.clone(),
-            settings: settings_text(issuer)?,
+            settings: error::document(TABLE, "settings", &issuer.settings)?,
             created_at: issuer.created_at.as_micros(),
             updated_at: issuer.updated_at.as_micros(),
         };
@@ -58,8 +54,12 @@ impl TrustedIssuerStore for SqlTenantTx {
     }
 
     async fn trusted_issuer_update(&mut self, issuer: &TrustedIssuer) -> Stored<()> {
+        let stands = Entity::find_by_id((self.owner(), issuer.id.as_uuid())).select_only().column(Column::Settings);
+        let old: Option<String> = stands.lock(LockType::NoKeyUpdate).into_tuple().one(&self.tx).await.map_err(error::of(TABLE))?;
+        let cell = Cell { table: TABLE, row: issuer.id };
+        let settings = cell.rewritten("settings", &issuer.settings, &old.ok_or(StoreError::Conflict)?)?;
         let updated = Entity::update_many()
-            .col_expr(Column::Settings, Expr::value(settings_text(issuer)?))
+            .col_expr(Column::Settings, Expr::value(settings))
             .col_expr(Column::UpdatedAt, Expr::value(issuer.updated_at.as_micros()))
             .filter(Column::TenantId.eq(self.owner()))
             .filter(Column::Id.eq(issuer.id.as_uuid()))

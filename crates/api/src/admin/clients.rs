@@ -2,7 +2,7 @@
 
 use actix_web::http::header::{CACHE_CONTROL, LOCATION};
 use actix_web::{HttpResponse, web};
-use app::clients::{self, ShownSecret};
+use app::clients::{self, ShownSecret, stranded};
 use domain::client::metadata::ClientMetadata;
 use domain::client::{Client, ClientId, ClientKeys, ClientSecret, ClientStatus};
 use domain::ids::{ClientSecretId, RegisteredClientId};
@@ -84,7 +84,11 @@ pub(crate) async fn get(
     AdminOf { tenant, .. }: AdminOf,
     Named(id): Named<RegisteredClientId>,
 ) -> Result<HttpResponse, Problem> {
-    Ok(HttpResponse::Ok().json(view(&clients::get(&state.ctx, &tenant, &id_of(id)?).await?)))
+    let client = clients::get(&state.ctx, &tenant, &id_of(id)?).await?;
+    let lacks = stranded::lacking(&state.ctx, &tenant, &client).await?;
+    let mut view = view(&client);
+    view["warnings"] = lacks.into_iter().map(|lack| json!({ "member": lack.member(), "detail": lack.to_string() })).collect();
+    Ok(HttpResponse::Ok().json(view))
 }
 
 pub(crate) async fn replace(

@@ -10,6 +10,7 @@ use domain::time::Timestamp;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use crate::admin::tenants::Confirmation;
 use crate::admission::AdminOf;
 use crate::error::problem::Problem;
 use crate::extract::address::Named;
@@ -136,8 +137,10 @@ pub(crate) async fn set_policy(
     state: web::Data<ApiState>,
     AdminOf { admin, tenant }: AdminOf,
     from: From,
+    query: web::Query<Confirmation>,
     form: web::Json<Object<RotationNumbers>>,
 ) -> Result<HttpResponse, Problem> {
-    let change = keys::change_policy(&state.ctx, tenant.id, form.into_inner().0, &admin, &from.0).await?;
+    let (numbers, confirm) = (form.into_inner().0, query.into_inner().confirm);
+    let change = keys::change_policy(&state.ctx, &tenant, numbers, confirm.as_deref(), &admin, &from.0).await?;
     Ok(HttpResponse::Ok().json(change_view(&change, state.ctx.now())))
 }

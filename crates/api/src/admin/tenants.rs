@@ -92,14 +92,22 @@ pub(crate) struct ChangeForm {
     policy: Option<Map<String, Value>>,
 }
 
+/// The tenant's slug once more, where something is meant that does not come back or that others stumble over.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Confirmation {
+    pub(crate) confirm: Option<String>,
+}
+
 pub(crate) async fn change(
     state: web::Data<ApiState>,
     AdminOf { admin, tenant }: AdminOf,
     from: From,
+    query: web::Query<Confirmation>,
     form: web::Json<ChangeForm>,
 ) -> Result<HttpResponse, Problem> {
     let ChangeForm { name, policy } = form.into_inner();
-    let command = ChangeTenant { name, policy: policy.map(PolicyPatch), is_active: None };
+    let command = ChangeTenant { name, policy: policy.map(PolicyPatch), is_active: None, confirmation: query.into_inner().confirm };
     let tenant = tenants::change(&state.ctx, tenant.id, command, admin.actor(), &from.0).await?;
     Ok(HttpResponse::Ok().json(view(&tenant, &state.ctx.base_url)))
 }
@@ -136,18 +144,12 @@ async fn set_active(
     Ok(HttpResponse::Ok().json(view(&tenant, &state.ctx.base_url)))
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct DeleteQuery {
-    confirm: Option<String>,
-}
-
 pub(crate) async fn delete(
     state: web::Data<ApiState>,
     slug: web::Path<String>,
     PlatformAdmin(admin): PlatformAdmin,
     from: From,
-    query: web::Query<DeleteQuery>,
+    query: web::Query<Confirmation>,
 ) -> Result<HttpResponse, Problem> {
     let tenant = tenants::find(&state.ctx, &slug).await?;
     let deletion = tenants::delete(&state.ctx, &tenant, query.confirm.as_deref().unwrap_or_default(), admin.actor(), &from.0).await?;

@@ -157,7 +157,7 @@ const EDGE: &[(u16, &str, &str)] = &[
     (429, "`too_many_requests`: the tenant asks for more than it may", "`too_many_requests`: the tenant asks for more than it may"),
     (431, "`head_too_large`", "`invalid_request`: the head is too large"),
     (500, "`internal`: something is broken on our side", "`server_error`: something is broken on our side"),
-    (503, "`unavailable` or `took_too_long`: try again", "`temporarily_unavailable`: try again"),
+    (503, "`unavailable`, `upgrade_under_way` or `took_too_long`: try again", "`temporarily_unavailable`: try again"),
 ];
 
 fn edge_meaning(status: u16, oauth: bool) -> &'static str {

@@ -131,6 +131,10 @@ const USERINFO: &[(u16, &str)] = &[
 const BAD_REGISTRATION: (u16, &str) = (400, "`invalid_redirect_uri`, `invalid_client_metadata` or `unapproved_software_statement`");
 const NO_REGISTRATION_TOKEN: (u16, &str) = (401, "`invalid_token`, or there is no token where one is needed");
 const BUSY: (u16, &str) = (503, "`busy`");
+const UNSAFE_POLICY: (u16, &str) = (
+    409,
+    "`already_staged`, `too_early` or `too_many_keys`: `earliest` says when it will be safe; `not_confirmed`: clients are registered for what it drops",
+);
 const UNSAFE_ROTATION: (u16, &str) = (409, "`already_staged`, `too_early` or `too_many_keys`: `earliest` says when it will be safe");
 
 #[rustfmt::skip]
@@ -308,7 +312,7 @@ pub(super) fn operations() -> Vec<(&'static str, &'static str, Operation)> {
             .takes(Image)),
         ("DELETE", "/admin/v1/tenants/{slug}/branding/logo", op("tenants", "deleteLogo", "Take the tenant's logo away", &[(204, None, "There is none.")])),
         ("PATCH", "/admin/v1/tenants/{slug}", op("tenants", "changeTenant", "Change a tenant's name or policy", &[(200, Some("Tenant"), "The tenant as it is now.")])
-            .takes(Json("TenantChange")).refuses(&[(422, "`policy_refused`")])),
+            .takes(Json("TenantChange")).asks(&["confirm"]).refuses(&[(409, "`not_confirmed`: clients are registered for what it takes away"), (422, "`policy_refused`")])),
         ("DELETE", "/admin/v1/tenants/{slug}", op("tenants", "deleteTenant", "Delete a tenant and everything in it", &[(204, None, "Deleted."), (202, None, "Deleted for everybody; its rows are being erased, and its slug is free when they are gone.")])
             .asks(&["confirm"]).with(&["Location"]).refuses(&[(409, "`not_confirmed`")])),
         ("GET", "/admin/v1/deletions/{tenant}", op("tenants", "getDeletionCertificate", "The signed certificate of a tenant's deletion", &[(200, Some("Deletion"), "The certificate.")])),
@@ -380,7 +384,7 @@ pub(super) fn operations() -> Vec<(&'static str, &'static str, Operation)> {
             .refuses(&[(409, "`too_many_token_secrets`: `earliest` says when the oldest is destroyed")])),
         ("GET", "/admin/v1/tenants/{slug}/keys/policy", op("keys", "getRotationPolicy", "The rotation policy", &[(200, Some("RotationPolicy"), "The policy.")])),
         ("PUT", "/admin/v1/tenants/{slug}/keys/policy", op("keys", "setRotationPolicy", "Replace the rotation policy", &[(200, Some("KeyRing"), "The ring as it is now.")])
-            .takes(Json("RotationPolicyChange")).refuses(&[UNSAFE_ROTATION, (422, "`unsafe_policy`")])),
+            .takes(Json("RotationPolicyChange")).asks(&["confirm"]).refuses(&[UNSAFE_POLICY, (422, "`unsafe_policy`")])),
         ("POST", "/admin/v1/tenants/{slug}/keys/{kid}/revoke", op("keys", "revokeKey", "Revoke one key at once", &[(200, Some("KeyRing"), "The ring as it is now.")])
             .takes(Json("KeyRevocation")).refuses(&[(409, "`already_ended`")])),
     ]

@@ -114,9 +114,14 @@ impl From<Fault> for Refusal {
 /// Told to a client that nothing can be signed for, or encrypted to.
 pub(crate) const NO_ALGORITHM: &str = "this client is registered for an algorithm that the issuer, or the client itself, has no key of any more; the issuer's metadata lists those it has";
 
+/// After how many seconds to try again while nodes are being replaced.
+const UPGRADE_TAKES: u32 = 5;
+
 /// What helps against a fault.
 enum Outlook {
     TryAgain,
+    /// A node of the next release does it; soon this one is of that, too.
+    Upgrading,
     /// Client and keys do not fit each other any more.
     ForAnAdministrator,
     Broken,
@@ -128,6 +133,10 @@ fn logged(fault: &Fault) -> Outlook {
         Fault::Unavailable(detail) => {
             tracing::warn!(detail, "unavailable");
             Outlook::TryAgain
+        }
+        Fault::Newer(detail) => {
+            tracing::warn!(detail, "left to nodes of a later release");
+            Outlook::Upgrading
         }
         Fault::NoAlgorithm(detail) => {
             tracing::warn!(detail, "a client was refused: what it would get cannot be signed, or encrypted to it");

@@ -163,6 +163,10 @@ impl From<Fault> for OAuthError {
                     "a part of this server is away; nothing was confirmed; try again",
                 )
             },
+            Outlook::Upgrading => Self {
+                retry_after: Some(super::UPGRADE_TAKES),
+                ..Self::new(StatusCode::SERVICE_UNAVAILABLE, "temporarily_unavailable", "an upgrade of this server is under way; try again")
+            },
             Outlook::ForAnAdministrator => Self::new(StatusCode::BAD_REQUEST, "unauthorized_client", super::NO_ALGORITHM),
             Outlook::Broken => Self::new(
                 StatusCode::INTERNAL_SERVER_ERROR,

@@ -11,11 +11,13 @@ use app::claims::PreviewDenied;
 use app::clients::ClientChangeDenied;
 use app::clients::authenticate::ClientDenied;
 use app::clients::initial_tokens::InitialTokenDenied;
+use app::clients::stranded::Stranded;
 use app::credentials::hash_pool::Busy;
 use app::domains::{Breaks, DomainDenied};
 use app::dpop::ProofDenied;
 use app::fault::Fault;
 use app::key_log::NotLogged;
+use app::keys::PolicyDenied;
 use app::login::NewPasswordDenied;
 use app::ports::keys::{KeyCommandDenied, KeyCommandError};
 use app::resources::ResourceDenied;
@@ -96,6 +98,23 @@ impl Problem {
         Self { retry_after: Some(retry_after), ..problem }
     }
 
+    /// Clients, or APIs, are registered for what is to be taken away.
+    fn strands(stranded: Stranded) -> Self {
+        let Stranded { clients, count, lost, apis } = stranded;
+        let more = count.saturating_sub(clients.len() as u64);
+        let clients: Vec<_> = clients.iter().map(|(id, name)| json!({ "client_id": id, "client_name": name })).collect();
+        let lost: Vec<_> = lost.iter().map(ToString::to_string).collect();
+        Self::new(
+            StatusCode::CONFLICT,
+            "not_confirmed",
+            "Clients or APIs are registered for what this takes away. Change them first, or repeat the tenant's slug as ?confirm=<slug>.",
+        )
+        .with("breaks", json!(lost))
+        .with("clients", json!(clients))
+        .with("more_clients", json!(more))
+        .with("apis", json!(apis))
+    }
+
     /// The refusal as a member of an answer that is no refusal itself: its code, its detail, and what else it says.
     pub(crate) fn told(self) -> Value {
         let mut members = self.members;
@@ -145,19 +164,29 @@ impl ResponseError for Problem {
 
 impl From<Fault> for Problem {
     fn from(fault: Fault) -> Self {
-        if matches!(super::logged(&fault), Outlook::TryAgain) {
-            let problem = Self::new(
-                StatusCode::SERVICE_UNAVAILABLE,
-                "unavailable",
-                "A part of this server is away. Nothing was confirmed: try again, and expect that what you asked for may have happened.",
-            );
-            return Self { retry_after: Some(1), ..problem };
+        match super::logged(&fault) {
+            Outlook::TryAgain => {
+                let problem = Self::new(
+                    StatusCode::SERVICE_UNAVAILABLE,
+                    "unavailable",
+                    "A part of this server is away. Nothing was confirmed: try again, and expect that what you asked for may have happened.",
+                );
+                Self { retry_after: Some(1), ..problem }
+            }
+            Outlook::Upgrading => {
+                let problem = Self::new(
+                    StatusCode::SERVICE_UNAVAILABLE,
+                    "upgrade_under_way",
+                    "An upgrade is under way, and this node is not to use what a node of the next release has written. Nothing was done: try again.",
+                );
+                Self { retry_after: Some(super::UPGRADE_TAKES), ..problem }
+            }
+            Outlook::ForAnAdministrator | Outlook::Broken => Self::new(
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "internal",
+                "Something is broken on our side. It has been noted under this request's id.",
+            ),
         }
-        Self::new(
-            StatusCode::INTERNAL_SERVER_ERROR,
-            "internal",
-            "Something is broken on our side. It has been noted under this request's id.",
-        )
     }
 }
 
@@ -308,6 +337,7 @@ impl From<TenantDenied> for Problem {
             TenantDenied::NotConfirmed => {
                 Self::new(StatusCode::CONFLICT, "not_confirmed", "Deleting a tenant cannot be undone: repeat its slug as ?confirm=<slug>.")
             }
+            TenantDenied::Strands(stranded) => Self::strands(*stranded),
             TenantDenied::Fault(fault) => fault.into(),
         }
     }
@@ -480,6 +510,15 @@ impl From<TrustedIssuerDenied> for Problem {
                 Self::new(StatusCode::CONFLICT, "too_many_trusted_issuers", detail)
             }
             TrustedIssuerDenied::Fault(fault) => fault.into(),
+        }
+    }
+}
+
+impl From<PolicyDenied> for Problem {
+    fn from(denied: PolicyDenied) -> Self {
+        match denied {
+            PolicyDenied::Keys(error) => error.into(),
+            PolicyDenied::Strands(stranded) => Self::strands(*stranded),
         }
     }
 }

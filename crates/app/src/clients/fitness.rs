@@ -33,13 +33,8 @@ pub(crate) async fn check(ctx: &Ctx, tenant: TenantId, settings: &ClientSettings
         return Ok(Err(BadMetadata::new("profile", format!("its tokens are signed by {}, and the tenant has no such keys", names(may)))));
     }
     let has_users = settings.grant_types.iter().any(|grant| grant.has_users());
-    let wanted = [
-        ("id_token_signed_response_alg", Some(settings.id_token_signed_response_alg).filter(|_| has_users)),
-        ("userinfo_signed_response_alg", settings.userinfo_signed_response_alg),
-        ("authorization_signed_response_alg", settings.authorization_signed_response_alg),
-        ("introspection_signed_response_alg", settings.introspection_signed_response_alg),
-    ];
-    if let Some((member, _)) = wanted.into_iter().find(|(_, alg)| alg.is_some_and(|alg| !algs.contains(&alg))) {
+    let wanted = settings.signatures();
+    if let Some((member, _)) = wanted.iter().find(|(_, alg)| !algs.contains(alg)) {
         return Ok(Err(BadMetadata::new(member, format!("must be one of {}", names(algs)))));
     }
     if let Some(uri) = settings.sector_identifier_uri.as_ref().filter(|_| has_users)
@@ -50,8 +45,7 @@ pub(crate) async fn check(ctx: &Ctx, tenant: TenantId, settings: &ClientSettings
     if let Err((member, why)) = encryption(ctx, settings).await {
         return Ok(Err(BadMetadata::new(member, why)));
     }
-    let registered: Vec<Alg> = wanted.into_iter().filter_map(|(_, alg)| alg).collect();
-    let needed: Vec<&[Alg]> = registered.iter().map(std::slice::from_ref).chain([may]).collect();
+    let needed: Vec<&[Alg]> = wanted.iter().map(|(_, alg)| std::slice::from_ref(alg)).chain([may]).collect();
     signer_of(ctx, tenant, &needed, 0).await?;
     Ok(Ok(()))
 }

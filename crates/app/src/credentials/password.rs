@@ -53,6 +53,8 @@ pub enum Checked {
     Right,
     /// Right, but stored in another or a weaker way than the policy asks for.
     RightButOutdated,
+    /// Right, and stored in a way that OWASP Password Storage finds too weak.
+    RightButWeak,
     Wrong,
 }
 
@@ -62,7 +64,12 @@ pub fn check(memory: &mut HashMemory, password: &Password, phc: &Secret<String>,
     if is_bcrypt(text) {
         // bcrypt looks at 72 bytes only: a longer password never matches by its beginning (Okta 2024).
         let right = password.expose().len() <= 72 && bcrypt::verify(password.expose(), text).unwrap_or(false);
-        return if right { Checked::RightButOutdated } else { Checked::Wrong };
+        let is_strong = || text.parse::<bcrypt::HashParts>().is_ok_and(|parts| parts.get_cost() >= STRONG_BCRYPT);
+        return match right {
+            false => Checked::Wrong,
+            true if is_strong() => Checked::RightButOutdated,
+            true => Checked::RightButWeak,
+        };
     }
     let Ok(parsed) = PasswordHash::new(text) else { return Checked::Wrong };
     let right = match parsed.algorithm.as_str() {
@@ -74,7 +81,31 @@ pub fn check(memory: &mut HashMemory, password: &Password, phc: &Secret<String>,
     match right {
         false => Checked::Wrong,
         true if is_as_wanted(&parsed, wanted) => Checked::Right,
-        true => Checked::RightButOutdated,
+        true if is_strong(&parsed) => Checked::RightButOutdated,
+        true => Checked::RightButWeak,
+    }
+}
+
+/// The least cost of bcrypt that is strong enough (OWASP Password Storage).
+const STRONG_BCRYPT: u32 = 10;
+
+/// Least numbers of scrypt that are strong enough, each as the logarithm of N, and p; with r = 8 (OWASP Password Storage).
+const STRONG_SCRYPT: [(u8, u32); 5] = [(17, 1), (16, 2), (15, 3), (14, 5), (13, 10)];
+
+/// Least rounds of PBKDF2 by its hash (OWASP Password Storage).
+const STRONG_PBKDF2: [(&str, u32); 2] = [("pbkdf2-sha256", 600_000), ("pbkdf2-sha512", 210_000)];
+
+/// Whether whoever has the hash has as much to do as OWASP Password Storage asks for.
+fn is_strong(parsed: &PasswordHash) -> bool {
+    match parsed.algorithm.as_str() {
+        "argon2id" => Params::try_from(parsed).is_ok_and(|params| {
+            Argon2Params { memory_kib: params.m_cost(), iterations: params.t_cost(), parallelism: params.p_cost() }.meets_floor()
+        }),
+        "scrypt" => scrypt::Params::try_from(parsed)
+            .is_ok_and(|params| params.r() >= 8 && STRONG_SCRYPT.iter().any(|&(log_n, p)| params.log_n() >= log_n && params.p() >= p)),
+        name => STRONG_PBKDF2
+            .iter()
+            .any(|&(known, least)| known == name && pbkdf2::Params::try_from(parsed).is_ok_and(|params| params.rounds() >= least)),
     }
 }
 
@@ -168,7 +199,7 @@ mod tests {
                 let theirs = Argon2::new(algorithm, version, Params::new(64, 3, 2, Some(24)).expect("in range"));
                 let phc: PasswordHash = theirs.hash_password_with_salt(b"an old password", &[4; 16]).expect("hashes");
                 let phc = import(&phc.to_string()).expect("understood");
-                assert_eq!(check(&password("an old password"), &phc, PARAMS), Checked::RightButOutdated, "{algorithm} {version:?}");
+                assert_eq!(check(&password("an old password"), &phc, PARAMS), Checked::RightButWeak, "{algorithm} {version:?}");
                 assert_eq!(check(&password("an old passwort"), &phc, PARAMS), Checked::Wrong, "{algorithm} {version:?}");
             }
         }
@@ -201,15 +232,37 @@ mod tests {
         let pbkdf2: PasswordHash = pbkdf2::Pbkdf2::default().hash_password_with_salt(secret.expose(), &[3; 16]).expect("hashes");
         for text in [bcrypt, scrypt.to_string(), pbkdf2.to_string()] {
             let phc = import(&text).expect("understood");
-            assert_eq!(check(&secret, &phc, PARAMS), Checked::RightButOutdated, "{text}");
+            let wanted = if text.starts_with("$2b$04$") { Checked::RightButWeak } else { Checked::RightButOutdated };
+            assert_eq!(check(&secret, &phc, PARAMS), wanted, "{text}");
             assert_eq!(check(&password("something else"), &phc, PARAMS), Checked::Wrong, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_hash_is_weak_below_what_owasp_asks_for() {
+        let strong = |text: &str| is_strong(&PasswordHash::new(text).expect("a hash"));
+        const REST: &str = "c2FsdHNhbHRzYWx0c2FsdA$aGFzaGhhc2hoYXNoaGFzaGhhc2hoYXNoaGFzaGhhc2g";
+        for (params, is_strong) in [
+            ("argon2id$v=19$m=19456,t=2,p=1", true),
+            ("argon2id$v=19$m=19455,t=2,p=1", false),
+            ("argon2i$v=19$m=65536,t=3,p=1", false),
+            ("scrypt$ln=17,r=8,p=1", true),
+            ("scrypt$ln=16,r=8,p=2", true),
+            ("scrypt$ln=16,r=8,p=1", false),
+            ("scrypt$ln=17,r=4,p=1", false),
+            ("pbkdf2-sha256$i=600000", true),
+            ("pbkdf2-sha256$i=599999", false),
+            ("pbkdf2-sha512$i=210000", true),
+            ("pbkdf2-sha512$i=209999", false),
+        ] {
+            assert_eq!(strong(&format!("${params}${REST}")), is_strong, "{params}");
         }
     }
 
     #[test]
     fn r47_bcrypt_never_matches_a_password_by_its_beginning() {
         let phc = import(&bcrypt::hash([b'x'; 72], 4).expect("hashes")).expect("understood");
-        assert_eq!(check(&password(&"x".repeat(72)), &phc, PARAMS), Checked::RightButOutdated);
+        assert_eq!(check(&password(&"x".repeat(72)), &phc, PARAMS), Checked::RightButWeak);
         assert_eq!(check(&password(&"x".repeat(73)), &phc, PARAMS), Checked::Wrong);
     }
 

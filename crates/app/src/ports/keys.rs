@@ -31,6 +31,9 @@ use crate::ports::store::{RingChange, SealedDataKey, StoreError};
 pub enum KeyFault {
     #[error("the keys are unavailable: {0}")]
     Unavailable(String),
+    /// The ring is for programs of a later release.
+    #[error("{0}")]
+    Newer(String),
     /// The tenant does not exist (any more).
     #[error("no key ring")]
     NoRing,
@@ -53,6 +56,7 @@ impl From<StoreError> for KeyFault {
             StoreError::Conflict => Self::Unavailable("another node is changing the same ring".to_owned()),
             StoreError::Unavailable(detail) => Self::Unavailable(detail),
             StoreError::Corrupt { .. } => Self::Sealed(error.to_string()),
+            StoreError::Newer { .. } => Self::Newer(error.to_string()),
         }
     }
 }

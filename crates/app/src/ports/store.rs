@@ -45,6 +45,9 @@ pub enum StoreError {
     /// A row does not hold what it must.
     #[error("corrupt row in {table}.{column}: {row}")]
     Corrupt { table: &'static str, column: &'static str, row: String },
+    /// A row holds a document that only programs of this level may use, which is above ours: a later release runs beside this one.
+    #[error("an upgrade is under way: {table}.{column} of {row} needs a program of level {needs}")]
+    Newer { table: &'static str, column: &'static str, row: String, needs: u32 },
 }
 
 pub type Stored<T> = Result<T, StoreError>;

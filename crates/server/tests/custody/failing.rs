@@ -204,6 +204,7 @@ delegate! { TenantTx:
         fn client_update(client: &Client) -> ();
         fn client_delete(id: &ClientId) -> bool;
         fn clients_page(after: Option<&ClientId>, limit: u32) -> Vec<Client>;
+        fn clients_with_signs(signs: &[String], after: Option<&ClientId>, limit: u32) -> Vec<Client>;
         fn client_origins(limit: u32) -> Vec<WebOrigin>;
         fn client_origin_is_there(origin: &WebOrigin) -> bool;
     }

@@ -53,6 +53,15 @@ pub async fn a_client_comes_changes_and_goes(store: Arc<dyn Store>) {
     both.sort_by(|one, two| one.id.cmp(&two.id));
     assert_eq!(tx.clients_page(None, 1).await, Ok(vec![both[0].clone()]));
     assert_eq!(tx.clients_page(Some(&both[0].id), 10).await, Ok(vec![both[1].clone()]));
+    let signs = |text: &str| [text.to_owned(), "no sign of anything".to_owned()];
+    let rs256 = signs(r#"_signed_response_alg":"RS256""#);
+    assert_eq!(tx.clients_with_signs(&rs256, None, 1).await, Ok(vec![both[0].clone()]));
+    assert_eq!(tx.clients_with_signs(&rs256, Some(&both[0].id), 10).await, Ok(vec![both[1].clone()]));
+    assert_eq!(tx.clients_with_signs(&signs(r#"_signed_response_alg":"PS256""#), None, 10).await, Ok(vec![]));
+    assert_eq!(tx.clients_with_signs(&[], None, 10).await, Ok(vec![]));
+    drop(tx);
+    let mut tx = store.begin_read(b.id()).await.expect("begins");
+    assert_eq!(tx.clients_with_signs(&rs256, None, 10).await.expect("read").len(), 1, "its own alone");
     drop(tx);
 
     let mut tx = store.begin(a.id()).await.expect("begins");

@@ -155,6 +155,15 @@ impl ClientStore for Tx {
         Ok(of_tenant.filter(|client| after.is_none_or(|after| client.id > *after)).take(limit as usize).cloned().collect())
     }
 
+    async fn clients_with_signs(&mut self, signs: &[String], after: Option<&ClientId>, limit: u32) -> Stored<Vec<Client>> {
+        let has_sign = |client: &Client| {
+            let settings = serde_json::to_string(&client.settings).unwrap_or_default();
+            signs.iter().any(|sign| settings.contains(sign))
+        };
+        let all = self.clients_page(after, u32::MAX).await?;
+        Ok(all.into_iter().filter(has_sign).take(limit as usize).collect())
+    }
+
     async fn client_origins(&mut self, limit: u32) -> Stored<Vec<WebOrigin>> {
         Ok(self.origins().into_iter().take(limit as usize).collect())
     }
