@@ -219,19 +219,13 @@ fn refuses_what_is_not_an_access_token_of_now(example: impl AsyncFnOnce() -> Exa
             let header = header(alg, "a", json!("at+jwt"));
             listening.refuses(&key.sign_raw(&header, &claims(json!({}))), &format!("{alg}, which is not that of the key")).await;
         }
-        let message = format!(
-            "{}.{}",
-            URL_SAFE_NO_PAD.encode(header("HS256", "a", json!("at+jwt"))),
-            URL_SAFE_NO_PAD.encode(claims(json!({})))
-        );
+        let message =
+            format!("{}.{}", URL_SAFE_NO_PAD.encode(header("HS256", "a", json!("at+jwt"))), URL_SAFE_NO_PAD.encode(claims(json!({}))));
         let public = key.jwk()["x"].as_str().map(|x| URL_SAFE_NO_PAD.decode(x).expect("base64url")).expect("a coordinate");
         let sealed = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, &public), message.as_bytes());
         listening.refuses(&format!("{message}.{}", URL_SAFE_NO_PAD.encode(sealed.as_ref())), "sealed with what is public").await;
-        let unsigned = format!(
-            "{}.{}.",
-            URL_SAFE_NO_PAD.encode(header("none", "a", json!("at+jwt"))),
-            URL_SAFE_NO_PAD.encode(claims(json!({})))
-        );
+        let unsigned =
+            format!("{}.{}.", URL_SAFE_NO_PAD.encode(header("none", "a", json!("at+jwt"))), URL_SAFE_NO_PAD.encode(claims(json!({}))));
         listening.refuses(&unsigned, "not signed").await;
         listening.refuses(&other.sign_raw(&usual, &claims(json!({}))), "signed by another key than it names").await;
 

@@ -81,7 +81,11 @@ fn fuzz(args: &[String]) -> Result<ExitCode, String> {
             "--adopt" => is_adopted = true,
             "--into" => into = args.next().map(PathBuf::from).ok_or("--into takes a folder")?,
             "--seconds" => {
-                seconds = args.next().and_then(|number| number.parse().ok()).filter(|number| *number > 0).ok_or("--seconds takes a number from 1")?;
+                seconds = args
+                    .next()
+                    .and_then(|number| number.parse().ok())
+                    .filter(|number| *number > 0)
+                    .ok_or("--seconds takes a number from 1")?;
             }
             target if all.iter().any(|known| known == target) => targets.push(target.to_owned()),
             other => return Err(format!("`{other}` is no target; there are {}", all.join(", "))),
@@ -117,7 +121,8 @@ fn usual_folder() -> PathBuf {
 /// The names of the folders in here, in their order: `fuzz/tests/corpus.rs` sees to it that they are those of the targets.
 fn folders(corpus: &Path) -> Result<Vec<String>, String> {
     let entries = std::fs::read_dir(corpus).map_err(|error| format!("{}: {error}", corpus.display()))?;
-    let mut names: Vec<_> = entries.flatten().filter(|entry| entry.path().is_dir()).filter_map(|entry| entry.file_name().into_string().ok()).collect();
+    let mut names: Vec<_> =
+        entries.flatten().filter(|entry| entry.path().is_dir()).filter_map(|entry| entry.file_name().into_string().ok()).collect();
     names.sort();
     Ok(names)
 }
@@ -130,11 +135,26 @@ fn build(target_directory: &Path) -> Result<PathBuf, String> {
     println!("==> cargo build --profile fuzz -p fuzz --features libfuzzer, with counters at every edge");
     // A target that is named keeps the counters out of build scripts and macros, which run in the compiler.
     let mut command = cargo();
-    command.args(["build", "--locked", "--profile", "fuzz", "--target", host, "-p", "fuzz", "--features", "libfuzzer", "--bin", "libfuzzer"]);
+    command.args([
+        "build",
+        "--locked",
+        "--profile",
+        "fuzz",
+        "--target",
+        host,
+        "-p",
+        "fuzz",
+        "--features",
+        "libfuzzer",
+        "--bin",
+        "libfuzzer",
+    ]);
     command.env("CARGO_ENCODED_RUSTFLAGS", COUNTED.join("\u{1f}"));
     match command.status() {
         Ok(status) if status.success() => Ok(target_directory.join(host).join("fuzz/libfuzzer")),
-        Ok(_) => Err("the targets were not built. libFuzzer is C++: it needs a C++ compiler (Debian and Ubuntu: apt-get install g++)".to_owned()),
+        Ok(_) => {
+            Err("the targets were not built. libFuzzer is C++: it needs a C++ compiler (Debian and Ubuntu: apt-get install g++)".to_owned())
+        }
         Err(error) => Err(format!("cargo did not start: {error}")),
     }
 }
@@ -256,7 +276,8 @@ fn watched(command: &mut Command) -> Result<(Outcome, Vec<String>, bool), String
                     progress.edges
                 );
             }
-        } else if let Some(executions) = line.strip_prefix("stat::number_of_executed_units:").and_then(|number| number.trim().parse().ok()) {
+        } else if let Some(executions) = line.strip_prefix("stat::number_of_executed_units:").and_then(|number| number.trim().parse().ok())
+        {
             outcome.progress.executions = executions;
         } else {
             last.push_back(line);

@@ -112,7 +112,15 @@ mod tests {
     fn a_control_file_says_what_each_input_reaches() {
         let control = "3\n0\n/a/1\n/b 2/x\n/c\nSTARTED 0 5\nFT 0 1 4\nCOV 0 7\nSTARTED 1 9\nSTARTED 2 0\nFT 2\nCOV 2\n";
         assert_eq!(inputs(control), Ok(vec![input("/a/1", 5, &[1, 4]), input("/c", 0, &[])]));
-        for bad in ["", "x\n0\n", "2\n0\n/a\n", "1\n0\n/a\nFT 0 1\n", "1\n0\n/a\nSTARTED 1 5\nFT 1 1\n", "1\n0\n/a\nSTARTED 0 5\nFT 0 x\n", "1\n0\n/a\nDONE\n"] {
+        for bad in [
+            "",
+            "x\n0\n",
+            "2\n0\n/a\n",
+            "1\n0\n/a\nFT 0 1\n",
+            "1\n0\n/a\nSTARTED 1 5\nFT 1 1\n",
+            "1\n0\n/a\nSTARTED 0 5\nFT 0 x\n",
+            "1\n0\n/a\nDONE\n",
+        ] {
             assert!(inputs(bad).is_err(), "{bad:?}");
         }
     }

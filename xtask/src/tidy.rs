@@ -9,8 +9,8 @@ use std::process::ExitCode;
 
 use cargo_metadata::{DependencyKind, MetadataCommand, Package};
 
-use crate::{cargo, deny};
 use crate::rules::{self, Arrow, Breach, Kind, TestCode};
+use crate::{cargo, deny};
 
 /// Checks all rules; fails when one is broken.
 pub(crate) fn run() -> ExitCode {
