@@ -166,7 +166,7 @@ fn takes_the_tokens_of_its_issuer(example: impl AsyncFnOnce() -> Example) {
         let begun = Instant::now();
         while own.asked(&next).await.0 != 200 {
             assert!(begun.elapsed() < SOON, "the new key is not known after {SOON:?}");
-            tokio::time::sleep(Duration::from_millis(200)).await; // A look now and then, until it may fetch again.
+            tokio::time::sleep(Duration::from_secs(1)).await; // A look now and then, until it may fetch again.
         }
         own.refuses(&alice.access_token, "a token of a revoked key").await;
     });
