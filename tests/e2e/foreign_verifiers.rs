@@ -42,7 +42,7 @@ fn script(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("foreign").join(name)
 }
 
-async fn done(command: &mut Command, advice: &str) {
+pub(crate) async fn done(command: &mut Command, advice: &str) {
     match command.output().await {
         Err(error) => panic!("{command:?} does not start ({error}): {advice}"),
         Ok(output) => assert!(output.status.success(), "{command:?}: {}\n{advice}", String::from_utf8_lossy(&output.stderr)),
@@ -51,7 +51,7 @@ async fn done(command: &mut Command, advice: &str) {
 
 /// A folder that is filled once; its name holds what is in it, so that another version gets another one. Whoever holds the guard is alone
 /// with it: tests that run at the same time may want the same packages.
-async fn shelf(name: &str) -> (PathBuf, PathBuf, OwnedMutexGuard<()>) {
+pub(crate) async fn shelf(name: &str) -> (PathBuf, PathBuf, OwnedMutexGuard<()>) {
     static SHELVES: Mutex<BTreeMap<String, Arc<tokio::sync::Mutex<()>>>> = Mutex::new(BTreeMap::new());
     let shelf = Arc::clone(SHELVES.lock().expect("nobody panicked with it").entry(name.to_owned()).or_default());
     let alone = shelf.lock_owned().await;

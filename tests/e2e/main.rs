@@ -24,6 +24,7 @@ mod device;
 mod domains;
 mod dpop;
 mod encryption;
+mod examples;
 mod exchange;
 mod fapi;
 mod foreign_parties;

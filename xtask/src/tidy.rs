@@ -1,6 +1,6 @@
 //! `cargo xtask tidy`: gathers the facts that [`crate::rules`] judges, and prints every breach.
 //!
-//! Facts come from `cargo metadata`, `cargo tree`, the manifests and the sources of the workspace.
+//! Facts come from `cargo metadata`, `cargo tree`, the manifests and the sources of the workspace; licences and the like are cargo-deny's.
 //!
 //! Invariant: nothing is changed, and nothing but the first error of the environment stops the gathering early.
 
@@ -9,8 +9,8 @@ use std::process::ExitCode;
 
 use cargo_metadata::{DependencyKind, MetadataCommand, Package};
 
-use crate::cargo;
 use crate::rules::{self, Arrow, Breach, Kind, TestCode};
+use crate::{cargo, deny};
 
 /// Checks all rules; fails when one is broken.
 pub(crate) fn run() -> ExitCode {
@@ -45,6 +45,7 @@ fn breaches() -> Result<Vec<Breach>, String> {
     }
     breaches.extend(rules::tree(&normal_tree()?));
     breaches.extend(sources(&members, root)?);
+    breaches.extend(deny::breaches()?);
     Ok(breaches)
 }
 

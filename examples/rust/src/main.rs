@@ -154,7 +154,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         known: Mutex::default(),
     };
     let listener = TcpListener::bind(("127.0.0.1", port))?;
-    println!("http://{} takes tokens of {issuer} for {audience}", listener.local_addr()?);
+    writeln!(std::io::stdout(), "http://{} takes tokens of {issuer} for {audience}", listener.local_addr()?)?;
     let server = Arc::new(Server { issuer, audience, keys });
     for stream in listener.incoming().flatten() {
         let server = Arc::clone(&server);
