@@ -3,6 +3,8 @@
 //!
 //! Invariant: a user who does not exist costs the same computing as one who does ([`decoy`]).
 
+use std::collections::BTreeSet;
+
 use argon2::{ARGON2ID_IDENT, Algorithm, Argon2, Params, Version};
 use domain::password::{Argon2Params, Password};
 use domain::secret::Secret;
@@ -137,6 +139,11 @@ pub fn import(text: &str) -> Result<Secret<String>, BadText> {
         return if is_bounded { Ok(Secret::new(text.to_owned())) } else { Err(refused) };
     }
     let parsed = PasswordHash::new(text).map_err(|_| refused.clone())?;
+    // What stands in it twice may be read as either.
+    let mut names = BTreeSet::new();
+    if !parsed.params.iter().all(|(name, _)| names.insert(name.as_str())) {
+        return Err(refused);
+    }
     // Judged by what the algorithm itself reads in it, so that what is taken can also be checked.
     let bounded = match parsed.algorithm.as_str() {
         "argon2id" | "argon2i" | "argon2d" => {
@@ -275,6 +282,7 @@ mod tests {
             "$argon2id$v=19$m=4194304,t=2,p=1$c2FsdHNhbHQ$aGFzaGhhc2hoYXNoaGFzaA",
             "$argon2id$v=19$m=19456,t=2,p=1$c2FsdHNhbHQ",
             "$2b$31$aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
+            "$argon2id$v=19$p=14,t=1,p=1$c2FsdHNhbHRzYWx0c2FsdA$ERERERERERERERERERERERERERERERERERERERERERE",
         ] {
             assert!(import(text).is_err(), "{text}");
         }
