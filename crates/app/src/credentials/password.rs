@@ -141,7 +141,7 @@ pub fn import(text: &str) -> Result<Secret<String>, BadText> {
     let parsed = PasswordHash::new(text).map_err(|_| refused.clone())?;
     // What stands in it twice may be read as either.
     let mut names = BTreeSet::new();
-    if !parsed.params.iter().all(|(name, _)| names.insert(name.as_str())) {
+    if !parsed.params.iter().all(|(name, _)| names.insert(name.to_string())) {
         return Err(refused);
     }
     // Judged by what the algorithm itself reads in it, so that what is taken can also be checked.
