@@ -51,13 +51,16 @@ async fn answer(db: Database, asked: Vec<Asked>, replies: Vec<Reply<Grounds>>) {
     }
 }
 
+/// A session and its user.
+type Session = (RefreshFamily, Option<User>);
+
 /// What has been read.
 #[derive(Default)]
 struct Read {
     /// By tenant and client.
     clients: HashMap<(Uuid, String), Stored<Client>>,
     /// By tenant and session.
-    sessions: HashMap<(Uuid, Uuid), Stored<(RefreshFamily, Option<User>)>>,
+    sessions: HashMap<(Uuid, Uuid), Stored<Session>>,
     tenants: HashMap<Uuid, Stored<Tenant>>,
 }
 

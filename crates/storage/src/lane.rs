@@ -25,10 +25,13 @@ pub(crate) type Reply<R> = oneshot::Sender<Stored<R>>;
 /// Who waits for an answer.
 type Waiting<A, R> = Turns<TenantId, (A, Reply<R>)>;
 
+/// Does what those ask who share a transaction, and answers each of them.
+type Together<A, R> = Box<dyn Fn(Vec<A>, Vec<Reply<R>>) -> BoxFuture<'static, ()> + Send + Sync>;
+
 struct Line<A, R> {
     state: Mutex<State<A, R>>,
     lanes: usize,
-    together: Box<dyn Fn(Vec<A>, Vec<Reply<R>>) -> BoxFuture<'static, ()> + Send + Sync>,
+    together: Together<A, R>,
 }
 
 struct State<A, R> {
