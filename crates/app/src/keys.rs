@@ -21,7 +21,6 @@ use crate::clients::stranded::{Stranded, stranded};
 use crate::ctx::{Ctx, Origin};
 use crate::fault::Fault;
 use crate::ports::keys::{KeyChange, KeyCommand, KeyCommandError, KeyFault, OrderedBy, PublishedKeys, TokenSigner};
-use crate::ports::store::StoreError;
 
 /// The private side, with keys for all tokens of this client: access tokens by an algorithm of its profile, ID tokens by the one that it has
 /// registered. See [`signer_of`]. Where its ID tokens are encrypted, it shows a key for that afterwards: no transaction is held.
@@ -167,6 +166,7 @@ pub enum PolicyDenied {
     Keys(KeyCommandError),
     /// Clients or APIs are registered for algorithms that would go, and nobody has said that it is meant.
     Strands(Box<Stranded>),
+    Fault(Fault),
 }
 
 impl<E: Into<KeyCommandError>> From<E> for PolicyDenied {
@@ -200,12 +200,7 @@ pub async fn change_policy(
     if let Some(stranded) = stranded {
         let event = AuditEvent::ClientsStranded { clients: stranded.count, lost: stranded.facts() };
         let record = ctx.record(tenant.id, admin.actor(), origin, event);
-        let told = async {
-            let mut tx = ctx.store.begin(tenant.id).await?;
-            tx.audit_append(&record).await?;
-            tx.commit().await
-        };
-        told.await.map_err(|error: StoreError| KeyCommandError::Fault(error.into()))?;
+        crate::audit::append(ctx, &record).await.map_err(PolicyDenied::Fault)?;
     }
     Ok(change)
 }

@@ -519,6 +519,7 @@ impl From<PolicyDenied> for Problem {
         match denied {
             PolicyDenied::Keys(error) => error.into(),
             PolicyDenied::Strands(stranded) => Self::strands(*stranded),
+            PolicyDenied::Fault(fault) => fault.into(),
         }
     }
 }
