@@ -1,4 +1,4 @@
-//! SIGKILL under load: what was acknowledged is there after the restart, and no honest client loses its session.
+//! SIGKILL under load, and power cuts: what was acknowledged is there after the restart, and no honest client loses its session.
 //!
 //! `CLAVIGER_FAULTS_CYCLES` says how often per database; without it a few times, and no longer than two minutes.
 
@@ -25,6 +25,11 @@ const LOOKED_AT: usize = 6;
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nothing_acknowledged_is_lost_by_kill_9_on_sqlite() {
     run("sqlite", &Site::sqlite()).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn f05_nothing_acknowledged_is_lost_by_a_power_cut_on_sqlite() {
+    run("sqlite, power cut", &Site::with_power_cuts()).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -78,6 +83,7 @@ async fn run(database: &str, site: &Site) {
     site.run(&["--version"]);
     for _ in 0..3 {
         site.start_and_kill(a_moment(&chance, 300)).await;
+        site.power_fails(&chance);
     }
     site.tenants_of_an_hour_ago(&[TENANT]).await;
     let mut node = site.start().await;
@@ -93,12 +99,14 @@ async fn run(database: &str, site: &Site) {
     }
 
     let begun = Instant::now();
-    let mut done = 0;
+    let (mut done, mut lost) = (0, 0);
     while done < cycles && begun.elapsed() < limit && ledger.breaches().is_empty() {
         done += 1;
         clients = crash(node, &admin_token, clients, &chance, done).await;
+        lost += site.power_fails(&chance);
         if chance.below(6) == 0 {
             site.start_and_kill(a_moment(&chance, 300)).await;
+            lost += site.power_fails(&chance);
         }
         node = site.start().await;
         ledger.check_keys(&node.caller(), &chance).await;
@@ -116,6 +124,10 @@ async fn run(database: &str, site: &Site) {
     let ended = clients.iter().flat_map(|client| &client.sessions).filter(|session| session.state == State::Ended).count();
     assert!(done == cycles || done >= 5, "only {done} crashes in {limit:?}");
     assert!(ended > 0, "no session was ended, so nothing was shown about those");
+    assert_eq!(lost > 0, site.power().is_some(), "{lost} pages were lost");
+    if lost > 0 {
+        eprintln!("{database}: {lost} pages that were not flushed were lost");
+    }
     report(database, seed, done, cycles, &ledger, begun);
     node.stop().await;
 }

@@ -1,8 +1,9 @@
-//! A full disk, under SQLite. A limit on the size of files stands for it: it needs no rights and no file system of its own.
+//! A full disk, under SQLite, and one that fails. A limit on the size of files stands for the full one: it needs no rights and no file system of its own.
 
 use std::process::Command;
 
 use crate::caller::{Caller, Reply, TENANT};
+use crate::chance::{self, Chance};
 use crate::node::{Node, Site};
 
 /// What there is room for: each file may become this much larger than the database is.
@@ -135,5 +136,44 @@ async fn a_crash_on_a_full_disk_loses_nothing_that_was_acknowledged() {
     for ended in &filled.ended {
         node.caller().refresh(ended).await.expect("an answer").is(400);
     }
+    node.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_disk_that_cannot_be_flushed_refuses_writes_until_a_restart_and_loses_nothing() {
+    let site = Site::with_power_cuts();
+    let node = site.start().await;
+    let admin_token = site.admin_token();
+    let admin = node.caller().bearing(&admin_token);
+    admin.make_tenant().await;
+    admin.make_user("alice").await;
+    let caller = node.caller();
+    let login = caller.login("alice").await.expect("an answer").is(200);
+    let (access_token, first) = (login.word("access_token"), login.word("refresh_token"));
+    let token = caller.refresh(&first).await.expect("an answer").is(200).word("refresh_token");
+    let ended = caller.login("alice").await.expect("an answer").is(200).word("refresh_token");
+    caller.revoke(&ended).await.expect("an answer").is(200);
+
+    let disk = site.power().expect("it can be cut");
+    disk.breaks_the_disk();
+    for _ in 0..3 {
+        assert!(refused(&caller.refresh(&token).await.expect("an answer"), "temporarily_unavailable"));
+    }
+    // It works again, and that proves nothing about what was written in between.
+    disk.mends_the_disk();
+    assert!(refused(&caller.refresh(&token).await.expect("an answer"), "temporarily_unavailable"));
+    assert!(refused(&caller.login("alice").await.expect("an answer"), "unavailable"));
+    assert!(refused(&caller.revoke(&token).await.expect("an answer"), "temporarily_unavailable"));
+    node.management().get("/health/ready").await.expect("an answer").is(503);
+    caller.jwks().await.expect("an answer").is(200);
+    caller.me(&access_token).await.expect("an answer").is(200);
+    assert!(node.last_words().contains("until a restart"), "{}", node.last_words());
+    node.kill().await;
+    site.power_fails(&Chance::new(chance::seed()));
+
+    let node = site.start().await;
+    let next = node.caller().refresh(&token).await.expect("an answer").is(200).word("refresh_token");
+    node.caller().refresh(&next).await.expect("an answer").is(200);
+    node.caller().refresh(&ended).await.expect("an answer").is(400);
     node.stop().await;
 }

@@ -22,6 +22,7 @@ mod node;
 mod pair;
 mod pooler;
 mod postgres_talk;
+mod power;
 mod proxy;
 mod restore;
 mod shutdown;

@@ -15,7 +15,9 @@ use tokio::process::Child;
 use tokio::sync::oneshot;
 
 use crate::caller::Caller;
+use crate::chance::Chance;
 use crate::clock::WrongClock;
+use crate::power::Power;
 
 /// Long enough for a busy machine.
 const START_PATIENCE: Duration = Duration::from_secs(60);
@@ -27,6 +29,8 @@ const OTHER_KEK: &str = "claviger-kek-1:faults-2:Hx4dHBsaGRgXFhUUExIREA8ODQwLCgk
 pub(crate) struct Site {
     folder: TempDir,
     settings: BTreeMap<&'static str, String>,
+    /// Where it may be cut.
+    power: Option<Power>,
 }
 
 /// A process that serves.
@@ -53,7 +57,7 @@ impl Site {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let data = folder.path().join("data");
         let url = format!("sqlite:{}", data.join("claviger.db").display());
-        let mut site = Self { folder, settings: BTreeMap::new() };
+        let mut site = Self { folder, settings: BTreeMap::new(), power: None };
         for (setting, value) in [
             ("SERVER__PUBLIC_ADDR", "127.0.0.1:0"),
             ("SERVER__MANAGEMENT_ADDR", "127.0.0.1:0"),
@@ -71,6 +75,28 @@ impl Site {
         site.set("DATABASE__URL", &url);
         site.set("KEYS__KEK_FILE", &data.join("kek").display().to_string());
         site
+    }
+
+    /// Like [`Self::sqlite`], where the power may be cut.
+    pub(crate) fn with_power_cuts() -> Self {
+        Self { power: Some(Power::new()), ..Self::sqlite() }
+    }
+
+    /// When nothing runs any more: the power was cut at that moment, if it can be, and comes back. Answers how many pages were lost.
+    pub(crate) fn power_fails(&self, chance: &Chance) -> usize {
+        let lost = self.power.as_ref().map_or(0, |power| power.is_cut(&self.data(), chance));
+        self.power_is_on();
+        lost
+    }
+
+    pub(crate) const fn power(&self) -> Option<&Power> {
+        self.power.as_ref()
+    }
+
+    fn power_is_on(&self) {
+        if let Some(power) = &self.power {
+            power.is_on(&self.data());
+        }
     }
 
     /// With a PostgreSQL database, and a key-encryption key that somebody has brought.
@@ -101,6 +127,9 @@ impl Site {
         command.args(arguments).env_clear().current_dir(self.folder.path()).stdin(Stdio::null());
         command.envs(std::env::var_os("PATH").map(|path| ("PATH", path)));
         command.envs(self.settings.iter().map(|(name, value)| (format!("CLAVIGER__{name}"), value)));
+        if let Some(power) = &self.power {
+            power.watches(&mut command);
+        }
         command
     }
 
@@ -157,6 +186,8 @@ impl Site {
         clock.tells(&mut command);
         let made = make(node.caller().bearing(&printed_by(&mut command))).await;
         node.stop().await;
+        // That server was not watched.
+        self.power_is_on();
         made
     }
 

@@ -26,9 +26,10 @@ const EASIEST: u32 = 10;
 /// Accounts are kept in sets, each with a lock of its own; a tenant's can only be in one of them.
 const SETS: usize = 1_024;
 const WAYS: usize = 8;
-/// How long the answer to a refused request is held back, so that whoever does not listen asks less often; and how many are at a
-/// time. Beyond that they are answered at once.
-const HOLD: Duration = Duration::from_millis(250);
+/// How long the answer to a refused request is held back, so that whoever does not listen asks less often: from the shortest time to the
+/// longest, so that those who were refused together do not come again together. And how many are at a time; beyond that they are answered at once.
+const SHORTEST_HOLD: Duration = Duration::from_millis(200);
+const LONGEST_HOLD: Duration = Duration::from_millis(300);
 const MOST_HELD: usize = 1_024;
 
 /// So much a second, and so much at once after a quiet time.
@@ -136,6 +137,8 @@ pub struct Budgets {
     eased_at: AtomicI64,
     ease: AtomicU32,
     held: Semaphore,
+    /// How many were refused, by and by.
+    refused: AtomicU32,
 }
 
 impl std::fmt::Debug for Budgets {
@@ -157,6 +160,7 @@ impl Budgets {
             eased_at: AtomicI64::new(i64::MIN),
             ease: AtomicU32::new(EASIEST),
             held: Semaphore::new(MOST_HELD),
+            refused: AtomicU32::new(0),
         }
     }
 
@@ -217,7 +221,7 @@ impl Budgets {
     /// Waits for a moment before a refusal is said, unless many wait already.
     pub async fn hold(&self) {
         if let Ok(_held) = self.held.try_acquire() {
-            tokio::time::sleep(HOLD).await;
+            tokio::time::sleep(spread(self.refused.fetch_add(1, Ordering::Relaxed))).await;
         }
     }
 
@@ -257,6 +261,13 @@ fn nanos(now: Timestamp) -> i64 {
 /// Whether `until` is still to come, and was not set by a clock that has been set back since.
 const fn is_near(until: i64, now: i64) -> bool {
     now < until && until <= now + REMEMBERED
+}
+
+/// How long the refusal of this number is held back: neighbours far from each other, all of them evenly spread.
+fn spread(number: u32) -> Duration {
+    // By the golden ratio: its multiples, without their whole parts, leave no gaps and make no clusters.
+    let place = u64::from(number.wrapping_mul(0x9E37_79B9));
+    SHORTEST_HOLD + Duration::from_micros((LONGEST_HOLD - SHORTEST_HOLD).as_micros() as u64 * place / (1 << 32))
 }
 
 #[cfg(test)]
@@ -397,5 +408,16 @@ mod tests {
             threads.into_iter().map(|thread| thread.join().expect("counts")).sum()
         });
         assert_eq!(all, 1_000);
+    }
+
+    #[test]
+    fn refusals_are_held_back_for_times_that_are_far_apart() {
+        for first in [0, 12_345, u32::MAX - 10] {
+            let mut holds: Vec<_> = (0..50).map(|number| spread(first.wrapping_add(number))).collect();
+            holds.sort_unstable();
+            assert!(holds.iter().all(|hold| (SHORTEST_HOLD..=LONGEST_HOLD).contains(hold)), "{holds:?}");
+            let apart = holds.windows(2).map(|pair| pair[1] - pair[0]);
+            assert!(apart.clone().min() > Some(Duration::from_millis(1)) && apart.max() < Some(Duration::from_millis(4)), "{holds:?}");
+        }
     }
 }

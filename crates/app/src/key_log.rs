@@ -1,6 +1,7 @@
 //! Showing a tenant's key log: its signed head, the tiles it is made of, and proofs.
 //!
-//! Invariant: nothing is signed here, and nothing is answered that the signed head does not cover.
+//! Invariant: nothing is signed here, and nothing is answered that the signed head does not cover or that a power cut could take back: each
+//! reading transaction is committed first.
 
 use std::ops::Range;
 
@@ -33,7 +34,10 @@ impl From<StoreError> for NotLogged {
 /// # Errors
 /// [`NotLogged::Unknown`] when nothing of this tenant's keys has changed since there are logs.
 pub async fn tip(ctx: &Ctx, tenant: TenantId) -> Result<LogTip, NotLogged> {
-    read_tip(&mut *ctx.store.begin_read(tenant).await?).await
+    let mut tx = ctx.store.begin_read(tenant).await?;
+    let tip = read_tip(&mut *tx).await?;
+    tx.commit().await?;
+    Ok(tip)
 }
 
 async fn read_tip(tx: &mut dyn TenantTx) -> Result<LogTip, NotLogged> {
@@ -61,6 +65,7 @@ pub async fn tile(ctx: &Ctx, tenant: TenantId, address: &str) -> Result<Vec<u8>,
             (hashes.len(), Some(hashes.concat()))
         }
     };
+    tx.commit().await?;
     bytes.filter(|_| count as u64 == tile.width).ok_or(NotLogged::Unknown)
 }
 
@@ -74,7 +79,9 @@ pub async fn inclusion(ctx: &Ctx, tenant: TenantId, index: u64, size: u64) -> Re
         return Err(NotLogged::Unknown);
     }
     let leaf = range_hash(&mut *tx, &(index..index + 1)).await?;
-    Ok((leaf, range_hashes(&mut *tx, &tree::inclusion(index, size)).await?))
+    let path = range_hashes(&mut *tx, &tree::inclusion(index, size)).await?;
+    tx.commit().await?;
+    Ok((leaf, path))
 }
 
 /// The hashes which show that the tree of `to` entries begins with that of `from` entries (RFC 9162, 2.1.4).
@@ -86,7 +93,9 @@ pub async fn consistency(ctx: &Ctx, tenant: TenantId, from: u64, to: u64) -> Res
     if from == 0 || from > to || to > read_tip(&mut *tx).await?.size {
         return Err(NotLogged::Unknown);
     }
-    range_hashes(&mut *tx, &tree::consistency(from, to)).await
+    let path = range_hashes(&mut *tx, &tree::consistency(from, to)).await?;
+    tx.commit().await?;
+    Ok(path)
 }
 
 async fn range_hashes(tx: &mut dyn TenantTx, ranges: &[Range<u64>]) -> Result<Vec<Hash>, NotLogged> {

@@ -562,5 +562,7 @@ fn deletion(issuer: &str, tenant: &Tenant, destroyed: &Destroyed, record: &Audit
 /// [`NoTenant::Unknown`] when no tenant of this id was deleted.
 pub async fn deletion_certificate(ctx: &Ctx, tenant: TenantId) -> Result<String, NoTenant> {
     let mut tx = ctx.store.begin_platform().await.map_err(Fault::from)?;
-    tx.deletion_certificate(tenant).await.map_err(Fault::from)?.ok_or(NoTenant::Unknown)
+    let certificate = tx.deletion_certificate(tenant).await.map_err(Fault::from)?.ok_or(NoTenant::Unknown)?;
+    tx.commit().await.map_err(Fault::from)?;
+    Ok(certificate)
 }

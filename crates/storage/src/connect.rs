@@ -3,8 +3,9 @@
 //! On SQLite there are two pools on one file: one connection that writes, so that writers queue in this process instead of
 //! polling for the lock, and four that read and never wait for it; one more makes [checkpoints](crate::checkpoints).
 //!
-//! Invariant: an acknowledged commit survives a power cut (`synchronous = FULL` on SQLite; PostgreSQL's default).
+//! Invariant: an acknowledged commit survives a power cut (shared [flushes](crate::flushes) on SQLite; PostgreSQL's default).
 
+use std::str::FromStr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -13,16 +14,16 @@ use app::ports::store::{StoreError, Stored};
 use migrations::Fit;
 use sea_orm::{ConnectOptions, ConnectionTrait, DatabaseConnection};
 use sqlx::postgres::PgConnectOptions;
-use sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
 use sqlx::{Connection, Row};
 
-use crate::checkpoints::Checkpoints;
 use crate::dialect::Purpose;
 use crate::error;
 use crate::gauges::RefreshCommits;
 use crate::notices::RingNotices;
 use crate::pool::Pool;
 use crate::tx::BoundedTx;
+use crate::wal::Wal;
 
 /// How long a connection may take to come about once it is somebody's turn: because one has to be made, or is still being tidied.
 pub(crate) const TURN_PATIENCE: Duration = Duration::from_secs(3);
@@ -75,12 +76,15 @@ pub async fn connect(road: impl Into<Road>, max_connections: u32) -> Stored<Data
     let Road { url, is_pooled, listen_url } = road.into();
     let is_sqlite = is_sqlite(&url)?;
     let (writer, reader, listen_url) = if is_sqlite {
-        let writer = open(sqlite(&url, 1, Purpose::Write)).await?;
-        let reader = Pool::of_a_file(open(sqlite(&url, SQLITE_READERS, Purpose::Read)).await?, SQLITE_READERS, None);
-        let mut aside = sqlite(&url, 1, Purpose::Read);
+        let path = SqliteConnectOptions::from_str(&url).map_err(|error| error::of_sqlx(&error, "(connect)"))?;
+        // Its commits are flushed by the log's own thread.
+        let writer = open(sqlite(&url, 1, Purpose::Write, SqliteSynchronous::Normal)).await?;
+        let reader = open(sqlite(&url, SQLITE_READERS, Purpose::Read, SqliteSynchronous::Full)).await?;
+        let mut aside = sqlite(&url, 1, Purpose::Read, SqliteSynchronous::Full);
         aside.min_connections(0).connect_lazy(true);
-        let writer = Pool::of_a_file(writer, 1, Some(Checkpoints::by(open(aside).await?)));
-        (writer, reader, None)
+        let wal = Wal::of(path.get_filename(), open(aside).await?);
+        let wal = Arc::new(wal.map_err(|error| StoreError::Unavailable(format!("the database's log cannot be opened: {error}")))?);
+        (Pool::of_a_file(writer, 1, Arc::clone(&wal)), Pool::of_a_file(reader, SQLITE_READERS, wal), None)
     } else {
         let is_away = Arc::<AtomicBool>::default();
         let mut options = postgres(&url, max_connections, Arc::clone(&is_away));
@@ -116,7 +120,7 @@ pub async fn migrate_steps(url: &str, steps: Option<u32>) -> Stored<()> {
 /// As for [`migrate`].
 pub async fn take_steps(url: &str, steps: &[migrations::Step], most: Option<u32>) -> Stored<()> {
     let options = if is_sqlite(url)? {
-        sqlite(url, 1, Purpose::Write)
+        sqlite(url, 1, Purpose::Write, SqliteSynchronous::Full)
     } else {
         let mut options = postgres(url, 1, Arc::default());
         options.map_sqlx_postgres_opts(keep_no_statements);
@@ -173,8 +177,8 @@ impl Database {
     /// `Unavailable` when a connection cannot be closed in order.
     pub async fn close(&self) -> Stored<()> {
         self.reader.connections.close_by_ref().await.map_err(error::of("(close)"))?;
-        if let Some(checkpoints) = &self.writer.checkpoints {
-            checkpoints.close().await?;
+        if let Some(wal) = &self.writer.wal {
+            wal.close().await?;
             // What is in the log goes into the database: a stopped server's data is one file, also for whoever copies it.
             self.writer.connections.execute_unprepared("PRAGMA wal_checkpoint(TRUNCATE)").await.map_err(error::of("(close)"))?;
         }
@@ -222,14 +226,14 @@ fn common(url: &str, connections: u32) -> ConnectOptions {
     options
 }
 
-fn sqlite(url: &str, connections: u32, purpose: Purpose) -> ConnectOptions {
+fn sqlite(url: &str, connections: u32, purpose: Purpose, synchronous: SqliteSynchronous) -> ConnectOptions {
     let mut options = common(url, connections);
     options.min_connections(1).test_before_acquire(false).max_lifetime(None).idle_timeout(None);
     options.map_sqlx_sqlite_pool_opts(|pool| pool.after_release(|connection, _| Box::pin(has_ended_its_transaction(connection))));
     options.map_sqlx_sqlite_opts(move |sqlite| {
         let sqlite = sqlite
             .create_if_missing(purpose == Purpose::Write)
-            .synchronous(SqliteSynchronous::Full)
+            .synchronous(synchronous)
             .foreign_keys(true)
             .busy_timeout(Duration::from_secs(5));
         match purpose {

@@ -92,6 +92,10 @@ async fn open(db: &Pool, whose: Whose, setting: &str, value: String, purpose: Pu
         Purpose::Read => SqliteTransactionMode::Deferred,
         Purpose::Write => SqliteTransactionMode::Immediate,
     };
+    if let (Purpose::Write, Some(wal)) = (purpose, &db.wal) {
+        // What could not become durable must not be seen either.
+        wal.sound()?;
+    }
     let sqlite_transaction_mode = (!is_postgres(&db.connections)).then_some(mode);
     let options = TransactionOptions { sqlite_transaction_mode, ..TransactionOptions::default() };
     let place = db.place(whose).await?;

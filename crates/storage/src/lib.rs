@@ -19,6 +19,7 @@ mod dialect;
 mod entities;
 mod error;
 mod families;
+mod flushes;
 mod gauges;
 mod grounds;
 mod guesses;
@@ -44,6 +45,7 @@ mod trusted_issuers;
 mod tx;
 mod users;
 mod verifiers;
+mod wal;
 
 pub use connect::{Database, Road, connect, migrate, migrate_steps, take_steps};
 pub use gauges::PoolSize;

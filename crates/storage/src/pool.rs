@@ -14,10 +14,10 @@ use app::ports::store::{StoreError, Stored};
 use sea_orm::{ConnAcquireErr, ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbErr, TransactionOptions, TransactionTrait};
 use tokio::runtime::Handle;
 
-use crate::checkpoints::Checkpoints;
 use crate::connect::TURN_PATIENCE;
 use crate::places::{Place, Places, Whose};
 use crate::tx::answered;
+use crate::wal::Wal;
 use crate::{dialect, error};
 
 /// How long a use case waits for a connection to a database that is away. One use case may ask twice, and is to be over in a second.
@@ -36,18 +36,18 @@ pub(crate) struct Pool {
     is_away: Option<Arc<AtomicBool>>,
     /// Each transaction may find itself in another session than the one before.
     pub(crate) is_pooled: bool,
-    /// Of a file that is written here.
-    pub(crate) checkpoints: Option<Arc<Checkpoints>>,
+    /// Of a file.
+    pub(crate) wal: Option<Arc<Wal>>,
 }
 
 impl Pool {
-    pub(crate) fn of_a_file(connections: DatabaseConnection, count: u32, checkpoints: Option<Checkpoints>) -> Self {
-        Self { connections, places: Places::new(count), is_away: None, is_pooled: false, checkpoints: checkpoints.map(Arc::new) }
+    pub(crate) fn of_a_file(connections: DatabaseConnection, count: u32, wal: Arc<Wal>) -> Self {
+        Self { connections, places: Places::new(count), is_away: None, is_pooled: false, wal: Some(wal) }
     }
 
     /// `is_away` is shared with whoever looks at connections that come back: while it is true, they are not believed.
     pub(crate) fn of_a_server(connections: DatabaseConnection, count: u32, is_away: Arc<AtomicBool>, is_pooled: bool) -> Self {
-        Self { connections, places: Places::new(count), is_away: Some(is_away), is_pooled, checkpoints: None }
+        Self { connections, places: Places::new(count), is_away: Some(is_away), is_pooled, wal: None }
     }
 
     /// Waits until there is a connection for whoever wants one: before [`Self::begin`], which then has hardly to wait. Nobody takes turns

@@ -1,7 +1,7 @@
 //! Refreshes that share a transaction: one statement reads and locks their families, each gets its verdict, one statement
 //! writes, one commit makes all of them durable. A refresh by itself is a transaction of one.
 //!
-//! A commit costs a flush of the disk, whether it holds one refresh or sixty-four. And nobody waits for somebody else's row: a family
+//! A commit costs a flush of the disk, whether it holds one refresh or sixty-four, and on SQLite several commits [share](crate::flushes) one. And nobody waits for somebody else's row: a family
 //! that another transaction holds (another node's, or an administrator's) leaves the lane and waits by itself, so that transactions of
 //! many families never wait for each other.
 //!
@@ -23,6 +23,7 @@ use uuid::Uuid;
 use crate::connect::Database;
 use crate::dialect::{self, Held, Purpose, statement};
 use crate::error::{self, Cell};
+use crate::flushes::Doubt;
 use crate::lane::{Lane, Reply};
 use crate::places::Whose;
 use crate::rows::{Cells, FAMILY, TENANT, USER, read_family, read_tenant, read_user, table_of};
@@ -92,11 +93,44 @@ pub(crate) fn lanes(db: &Database) -> Refreshes {
     Lane::new(if db.is_sqlite { LANES_SQLITE } else { LANES_POSTGRES }, move |asked, replies| travel(db.clone(), asked, replies))
 }
 
+/// What a transaction came to.
+struct Judged {
+    /// In the order of those who asked. `None`: there is no such family, or, with [`Held::Skip`], somebody else holds it.
+    judgements: Vec<Option<Judgement>>,
+    /// Whether they will be remembered, where that is not said by the commit itself.
+    doubt: Option<Doubt>,
+}
+
+impl Judged {
+    /// Waits until they will be.
+    async fn durable(self, db: &Database) -> Stored<Vec<Option<Judgement>>> {
+        if let (Some(wal), Some(doubt)) = (&db.writer.wal, self.doubt) {
+            within(PATIENCE, wal.durable(doubt, self.judgements.len())).await?;
+        }
+        Ok(self.judgements)
+    }
+}
+
 async fn travel(db: Database, asked: Vec<Asked>, replies: Vec<Reply<Option<Judgement>>>) {
     let judged = match within(PATIENCE, refresh_together(&db, Whose::Lanes, &asked, Held::Skip)).await {
         // One of them cannot be read or written; by themselves, only that one is refused.
-        Err(StoreError::Conflict | StoreError::Corrupt { .. }) => Ok(vec![None; asked.len()]),
+        Err(StoreError::Conflict | StoreError::Corrupt { .. }) => Ok(Judged { judgements: vec![None; asked.len()], doubt: None }),
         judged => judged,
+    };
+    let is_in_doubt = judged.as_ref().is_ok_and(|judged| judged.doubt.is_some());
+    let answered = answer(db, judged, asked, replies);
+    if is_in_doubt {
+        // Those who come next need not wait for it: the flush after that is theirs.
+        tokio::spawn(answered);
+    } else {
+        answered.await;
+    }
+}
+
+async fn answer(db: Database, judged: Stored<Judged>, asked: Vec<Asked>, replies: Vec<Reply<Option<Judgement>>>) {
+    let judged = match judged {
+        Ok(judged) => judged.durable(&db).await,
+        Err(error) => Err(error),
     };
     let mut apart: HashMap<_, (Vec<_>, Vec<_>)> = HashMap::new();
     for ((asked, reply), answer) in asked.into_iter().zip(replies).zip(each(judged)) {
@@ -116,7 +150,10 @@ async fn travel(db: Database, asked: Vec<Asked>, replies: Vec<Reply<Option<Judge
 
 /// Refreshes of one family that others hold, that cannot be read, or that does not exist.
 async fn by_themselves(db: Database, whose: Whose, asked: Vec<Asked>, replies: Vec<Reply<Option<Judgement>>>) {
-    let judged = within(PATIENCE, refresh_together(&db, whose, &asked, Held::Wait)).await;
+    let judged = match within(PATIENCE, refresh_together(&db, whose, &asked, Held::Wait)).await {
+        Ok(judged) => judged.durable(&db).await,
+        Err(error) => Err(error),
+    };
     for (reply, answer) in replies.into_iter().zip(each(judged)) {
         let _ = reply.send(answer);
     }
@@ -130,9 +167,8 @@ fn each(judged: Stored<Vec<Option<Judgement>>>) -> Box<dyn Iterator<Item = Store
     }
 }
 
-/// Judges several refreshes in one transaction, in their order. `None`: there is no such family, or, with [`Held::Skip`],
-/// somebody else holds it. Either all of them are answered or none.
-async fn refresh_together(db: &Database, whose: Whose, asked: &[Asked], held: Held) -> Stored<Vec<Option<Judgement>>> {
+/// Judges several refreshes in one transaction, in their order. Either all of them are answered or none.
+async fn refresh_together(db: &Database, whose: Whose, asked: &[Asked], held: Held) -> Stored<Judged> {
     let families: BTreeSet<_> = asked.iter().map(Asked::family).collect();
     let (tx, _place) = dialect::begin_for(&db.writer, whose, families.iter().map(|(tenant, _)| *tenant), Purpose::Write).await?;
     let mut facts = facts_of(&tx, &families, held).await?;
@@ -158,12 +194,10 @@ async fn refresh_together(db: &Database, whose: Whose, asked: &[Asked], held: He
         let changed = changed.iter().map(|family| (family, before[family], &facts[family].family)).collect::<Vec<_>>();
         families_write(&tx, &changed).await?;
     }
+    let doubt = db.writer.wal.as_ref().map(|wal| wal.doubt());
     tx.commit().await.map_err(error::of("(commit)"))?;
     db.refresh_commits.committed(asked.len());
-    if let Some(checkpoints) = &db.writer.checkpoints {
-        checkpoints.written(asked.len());
-    }
-    Ok(judgements)
+    Ok(Judged { judgements, doubt })
 }
 
 /// The facts of those families that exist, by tenant and family; their rows are locked until the transaction ends.

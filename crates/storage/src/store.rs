@@ -87,6 +87,8 @@ impl Store for SqlStore {
     }
 
     async fn ping(&self) -> Stored<()> {
+        // A database that nothing can be written to for good is none.
+        self.db.writer.wal.as_ref().map_or(Ok(()), |wal| wal.sound())?;
         within(PING_PATIENCE, async { self.db.reader.ping().await.map_err(error::of("(ping)")) }).await
     }
 }

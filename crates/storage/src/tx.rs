@@ -12,11 +12,11 @@ use domain::ids::TenantId;
 use sea_orm::{ConnectionTrait, DatabaseTransaction, DbBackend, DbErr, ExecResult, QueryResult, RuntimeErr, Statement};
 use uuid::Uuid;
 
-use crate::checkpoints::Checkpoints;
 use crate::dialect::{self, Purpose};
 use crate::error;
 use crate::places::{Place, Whose};
 use crate::pool::Pool;
+use crate::wal::Wal;
 
 /// How long beginning a transaction may take, and a whole refresh.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(4);
@@ -34,30 +34,40 @@ pub(crate) async fn within<T>(patience: Duration, work: impl Future<Output = Sto
 pub(crate) struct BoundedTx {
     tx: DatabaseTransaction,
     /// Left after the transaction has ended.
-    _place: Option<Place>,
-    /// Told what has been written.
-    checkpoints: Option<Arc<Checkpoints>>,
+    place: Option<Place>,
+    wal: Option<Arc<Wal>>,
+    purpose: Purpose,
 }
 
 impl BoundedTx {
     pub(crate) async fn begin(db: &Pool, tenant: Option<TenantId>, purpose: Purpose) -> Stored<Self> {
-        let (tx, _place) = within(PATIENCE, dialect::begin(db, tenant, purpose)).await?;
-        Ok(Self { tx, _place, checkpoints: db.checkpoints.clone() })
+        let (tx, place) = within(PATIENCE, dialect::begin(db, tenant, purpose)).await?;
+        Ok(Self { tx, place, wal: db.wal.clone(), purpose })
     }
 
     /// One that may write for these tenants, and for no other.
     pub(crate) async fn begin_for(db: &Pool, whose: Whose, tenants: impl Iterator<Item = TenantId>) -> Stored<Self> {
         let tenants = tenants.map(|tenant| tenant.as_uuid());
-        let (tx, _place) = within(PATIENCE, dialect::begin_for(db, whose, tenants, Purpose::Write)).await?;
-        Ok(Self { tx, _place, checkpoints: db.checkpoints.clone() })
+        let purpose = Purpose::Write;
+        let (tx, place) = within(PATIENCE, dialect::begin_for(db, whose, tenants, purpose)).await?;
+        Ok(Self { tx, place, wal: db.wal.clone(), purpose })
     }
 
+    /// Makes durable what was written; what was read, too, so that it may be sworn to.
     pub(crate) async fn commit(self) -> Stored<()> {
-        answered(ANSWER_PATIENCE, self.tx.commit()).await.map_err(error::of("(commit)"))?;
-        if let Some(checkpoints) = self.checkpoints {
-            checkpoints.written(1);
-        }
-        Ok(())
+        let Self { tx, place, wal, purpose } = self;
+        let doubt = wal.as_ref().filter(|_| purpose == Purpose::Write).map(|wal| wal.doubt());
+        answered(ANSWER_PATIENCE, tx.commit()).await.map_err(error::of("(commit)"))?;
+        // Nobody waits for a connection while the disk is flushed.
+        drop(place);
+        let Some(wal) = wal else { return Ok(()) };
+        within(ANSWER_PATIENCE, async {
+            match doubt {
+                Some(doubt) => wal.durable(doubt, 1).await,
+                None => wal.settled().await,
+            }
+        })
+        .await
     }
 }
 

@@ -143,7 +143,7 @@ pub trait TenantTx:
     + Send
 {
     fn tenant_id(&self) -> TenantId;
-    /// Makes everything durable, or nothing.
+    /// Makes everything durable that was written, or nothing; in a transaction that only read, what it read, so that it may be sworn to.
     async fn commit(self: Box<Self>) -> Stored<()>;
 }
 
