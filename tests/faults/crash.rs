@@ -213,7 +213,7 @@ impl Client {
     async fn be_disabled(&mut self, caller: &Caller, admin: &Caller) -> Option<()> {
         let ledger = Arc::clone(&self.ledger);
         self.may_be_disabled = true;
-        let head = self.sessions.iter().find(|session| session.state == State::Live).map(|session| session.head().to_owned());
+        let head = self.sessions.iter_mut().find(|session| session.state == State::Live).map(Session::presents);
         // Whoever comes first: the session is over afterwards.
         let (disabled, _) = tokio::join!(ledger.disable(admin, &self.user), async {
             match &head {

@@ -226,7 +226,7 @@ impl Session {
     }
 
     /// The newest token, on its way to a node.
-    fn presents(&mut self) -> String {
+    pub(crate) fn presents(&mut self) -> String {
         self.presented_at.get_or_insert_with(Instant::now);
         self.head().to_owned()
     }

@@ -32,6 +32,9 @@ const REASON_PATIENCE: Duration = Duration::from_secs(1);
 /// How long a connection that was left in the middle of something may take to come back to its senses.
 const RECOVERY_PATIENCE: Duration = Duration::from_secs(2);
 const SQLITE_READERS: u32 = 4;
+/// What the one that writes keeps of the file, at most: the rows that a thousand sessions of a thousand tenants stand on. It is
+/// taken as it is used. Negative: in KiB, not in pages.
+const WRITER_CACHE_KIB: &str = "-16384";
 
 /// The way to a database. A URL alone is one, without a pooler.
 #[derive(Clone)]
@@ -238,7 +241,9 @@ fn sqlite(url: &str, connections: u32, purpose: Purpose, synchronous: SqliteSync
             .busy_timeout(Duration::from_secs(5));
         match purpose {
             // What is deleted from a page is overwritten with zeros: destroyed keys do not linger in the file.
-            Purpose::Write => sqlite.journal_mode(SqliteJournalMode::Wal).pragma("secure_delete", "fast"),
+            Purpose::Write => {
+                sqlite.journal_mode(SqliteJournalMode::Wal).pragma("secure_delete", "fast").pragma("cache_size", WRITER_CACHE_KIB)
+            }
             Purpose::Read => sqlite.pragma("query_only", "on"),
         }
     });
