@@ -8,11 +8,14 @@ use app::ports::world::Clock;
 use aws_lc_rs::hmac;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use domain::time::Ttl;
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdout, Command};
 
-use crate::foreign_verifiers::{done, shelf};
+use crate::browser::Browser;
+use crate::foreign_parties::Talk;
+use crate::foreign_verifiers::{done, node_with, shelf};
 use crate::relying_party::{Key, RelyingParty};
 use crate::resources::{ORDERS, code, market};
 use crate::world::in_world;
@@ -287,4 +290,73 @@ fn the_rust_example_asks_for_the_versions_that_are_tested() {
     for (name, version) in asked {
         assert!(lock.contains(&format!("name = \"{name}\"\nversion = \"{version}.")), "{name} {version} is not what is locked here");
     }
+}
+
+/// What `fapi/register.mjs` prints for the conformance suite is good for a login: by the client's key, by the commands for the suite's
+/// browser, and at the resource that it is to ask.
+fn the_fapi_example_sets_up_a_plan(plan: &str, profile: &str, how: &[&str]) {
+    in_world(async |world| {
+        let party = node_with(&format!("openid-client-6.9.0-{plan}"), &["openid-client@6.9.0"], "fapi_suite.mjs").await;
+        let mut command = Command::new("node");
+        command.arg(examples().join("fapi/register.mjs")).arg(plan).env("BASE", &world.base_url).env("SUITE", "https://suite.example");
+        command.env("ADMIN", world.platform_token(Ttl::hours(1)).await).env("NO_PROXY", "127.0.0.1").env("no_proxy", "127.0.0.1");
+        let printed = command.stderr(Stdio::inherit()).output().await.expect("Node.js 20 or later starts").stdout;
+        let config: Value = serde_json::from_slice(&printed).expect("what the suite is configured with");
+
+        let slug = format!("fapi-{plan}-openid-connect");
+        for (client, query) in [("client", ""), ("client2", "?dummy1=lorem&dummy2=ipsum")] {
+            let id = config[client]["client_id"].as_str().expect("an id");
+            let registered = world.platform_admin().get(&format!("/admin/v1/tenants/{slug}/clients/{id}")).await.is(200).json();
+            assert_eq!(registered["profile"], profile);
+            assert_eq!(registered["redirect_uris"], json!([format!("https://suite.example/test/a/claviger-{slug}/callback{query}")]));
+        }
+        let text = config.to_string();
+        let mut talk = Talk::with(&party, &[&[text.as_str()], how].concat());
+        let address = talk.hear_json().await["address"].as_str().expect("an address").to_owned();
+        let mut browser = Browser::new(&world.base_url);
+        let mut page = browser.get(&address).await;
+        for task in ["Log in", "Allow"] {
+            page = browser.follow(page).await.is(200);
+            let tasks = config["browser"][0]["tasks"].as_array().expect("tasks");
+            let commands = &tasks.iter().find(|told| told["task"] == task).expect("the task")["commands"];
+            let said: Vec<[&str; 4]> = commands
+                .as_array()
+                .expect("commands")
+                .iter()
+                .map(|one| [0, 1, 2, 3].map(|word| one[word].as_str().unwrap_or_default()))
+                .collect();
+            assert_eq!(said.last(), Some(&["click", "css", "button.primary", ""]));
+            let mut typed = Vec::new();
+            for [what, by, name, value] in &said {
+                if (*what, *by) == ("text", "name") && page.text.contains(&format!("name=\"{name}\"")) {
+                    typed.push((*name, *value));
+                }
+            }
+            let button = page.text.split("<button").find(|button| button.starts_with(" class=\"primary\"")).expect("a first button");
+            assert_eq!((typed.len(), button.contains("value=\"allow\"")), if task == "Log in" { (2, false) } else { (0, true) }, "{task}");
+            if task == "Allow" {
+                typed.push(("decision", "allow"));
+            }
+            page = browser.submit(&page, &typed).await;
+        }
+        talk.tell(&browser.follow(page).await.location()).await;
+        let learned = talk.hear_json().await;
+        assert_eq!((&learned["status"], &learned["is_renewed"]), (&json!(200), &json!(true)), "{learned}");
+        let claims = learned["claims"].as_array().expect("claims");
+        // Those that the module about claims asks for.
+        for claim in ["sub", "birthdate", "address", "email", "phone_number_verified", "updated_at"] {
+            assert!(claims.contains(&json!(claim)), "{claim}: {learned}");
+        }
+        assert!(talk.ends_well().await);
+    });
+}
+
+#[test]
+fn the_fapi_example_sets_up_the_plan_of_the_security_profile() {
+    the_fapi_example_sets_up_a_plan("security-profile", "fapi2", &[]);
+}
+
+#[test]
+fn the_fapi_example_sets_up_the_plan_of_message_signing() {
+    the_fapi_example_sets_up_a_plan("message-signing", "fapi2_message_signing", &["signed"]);
 }

@@ -66,15 +66,36 @@ pub const fn nonce_numbers(now: Timestamp) -> [i64; 4] {
     [number, number - 1, number - 2, number + 1]
 }
 
-/// Whether two addresses are the same but for query and fragment, which are not compared (RFC 9449, 4.3).
+/// Whether two addresses are the same but for query and fragment, which are not compared, and for spelling (RFC 9449, 4.3).
 fn is_same_place(one: &str, other: &str) -> bool {
     let place = |text: &str| {
+        // Scheme, host, port and dots are spelled in one way by this (RFC 3986, 6.2.2.1, 6.2.2.3, 6.2.3).
         let mut url = Url::parse(text).ok()?;
         url.set_query(None);
         url.set_fragment(None);
-        Some(url)
+        Some(plainly_encoded(url.as_str()))
     };
     place(one).is_some_and(|one| Some(one) == place(other))
+}
+
+/// `address` with its percent-encoding spelled in one way: capital digits, and none where none is needed (RFC 3986, 6.2.2.1, 6.2.2.2).
+fn plainly_encoded(address: &str) -> String {
+    let byte = |digits: &str| u8::from_str_radix(digits, 16).ok().filter(|_| digits.bytes().all(|digit| digit.is_ascii_hexdigit()));
+    let mut pieces = address.split('%');
+    let mut plain = pieces.next().unwrap_or_default().to_owned();
+    for piece in pieces {
+        let Some((byte, rest)) = piece.split_at_checked(2).and_then(|(digits, rest)| Some((byte(digits)?, rest))) else {
+            plain.push('%');
+            plain.push_str(piece);
+            continue;
+        };
+        match char::from(byte) {
+            unreserved if unreserved.is_ascii_alphanumeric() || "-._~".contains(unreserved) => plain.push(unreserved),
+            _ => plain.push_str(&format!("%{byte:02X}")),
+        }
+        plain.push_str(rest);
+    }
+    plain
 }
 
 /// Judges the claims of a proof that `key` has signed.
@@ -191,7 +212,12 @@ mod tests {
         for same in ["?a=1", "#f", "?a=1#f"] {
             assert!(judged(&[("htu", json!(format!("{URI}{same}")))], NONE).is_ok(), "{same}");
         }
-        for same in ["HTTPS://ID.example/t/acme/oauth/userinfo", "https://id.example:443/t/acme/oauth/userinfo"] {
+        for same in [
+            "HTTPS://ID.example/t/acme/oauth/userinfo",
+            "https://id.example:443/t/acme/oauth/userinfo",
+            "https://id.example/t/acme/oauth/%75ser%69nfo",
+            "https://id.example/x/%2E./t/acme/oauth/userinfo",
+        ] {
             assert!(judged(&[("htu", json!(same))], NONE).is_ok(), "{same}");
         }
         for other in [
@@ -202,9 +228,26 @@ mod tests {
             "https://id.example/t/globex/oauth/userinfo",
             "https://evil@id.example/t/acme/oauth/userinfo",
             "https://id.example/t/acme/oauth/Userinfo",
+            "https://id.example/t/acme/oauth/%55serinfo",
+            "https://id.example/t/acme%2Foauth/userinfo",
+            "https://id.example/t/acme/oauth/%2575serinfo",
+            "https://id.example/t/acme/oauth/userinfo%",
             "/t/acme/oauth/userinfo",
         ] {
             refused(&[("htu", json!(other))]);
+        }
+    }
+
+    #[test]
+    fn percent_encoding_is_spelled_in_one_way_and_what_is_reserved_stays_encoded() {
+        for (one, other) in [
+            ("https://id.example/t/%61-%2d%2E%5F%7e", "https://id.example/t/a--._~"),
+            ("https://id.example/a%2fb%c3%A9", "https://id.example/a%2Fb%C3%A9"),
+            ("https://id.example/%", "https://id.example/%"),
+            ("https://id.example/%zz%1", "https://id.example/%zz%1"),
+            ("https://id.example/%+1", "https://id.example/%+1"),
+        ] {
+            assert_eq!(plainly_encoded(one), other);
         }
     }
 
