@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::browser::Browser;
 use crate::oidc::{CALLBACK, Shop, claims, logged_in, shop, told};
-use crate::world::{Answer, World, in_world, in_world_with};
+use crate::world::{Answer, PASSWORD, World, in_world, in_world_with};
 
 pub(crate) const REGISTER: &str = "/t/acme/oauth/register";
 const TOKENS: &str = "/admin/v1/tenants/acme/initial-access-tokens";
@@ -112,6 +112,36 @@ fn s122_nobody_registers_where_the_tenant_does_not_say_so() {
         let late = initial_token(world, json!({})).await.word("token");
         world.clock.forward(DAY);
         world.bearing(&late).post(REGISTER, metadata(json!({}))).await.refused_oauth(401, "invalid_token");
+    });
+}
+
+#[test]
+fn what_a_client_shows_of_itself_is_on_the_login_page_and_on_the_consent_page() {
+    in_world(async |world| {
+        shop(world, json!({})).await;
+        registration(world, json!({ "access": "initial_access_token" })).await;
+        let token = initial_token(world, json!({})).await.word("token");
+        let shown = json!({
+            "logo_uri": "https://stall.example/logo.png", "client_uri": "https://stall.example/home",
+            "policy_uri": "https://stall.example/policy", "tos_uri": "https://terms.example/stall",
+        });
+        let made = world.bearing(&token).post(REGISTER, metadata(shown)).await.is(201);
+        let stall = Shop { id: made.word("client_id"), secret: made.word("client_secret") };
+        let mut browser = Browser::new(&world.base_url);
+        let page = browser.get(&stall.request(&[])).await;
+        let login = browser.follow(page).await.is(200);
+        assert!(login.text.contains("name=\"password\""), "{}", login.text);
+        let page = browser.submit(&login, &[("identifier", "alice"), ("password", PASSWORD)]).await;
+        let consent = browser.follow(page).await.is(200);
+        assert!(consent.text.contains("name=\"decision\""), "{}", consent.text);
+        for page in [login, consent] {
+            let policy = page.header("content-security-policy");
+            assert!(policy.contains("img-src 'self' https://stall.example;"), "{policy}");
+            assert!(page.text.contains("<img class=\"tile\" src=\"https://stall.example/logo.png\""), "{}", page.text);
+            for link in ["https://stall.example/home", "https://stall.example/policy", "https://terms.example/stall"] {
+                assert!(page.text.contains(&format!("<a href=\"{link}\"")), "{link}: {}", page.text);
+            }
+        }
     });
 }
 
