@@ -45,7 +45,7 @@ mod tx;
 mod users;
 mod verifiers;
 
-pub use connect::{Database, Road, connect, migrate, migrate_steps, take_steps};
+pub use connect::{Database, Road, connect, legible, migrate, migrate_steps, take_steps};
 pub use gauges::PoolSize;
 pub use migrations::Fit;
 pub use notices::RingNotices;
