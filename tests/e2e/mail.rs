@@ -287,6 +287,20 @@ fn f34_a_relay_that_is_down_slow_or_cross_keeps_nobody_waiting_and_gets_the_mail
             assert_eq!(names.len(), taken + more, "each mail has one name");
             hurry(world).await;
         }
+        // Whoever is on call sees it. The relay knows of the last one a moment before the node does.
+        let told = async || {
+            let metrics = world.metrics().await;
+            ["taken", "refused", "failed"].map(|outcome| {
+                let line = format!("claviger_mails_total{{outcome=\"{outcome}\"}} ");
+                metrics.lines().find_map(|shown| shown.strip_prefix(&line)?.parse::<usize>().ok()).expect("a number")
+            })
+        };
+        for _ in 0..1_000 {
+            if told().await[0] == taken + 2 {
+                break;
+            }
+        }
+        assert_eq!(told().await, [taken + 2, 1, 3]);
     });
 }
 

@@ -82,6 +82,63 @@ fn the_dashboard_asks_for_nothing_that_is_not_there() {
     assert!(unknown.is_empty(), "{unknown:?}");
 }
 
+const ALERTS: &str = include_str!("../../deploy/alerts.yml");
+
+/// What an expression asks for: a metric, and for each of its labels the values it names, where it names them in full.
+fn asked(expressions: &str) -> Vec<(String, BTreeMap<String, Vec<String>>)> {
+    let is_of_a_name = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    let mut asked = Vec::new();
+    let mut rest = expressions;
+    while let Some(at) = ["claviger_", "process_"].into_iter().filter_map(|start| rest.find(start)).min() {
+        let (name, after) = rest[at..].split_at(rest[at..].find(|c| !is_of_a_name(c)).expect("no file ends in a name"));
+        let mut labels = BTreeMap::new();
+        rest = after;
+        let mut matchers = after.strip_prefix('{').unwrap_or("}");
+        while !matchers.starts_with('}') {
+            let (label, value) = matchers.split_once('"').expect("a quoted value");
+            let (value, after) = value.split_once('"').expect("its end");
+            let is_plain = value.chars().all(|c| is_of_a_name(c) || c == '|');
+            let values = value.split('|').map(str::to_owned).filter(|_| is_plain && !label.contains('!')).collect();
+            labels.insert(label.trim_start_matches([',', ' ']).trim_end_matches(['=', '~', '!']).to_owned(), values);
+            (matchers, rest) = (after, after);
+        }
+        asked.push((name.to_owned(), labels));
+    }
+    asked
+}
+
+#[test]
+fn the_alerts_ask_for_nothing_that_is_not_there() {
+    in_world(async |world| {
+        traffic(world, "acme").await;
+        let shown = samples(&world.metrics().await);
+        let asked = asked(&ALERTS.lines().filter(|line| !line.trim_start().starts_with('#')).collect::<Vec<_>>().join("\n"));
+        assert!(asked.len() > 20, "{asked:#?}");
+        for (name, labels) in asked {
+            let its: Vec<_> = shown.iter().filter(|sample| sample.name == name).collect();
+            assert!(!its.is_empty(), "no {name} is shown");
+            // Prometheus adds that one.
+            for (label, values) in labels.iter().filter(|(label, _)| *label != "job") {
+                assert!(its.iter().all(|sample| sample.labels.contains_key(label)), "{name} has no label {label}");
+                for value in values {
+                    assert!(its.iter().any(|sample| sample.labels[label] == *value), "{name} is never shown with {label}={value}");
+                }
+            }
+        }
+    });
+}
+
+#[test]
+fn for_every_alert_it_is_written_down_what_to_do() {
+    let page = include_str!("../../docs/src/operating.md");
+    let alerts: BTreeSet<_> = ALERTS.lines().filter_map(|line| line.trim().strip_prefix("- alert: ")).collect();
+    let explained = page.lines().filter(|line| line.starts_with("| `Claviger")).filter_map(|line| line.split('`').nth(1)).collect();
+    assert_eq!(alerts, explained);
+    let played = include_str!("../../deploy/alerts-test.yml");
+    let unplayed: Vec<_> = alerts.iter().filter(|name| !played.contains(&format!("alertname: {name}\n"))).collect();
+    assert!(unplayed.is_empty(), "never seen to fire in deploy/alerts-test.yml: {unplayed:?}");
+}
+
 #[test]
 fn no_label_tells_a_tenant_or_a_user() {
     in_world(async |world| {

@@ -249,10 +249,13 @@ fn s003_s004_nobody_is_sent_where_the_client_does_not_live() {
         for redirect_uri in elsewhere {
             let page = browser.get(&shop.request(&[("redirect_uri", redirect_uri)])).await.is(400);
             assert_eq!((page.header("location"), page.header("x-frame-options")), ("", "DENY"), "{redirect_uri}");
+            // The user is warned of it. A missing one is a mistake.
+            assert_eq!(page.text.contains("can’t be opened safely"), !redirect_uri.is_empty(), "{redirect_uri}: {}", page.text);
         }
         for client_id in ["", "cli_01890000000000000000000000", "<script>"] {
             let page = browser.get(&shop.request(&[("client_id", client_id)])).await.is(400);
             assert!(page.header("location").is_empty() && !page.text.contains("<script>"), "{}", page.text);
+            assert!(page.text.contains("We don’t know this app"), "{}", page.text);
         }
     });
 }

@@ -138,6 +138,12 @@ impl Site {
         self.command(program(), arguments).output().expect("the program runs")
     }
 
+    /// Runs a command of the program to its end, with its answer written to `answer`.
+    pub(crate) fn run_into(&self, arguments: &[&str], answer: Stdio) -> Output {
+        let child = self.command(program(), arguments).stdout(answer).stderr(Stdio::piped()).spawn().expect("the program runs");
+        child.wait_with_output().expect("it ends")
+    }
+
     /// Begins a command of the program.
     pub(crate) fn begin(&self, arguments: &[&str]) -> Child {
         let mut command = tokio::process::Command::from(self.command(program(), arguments));

@@ -117,7 +117,9 @@ async fn a_setting_that_nobody_knows_or_that_makes_no_sense_stops_the_start() {
         ("SERVER__PUBLIC_ADDR", "localhost", ["server.public_addr", "config/base.toml"]),
         ("KEYS__SWEEP_INTERVAL_SECONDS", "0", ["keys.sweep_interval_seconds", "CLAVIGER__KEYS__SWEEP_INTERVAL_SECONDS"]),
         ("DATABASE__URL", "mysql://claviger:unspeakable@db/claviger", ["database.url", "postgres://"]),
+        ("DATABASE__URL", "postgres://claviger:un/unspeakable@db/claviger", ["database.url", "%2F"]),
         ("SERVER__BASE_URL", "https://id.example.com/", ["server.base_url", "slash"]),
+        ("LOG__LEVEL", "warning", ["log.level", "must be error, warn"]),
     ] {
         let mut site = Site::sqlite();
         site.set(name, value);
@@ -175,4 +177,37 @@ async fn nobody_else_can_read_what_a_first_start_makes() {
     assert!(doctor.status.success(), "{}", said(&doctor));
     node.caller().bearing(&site.admin_token()).make_user("alice").await;
     node.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_role_that_row_level_security_does_not_hold_for_is_told_of() {
+    let url = testkit::postgres::fresh_database().await;
+    for (url, passes) in [(url.clone(), false), (url.replace("claviger_test@", "postgres@"), true)] {
+        let site = Site::postgres(&url);
+        let node = site.start().await;
+        assert_eq!(node.last_words().contains("NOBYPASSRLS"), passes, "{}", node.last_words());
+        let doctor = site.run(&["doctor"]);
+        assert_eq!((doctor.status.success(), said(&doctor).contains("NOBYPASSRLS")), (!passes, passes), "{}", said(&doctor));
+        assert!(said(&doctor).contains("ok    clocks"), "{}", said(&doctor));
+        node.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_answer_that_cannot_be_written_is_an_error_and_no_panic() {
+    let site = used_site().await;
+    for arguments in [&["doctor"][..], &["admin", "token"], &["kek", "status"], &["migrate"]] {
+        let full = std::fs::OpenOptions::new().write(true).open("/dev/full").expect("a full disk");
+        let told = site.run_into(arguments, full.into());
+        assert_eq!(told.status.code(), Some(1), "{arguments:?}: {}", said(&told));
+        assert!(said(&told).contains("standard output cannot be written") && !said(&told).contains("panicked"), "{}", said(&told));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_import_of_a_file_that_is_not_there_makes_nothing() {
+    let site = Site::sqlite();
+    let told = site.run(&["tenants", "import", "/no/such/file"]);
+    assert!(told.status.code() == Some(1) && said(&told).contains("/no/such/file cannot be read"), "{}", said(&told));
+    assert!(!site.data().exists(), "a folder was made");
 }

@@ -17,6 +17,7 @@ mod limits;
 pub mod metrics;
 mod oauth;
 mod observe;
+mod proxies;
 mod router;
 mod site;
 mod state;
@@ -24,5 +25,6 @@ pub mod untrusted;
 
 pub use description::description;
 pub use oauth::mtls::{CertificateHeader, HeaderFormat, PeerCertificate};
+pub use proxies::{NoProxy, Proxy};
 pub use router::{Guard, RouteInfo, management, public, table};
 pub use state::{ApiSettings, ApiState, FollowTrace};

@@ -27,6 +27,8 @@ pub struct Readings {
     pub certificate_ends_at: u64,
     /// Times that files of the listener's had changed and could not be used.
     pub tls_failures: u64,
+    /// Attempts to hand a mail over, by what came of them.
+    pub mails: Vec<(&'static str, u64)>,
 }
 
 /// About the keys of this node.
@@ -86,6 +88,7 @@ pub struct Metrics {
     untold_fetches: IntCounter,
     certificate_ends_at: IntGauge,
     tls_failures: IntCounter,
+    mails: IntCounterVec,
 }
 
 #[derive(Debug)]
@@ -205,6 +208,7 @@ impl Metrics {
                 "claviger_tls_reload_failures_total",
                 "Times that changed files of the TLS listener could not be used, and those before stayed.",
             ),
+            mails: make.counters("claviger_mails_total", "Attempts to hand a mail over, by what came of them.", &["outcome"]),
             registry: registry.clone(),
         };
         make.gauges("claviger_build_info", "1, with the version that runs.", &["version"])
@@ -246,6 +250,9 @@ impl Metrics {
         catch_up(&self.untold_fetches, readings.untold_fetches);
         self.certificate_ends_at.set(number(readings.certificate_ends_at));
         catch_up(&self.tls_failures, readings.tls_failures);
+        for (outcome, mails) in &readings.mails {
+            catch_up(&self.mails.with_label_values(&[outcome]), *mails);
+        }
         let mut text = Vec::new();
         if let Err(error) = TextEncoder::new().encode(&self.registry.gather(), &mut text) {
             tracing::error!(%error, "the metrics could not be written");

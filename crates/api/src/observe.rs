@@ -14,6 +14,7 @@ use tracing::field::Empty;
 use tracing::{Instrument, Span};
 
 use crate::cors::{Readers, share};
+use crate::proxies::have;
 use crate::site;
 use crate::state::ApiState;
 
@@ -42,7 +43,7 @@ fn request_id(request: &ServiceRequest, state: &ApiState) -> String {
 /// Goes on with the trace of a trusted proxy; anybody else's word would let strangers write into our traces.
 fn follow_trace(request: &ServiceRequest, state: &ApiState, span: &Span) {
     let Some(follow) = state.follow_trace else { return };
-    let is_trusted = request.peer_addr().is_some_and(|peer| state.settings.trusted_proxies.contains(&peer.ip().to_canonical()));
+    let is_trusted = request.peer_addr().is_some_and(|peer| have(&state.settings.trusted_proxies, peer.ip()));
     let given = request.headers().get(&TRACEPARENT).and_then(|value| value.to_str().ok());
     if let (true, Some(traceparent)) = (is_trusted, given) {
         follow(span, traceparent);

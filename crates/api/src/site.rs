@@ -19,6 +19,7 @@ use app::tenants::{self, NoTenant};
 use domain::tenant::Tenant;
 
 use crate::error::Refusal;
+use crate::proxies::have;
 use crate::state::{ApiSettings, ApiState};
 
 const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
@@ -107,8 +108,7 @@ fn forwarded<'r>(request: &'r HttpRequest, settings: &ApiSettings) -> Result<Opt
     if !settings.believes_forwarded_host {
         return Ok(None);
     }
-    let peer = request.peer_addr().map(|peer| peer.ip().to_canonical());
-    if !peer.is_some_and(|peer| settings.trusted_proxies.contains(&peer)) {
+    if !request.peer_addr().is_some_and(|peer| have(&settings.trusted_proxies, peer.ip())) {
         return Ok(None);
     }
     let mut values = request.headers().get_all(FORWARDED_HOST);
@@ -219,7 +219,7 @@ mod tests {
 
     fn settings(believes_forwarded_host: bool) -> ApiSettings {
         ApiSettings {
-            trusted_proxies: vec![IpAddr::from([10, 0, 0, 1])],
+            trusted_proxies: vec![IpAddr::from([10, 0, 0, 1]).into()],
             believes_forwarded_host,
             certificates: crate::oauth::mtls::CertificateHeader::default(),
             max_body_bytes: 1_024,

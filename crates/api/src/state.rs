@@ -1,7 +1,6 @@
 //! What handlers share.
 
 use std::any::Any;
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -13,12 +12,13 @@ use app::ctx::Ctx;
 use crate::connection::Connection;
 use crate::metrics::{Metrics, Readings};
 use crate::oauth::mtls::CertificateHeader;
+use crate::proxies::Proxy;
 
 /// How the edge behaves; from the settings.
 #[derive(Debug, Clone)]
 pub struct ApiSettings {
     /// Peers whose `X-Forwarded-For` is believed. Everybody else's is ignored.
-    pub trusted_proxies: Vec<IpAddr>,
+    pub trusted_proxies: Vec<Proxy>,
     /// Whether they say in `X-Forwarded-Host` which host was asked for, and let nobody else say so.
     pub believes_forwarded_host: bool,
     /// Whose word about the certificates of clients is believed.

@@ -12,6 +12,7 @@ use domain::tenant::Tenant;
 use crate::extract::form::Form;
 use crate::extract::origin;
 use crate::oauth::{browser, client_auth, cookie, jwks};
+use crate::proxies::Proxy;
 use crate::site;
 
 /// The parameters of an OAuth form in their order, empty ones too. `None` when it is refused.
@@ -40,7 +41,8 @@ pub fn session_cookie(request: &HttpRequest) -> Option<String> {
 
 /// Where a request comes from that `peer` has handed over with these `X-Forwarded-For`.
 pub fn client_address(peer: IpAddr, forwarded: &[&str], trusted: &[IpAddr]) -> IpAddr {
-    origin::client_address(peer, forwarded, trusted)
+    let trusted: Vec<_> = trusted.iter().copied().map(Proxy::from).collect();
+    origin::client_address(peer, forwarded, &trusted)
 }
 
 /// The host that a request with this `Host` is for, where issuers begin with `base_url`. `None` when it is refused.

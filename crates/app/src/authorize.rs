@@ -165,7 +165,7 @@ pub async fn begin(
     let mut tx = ctx.store.begin_read(tenant.id).await?;
     // As it is now, not as it is remembered.
     let tenant = tx.tenant().await?.filter(Tenant::is_active).ok_or(AuthorizeDenied::TenantSuspended)?;
-    let unknown = || refused("client_id is missing, or there is no such client");
+    let unknown = || AuthorizeDenied::Refused(Refusal::UNKNOWN_CLIENT);
     let id = id.ok_or_else(unknown)?;
     let client = match by_document {
         Some(client) => client,

@@ -250,6 +250,15 @@ pub struct Refusal {
     pub description: &'static str,
 }
 
+impl Refusal {
+    /// Nobody knows who asks.
+    pub const UNKNOWN_CLIENT: Self =
+        Self { error: AuthorizeError::InvalidRequest, description: "client_id is missing, or there is no such client" };
+    /// The user would be sent to a place that the client has not registered: an attempt to steal a code looks like this.
+    pub const FOREIGN_REDIRECT: Self =
+        Self { error: AuthorizeError::InvalidRequest, description: "redirect_uri is not registered for this client" };
+}
+
 /// A refused request, and whether the client may hear of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RequestRefused {

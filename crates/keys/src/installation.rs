@@ -45,6 +45,7 @@ pub(crate) struct Installation {
 impl Installation {
     /// Opens them; makes what is missing, and takes over what the first format kept.
     pub(crate) async fn open(node: &Node) -> Result<Self, KeyFault> {
+        let mut why = "other nodes are making them".to_owned();
         // Another node may make them at the same moment; then there is nothing missing the next time.
         for _ in 0..3 {
             let mut tx = node.store.begin_read(OWNER).await.map_err(KeyFault::from)?;
@@ -54,13 +55,12 @@ impl Installation {
                 return Ok(this);
             }
             match rows.complete(node).await {
-                Ok(()) | Err(KeyFault::Unavailable(_)) => {}
+                Ok(()) => {}
+                Err(KeyFault::Unavailable(reason)) => why = reason,
                 Err(fault) => return Err(fault),
             }
         }
-        Err(KeyFault::Unavailable(
-            "the installation's secrets could not be made; other nodes are making them, or the database is away".to_owned(),
-        ))
+        Err(KeyFault::Unavailable(format!("the installation's secrets could not be made: {why}")))
     }
 }
 

@@ -45,7 +45,7 @@ pub struct EmailChangedMail {
     pub at: Timestamp,
 }
 
-/// Somebody signed in from a device that was not seen before.
+/// Somebody signed in from a place where the account was not used lately.
 #[derive(Debug, Clone)]
 pub struct NewSignInMail {
     pub account: String,

@@ -141,14 +141,22 @@ pub(crate) fn from_file(path: &Path) -> Result<Vec<LocalKek>, CustodyError> {
     let unreadable = |source| CustodyError::Unreadable { path: path.display().to_string(), source };
     #[cfg(unix)]
     {
-        use std::os::unix::fs::PermissionsExt;
-        let mode = fs::metadata(path).map_err(unreadable)?.permissions().mode() & 0o7777;
-        if mode & 0o077 != 0 {
+        use std::os::unix::fs::MetadataExt;
+        let file = fs::metadata(path).map_err(unreadable)?;
+        let mode = file.mode() & 0o7777;
+        if mode & of_others(file.uid(), rustix::process::geteuid().as_raw()) != 0 {
             return Err(CustodyError::Open { path: shown, mode });
         }
     }
     let text = Zeroizing::new(fs::read_to_string(path).map_err(unreadable)?);
     LocalKek::all_from_file_text(&text).map_err(|source| CustodyError::Bad { path: shown.clone(), source })
+}
+
+/// Which bits of its mode open a file of `owner` to others than this program, which runs as `user`. What belongs to root and not to
+/// us is a platform's: that one lets us in by our group alone (Kubernetes mounts secrets for `fsGroup` as root's, with mode 0440).
+#[cfg(unix)]
+const fn of_others(owner: u32, user: u32) -> u32 {
+    if owner == 0 && user != 0 { 0o037 } else { 0o077 }
 }
 
 /// The key-encryption keys that there are. `None`: none is configured but a file that is not there, and whether one may be made
@@ -308,6 +316,10 @@ mod tests {
         fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).expect("opened up");
         assert!(matches!(prepend_new(&path), Err(CustodyError::Open { mode: 0o640, .. })));
         fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).expect("closed");
+        assert_eq!((of_others(0, 0), of_others(10_001, 10_001), of_others(10_001, 0)), (0o077, 0o077, 0o077));
+        assert_eq!(0o440 & of_others(0, 10_001), 0, "as a platform mounts it for our group");
+        assert_ne!(0o444 & of_others(0, 10_001), 0, "everybody is not our group");
+        assert_ne!(0o460 & of_others(0, 10_001), 0, "who may write it is not its reader");
         // Only root may give a file away; elsewhere it stays its maker's, and so does the new one.
         let _ = std::os::unix::fs::chown(&path, Some(65_534), Some(65_534));
         let owner = fs::metadata(&path).expect("there").uid();

@@ -4,6 +4,7 @@
 //! it decides nothing about identities: it reads settings and puts parts together.
 
 mod commands;
+mod counted;
 mod custody;
 mod descriptors;
 pub mod key_log_check;

@@ -33,6 +33,7 @@ use storage::SqlStore;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
+use crate::counted::CountedMails;
 use crate::settings::Settings;
 use crate::sweep::Sweep;
 use crate::telemetry;
@@ -55,6 +56,8 @@ pub enum StartError {
          database was sealed with; `claviger doctor` says more"
     )]
     Keys(Fault),
+    #[error("the installation's keys cannot be had: {0}. Mend that, and start again; `claviger doctor` says more")]
+    KeysAway(String),
 }
 
 /// A server that runs. [`Running::stop`] ends it in order; dropping it does not.
@@ -114,6 +117,9 @@ pub async fn start_at(settings: Settings, clock: Arc<dyn Clock>) -> Result<Runni
     let tls = Tls::open(&settings.tls, Arc::clone(&clock)).map_err(WireError::from)?;
     custody::given(&settings).map_err(WireError::from)?;
     let store = SqlStore::new(wire::open_or_make(&settings, Upgrade::Rolling).await?);
+    if store.database().passes_row_security().await.map_err(wire::database_error(&settings))? {
+        tracing::warn!("{}", wire::PASSES_ROW_SECURITY);
+    }
     let started = start_on(store.clone(), settings, clock, [public, management], base_url, tls).await;
     if started.is_err() {
         // What is worth telling is why it did not start.
@@ -132,7 +138,7 @@ async fn start_on(
     tls: Arc<Tls>,
 ) -> Result<Running, StartError> {
     let outbound = wire::outbound(&settings)?;
-    let mail = wire::mail(&settings, &base_url)?;
+    let mail = Arc::new(CountedMails::new(wire::mail(&settings, &base_url)?));
     let custody = Arc::new(custody::open_or_new(&settings, &store).await.map_err(WireError::from)?);
     custody::check_primary(&custody, &store).await.map_err(WireError::from)?;
     let shared: Arc<dyn app::ports::store::Store> = Arc::new(store.clone());
@@ -147,7 +153,10 @@ async fn start_on(
         Ok(verifiers) => verifiers,
         Err(fault) => {
             directory.shutdown().await;
-            return Err(StartError::Keys(fault.into()));
+            return Err(match Fault::from(fault) {
+                Fault::Unavailable(why) => StartError::KeysAway(why),
+                fault => StartError::Keys(fault),
+            });
         }
     };
     let ctx = Arc::new(Ctx {
@@ -156,7 +165,7 @@ async fn start_on(
         clock,
         entropy: Arc::new(SystemEntropy),
         outbound,
-        mail,
+        mail: Arc::clone(&mail) as Arc<dyn app::ports::mail::Mailer>,
         hashing: HashPool::start(wire::hashing_threads(&settings), settings.hashing.queue),
         tenants: TenantCache::new(settings.keys.most_awake),
         verifiers,
@@ -185,9 +194,9 @@ async fn start_on(
         budgets: settings.budgets.limits(),
     };
     let (keys, database, swept, counted) = (Arc::clone(&directory), store.database().clone(), Arc::clone(&sweep), Arc::clone(&ctx));
-    let shown = Arc::clone(&tls);
+    let (shown, posted) = (Arc::clone(&tls), mail);
     let state = ApiState::new(Arc::clone(&ctx), api_settings)
-        .with_readings(move || wire::readings(&keys, &database, &swept, &counted.verifiers, &shown))
+        .with_readings(move || wire::readings(&keys, &database, &swept, &counted.verifiers, &shown, &posted))
         .with_traces(telemetry::follow);
 
     // Whoever neither begins a request nor takes an answer for as long as both may last, is not going to.

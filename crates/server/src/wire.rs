@@ -30,6 +30,7 @@ use keys::Custody;
 use outbound::mail::{Encryption, Mails, MailsUnusable, Relay};
 use storage::{Database, Fit, PoolSize, Road, SqlStore};
 
+use crate::counted::CountedMails;
 use crate::custody::CustodyError;
 use crate::settings::{CertificateFormat, DatabaseSettings, MailTransport, Pooler, Settings, SmtpTls, TlsSettings};
 use crate::sweep::Sweep;
@@ -146,7 +147,7 @@ pub(crate) fn private_folder(folder: &Path) -> std::io::Result<()> {
     builder.create(folder)
 }
 
-fn database_error(settings: &Settings) -> impl Fn(StoreError) -> WireError {
+pub(crate) fn database_error(settings: &Settings) -> impl Fn(StoreError) -> WireError {
     let place = settings.database.shown();
     move |source| WireError::Database { place: place.clone(), source }
 }
@@ -198,6 +199,10 @@ async fn usable(settings: &Settings, db: &Database, upgrade: Upgrade) -> Result<
         _ => Ok(()),
     }
 }
+
+/// What is wrong with such a role, and what to do.
+pub(crate) const PASSES_ROW_SECURITY: &str = "the role of database.url is a superuser or has BYPASSRLS, so PostgreSQL's row-level security, the second net between tenants, does not \
+     hold for it. Give Claviger a role of its own: CREATE ROLE claviger LOGIN NOSUPERUSER NOBYPASSRLS";
 
 /// How the schema fits, when this program may work with it once what is pending is done.
 ///
@@ -371,7 +376,7 @@ pub(crate) fn mutual_tls(settings: &Settings, tls: &Tls) -> MutualTls {
 /// In which header whose word about certificates of clients is taken.
 pub(crate) fn certificate_header(settings: &TlsSettings) -> CertificateHeader {
     CertificateHeader {
-        proxies: settings.certificate_proxies.iter().map(std::net::IpAddr::to_canonical).collect(),
+        proxies: settings.certificate_proxies.clone(),
         name: settings.certificate_header.clone(),
         format: match settings.certificate_header_format {
             CertificateFormat::Rfc9440 => HeaderFormat::Rfc9440,
@@ -381,7 +386,14 @@ pub(crate) fn certificate_header(settings: &TlsSettings) -> CertificateHeader {
 }
 
 /// What the parts count, for the metrics.
-pub(crate) fn readings(keys: &keys::KeyDirectory, database: &Database, sweep: &Sweep, verifiers: &VerifierTally, tls: &Tls) -> Readings {
+pub(crate) fn readings(
+    keys: &keys::KeyDirectory,
+    database: &Database,
+    sweep: &Sweep,
+    verifiers: &VerifierTally,
+    tls: &Tls,
+    mails: &CountedMails,
+) -> Readings {
     let stats = keys.stats();
     let states = keys.key_states().iter().map(|(state, count)| (state.name(), *count as u64)).collect();
     let pool = |pool: PoolSize| PoolReading { name: pool.name, idle: pool.idle as u64, busy: pool.busy as u64, most: pool.most as u64 };
@@ -408,6 +420,7 @@ pub(crate) fn readings(keys: &keys::KeyDirectory, database: &Database, sweep: &S
         untold_fetches: verifiers.untold(),
         certificate_ends_at: tls.expires_at().and_then(|at| u64::try_from(at.as_seconds()).ok()).unwrap_or_default(),
         tls_failures: tls.failures(),
+        mails: mails.outcomes(),
     }
 }
 

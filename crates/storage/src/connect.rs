@@ -11,13 +11,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use app::ports::store::{StoreError, Stored};
+use domain::time::Timestamp;
 use migrations::Fit;
 use sea_orm::{ConnectOptions, ConnectionTrait, DatabaseConnection};
 use sqlx::postgres::PgConnectOptions;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
 use sqlx::{Connection, Row};
 
-use crate::dialect::Purpose;
+use crate::dialect::{self, Purpose};
 use crate::error;
 use crate::gauges::RefreshCommits;
 use crate::notices::RingNotices;
@@ -152,6 +153,35 @@ impl Database {
         migrations::fit(&tx, &migrations::steps()).await.map_err(error::of("(schema)"))
     }
 
+    /// Whether PostgreSQL lets this role pass by row-level security, which is the second net between tenants. SQLite has none.
+    ///
+    /// # Errors
+    /// `Unavailable` when the database is.
+    pub async fn passes_row_security(&self) -> Stored<bool> {
+        if self.is_sqlite {
+            return Ok(false);
+        }
+        let tx = BoundedTx::begin(&self.reader, None, Purpose::Read).await?;
+        let sql = "SELECT rolsuper OR rolbypassrls FROM pg_catalog.pg_roles WHERE rolname = current_user";
+        let row = tx.query_one_raw(dialect::statement(&tx, sql, [])).await.map_err(error::of("(role)"))?;
+        row.map_or(Ok(false), |row| row.try_get_by_index(0)).map_err(error::of("(role)"))
+    }
+
+    /// What time it is by PostgreSQL's clock. `None` on SQLite, which has none of its own.
+    ///
+    /// # Errors
+    /// `Unavailable` when the database is.
+    pub async fn server_time(&self) -> Stored<Option<Timestamp>> {
+        if self.is_sqlite {
+            return Ok(None);
+        }
+        let tx = BoundedTx::begin(&self.reader, None, Purpose::Read).await?;
+        let sql = "SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint";
+        let row = tx.query_one_raw(dialect::statement(&tx, sql, [])).await.map_err(error::of("(clock)"))?;
+        let micros = row.map(|row| row.try_get_by_index(0)).transpose().map_err(error::of("(clock)"))?;
+        Ok(micros.map(Timestamp::from_micros))
+    }
+
     /// Whether this node can hear of other nodes' changes: not on SQLite, which has no other nodes, nor where nobody has said
     /// where to listen past a pooler.
     pub const fn has_notices(&self) -> bool {
@@ -189,14 +219,26 @@ impl Database {
     }
 }
 
+/// Whether the URL of a database can be read.
+///
+/// # Errors
+/// What is wrong with it, without a part of it: it may hold a password, which is why it is looked at before anybody else complains.
+pub fn legible(url: &str) -> Result<(), String> {
+    let read =
+        if url.starts_with("sqlite:") { url.parse::<SqliteConnectOptions>().map(drop) } else { url.parse::<PgConnectOptions>().map(drop) };
+    read.map_err(|error| match error {
+        sqlx::Error::Configuration(why) => why.to_string(),
+        _ => "it is no URL".to_owned(),
+    })
+}
+
 fn is_sqlite(url: &str) -> Stored<bool> {
-    if url.starts_with("sqlite:") && !url.contains(":memory:") {
-        Ok(true)
-    } else if url.starts_with("postgres:") || url.starts_with("postgresql:") {
-        Ok(false)
-    } else {
-        Err(StoreError::Unavailable("a database URL begins with sqlite: (and a path) or postgres:".to_owned()))
+    let is_sqlite = url.starts_with("sqlite:") && !url.contains(":memory:");
+    if !is_sqlite && !url.starts_with("postgres:") && !url.starts_with("postgresql:") {
+        return Err(StoreError::Unavailable("a database URL begins with sqlite: (and a path) or postgres:".to_owned()));
     }
+    legible(url).map_err(|why| StoreError::Unavailable(format!("its URL cannot be read: {why}")))?;
+    Ok(is_sqlite)
 }
 
 async fn open(options: ConnectOptions) -> Stored<DatabaseConnection> {

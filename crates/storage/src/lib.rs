@@ -47,7 +47,7 @@ mod users;
 mod verifiers;
 mod wal;
 
-pub use connect::{Database, Road, connect, migrate, migrate_steps, take_steps};
+pub use connect::{Database, Road, connect, legible, migrate, migrate_steps, take_steps};
 pub use gauges::PoolSize;
 pub use migrations::Fit;
 pub use notices::RingNotices;

@@ -53,8 +53,13 @@ impl PageRefused {
                 Self { status, kind, code: "unauthorized_client", detail: Some(super::NO_ALGORITHM) }
             }
             AuthorizeDenied::Fault(fault) => return Err(Unpaged::Fault(fault)),
-            AuthorizeDenied::Refused(Refusal { error, description }) => {
-                Self { status: StatusCode::BAD_REQUEST, kind: ErrorKind::BadRequest, code: error.name(), detail: Some(description) }
+            AuthorizeDenied::Refused(refusal @ Refusal { error, description }) => {
+                let kind = match refusal {
+                    Refusal::UNKNOWN_CLIENT => ErrorKind::UnknownClient,
+                    Refusal::FOREIGN_REDIRECT => ErrorKind::BadRedirect,
+                    _ => ErrorKind::BadRequest,
+                };
+                Self { status: StatusCode::BAD_REQUEST, kind, code: error.name(), detail: Some(description) }
             }
             AuthorizeDenied::NoSuchRequest => {
                 Self { status: StatusCode::BAD_REQUEST, kind: ErrorKind::Expired, code: "no_such_request", detail: None }

@@ -1,7 +1,5 @@
 //! `GET {issuer}/.well-known/jwks.json`: ready bytes, an entity tag, and a max-age that the ring can stand behind.
 
-use std::net::IpAddr;
-
 use actix_web::http::Method;
 use actix_web::http::header::{self, CACHE_CONTROL, ETAG, HeaderName, HeaderValue, IF_NONE_MATCH};
 use actix_web::{HttpRequest, HttpResponse, web};
@@ -11,13 +9,14 @@ use domain::keys::verifier::{Fetch, VerifierLabel};
 
 use crate::error::problem::Problem;
 use crate::extract::origin;
+use crate::proxies::Proxy;
 use crate::state::ApiState;
 
 /// The header, or the parameter of the same meaning for whoever can only set an address, by which a verifier says who it is.
 const VERIFIER: HeaderName = HeaderName::from_static("claviger-verifier");
 
 /// Whom a fetch is counted for. What is no label is passed over.
-fn fetched_by<'a>(request: &'a HttpRequest, trusted_proxies: &[IpAddr]) -> FetchedBy<'a> {
+fn fetched_by<'a>(request: &'a HttpRequest, trusted_proxies: &[Proxy]) -> FetchedBy<'a> {
     let header = request.headers().get(VERIFIER).and_then(|value| value.to_str().ok());
     let parameter = || request.query_string().split('&').find_map(|pair| pair.strip_prefix("verifier="));
     match header.or_else(parameter).filter(|label| VerifierLabel::fits(label)) {

@@ -3,7 +3,6 @@
 //! Whose one is says [`app::mtls`]. Invariant: the header of anybody else is not looked at, and of a named proxy it is the header alone
 //! that counts: the connection's certificate is the proxy's own.
 
-use std::net::IpAddr;
 use std::rc::Rc;
 
 use actix_web::{HttpRequest, web};
@@ -12,6 +11,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use domain::keys::thumbprint::Thumbprint;
 
+use crate::proxies::{Proxy, have};
 use crate::state::ApiState;
 
 /// The certificate that the peer of a connection has shown in its handshake, the chain behind it, in DER. Put beside the connection by
@@ -29,7 +29,7 @@ impl PeerCertificate {
 #[derive(Debug, Clone, Default)]
 pub struct CertificateHeader {
     /// Nobody's header is believed where there are none.
-    pub proxies: Vec<IpAddr>,
+    pub proxies: Vec<Proxy>,
     pub name: String,
     pub format: HeaderFormat,
 }
@@ -47,8 +47,8 @@ pub enum HeaderFormat {
 pub(crate) fn shown(request: &HttpRequest) -> Option<ShownCertificate> {
     let state = request.app_data::<web::Data<ApiState>>()?;
     let header = &state.settings.certificates;
-    let peer = request.peer_addr()?.ip().to_canonical();
-    let (mut chain, witness) = if header.proxies.contains(&peer) {
+    let peer = request.peer_addr()?.ip();
+    let (mut chain, witness) = if have(&header.proxies, peer) {
         (header.read(request)?, Witness::Proxy)
     } else {
         (request.conn_data::<PeerCertificate>()?.0.to_vec(), Witness::Connection)

@@ -172,7 +172,7 @@ pub fn refused(client: &Client, parameters: &Parameters, response_types: &BTreeS
 fn return_address(client: &Client, parameters: &Parameters, response_types: &BTreeSet<ResponseType>) -> Result<ReturnAddress, Refusal> {
     let redirect_uri = parameters.get("redirect_uri").ok_or(refusal("redirect_uri is missing"))?;
     if !client.settings.redirect_uris.iter().any(|known| known.is_meant_by(redirect_uri)) {
-        return Err(refusal("redirect_uri is not registered for this client"));
+        return Err(Refusal::FOREIGN_REDIRECT);
     }
     let mode = match mode(client, parameters, response_types) {
         Ok(mode) => mode,

@@ -23,8 +23,7 @@ pub(super) async fn run(settings: &Settings, ttl: Ttl) -> Result<(), Failed> {
     let token = PlatformToken::issue(directory.as_ref(), entropy, ttl, SystemClock.now()).await;
     directory.shutdown().await;
     store.database().close().await?;
-    say(token.map_err(|fault| format!("the installation's secret does not open ({fault}); `claviger doctor` says more"))?);
-    Ok(())
+    say(token.map_err(|fault| format!("the installation's secret does not open ({fault}); `claviger doctor` says more"))?)
 }
 
 /// Reads `30s`, `10m` or `2h`; a bare number is seconds. At most a day.

@@ -31,7 +31,7 @@ pub(super) async fn run(settings: &Settings, restored_at: Option<Timestamp>) -> 
     let store = SqlStore::new(wire::open_ready(settings).await?);
     say(format_args!(
         "ending what is from before {restored_at}; to go on after a failure: claviger after-restore --restored-at {restored_at}"
-    ));
+    ))?;
     let directory = wire::visit(settings, Arc::new(custody::open(settings).await?), Arc::new(store.clone()));
     let ctx = wire::visiting(settings, &store, &directory).await?;
 
@@ -56,6 +56,6 @@ pub(super) async fn run(settings: &Settings, restored_at: Option<Timestamp>) -> 
     }
     directory.shutdown().await;
     store.database().close().await?;
-    say(format_args!("{tenants} tenants: {sessions} sessions were ended, the keys of {rings} tenants were replaced"));
+    say(format_args!("{tenants} tenants: {sessions} sessions were ended, the keys of {rings} tenants were replaced"))?;
     if failed == 0 { Ok(()) } else { Err(format!("{failed} tenants were not dealt with; the log names them. Run it again").into()) }
 }

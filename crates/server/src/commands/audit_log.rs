@@ -15,7 +15,7 @@ use crate::wire::SystemClock;
 
 #[derive(Debug, Args)]
 pub(super) struct Verify {
-    /// The issuer, such as <https://id.example.com/t/acme>.
+    /// The issuer, such as `https://id.example.com/t/acme`.
     #[arg(long, value_name = "URL")]
     issuer: String,
     /// The key that the log must be signed with. Without it: the one in FILE; without that, the log is asked for it once.
@@ -46,12 +46,13 @@ pub(super) async fn run(verify: Verify) -> Result<(), Failed> {
     };
     let report = check.run().await?;
     if let Some(head) = &report.head {
-        say(format_args!("log    {}", head.origin));
-        say(format_args!("size   {} entries, {} of them new since the last time", head.size, report.new));
+        say(format_args!("log    {}", head.origin))?;
+        say(format_args!("size   {} entries, {} of them new since the last time", head.size, report.new))?;
     }
-    say(format_args!("jwks   {} keys", report.published));
+    say(format_args!("jwks   {} keys", report.published))?;
     if !report.alarms.is_empty() {
-        report.alarms.iter().for_each(|alarm| say(format_args!("ALARM  {alarm}")));
+        // Whoever does not read them is told by the exit code.
+        let _ = report.alarms.iter().try_for_each(|alarm| say(format_args!("ALARM  {alarm}")));
         return Err(Alarmed(report.alarms.len()).into());
     }
     let Some(seen) = report.seen else { return Ok(()) };
@@ -60,14 +61,13 @@ pub(super) async fn run(verify: Verify) -> Result<(), Failed> {
             "trust  {}\n       Nobody but the log itself said that this is its key: it is trusted because it was seen first. Compare it \
              with what the issuer's operator publishes elsewhere, and give it as --vkey.",
             seen.vkey
-        ));
+        ))?;
     }
     if let Some(file) = &verify.since {
         write(file, &seen)?;
-        say(format_args!("kept   {}", file.display()));
+        say(format_args!("kept   {}", file.display()))?;
     }
-    say("good   every published key is in the log, and the log is append-only as far as it was seen");
-    Ok(())
+    say("good   every published key is in the log, and the log is append-only as far as it was seen")
 }
 
 /// What was seen the last time; nothing when there is no file yet.

@@ -31,16 +31,16 @@ struct Report {
 }
 
 impl Report {
-    fn line<T, E: std::fmt::Display>(&mut self, what: &str, outcome: Result<(T, String), E>) -> Option<T> {
+    fn line<T, E: std::fmt::Display>(&mut self, what: &str, outcome: Result<(T, String), E>) -> Result<Option<T>, Failed> {
         match outcome {
             Ok((value, detail)) => {
-                say(format_args!("ok    {what:<14} {detail}"));
-                Some(value)
+                say(format_args!("ok    {what:<14} {detail}"))?;
+                Ok(Some(value))
             }
             Err(error) => {
                 self.failed += 1;
-                say(format_args!("FAIL  {what:<14} {error}"));
-                None
+                say(format_args!("FAIL  {what:<14} {error}"))?;
+                Ok(None)
             }
         }
     }
@@ -48,30 +48,35 @@ impl Report {
 
 pub(super) async fn run(settings: Result<Settings, BadSettings>) -> Result<(), Failed> {
     let mut report = Report::default();
-    let settings = report.line("configuration", settings.map(|settings| (settings, "every setting is known and makes sense".to_owned())));
-    report.line("clock", clock());
+    let settings =
+        report.line("configuration", settings.map(|settings| (settings, "every setting is known and makes sense".to_owned())))?;
+    report.line("clock", clock())?;
     if let Some(settings) = settings {
-        report.line("tls", tls::examine(&settings, SystemClock.now()).map(|said| ((), said)));
-        report.line("traces", collector(&settings.telemetry.otlp_endpoint).await);
+        report.line("tls", tls::examine(&settings, SystemClock.now()).map(|said| ((), said)))?;
+        report.line("traces", collector(&settings.telemetry.otlp_endpoint).await)?;
         let custody = match custody::given(&settings) {
             Ok(None) if is_new(&settings) => {
-                skipped("kek", format_args!("{}: the first `claviger serve` makes it", settings.keys.kek_file.display()));
+                skipped("kek", format_args!("{}: the first `claviger serve` makes it", settings.keys.kek_file.display()))?;
                 None
             }
-            Ok(None) => report.line("kek", Err::<(Arc<Custody>, _), _>(kek_lost(&settings))),
-            Ok(Some(_)) => report.line("kek", kek(&settings).await),
-            Err(error) => report.line("kek", Err(error)),
+            Ok(None) => report.line("kek", Err::<(Arc<Custody>, _), _>(kek_lost(&settings)))?,
+            Ok(Some(_)) => report.line("kek", kek(&settings).await)?,
+            Err(error) => report.line("kek", Err(error))?,
         };
         if is_new(&settings) {
-            skipped("database", format_args!("{}: the first `claviger serve` makes it", settings.database.shown()));
-        } else if let Some(store) = report.line("database", database(&settings).await) {
-            let is_migrated = report.line("schema", schema(&settings, &store).await).is_some();
-            if let (Some(custody), true) = (custody, is_migrated) {
-                report.line("keys", sealed(&settings, custody, &store).await);
-            } else {
-                skipped("keys", "not looked at: needs the kek, the database and its schema");
+            skipped("database", format_args!("{}: the first `claviger serve` makes it", settings.database.shown()))?;
+        } else if let Some(store) = report.line("database", database(&settings).await)? {
+            if store.database().kind() == "postgres" {
+                report.line("role", role(&store).await)?;
+                report.line("clocks", clocks(&settings, &store).await)?;
             }
-            report.line("close", store.database().close().await.map(|()| ((), "the database was closed in order".to_owned())));
+            let is_migrated = report.line("schema", schema(&settings, &store).await)?.is_some();
+            if let (Some(custody), true) = (custody, is_migrated) {
+                report.line("keys", sealed(&settings, custody, &store).await)?;
+            } else {
+                skipped("keys", "not looked at: needs the kek, the database and its schema")?;
+            }
+            report.line("close", store.database().close().await.map(|()| ((), "the database was closed in order".to_owned())))?;
         }
     }
     match report.failed {
@@ -81,8 +86,8 @@ pub(super) async fn run(settings: Result<Settings, BadSettings>) -> Result<(), F
 }
 
 /// Says that there was nothing to check, and why.
-fn skipped(what: &str, why: impl std::fmt::Display) {
-    say(format_args!("-     {what:<14} {why}"));
+fn skipped(what: &str, why: impl std::fmt::Display) -> Result<(), Failed> {
+    say(format_args!("-     {what:<14} {why}"))
 }
 
 /// Whether there is nothing yet: on SQLite, the first start makes all.
@@ -126,6 +131,31 @@ async fn database(settings: &Settings) -> Result<(SqlStore, String), String> {
     let store = SqlStore::new(wire::open(settings).await.map_err(|error| error.to_string())?);
     store.ping().await.map_err(|error| format!("{} does not answer: {error}", settings.database.shown()))?;
     Ok((store, format!("{} answers", settings.database.shown())))
+}
+
+/// Whether this machine and PostgreSQL's agree about the time, as nodes and verifiers must.
+async fn clocks(settings: &Settings, store: &SqlStore) -> Result<((), String), String> {
+    let before = SystemClock.now();
+    let there = store.database().server_time().await.map_err(|error| error.to_string())?.unwrap_or(before);
+    // Its answer is of some moment between these two.
+    let after = SystemClock.now();
+    let apart = (before.as_micros() - there.as_micros()).max(there.as_micros() - after.as_micros()).max(0) / 1_000_000;
+    let allowed = settings.keys.clock_skew_seconds;
+    if apart <= i64::from(allowed) {
+        return Ok(((), format!("{apart} s apart, this machine's and the database server's")));
+    }
+    Err(format!(
+        "this machine's clock and the database server's are {apart} s apart, and keys.clock_skew_seconds allows {allowed}: set both, for \
+         example with chrony or systemd-timesyncd"
+    ))
+}
+
+/// Whether row-level security holds for whom we are to PostgreSQL.
+async fn role(store: &SqlStore) -> Result<((), String), String> {
+    match store.database().passes_row_security().await.map_err(|error| error.to_string())? {
+        true => Err(wire::PASSES_ROW_SECURITY.to_owned()),
+        false => Ok(((), "row-level security holds for it".to_owned())),
+    }
 }
 
 async fn schema(settings: &Settings, store: &SqlStore) -> Result<((), String), String> {

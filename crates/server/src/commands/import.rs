@@ -77,20 +77,18 @@ impl TenantLine {
 /// Imports from `file`; `-` is standard input.
 pub(super) async fn run(settings: &Settings, file: &Path) -> Result<(), Failed> {
     custody::given(settings)?;
+    // Before anything is made.
+    let lines = opened(file).await.map_err(|error| format!("{} cannot be read: {error}", file.display()))?;
     let store = SqlStore::new(wire::open_or_make(settings, Upgrade::Rolling).await?);
     let custody = Arc::new(custody::open_or_new(settings, &store).await?);
     custody::check_primary(&custody, &store).await?;
     let directory = wire::visit(settings, custody, Arc::new(store.clone()));
     let ctx = wire::visiting(settings, &store, &directory).await?;
-    let imported = match opened(file).await {
-        Ok(lines) => import_all(&ctx, lines).await,
-        Err(error) => Err(format!("{} cannot be read: {error}", file.display()).into()),
-    };
+    let imported = import_all(&ctx, lines).await;
     directory.shutdown().await;
     store.database().close().await?;
     let Imported { created, present } = imported?;
-    say(format_args!("{created} tenants were imported, {present} were there"));
-    Ok(())
+    say(format_args!("{created} tenants were imported, {present} were there"))
 }
 
 async fn opened(file: &Path) -> std::io::Result<Lines<Box<dyn AsyncBufRead + Unpin>>> {

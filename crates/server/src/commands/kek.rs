@@ -28,7 +28,7 @@ pub(super) async fn status(settings: &Settings) -> Result<(), Failed> {
     let first_format: u64 = uses.iter().map(|used| used.first_format).sum();
     let keks = custody.keks();
     let mut faults = 0;
-    say(format_args!("{:<40} {:<9} {:>10}  state", "key-encryption key", "provider", "data keys"));
+    say(format_args!("{:<40} {:<9} {:>10}  state", "key-encryption key", "provider", "data keys"))?;
     let unseen = keks.iter().filter(|kek| uses.iter().all(|used| used.kek_id != kek.id())).map(|kek| (kek.id().to_owned(), 0, None));
     let seen = uses.iter().map(|used| (used.kek_id.clone(), used.data_keys, used.retired_at));
     for (id, data_keys, retired_at) in seen.chain(unseen) {
@@ -54,10 +54,10 @@ pub(super) async fn status(settings: &Settings) -> Result<(), Failed> {
                 }
             }
         }
-        say(format_args!("{id:<40} {:<9} {data_keys:>10}  {}", known.map_or("-", |kek| kek.provider()), state.join(", ")));
+        say(format_args!("{id:<40} {:<9} {data_keys:>10}  {}", known.map_or("-", |kek| kek.provider()), state.join(", ")))?;
     }
     if first_format > 0 {
-        say(format_args!("{first_format} data keys are in the first format; `claviger kek rotate` seals them anew"));
+        say(format_args!("{first_format} data keys are in the first format; `claviger kek rotate` seals them anew"))?;
     }
     store.database().close().await?;
     if faults == 0 { Ok(()) } else { Err(format!("{faults} of the key-encryption keys are missing or do not work").into()) }
@@ -75,7 +75,7 @@ pub(super) async fn rotate(settings: &Settings, is_new: bool) -> Result<(), Fail
                 .into());
         }
         let id = custody::prepend_new(&settings.keys.kek_file)?;
-        say(format_args!("{} has a new first key, {id}: keep a copy of the file", settings.keys.kek_file.display()));
+        say(format_args!("{} has a new first key, {id}: keep a copy of the file", settings.keys.kek_file.display()))?;
     }
     let (store, custody) = opened(settings).await?;
     let keks = custody.keks();
@@ -87,12 +87,12 @@ pub(super) async fn rotate(settings: &Settings, is_new: bool) -> Result<(), Fail
     installation.map_err(|fault| format!("the installation's own secrets do not open: {fault}"))?;
 
     let left = left(&store, &keks).await?;
-    say(format_args!("wrapping {left} data keys with {}", keks.primary().id()));
+    say(format_args!("wrapping {left} data keys with {}", keks.primary().id()))?;
     let mut progress = Progress::new(left);
     let outcome = rewrap_all(&store, &custody, &mut |done| progress.said(done)).await;
     progress.end();
     let Rewrapped { done, by_others, failed } = outcome.map_err(|fault| format!("{fault}. What was wrapped stays so: run it again"))?;
-    say(format_args!("{done} wrapped, {by_others} by other runners, {failed} failed"));
+    say(format_args!("{done} wrapped, {by_others} by other runners, {failed} failed"))?;
     let uses = store.begin_platform().await?.kek_uses().await?;
     for used in uses.iter().filter(|used| used.kek_id != keks.primary().id() && used.retired_at.is_none()) {
         match used.data_keys {
@@ -101,7 +101,7 @@ pub(super) async fn rotate(settings: &Settings, is_new: bool) -> Result<(), Fail
                 "{left} data keys are still under {}: give all nodes the new primary key, and run this again",
                 used.kek_id
             )),
-        }
+        }?;
     }
     store.database().close().await?;
     if failed == 0 { Ok(()) } else { Err(format!("{failed} data keys do not open; the log names their owners").into()) }
@@ -127,13 +127,10 @@ pub(super) async fn retire(settings: &Settings, id: &str) -> Result<(), Failed> 
     }
     .await;
     let outcome = match retirement {
-        Ok(Retirement::Retired) => {
-            say(format_args!(
-                "{id} is retired: the database takes nothing that it wraps. Take it out of every node's settings. Destroy it only when no \
-                 backup of this database from before today is of use any more"
-            ));
-            Ok(())
-        }
+        Ok(Retirement::Retired) => say(format_args!(
+            "{id} is retired: the database takes nothing that it wraps. Take it out of every node's settings. Destroy it only when no \
+             backup of this database from before today is of use any more"
+        )),
         Ok(Retirement::InUse(count)) => {
             Err(format!("{count} data keys are still wrapped by {id}: run `claviger kek rotate` first; nothing was changed").into())
         }

@@ -9,6 +9,5 @@ use crate::wire::{self, Upgrade};
 pub(super) async fn run(settings: &Settings) -> Result<(), Failed> {
     let db = wire::open_or_make(settings, Upgrade::ByHand).await?;
     db.close().await?;
-    say(format_args!("{} is up to date", settings.database.shown()));
-    Ok(())
+    say(format_args!("{} is up to date", settings.database.shown()))
 }

@@ -160,8 +160,10 @@ pub fn run() -> ExitCode {
     }
 }
 
-/// Prints one line of a command's answer.
-#[expect(clippy::print_stdout, reason = "a command's answer belongs on standard output; this is the only place that writes there")]
-fn say(line: impl std::fmt::Display) {
-    println!("{line}");
+/// Prints one line of a command's answer; nothing else writes to standard output.
+///
+/// # Errors
+/// When it cannot be written: a pipe that nobody reads any more, a full disk.
+fn say(line: impl std::fmt::Display) -> Result<(), Failed> {
+    writeln!(std::io::stdout(), "{line}").map_err(|error| format!("standard output cannot be written: {error}").into())
 }

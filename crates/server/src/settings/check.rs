@@ -62,6 +62,12 @@ impl Settings {
         if !listen_url.is_empty() && (is_sqlite || !is_postgres(listen_url)) {
             return bad("database.listen_url", "must be empty, or postgres://USER:PASSWORD@HOST/NAME past the pooler before database.url");
         }
+        for (name, url) in [("database.url", url), ("database.listen_url", listen_url)] {
+            if let Some(why) = (!url.is_empty()).then(|| storage::legible(url).err()).flatten() {
+                let how = "in a user's name and a password, / @ : ? # % are written %2F %40 %3A %3F %23 %25";
+                return bad(name, &format!("cannot be read: {why}. It is postgres://USER:PASSWORD@HOST/NAME, and {how}"));
+            }
+        }
         bounded("database.max_connections", self.database.max_connections, 1, 1_000)?;
         if self.keys.kek_file.as_os_str().is_empty() && self.keys.keks.is_empty() {
             return bad("keys.kek_file", "must be the path of the key-encryption key, or keys.keks must name others");
@@ -102,8 +108,13 @@ impl Settings {
         if mail.smtp_tls == SmtpTls::None && !mail.smtp_username.is_empty() {
             return bad("mail.smtp_tls", "must not be \"none\" where a password is sent");
         }
-        if self.log.level.parse::<tracing_subscriber::filter::Targets>().is_err() {
-            return bad("log.level", "must be like \"info\" or \"info,storage=debug\"");
+        // A word that is no level would be taken for the name of a part, and everything else be silent.
+        let level = self.log.level.parse::<tracing_subscriber::filter::Targets>();
+        if !level.is_ok_and(|targets| targets.default_level().is_some()) {
+            return bad(
+                "log.level",
+                "must be error, warn, info, debug or trace, or such a one with others for single parts: \"info,storage=debug\"",
+            );
         }
         bounded("audit.retention_days", self.audit.retention_days, 0, 36_500)?;
         let telemetry = &self.telemetry;

@@ -7,10 +7,11 @@ mod check;
 mod load;
 
 use std::collections::{BTreeMap, HashMap};
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use actix_web::http::header::{HeaderName, HeaderValue};
+use api::Proxy;
 use app::budget::{Limits, Rate};
 use domain::secret::Secret;
 use serde::Deserialize;
@@ -56,7 +57,7 @@ pub struct ServerSettings {
     /// How long it goes on taking requests once it has said that it is going.
     pub drain_seconds: u64,
     pub shutdown_grace_seconds: u64,
-    pub trusted_proxies: Vec<IpAddr>,
+    pub trusted_proxies: Vec<Proxy>,
     /// Whether `X-Forwarded-Host` of the trusted proxies is believed.
     pub forwarded_host: bool,
     /// By which names this installation is reached besides that of `base_url`.
@@ -75,7 +76,7 @@ pub struct TlsSettings {
     /// Empty = no authority answers for a client.
     pub client_ca_file: PathBuf,
     /// Whose word about the certificate of a client is believed.
-    pub certificate_proxies: Vec<IpAddr>,
+    pub certificate_proxies: Vec<Proxy>,
     pub certificate_header: String,
     pub certificate_header_format: CertificateFormat,
     /// Whether the proxies let no certificate through that they have not verified.

@@ -64,3 +64,27 @@ pub(super) fn schemas() -> Named {
         }))),
     ]
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    const DOCUMENTED: &str = include_str!("../../../../../docs/src/errors.md");
+
+    /// The codes in the first column of the tables between two headings of the page.
+    fn documented(from: &str, to: &str) -> BTreeSet<&'static str> {
+        let (_, part) = DOCUMENTED.split_once(from).expect(from);
+        let (part, _) = part.split_once(to).expect(to);
+        let first_cells = part.lines().filter_map(|line| line.strip_prefix("| `")?.split('|').next());
+        first_cells.flat_map(|cell| cell.split('`')).filter(|word| word.bytes().any(|byte| byte.is_ascii_alphabetic())).collect()
+    }
+
+    #[test]
+    fn the_page_of_errors_has_every_code_and_no_other() {
+        let known = |codes: &[&'static str], header| codes.iter().copied().chain([header]).collect::<BTreeSet<_>>();
+        assert_eq!(documented("## Everywhere else", "To an authorization request"), known(PROBLEMS, "code"));
+        assert_eq!(documented("## OAuth endpoints", "## Everywhere else"), known(OAUTH_ERRORS, "error"));
+    }
+}

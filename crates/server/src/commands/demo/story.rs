@@ -13,8 +13,8 @@ use tokio::task::JoinSet;
 
 use super::browser::{Browser, NotHeld, Tokens, shown};
 use super::clock::DemoClock;
+use super::told;
 use super::verifier::{Verifier, kid_of};
-use crate::commands::say;
 
 type Held = Result<(), NotHeld>;
 
@@ -49,16 +49,16 @@ pub(super) async fn tell(browser: Browser, clock: Arc<DemoClock>) -> Held {
 }
 
 fn step(number: u8, title: &str) {
-    say(format_args!("{number:>2}. {title}"));
+    told(format_args!("{number:>2}. {title}"));
 }
 fn asked(what: impl std::fmt::Display) {
-    say(format_args!("    > {what}"));
+    told(format_args!("    > {what}"));
 }
 fn came(what: impl std::fmt::Display) {
-    say(format_args!("    < {what}"));
+    told(format_args!("    < {what}"));
 }
 fn proves(what: impl std::fmt::Display) {
-    say(format_args!("    = {what}"));
+    told(format_args!("    = {what}"));
 }
 fn holds(is_so: bool, otherwise: &str) -> Held {
     if is_so { Ok(()) } else { Err(otherwise.to_owned()) }
@@ -187,7 +187,7 @@ impl Story {
         // Copies of the JWKS that were fetched under the policy before may live for its max-age of 300 s: the ring knows, and
         // would not let a new key sign before they are gone.
         self.clock.pass(Ttl::seconds(302));
-        say("    … five minutes pass (the demo moves its clock), until no verifier holds a copy under the old policy's max-age");
+        told("    … five minutes pass (the demo moves its clock), until no verifier holds a copy under the old policy's max-age");
         asked("POST /admin/v1/tenants/acme/keys/rotate {\"algs\":[\"ES256\"]}");
         let rotated = self.browser.admin(Method::POST, "/tenants/acme/keys/rotate", &json!({ "algs": ["ES256"] })).await?.expect(202)?;
         let staged = rotated.body["keys"].as_array().and_then(|keys| keys.iter().find(|key| key["state"] == "staged"));
