@@ -168,7 +168,7 @@ fn whoever_sends_a_wrong_member_is_told_which_one() {
             ("POST", "/resources", kind(json!({})), 400, words),
             ("POST", "/resources", kind(json!({ "en": "Pay {payee}", "de": "" })), 400, &format!("{words}.de")),
             ("POST", "/resources", kind(json!({ "en": "Pay on {day}" })), 400, &format!("{words}.en")),
-            ("POST", "/resources", kind(json!({ "it": "Paga" })), 400, &format!("{words}.it")),
+            ("POST", "/resources", kind(json!({ "it": "Paga" })), 400, words),
             ("POST", "/resources", no_day, 400, "authorization_details_types.payment.members.day.max_items"),
             ("POST", "/resources", json!({ "identifier": "https://a.example", "name": "" }), 400, "name"),
             (

@@ -126,12 +126,12 @@ fn the_key_log_goes_on_under_its_new_name_at_once_and_whoever_has_seen_it_sees_t
         let lost = checked(world, &old, Some(&seen)).await.alarms;
         assert!(matches!(&lost[..], [Alarm::AnotherLog { found, .. }] if found.starts_with(&acme.domain)), "{lost:?}");
 
-        world.platform_admin().post("/admin/v1/tenants/acme/keys/rotate", json!({})).await.is(202);
+        world.platform_admin().post("/admin/v1/tenants/acme/keys/rotate", json!({ "algs": ["ES256"] })).await.is(202);
         let grown = checked(world, &acme.issuer(), Some(&at_home)).await;
         assert!(grown.alarms.is_empty() && grown.new > 0, "{grown:?}");
         world.platform_admin().delete("/admin/v1/tenants/acme/domain?confirm=acme").await.is(200);
         let back = checked(world, &old, grown.seen.as_ref()).await;
-        assert_eq!((&back.alarms[..], back.new), (&[][..], 0));
+        assert_eq!(back.alarms, []);
         // It is the key that is trusted: under no name is another one taken for it.
         world.tenant("globex").await;
         let other = checked(world, &format!("{}/t/globex", world.base_url), None).await.seen;
