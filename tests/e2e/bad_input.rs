@@ -143,6 +143,66 @@ fn numbers_that_nobody_can_stand_behind_are_refused_with_their_bounds() {
 }
 
 #[test]
+fn whoever_sends_a_wrong_member_is_told_which_one() {
+    in_world(async |world| {
+        world.tenant("acme").await;
+        let nobody = "usr_01m8qqdwgtefz9kpbwyasbyrb6";
+        let kind = |words: Value| {
+            let kind =
+                json!({ "members": { "payee": { "kind": "text", "required": true }, "day": { "kind": "integer" } }, "words": words });
+            json!({ "identifier": "https://pay.example", "name": "Pay", "authorization_details_types": { "payment": kind } })
+        };
+        let words = "authorization_details_types.payment.words";
+        let mut no_day = kind(json!({ "en": "Pay {payee}" }));
+        no_day["authorization_details_types"]["payment"]["members"]["day"]["max_items"] = json!(3);
+        for (method, path, body, status, member) in [
+            ("POST", "/claims/preview", json!({ "user": "alice", "client": "first-party" }), 400, "user"),
+            ("POST", "/claims/preview", json!({ "user": nobody, "client": "first-party" }), 404, "user"),
+            ("POST", "/claims/preview", json!({ "client": "ä" }), 400, "client"),
+            ("POST", "/claims/preview", json!({ "client": "nobody" }), 404, "client"),
+            ("POST", "/claims/preview", json!({ "client": "first-party", "scope": 3 }), 400, "scope"),
+            ("POST", "/claims/preview", json!({ "client": "first-party", "audience": ["/x"] }), 400, "audience"),
+            ("POST", "/claims/preview", json!({ "client": "first-party", "claims": { "id_token": 3 } }), 400, "claims"),
+            ("PUT", "/claims", json!({ "rules": [{ "claim": "a", "from": { "constant": 1 }, "into": ["cookie"] }] }), 400, "rules[0]"),
+            ("PUT", "/claims", json!({ "rules": [{ "claim": "a" }] }), 400, "rules[0]"),
+            ("POST", "/resources", kind(json!({})), 400, words),
+            ("POST", "/resources", kind(json!({ "en": "Pay {payee}", "de": "" })), 400, &format!("{words}.de")),
+            ("POST", "/resources", kind(json!({ "en": "Pay on {day}" })), 400, &format!("{words}.en")),
+            ("POST", "/resources", kind(json!({ "it": "Paga" })), 400, words),
+            ("POST", "/resources", no_day, 400, "authorization_details_types.payment.members.day.max_items"),
+            ("POST", "/resources", json!({ "identifier": "https://a.example", "name": "" }), 400, "name"),
+            (
+                "POST",
+                "/resources",
+                json!({ "identifier": "https://a.example", "name": "A", "access_ttl_seconds": 5 }),
+                400,
+                "access_ttl_seconds",
+            ),
+            ("POST", "/resources", json!({ "identifier": "https://a.example", "name": "A", "scope": "openid" }), 400, "scope"),
+            ("POST", "/users", json!({ "username": "bob", "roles": ["clerk", "A B"] }), 400, "roles[1]"),
+            ("POST", "/users", json!({ "username": "bob", "made_up": 1 }), 400, "made_up"),
+            ("POST", "/clients", json!({ "redirect_uris": "https://a.example/cb" }), 400, "redirect_uris"),
+            ("PATCH", "", json!({ "policy": { "access_ttl_seconds": "900" } }), 400, "policy.access_ttl_seconds"),
+            ("PATCH", "", json!({ "policy": { "registration": { "access": "x" } } }), 400, "policy.registration.access"),
+            ("PUT", "/domain", json!({ "domain": "acme" }), 400, "domain"),
+            ("PUT", "/branding", json!({ "accent": "red" }), 400, "accent"),
+        ] {
+            let request = world.platform_admin().request(method, &format!("/admin/v1/tenants/acme{path}")).json(&body);
+            let code = if status == 404 { "not_found" } else { "bad_request" };
+            let answer = sent(request).await.refused(status, code).json();
+            assert_eq!(answer["member"], member, "{method} {path} {body}: {answer}");
+            let detail = answer["detail"].as_str().expect("words");
+            assert!(status == 404 || detail.contains(member) || path == "/claims/preview", "{detail}");
+        }
+        let form = json!({ "slug": "globex", "name": "Globex", "key_policy": { "lead_seconds": "x" } });
+        let refused = world.platform_admin().post("/admin/v1/tenants", form).await.refused(400, "bad_request").json();
+        assert_eq!(refused["member"], "key_policy.lead_seconds");
+        let limit = world.platform_admin().get("/admin/v1/tenants/acme/users?limit=many").await.refused(400, "bad_request");
+        assert!(limit.word("detail").starts_with("limit "), "{}", limit.text);
+    });
+}
+
+#[test]
 fn names_that_are_none_are_refused_and_taken_ones_conflict() {
     in_world(async |world| {
         world.tenant("acme").await;

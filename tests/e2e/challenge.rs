@@ -279,6 +279,41 @@ fn r42_a_code_is_worth_nothing_once_its_user_may_not_log_in_any_more() {
 }
 
 #[test]
+fn a_login_without_a_browser_leaves_what_its_client_has_and_nothing_else() {
+    in_world(async |world| {
+        let app = app(world, json!({ "client_name": "Walkabout" })).await;
+        let code = async || begin(world, &app, &[("username", "alice"), ("password", PASSWORD)]).await.is(200).word("authorization_code");
+        let tokens = redeem(world, &app, &code().await).await.is(200);
+        for _ in 0..3 {
+            code().await;
+        }
+        world.clock.forward(61);
+        world.sweep().await;
+        let rows = crate::upkeep::rows(&world.database).await;
+        assert_eq!((rows["sso_sessions"], rows["refresh_families"]), (0, 1), "codes that nobody fetched leave nothing");
+        app.refresh(world, &tokens.word("refresh_token")).await.is(200);
+
+        // The user sees the application that is logged in, and no browser that never was.
+        let mut browser = Browser::new(&world.base_url);
+        let page = browser.get("/t/acme/account").await.is(200);
+        let page = browser.submit(&page, &[("identifier", "alice"), ("password", PASSWORD)]).await;
+        let page = browser.follow(page).await.is(200);
+        assert_eq!(page.text.matches("/sessions/end\"").count(), 1, "{}", page.text);
+        assert_eq!(page.text.matches("Walkabout").count(), 2, "the session, and the application: {}", page.text);
+        let page = browser.submit_form(&page, "value=\"ses_", &[]).await;
+        let page = browser.follow(page).await.is(200);
+        assert!(!page.text.contains("/sessions/end\"") && !page.text.contains("Walkabout"), "{}", page.text);
+        app.refresh(world, &tokens.word("refresh_token")).await.refused_oauth(400, "invalid_grant");
+
+        // A code that was not fetched yet ends with all other sessions.
+        let late = code().await;
+        let page = browser.get("/t/acme/account").await.is(200);
+        browser.submit_form(&page, "/sessions/end-others", &[]).await;
+        redeem(world, &app, &late).await.refused_oauth(400, "invalid_grant");
+    });
+}
+
+#[test]
 fn s010_s061_s062_the_code_is_bound_to_its_client_verifier_and_key() {
     in_world(async |world| {
         let app = app(world, json!({})).await;

@@ -1,8 +1,10 @@
 //! A tenant at a domain of its own: all that it has is there, and nothing of anybody else.
 
+use app::ports::world::Clock;
 use domain::client::assertion::ASSERTION_TYPE;
 use reqwest::RequestBuilder;
 use serde_json::{Value, json};
+use server::key_log_check::{Alarm, Check, Report, Seen};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
@@ -93,6 +95,49 @@ async fn home<'w>(world: &'w World, slug: &'static str) -> Home<'w> {
     let home = Home::of(world, slug);
     home.moves_in().await;
     home
+}
+
+/// Checks the key log of an issuer, which is on this machine whatever its host, as somebody does who has seen it `before`.
+async fn checked(world: &World, issuer: &str, before: Option<&Seen>) -> Report {
+    let host = issuer.trim_start_matches("http://").split([':', '/']).next().expect("a host");
+    let http = reqwest::Client::builder().no_proxy().resolve(host, ([127, 0, 0, 1], 0).into()).build().expect("a client");
+    Check { http: &http, issuer, vkey: None, before, now: world.clock.now(), progress: &|_, _| {} }.run().await.expect("checked")
+}
+
+#[test]
+fn the_key_log_goes_on_under_its_new_name_at_once_and_whoever_has_seen_it_sees_that_it_is_the_same() {
+    in_world(async |world| {
+        world.tenant("acme").await;
+        let acme = Home::of(world, "acme");
+        let old = format!("{}/t/acme", world.base_url);
+        let seen = checked(world, &old, None).await.seen.expect("a good log");
+        acme.moves_in().await;
+        let report = checked(world, &acme.issuer(), Some(&seen)).await;
+        assert_eq!(report.alarms, []);
+        assert_eq!(
+            report.renamed_from.as_deref(),
+            old.strip_prefix("http://").map(|name| format!("{name}/.well-known/key-log")).as_deref()
+        );
+        let at_home = report.seen.expect("a good log");
+        assert_eq!(checked(world, &acme.issuer(), Some(&at_home)).await.renamed_from, None);
+        let stranger = checked(world, &acme.issuer(), None).await;
+        assert_eq!((&stranger.alarms[..], stranger.seen), (&[][..], Some(at_home.clone())));
+        // At the old address it says where it is.
+        let lost = checked(world, &old, Some(&seen)).await.alarms;
+        assert!(matches!(&lost[..], [Alarm::AnotherLog { found, .. }] if found.starts_with(&acme.domain)), "{lost:?}");
+
+        world.platform_admin().post("/admin/v1/tenants/acme/keys/rotate", json!({ "algs": ["ES256"] })).await.is(202);
+        let grown = checked(world, &acme.issuer(), Some(&at_home)).await;
+        assert!(grown.alarms.is_empty() && grown.new > 0, "{grown:?}");
+        world.platform_admin().delete("/admin/v1/tenants/acme/domain?confirm=acme").await.is(200);
+        let back = checked(world, &old, grown.seen.as_ref()).await;
+        assert_eq!(back.alarms, []);
+        // It is the key that is trusted: under no name is another one taken for it.
+        world.tenant("globex").await;
+        let other = checked(world, &format!("{}/t/globex", world.base_url), None).await.seen;
+        let alarms = checked(world, &old, other.as_ref()).await.alarms;
+        assert!(matches!(&alarms[..], [Alarm::ChangedVkey { .. }]), "{alarms:?}");
+    });
 }
 
 #[test]

@@ -76,11 +76,11 @@ pub(crate) fn token_form<'a>(shop: &'a Shop, parameters: &[(&'a str, &'a str)]) 
     form
 }
 
-fn code_form<'a>(shop: &'a Shop, code: &'a str) -> Vec<(&'a str, &'a str)> {
+pub(crate) fn code_form<'a>(shop: &'a Shop, code: &'a str) -> Vec<(&'a str, &'a str)> {
     token_form(shop, &[("grant_type", "authorization_code"), ("code", code), ("redirect_uri", CALLBACK), ("code_verifier", VERIFIER)])
 }
 
-fn refresh_form<'a>(shop: &'a Shop, token: &'a str) -> Vec<(&'a str, &'a str)> {
+pub(crate) fn refresh_form<'a>(shop: &'a Shop, token: &'a str) -> Vec<(&'a str, &'a str)> {
     token_form(shop, &[("grant_type", "refresh_token"), ("refresh_token", token)])
 }
 

@@ -10,7 +10,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
 
 use crate::browser::{Browser, Page};
-use crate::dpop::proof;
+use crate::dpop::{code_form, jkt, post, proof, refresh_form};
 use crate::exchange::introspected;
 use crate::logouts::open;
 use crate::message_signing::verified;
@@ -19,7 +19,7 @@ use crate::registration::{REGISTER, registration};
 use crate::relying_party::{Key, RelyingParty};
 use crate::request_objects;
 use crate::resources::{ORDERS, api};
-use crate::world::{World, in_world, in_world_with, sent};
+use crate::world::{World, in_world, in_world_with};
 
 const CLIENTS: &str = "/admin/v1/tenants/acme/clients";
 const METADATA: &str = "/t/acme/.well-known/openid-configuration";
@@ -343,7 +343,6 @@ fn tokens_by_the_browser_are_of_one_session_that_ends_like_others() {
 fn s057_s058_the_second_use_of_a_code_ends_the_token_beside_it_too() {
     in_world(async |world| {
         let shop = all(world, json!({})).await;
-        let public = client(world, with(&["code token", "code id_token"], json!({ "token_endpoint_auth_method": "none" }))).await;
         let mut browser = Browser::new(&world.base_url);
         logged_in(&mut browser, &shop.request(&[])).await;
         let given = async |browser: &mut Browser, shop: &Shop| {
@@ -365,20 +364,53 @@ fn s057_s058_the_second_use_of_a_code_ends_the_token_beside_it_too() {
         let said = given(&mut browser, &shop).await;
         revoked(world, &shop, &said["access_token"]).await;
         shop.redeem(world, &said["code"]).await.refused_oauth(400, "invalid_grant");
+    });
+}
 
-        // A session that began bound to nothing is bound to nothing, so a public client does not prove a key afterwards.
-        let key = Key::new("1");
+#[test]
+fn s100_what_a_public_client_redeems_a_code_for_is_bound_to_its_key_whatever_came_beside_the_code() {
+    in_world(async |world| {
+        let types = ["code id_token", "code token", "code id_token token"];
+        let shop = all(world, json!({})).await;
+        let public = client(world, with(&types, json!({ "token_endpoint_auth_method": "none" }))).await;
+        let mut browser = Browser::new(&world.base_url);
+        logged_in(&mut browser, &shop.request(&[])).await;
+        for kind in types {
+            let page = browser.get(&public.request(&[("response_type", kind), ("prompt", "none")])).await;
+            let said = in_fragment(&page);
+            let (key, thief) = (Key::new("1"), Key::new("1"));
+            let by = |key: &Key| [proof(world, key, "POST", TOKEN, json!({}))];
+            let tokens = post(world, TOKEN, &code_form(&public, &said["code"]), &by(&key)).await.is(200);
+            assert_eq!(tokens.word("token_type"), "DPoP", "{kind}");
+            assert_eq!(claims(&tokens.word("access_token"))["cnf"]["jkt"], jkt(&key), "{kind}");
+
+            let refresh = tokens.word("refresh_token");
+            post(world, TOKEN, &refresh_form(&public, &refresh), &[]).await.refused_oauth(400, "invalid_grant");
+            post(world, TOKEN, &refresh_form(&public, &refresh), &by(&thief)).await.refused_oauth(400, "invalid_grant");
+            let again = post(world, TOKEN, &refresh_form(&public, &refresh), &by(&key)).await.is(200);
+            assert_eq!(claims(&again.word("access_token"))["cnf"]["jkt"], jkt(&key), "{kind}");
+
+            // The token that came by the browser is bound to nothing, as before.
+            if let Some(beside) = said.get("access_token") {
+                world.bearing(beside).get(USERINFO).await.is(200);
+                assert_eq!(claims(beside)["cnf"], Value::Null);
+            }
+            // Nobody gets a second session out of it, with whatever key: what began with the code ends.
+            post(world, TOKEN, &code_form(&public, &said["code"]), &by(&thief)).await.refused_oauth(400, "invalid_grant");
+            post(world, TOKEN, &refresh_form(&public, &again.word("refresh_token")), &by(&key)).await.refused_oauth(400, "invalid_grant");
+        }
+
+        // Who proves nothing is bound to nothing; and a key that the request named has to be proved.
         let page = browser.get(&public.request(&[("response_type", "code id_token"), ("prompt", "none")])).await;
-        let said = in_fragment(&page);
-        let form = [
-            ("grant_type", "authorization_code"),
-            ("code", said["code"].as_str()),
-            ("redirect_uri", CALLBACK),
-            ("code_verifier", "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk"),
-            ("client_id", public.id.as_str()),
-        ];
-        let proved = world.anon().request("POST", TOKEN).form(&form).header("dpop", proof(world, &key, "POST", TOKEN, json!({})));
-        sent(proved).await.refused_oauth(400, "invalid_grant");
+        let tokens = post(world, TOKEN, &code_form(&public, &in_fragment(&page)["code"]), &[]).await.is(200);
+        post(world, TOKEN, &refresh_form(&public, &tokens.word("refresh_token")), &[]).await.is(200);
+        let key = Key::new("1");
+        let wanted = [("response_type", "code id_token"), ("prompt", "none"), ("dpop_jkt", &jkt(&key))];
+        let said = in_fragment(&browser.get(&public.request(&wanted)).await);
+        post(world, TOKEN, &code_form(&public, &said["code"]), &[]).await.refused_oauth(400, "invalid_grant");
+        let said = in_fragment(&browser.get(&public.request(&wanted)).await);
+        let tokens = post(world, TOKEN, &code_form(&public, &said["code"]), &[proof(world, &key, "POST", TOKEN, json!({}))]).await.is(200);
+        post(world, TOKEN, &refresh_form(&public, &tokens.word("refresh_token")), &[]).await.refused_oauth(400, "invalid_grant");
     });
 }
 

@@ -55,7 +55,8 @@ const KEPT: [&str; 20] = [
 
 const DAY: u32 = 86_400;
 
-async fn rows(database: &Path) -> BTreeMap<String, i64> {
+/// How many rows each table has.
+pub(crate) async fn rows(database: &Path) -> BTreeMap<String, i64> {
     let pool = SqlitePool::connect_with(SqliteConnectOptions::new().filename(database).read_only(true)).await.expect("connected");
     let tables: Vec<String> = sqlx::query_scalar("SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'")
         .fetch_all(&pool)

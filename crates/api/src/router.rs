@@ -16,7 +16,6 @@ use crate::connection::moving;
 use crate::description;
 use crate::error::Refusal;
 use crate::error::problem::Problem;
-use crate::extract::json;
 use crate::health;
 use crate::limits::limited;
 use crate::oauth::{
@@ -270,7 +269,6 @@ pub fn public(state: ApiState) -> impl FnOnce(&mut web::ServiceConfig) {
         let mut scope = web::scope("")
             .app_data(web::Data::from(Arc::clone(&state.settings)))
             .app_data(web::Data::new(state))
-            .app_data(json::config(most))
             .app_data(web::PayloadConfig::new(most))
             .app_data(web::QueryConfig::default().error_handler(|error, _| Problem::bad_request(error.to_string()).into()));
         for (path, methods) in routes() {

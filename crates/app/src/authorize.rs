@@ -23,7 +23,7 @@ use domain::keys::thumbprint::Thumbprint;
 use domain::openid::ClaimsRequest;
 use domain::password::Password;
 use domain::resource::Resource;
-use domain::sso::{Authentication, Method, SignOn, SsoSession};
+use domain::sso::{Authentication, Method, SsoSession};
 use domain::tenant::Tenant;
 use domain::time::{Timestamp, Ttl};
 use domain::token::claims::Subject;
@@ -581,12 +581,10 @@ impl Flow<'_> {
             self.tx.sso_touch(&session.handle, idle_expires_at).await?;
         }
         let kind = self.request.response_type;
-        let sign_on =
-            SignOn { session_id: session.id, authentication: session.authentication.clone(), claims: self.request.claims.clone() };
         let opened = match kind.is_front_channel() {
             true => {
                 let (tx, whose) = (self.tx.as_mut(), (&self.tenant, &self.client));
-                let opened = front_channel::open(self.ctx, tx, whose, &self.request, (user, session), sign_on.clone(), origin).await?;
+                let opened = front_channel::open(self.ctx, tx, whose, &self.request, (user, session), origin).await?;
                 match opened {
                     Ok(opened) => Some(opened),
                     Err(refusal) => return self.refuse(refusal).await,
@@ -596,21 +594,8 @@ impl Flow<'_> {
         };
         let code = kind.has_code().then(|| self.ctx.handle(HandleKind::AuthorizationCode));
         if let Some(code) = &code {
-            let request = self.request.clone();
-            let grant = CodeGrant {
-                client_id: self.client.id.clone(),
-                redirect_uri: Some(request.return_to.redirect_uri),
-                code_challenge: request.code_challenge,
-                user_id: user.id,
-                scope: request.scope,
-                resources: request.resources,
-                details: request.details,
-                nonce: request.nonce,
-                dpop_jkt: request.dpop_jkt,
-                sign_on,
-                family_id: opened.as_ref().map(|opened| opened.family.id),
-                expires_at: now.plus(CodeGrant::TTL),
-            };
+            let family_id = opened.as_ref().map(|opened| opened.family.id);
+            let grant = CodeGrant::of(self.request.clone(), session, family_id, now);
             self.tx.code_insert(&code.hash(), &grant).await?;
         }
         self.tx.commit().await?;

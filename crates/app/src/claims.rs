@@ -80,8 +80,10 @@ pub struct LeftOut {
 #[derive(Debug)]
 pub enum PreviewDenied {
     Rules(RuleRefused),
-    /// This tenant has no such user or client.
-    Unknown,
+    /// This tenant has no such user, or no such client: `member` says which.
+    Unknown {
+        member: &'static str,
+    },
     Target(TargetRefused),
     Fault(Fault),
 }
@@ -109,13 +111,13 @@ pub async fn preview(ctx: &Ctx, tenant: &Tenant, command: PreviewCommand, actor:
     let (user, client, apis) = {
         let mut tx = ctx.store.begin_read(tenant.id).await?;
         let user = match user {
-            Some(id) => Some(tx.user_by_id(id).await?.ok_or(PreviewDenied::Unknown)?),
+            Some(id) => Some(tx.user_by_id(id).await?.ok_or(PreviewDenied::Unknown { member: "user" })?),
             None => None,
         };
         let client = if client == ClientId::first_party() {
             Client::first_party()
         } else {
-            tx.client_by_id(&client).await?.ok_or(PreviewDenied::Unknown)?
+            tx.client_by_id(&client).await?.ok_or(PreviewDenied::Unknown { member: "client" })?
         };
         let apis = apis_of(tx.as_mut(), &client).await?;
         (user, client, apis)

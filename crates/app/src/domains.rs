@@ -7,6 +7,7 @@
 use domain::audit::{Actor, AuditEvent};
 use domain::host::HostName;
 use domain::ids::TenantId;
+use domain::keys::plan::Intent;
 use domain::resource::Resource;
 use domain::tenant::Tenant;
 use domain::text::BadText;
@@ -16,6 +17,7 @@ use domain::trusted_issuer::TrustedIssuer;
 
 use crate::ctx::{Ctx, Origin};
 use crate::fault::Fault;
+use crate::ports::keys::{KeyCommand, OrderedBy};
 use crate::ports::store::{StoreError, TenantTx};
 
 /// Families that one transaction ends.
@@ -115,14 +117,25 @@ pub async fn change(ctx: &Ctx, tenant: TenantId, command: ChangeDomain, actor: A
                 (None, before) => AuditEvent::TenantDomainRemoved { domain: before.as_ref().map(ToString::to_string).unwrap_or_default() },
             };
             tx.audit_append(&ctx.record(tenant, actor.clone(), origin, event)).await?;
+            // Its key log has another name from now on; should nobody come to sign it below, the clock does.
+            tx.ring_due(now).await?;
         }
         let committed = tx.commit().await;
         // A commit without an answer may have happened; if it has not, this was read once too often.
         ctx.tenants.forget_domain(&row, &next);
         committed?;
         if count < u64::from(TOGETHER) {
+            sign_log(ctx, tenant).await;
             return Ok(next);
         }
+    }
+}
+
+/// Has the tenant's key log signed under its new name. The domain is changed in any case.
+async fn sign_log(ctx: &Ctx, tenant: TenantId) {
+    let by = OrderedBy { actor: Actor::System, source: None, request_id: None };
+    if let Err(error) = ctx.keys.execute(tenant, KeyCommand::Plan(Intent::Advance), by).await {
+        tracing::warn!(%tenant, %error, "the key log was not signed under its new name yet; the rotation clock tries again");
     }
 }
 

@@ -166,7 +166,6 @@ pub enum PolicyDenied {
     Keys(KeyCommandError),
     /// Clients or APIs are registered for algorithms that would go, and nobody has said that it is meant.
     Strands(Box<Stranded>),
-    Fault(Fault),
 }
 
 impl<E: Into<KeyCommandError>> From<E> for PolicyDenied {
@@ -196,13 +195,8 @@ pub async fn change_policy(
     if stranded.is_some() && confirmation != Some(tenant.slug.as_str()) {
         return Err(PolicyDenied::Strands(Box::new(stranded.unwrap_or_default())));
     }
-    let change = ctx.keys.execute(tenant.id, KeyCommand::ChangePolicy(numbers), ordered_by(admin, origin)).await?;
-    if let Some(stranded) = stranded {
-        let event = AuditEvent::ClientsStranded { clients: stranded.count, lost: stranded.facts() };
-        let record = ctx.record(tenant.id, admin.actor(), origin, event);
-        crate::audit::append(ctx, &record).await.map_err(PolicyDenied::Fault)?;
-    }
-    Ok(change)
+    let event = stranded.map(|stranded| AuditEvent::ClientsStranded { clients: stranded.count, lost: stranded.facts() });
+    Ok(ctx.keys.execute(tenant.id, KeyCommand::ChangePolicy { numbers, event }, ordered_by(admin, origin)).await?)
 }
 
 /// Makes a new version of the secret that refresh tokens are authenticated with. Nobody is logged out: the version before it

@@ -11,7 +11,7 @@ use domain::ids::{ResourceId, TenantId};
 use domain::keys::ring::Alg;
 use domain::resource::{Resource, ResourceSettings, ResourceUri};
 use domain::tenant::Tenant;
-use domain::text::BadText;
+use domain::text::BadMember;
 use domain::time::{Timestamp, Ttl};
 
 use crate::ctx::{Ctx, Origin};
@@ -24,7 +24,7 @@ use crate::warm::WarmMap;
 #[derive(Debug)]
 pub enum ResourceDenied {
     Unknown,
-    Bad(BadText),
+    Bad(BadMember),
     /// The tenant has an API of this name.
     IdentifierTaken,
     /// The name of an API never changes.

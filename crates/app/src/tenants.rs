@@ -9,6 +9,7 @@ use domain::client::lacks::{Offer, signs_of_loss};
 use domain::host::HostName;
 use domain::ids::TenantId;
 use domain::keys::policy::RotationNumbers;
+use domain::misread::{self, Misread};
 use domain::tenant::{Claimed, Tenant, TenantPolicy, TenantStatus};
 use domain::text::{BadText, DisplayName, Slug};
 use domain::time::{Timestamp, Ttl};
@@ -276,9 +277,9 @@ pub enum TenantDenied {
     Rules(#[from] RuleRefused),
     #[error(transparent)]
     Keys(#[from] KeyCommandError),
-    /// The patch does not lead to a policy; says why.
-    #[error("policy: {0}")]
-    Patch(String),
+    /// The patch does not lead to a policy.
+    #[error(transparent)]
+    Patch(#[from] Misread),
     /// Deleting asks for the tenant's slug as a confirmation.
     #[error("the confirmation is not the tenant's slug")]
     NotConfirmed,
@@ -358,10 +359,10 @@ impl PolicyPatch {
                 (target, patch) => *target = patch,
             }
         }
-        let refused = |error: serde_json::Error| TenantDenied::Patch(error.to_string());
-        let mut value = serde_json::to_value(policy).map_err(refused)?;
+        let written = serde_json::to_value(policy);
+        let mut value = written.map_err(|error| Fault::Broken(format!("a policy cannot be written: {error}")))?;
         merge(&mut value, Value::Object(self.0));
-        serde_json::from_value(value).map_err(refused)
+        Ok(misread::read_value(value).map_err(|misread| misread.within("policy"))?)
     }
 }
 

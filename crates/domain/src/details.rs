@@ -13,7 +13,7 @@ use serde_json::{Map, Value};
 
 use crate::language::Language;
 use crate::resource::{Resource, ResourceSet};
-use crate::text::BadText;
+use crate::text::{BadMember, BadText};
 
 macro_rules! name {
     ($(#[$doc:meta])* $name:ident, $is_one:expr, $words:literal) => {
@@ -142,32 +142,36 @@ fn is_unseen(c: char) -> bool {
 }
 
 impl Member {
-    fn validated(&self, is_inside: bool) -> Result<(), BadText> {
+    fn validated(&self, is_inside: bool) -> Result<(), BadMember> {
         let is_text = matches!(self.kind, Kind::Text | Kind::List);
         let said = [
-            (self.max_length.is_some() || !self.one_of.is_empty(), is_text),
-            (self.max_items.is_some(), self.kind == Kind::List),
-            (self.min.is_some(), self.kind == Kind::Integer),
-            (self.max.is_some(), matches!(self.kind, Kind::Integer | Kind::Decimal)),
-            (!self.members.is_empty(), self.kind == Kind::Object),
+            ("max_length", self.max_length.is_some(), is_text),
+            ("one_of", !self.one_of.is_empty(), is_text),
+            ("max_items", self.max_items.is_some(), self.kind == Kind::List),
+            ("min", self.min.is_some(), self.kind == Kind::Integer),
+            ("max", self.max.is_some(), matches!(self.kind, Kind::Integer | Kind::Decimal)),
+            ("members", !self.members.is_empty(), self.kind == Kind::Object),
         ];
-        if said.iter().any(|(is_said, has_it)| *is_said && !has_it) {
-            return Err(BadText("authorization_details_types: a member says something that its kind has not"));
+        if let Some((name, ..)) = said.into_iter().find(|(_, is_said, has_it)| *is_said && !has_it) {
+            return Err(BadMember::new(name, "a member of this kind has none"));
         }
-        if !self.max_length.is_none_or(|most| (1..=256).contains(&most)) || !self.max_items.is_none_or(|most| (1..=20).contains(&most)) {
-            return Err(BadText("authorization_details_types: max_length is 1 to 256, max_items 1 to 20"));
+        if !self.max_length.is_none_or(|most| (1..=256).contains(&most)) {
+            return Err(BadMember::new("max_length", "1 to 256"));
+        }
+        if !self.max_items.is_none_or(|most| (1..=20).contains(&most)) {
+            return Err(BadMember::new("max_items", "1 to 20"));
         }
         if self.one_of.len() > 50 || self.one_of.iter().any(|word| word.is_empty() || word.len() > 256 || word.chars().any(is_unseen)) {
-            return Err(BadText("authorization_details_types: one_of has at most 50 texts of 1 to 256 bytes without control characters"));
+            return Err(BadMember::new("one_of", "at most 50 texts of 1 to 256 bytes without control characters"));
         }
         if self.min.zip(self.max).is_some_and(|(min, max)| min > max) || (self.kind == Kind::Decimal && self.max.is_some_and(|max| max < 0))
         {
-            return Err(BadText("authorization_details_types: max is less than any value could be"));
+            return Err(BadMember::new("max", "it is less than any value could be"));
         }
         if self.kind == Kind::Object && (is_inside || self.members.is_empty()) {
-            return Err(BadText("authorization_details_types: an object has members, none of which is an object again"));
+            return Err(BadMember::new("members", "an object has members, none of which is an object again"));
         }
-        self.members.values().try_for_each(|member| member.validated(true))
+        members_validated(&self.members, true)
     }
 
     fn is_text(&self, value: &Value) -> bool {
@@ -193,6 +197,10 @@ impl Member {
         };
         if fits { Ok(()) } else { Err(DetailsRefused::BadMember) }
     }
+}
+
+fn members_validated(members: &BTreeMap<MemberName, Member>, are_inside: bool) -> Result<(), BadMember> {
+    members.iter().try_for_each(|(name, member)| member.validated(are_inside).map_err(|bad| bad.within(format_args!("members.{name}"))))
 }
 
 /// Digits, and up to six behind a point; no sign, no zero before another digit, and at most `max`.
@@ -257,27 +265,29 @@ impl DetailType {
     const LONGEST_WORDS: usize = 400;
 
     /// # Errors
-    /// Says what will not do.
-    pub fn validated(&self) -> Result<(), BadText> {
+    /// Names the member that will not do.
+    pub fn validated(&self) -> Result<(), BadMember> {
         let inside = self.members.values().map(|member| member.members.len()).sum::<usize>();
         if self.members.len() + inside > Self::MOST_MEMBERS {
-            return Err(BadText("authorization_details_types: a type has at most 30 members"));
+            return Err(BadMember::new("members", "a type has at most 30, those of objects included"));
         }
-        self.members.values().try_for_each(|member| member.validated(false))?;
+        members_validated(&self.members, false)?;
         if self.words.is_empty() {
-            return Err(BadText("authorization_details_types: words are what users are asked, in one language at least"));
+            return Err(BadMember::new("words", "what users are asked, in one language at least"));
         }
-        for sentence in self.words.values() {
-            if sentence.is_empty() || sentence.chars().count() > Self::LONGEST_WORDS || sentence.chars().any(is_unseen) {
-                return Err(BadText("authorization_details_types: words are 1 to 400 characters without control characters"));
-            }
-            let pieces =
-                pieces(sentence).ok_or(BadText("authorization_details_types: braces in words stand around the name of a member"))?;
-            if pieces.iter().filter_map(|piece| piece.err()).any(|path| !self.is_always_there(path)) {
-                return Err(BadText(
-                    "authorization_details_types: words name a member that is not required, is an object, or is not there",
-                ));
-            }
+        for (language, sentence) in &self.words {
+            self.words_validated(sentence).map_err(|reason| BadMember { member: format!("words.{}", language.tag()), reason })?;
+        }
+        Ok(())
+    }
+
+    fn words_validated(&self, sentence: &str) -> Result<(), BadText> {
+        if sentence.is_empty() || sentence.chars().count() > Self::LONGEST_WORDS || sentence.chars().any(is_unseen) {
+            return Err(BadText("1 to 400 characters without control characters"));
+        }
+        let pieces = pieces(sentence).ok_or(BadText("braces stand around the name of a member"))?;
+        if pieces.iter().filter_map(|piece| piece.err()).any(|path| !self.is_always_there(path)) {
+            return Err(BadText("it names a member that is not required, is an object, or is not there"));
         }
         Ok(())
     }
@@ -320,12 +330,13 @@ impl DetailType {
 /// The types that an API defines, if they fit together.
 ///
 /// # Errors
-/// Says what will not do.
-pub fn validated(types: &BTreeMap<DetailTypeName, DetailType>) -> Result<(), BadText> {
+/// Names the member that will not do.
+pub fn validated(types: &BTreeMap<DetailTypeName, DetailType>) -> Result<(), BadMember> {
+    const MEMBER: &str = "authorization_details_types";
     if types.len() > 20 || serde_json::to_string(types).map_or(usize::MAX, |text| text.len()) > 16_384 {
-        return Err(BadText("authorization_details_types: at most 20, and 16384 bytes all together"));
+        return Err(BadMember::new(MEMBER, "at most 20, and 16384 bytes all together"));
     }
-    types.values().try_for_each(DetailType::validated)
+    types.iter().try_for_each(|(name, kind)| kind.validated().map_err(|bad| bad.within(name).within(MEMBER)))
 }
 
 /// Why details are refused (RFC 9396, 5: `invalid_authorization_details`).
@@ -504,12 +515,12 @@ mod tests {
         })
     }
 
-    fn kind(change: &[(&str, Value)]) -> Result<DetailType, BadText> {
+    fn kind(change: &[(&str, Value)]) -> Result<DetailType, BadMember> {
         let mut form = payment();
         for (pointer, value) in change {
             *form.pointer_mut(pointer).expect("there") = value.clone();
         }
-        let read: DetailType = serde_json::from_value(form).map_err(|_| BadText("no type"))?;
+        let read: DetailType = serde_json::from_value(form).map_err(|_| BadMember::new("", "no type"))?;
         read.validated().map(|()| read)
     }
 
@@ -669,8 +680,20 @@ mod tests {
             ("/members/amount/members/value", json!({ "kind": "object", "members": { "a": { "kind": "boolean" } } })),
             ("/members/amount/members/value/max", json!(-1)),
         ] {
-            assert!(kind(&[(pointer, value.clone())]).is_err(), "{pointer} {value}");
+            let bad = kind(&[(pointer, value.clone())]).expect_err(pointer).member.replace('.', "/");
+            // Where it can be read at all, it says where it is.
+            assert!(
+                bad.is_empty() || format!("/{bad}/").starts_with(&format!("{pointer}/")) || pointer[1..].starts_with(&bad),
+                "{pointer} {value}: {bad}"
+            );
         }
+        let types = BTreeMap::from([("payment".parse().expect("a name"), serde_json::from_value(payment()).expect("a type"))]);
+        assert_eq!(super::validated(&types), Ok(()));
+        let silent = types
+            .into_iter()
+            .map(|(name, kind)| (name, DetailType { words: [(Language::German, String::new())].into(), ..kind }))
+            .collect();
+        assert_eq!(super::validated(&silent).expect_err("no words").member, "authorization_details_types.payment.words.de");
         for name in ["type", "", "a b", "a.b", "{a}"] {
             assert!(name.parse::<MemberName>().is_err(), "{name}");
         }

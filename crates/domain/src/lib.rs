@@ -30,6 +30,7 @@ pub mod jwt;
 pub mod keys;
 pub mod language;
 pub mod mail;
+pub mod misread;
 pub mod openid;
 pub mod password;
 pub mod pseudonym;

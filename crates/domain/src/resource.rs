@@ -16,7 +16,7 @@ use crate::ids::ResourceId;
 use crate::keys::ring::Alg;
 use crate::scope::Scope;
 use crate::tenant::TenantPolicy;
-use crate::text::{BadText, DisplayName, Role};
+use crate::text::{BadMember, BadText, DisplayName, Role};
 use crate::time::{Timestamp, Ttl};
 use crate::token::claims::Audience;
 
@@ -144,22 +144,23 @@ impl ResourceSettings {
     ///
     /// # Errors
     /// Names the member that will not do.
-    pub fn validated(self) -> Result<Self, BadText> {
+    pub fn validated(self) -> Result<Self, BadMember> {
         if self.scope.iter().any(|word| Scope::OF_OPENID.contains(&word) || word == Scope::ACCOUNT || word == Scope::ADMIN) {
-            return Err(BadText("scope: the scopes of OpenID Connect, account and admin are about the issuer itself"));
+            return Err(BadMember::new("scope", "the scopes of OpenID Connect, account and admin are about the issuer itself"));
         }
         let (shortest, longest) = TenantPolicy::ACCESS_TTL;
         if self.access_ttl_seconds.is_some_and(|ttl| ttl < shortest || ttl > longest) {
-            return Err(BadText("access_ttl_seconds must be 60 to 3600"));
+            return Err(BadMember::new("access_ttl_seconds", "60 to 3600"));
         }
         if self.servers.len() > 20 {
-            return Err(BadText("servers: at most 20"));
+            return Err(BadMember::new("servers", "at most 20"));
         }
         let all: BTreeSet<_> = self.permissions.values().flatten().collect();
         let length: usize = all.iter().map(|permission| permission.0.len() + 3).sum();
         if self.permissions.len() > 100 || length > Self::LONGEST_PERMISSIONS {
-            return Err(BadText(
-                "permissions: at most 100 roles, and all permissions together at most 3072 bytes, for they go into tokens",
+            return Err(BadMember::new(
+                "permissions",
+                "at most 100 roles, and all permissions together at most 3072 bytes, for they go into tokens",
             ));
         }
         details::validated(&self.authorization_details_types)?;

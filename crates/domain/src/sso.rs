@@ -142,6 +142,13 @@ pub struct SignOn {
     pub claims: ClaimsRequest,
 }
 
+impl SignOn {
+    /// By this session, with these claims asked for.
+    pub fn of(session: &SsoSession, claims: ClaimsRequest) -> Self {
+        Self { session_id: session.id, authentication: session.authentication.clone(), claims }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

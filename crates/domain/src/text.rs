@@ -15,6 +15,27 @@ use unicode_normalization::UnicodeNormalization;
 #[error("{0}")]
 pub struct BadText(pub &'static str);
 
+/// Which member of something will not do, and why.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{member}: {reason}")]
+pub struct BadMember {
+    /// The way to it, such as `authorization_details_types.payment.words.en`.
+    pub member: String,
+    pub reason: BadText,
+}
+
+impl BadMember {
+    pub fn new(member: impl Into<String>, reason: &'static str) -> Self {
+        Self { member: member.into(), reason: BadText(reason) }
+    }
+
+    /// The same, where what it is a member of is one of something else.
+    #[must_use]
+    pub fn within(self, outer: impl fmt::Display) -> Self {
+        Self { member: format!("{outer}.{}", self.member), ..self }
+    }
+}
+
 macro_rules! text_serde {
     ($name:ident) => {
         impl Serialize for $name {

@@ -28,6 +28,16 @@ pub(crate) fn origin(tenant: &Tenant, base_url: &str) -> String {
     prefix.split_once("://").map_or(prefix.as_str(), |(_, rest)| rest).to_owned()
 }
 
+/// What the log was called when its head was signed.
+fn signed_name(tip: &LogTip) -> &str {
+    tip.checkpoint.lines().next().unwrap_or_default()
+}
+
+/// Whether there is a log, and its head is signed under the name that it has today.
+pub(crate) fn is_signed_as(tip: Option<&LogTip>, origin: &str) -> bool {
+    tip.is_some_and(|tip| signed_name(tip) == origin)
+}
+
 /// A tenant's log as it was read, or none yet.
 pub(crate) struct KeyLog<'a> {
     pub(crate) origin: String,
@@ -43,7 +53,8 @@ impl<'a> KeyLog<'a> {
         secrets.iter().find(|secret| secret.name == SecretName::log_key().name)
     }
 
-    /// Adds to `change` what the log is to say of it: the difference to `before`, which is told in full when there is no log yet.
+    /// Adds to `change` what the log is to say of it: the difference to `before`, which is told in full when there is no log yet. A log that is
+    /// called otherwise since is signed under its new name, also when nothing comes to it.
     ///
     /// # Errors
     /// [`KeyFault::Sealed`] when the log in the database is not the one that was signed.
@@ -54,7 +65,7 @@ impl<'a> KeyLog<'a> {
             entries.extend(facts(None, before).into_iter().map(entry(before.generation)));
         }
         entries.extend(facts(before, &change.ring).into_iter().map(entry(change.ring.generation)));
-        if entries.is_empty() {
+        if entries.is_empty() && is_signed_as(self.tip, &self.origin) {
             return Ok(());
         }
         let key = self.key(change)?;
@@ -89,9 +100,8 @@ impl<'a> KeyLog<'a> {
         let Some(tip) = self.tip else { return Ok(Frontier::default()) };
         let changed = |what: String| KeyFault::Sealed(format!("the key log in the database is not the one that was signed: {what}"));
         let frontier = Frontier::from_bytes(tip.size, &tip.frontier).ok_or_else(|| changed("its end does not fit its size".to_owned()))?;
-        // By the name it was signed under: the issuer's address may be another one today.
-        let name = tip.checkpoint.lines().next().unwrap_or_default();
-        let vkey = Vkey::new(name, key.public_key().as_ref()).ok_or_else(|| changed("it has no name".to_owned()))?;
+        // The issuer's address may be another one today.
+        let vkey = Vkey::new(signed_name(tip), key.public_key().as_ref()).ok_or_else(|| changed("it has no name".to_owned()))?;
         let head = note::open(&tip.checkpoint, &vkey).map_err(|error| changed(error.to_string()))?;
         if (head.size, head.root) != (frontier.size(), frontier.root()) {
             return Err(changed("its root is another one".to_owned()));

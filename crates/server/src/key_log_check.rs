@@ -99,6 +99,8 @@ pub struct Report {
     pub seen: Option<Seen>,
     /// Whether the log itself was asked whose signature to expect, because nobody else had said it.
     pub is_first_use: bool,
+    /// What the log was called the last time, if that was another name.
+    pub renamed_from: Option<String>,
 }
 
 /// One check of the log of `issuer`.
@@ -121,7 +123,8 @@ impl Check<'_> {
     /// # Errors
     /// When something could not be fetched.
     pub async fn run(self) -> Result<Report, NotChecked> {
-        let mut report = Report { alarms: Vec::new(), head: None, new: 0, published: 0, seen: None, is_first_use: false };
+        let mut report =
+            Report { alarms: Vec::new(), head: None, new: 0, published: 0, seen: None, is_first_use: false, renamed_from: None };
         if let Err(alarm) = self.look(&mut report).await? {
             report.alarms.push(alarm);
         }
@@ -137,30 +140,35 @@ impl Check<'_> {
         let (jwks, max_age) = self.jwks().await?;
         report.published = jwks.len();
         let checkpoint = self.text(&self.log("checkpoint")).await?;
+        let expected = self.log("");
+        let expected = expected.split_once("://").map_or(expected.as_str(), |(_, rest)| rest).trim_end_matches('/');
         let vkey = match (&self.vkey, self.before) {
             (Some(given), _) => given.clone(),
-            (None, Some(before)) => before.vkey.clone(),
+            // The key is what was trusted. An issuer with another address has the same log under another name.
+            (None, Some(before)) => before.vkey.named(expected).unwrap_or_else(|| before.vkey.clone()),
             (None, None) => {
                 report.is_first_use = true;
                 self.published_vkey().await?.parse().map_err(|error| NotChecked(format!("{}: {error}", self.log("vkey"))))?
             }
         };
-        if let Some(before) = self.before.filter(|before| before.vkey != vkey) {
-            return Ok(Err(Alarm::ChangedVkey { trusted: before.vkey.to_string(), published: vkey.to_string() }));
+        if let Some(before) = self.before {
+            if !before.vkey.is_same_key(&vkey) {
+                return Ok(Err(Alarm::ChangedVkey { trusted: before.vkey.to_string(), published: vkey.to_string() }));
+            }
+            report.renamed_from = (before.vkey != vkey).then(|| before.vkey.name().to_owned());
         }
         let head = match note::open(&checkpoint, &vkey) {
             Ok(head) => head,
             Err(refused) => {
                 let published = self.published_vkey().await?;
-                return Ok(Err(if published == vkey.to_string() {
-                    Alarm::Forged(refused)
-                } else {
-                    Alarm::ChangedVkey { trusted: vkey.to_string(), published }
+                let elsewhere = published.parse::<Vkey>().ok().filter(|published| published.is_same_key(&vkey));
+                return Ok(Err(match elsewhere.map(|published| note::open(&checkpoint, &published)) {
+                    _ if published == vkey.to_string() => Alarm::Forged(refused),
+                    Some(Ok(head)) => Alarm::AnotherLog { found: head.origin, expected: expected.to_owned() },
+                    _ => Alarm::ChangedVkey { trusted: vkey.to_string(), published },
                 }));
             }
         };
-        let expected = self.log("");
-        let expected = expected.split_once("://").map_or(expected.as_str(), |(_, rest)| rest).trim_end_matches('/');
         if head.origin != expected {
             return Ok(Err(Alarm::AnotherLog { found: head.origin, expected: expected.to_owned() }));
         }

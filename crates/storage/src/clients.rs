@@ -140,18 +140,32 @@ impl ClientStore for SqlTenantTx {
         rows.into_iter().map(from_row).collect()
     }
 
-    async fn clients_with_signs(&mut self, signs: &[String], after: Option<&ClientId>, limit: u32) -> Stored<Vec<Client>> {
+    async fn clients_with_signs(
+        &mut self,
+        signs: &[String],
+        after: Option<&ClientId>,
+        most: u32,
+    ) -> Stored<(Vec<Client>, Option<ClientId>)> {
         if signs.is_empty() {
-            return Ok(Vec::new());
+            return Ok((Vec::new(), None));
+        }
+        let mut stretch = Condition::all().add(Column::TenantId.eq(self.owner()));
+        if let Some(after) = after {
+            stretch = stretch.add(Column::Id.gt(after.as_str()));
+        }
+        // The key alone is read for that, so that no statement looks into more settings than these, however few of them have a sign.
+        let last = Entity::find().select_only().column(Column::Id).filter(stretch.clone()).order_by_asc(Column::Id);
+        let last = last.offset(u64::from(most.saturating_sub(1))).limit(1).into_tuple::<String>().one(&self.tx);
+        let last = last.await.map_err(error::of(TABLE))?;
+        if let Some(last) = &last {
+            stretch = stretch.add(Column::Id.lte(last));
         }
         // An underscore stands for any character in it, which finds no fewer.
         let any = signs.iter().fold(Condition::any(), |any, sign| any.add(Column::Settings.contains(sign)));
-        let mut page = Entity::find().filter(Column::TenantId.eq(self.owner())).filter(any);
-        if let Some(after) = after {
-            page = page.filter(Column::Id.gt(after.as_str()));
-        }
-        let rows = page.order_by_asc(Column::Id).limit(u64::from(limit)).all(&self.tx).await.map_err(error::of(TABLE))?;
-        rows.into_iter().map(from_row).collect()
+        let found = Entity::find().filter(stretch).filter(Column::DisabledAt.is_null()).filter(any).order_by_asc(Column::Id);
+        let found = found.all(&self.tx).await.map_err(error::of(TABLE))?.into_iter().map(from_row).collect::<Result<_, _>>()?;
+        let last = last.map(|id| ClientId::try_from(id.clone()).map_err(|_| Cell { table: TABLE, row: &id }.bad("id")));
+        Ok((found, last.transpose()?))
     }
 
     async fn client_origins(&mut self, limit: u32) -> Stored<Vec<WebOrigin>> {

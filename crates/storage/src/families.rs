@@ -119,6 +119,18 @@ impl FamilyStore for SqlTenantTx {
         row.map(from_row).transpose()
     }
 
+    async fn family_bind(&mut self, id: FamilyId, binding: Binding) -> Stored<()> {
+        Entity::update_many()
+            .col_expr(Column::Binding, Expr::value(binding.to_string()))
+            .filter(Column::TenantId.eq(self.owner()))
+            .filter(Column::Id.eq(id.as_uuid()))
+            .filter(Column::RevokedAt.is_null())
+            .exec(&self.tx)
+            .await
+            .map_err(error::of(TABLE))?;
+        Ok(())
+    }
+
     async fn families_live(&mut self, user: UserId, now: Timestamp) -> Stored<Vec<RefreshFamily>> {
         let rows = Entity::find()
             .filter(Column::TenantId.eq(self.owner()))

@@ -52,6 +52,9 @@ impl SqlTenantTx {
                 return Err(StoreError::Conflict);
             }
         }
+        if growth.entries.is_empty() {
+            return Ok(());
+        }
         let mut entries = Vec::new();
         for (number, entry) in (begins_at..).zip(&growth.entries) {
             let row = key_log_entries::Model { tenant_id: self.owner(), number: column(ENTRIES, number)?, entry: entry.clone() };

@@ -8,8 +8,9 @@ use app::ports::store::{RingChange, RingStore, SealedDataKey, SecretStore, Store
 use async_trait::async_trait;
 use domain::ids::TenantId;
 use domain::keys::ring::{KeyRing, Kid};
+use domain::time::Timestamp;
 use sea_orm::sea_query::Expr;
-use sea_orm::{ColumnTrait, EntityTrait, IntoActiveModel, QueryFilter};
+use sea_orm::{ColumnTrait, Condition, EntityTrait, IntoActiveModel, QueryFilter};
 
 use crate::dialect;
 use crate::entities::{key_rings, sealed_secrets, used_kids};
@@ -110,5 +111,17 @@ impl RingStore for SqlTenantTx {
                 .map_err(error::of("sealed_secrets"))?;
         }
         dialect::notify_ring(&self.tx, TenantId::from_uuid(self.owner()), change.ring.generation).await
+    }
+
+    async fn ring_due(&mut self, at: Timestamp) -> Stored<()> {
+        let due = key_rings::Column::NextDueAt;
+        key_rings::Entity::update_many()
+            .col_expr(due, Expr::value(at.as_micros()))
+            .filter(key_rings::Column::TenantId.eq(self.owner()))
+            .filter(Condition::any().add(due.is_null()).add(due.gt(at.as_micros())))
+            .exec(&self.tx)
+            .await
+            .map_err(error::of(TABLE))?;
+        Ok(())
     }
 }

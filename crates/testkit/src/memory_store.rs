@@ -29,7 +29,7 @@ use domain::secret::Secret;
 use domain::tenant::Tenant;
 use domain::text::{LoginName, Slug};
 use domain::time::{Timestamp, Ttl};
-use domain::token::family::{RefreshFamily, Revocation};
+use domain::token::family::{Binding, RefreshFamily, Revocation};
 use domain::user::{User, UserNames};
 use tokio::sync::OwnedMutexGuard;
 use transparency::tree::{Hash, Node};
@@ -510,6 +510,14 @@ impl FamilyStore for Tx {
         Ok(self.state.families.get(&(self.tenant, id)).cloned())
     }
 
+    async fn family_bind(&mut self, id: FamilyId, binding: Binding) -> Stored<()> {
+        let key = (self.tenant, id);
+        if let Some(family) = self.writing()?.families.get_mut(&key).filter(|family| family.revoked.is_none()) {
+            family.binding = binding;
+        }
+        Ok(())
+    }
+
     async fn families_live(&mut self, user: UserId, now: Timestamp) -> Stored<Vec<RefreshFamily>> {
         let families = self.state.families.iter().filter(|((owner, _), _)| *owner == self.tenant).map(|(_, family)| family);
         let mut live: Vec<_> = families.filter(|family| family.user_id == user && family.is_live(now)).cloned().collect();
@@ -584,6 +592,14 @@ impl RingStore for Tx {
         let known: Vec<Kid> = old.ring.keys.iter().map(|key| key.kid.clone()).collect();
         state.check_change(tenant, change, &known)?;
         state.apply_change(tenant, change);
+        Ok(())
+    }
+
+    async fn ring_due(&mut self, at: Timestamp) -> Stored<()> {
+        let tenant = self.tenant;
+        if let Some(row) = self.writing()?.rings.get_mut(&tenant) {
+            row.next_due_at = Some(row.next_due_at.map_or(at, |due| due.min(at)));
+        }
         Ok(())
     }
 }

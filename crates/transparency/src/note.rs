@@ -42,6 +42,16 @@ impl Vkey {
         &self.name
     }
 
+    /// The same key under another name. `None` when that cannot be a key's name.
+    pub fn named(&self, name: &str) -> Option<Self> {
+        Self::new(name, &self.public)
+    }
+
+    /// Whether it is the same key, under whatever name.
+    pub fn is_same_key(&self, other: &Self) -> bool {
+        self.public == other.public
+    }
+
     /// The first four bytes of SHA-256(name || 0x0A || signature type || public key).
     fn id(&self) -> [u8; 4] {
         let mut text = self.name.clone().into_bytes();

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::admission::AdminOf;
 use crate::error::problem::Problem;
-use crate::extract::json::Object;
+use crate::extract::json::Json;
 use crate::extract::origin::From;
 use crate::state::ApiState;
 
@@ -26,9 +26,9 @@ pub(crate) async fn set(
     state: web::Data<ApiState>,
     AdminOf { admin, tenant }: AdminOf,
     from: From,
-    form: web::Json<Object<Branding>>,
+    form: Json<Branding>,
 ) -> Result<HttpResponse, Problem> {
-    let appearance = branding::set(&state.ctx, tenant.id, &form.0.0, admin.actor(), &from.0).await?;
+    let appearance = branding::set(&state.ctx, tenant.id, &form.0, admin.actor(), &from.0).await?;
     Ok(HttpResponse::Ok().json(view(&state, &tenant, &appearance)))
 }
 

@@ -3,19 +3,20 @@
 use std::collections::BTreeSet;
 
 use actix_web::{HttpResponse, web};
-use app::claims::{self, PreviewCommand};
+use app::claims::{self, PreviewCommand, PreviewDenied};
 use domain::claim_rules::ClaimRules;
 use domain::client::ClientId;
 use domain::ids::UserId;
 use domain::openid::ClaimsRequest;
 use domain::resource;
 use domain::scope::Scope;
+use domain::text::BadMember;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use crate::admission::AdminOf;
 use crate::error::problem::Problem;
-use crate::extract::json::Object;
+use crate::extract::json::Json;
 use crate::extract::origin::From;
 use crate::state::ApiState;
 
@@ -33,9 +34,9 @@ pub(crate) async fn set(
     state: web::Data<ApiState>,
     AdminOf { admin, tenant }: AdminOf,
     from: From,
-    form: web::Json<Object<RulesForm>>,
+    form: Json<RulesForm>,
 ) -> Result<HttpResponse, Problem> {
-    let RulesForm { rules } = form.into_inner().0;
+    let RulesForm { rules } = form.0;
     let rules = claims::set(&state.ctx, tenant.id, rules, admin.actor(), &from.0).await?;
     Ok(HttpResponse::Ok().json(json!({ "rules": rules })))
 }
@@ -60,10 +61,12 @@ pub(crate) struct PreviewForm {
 impl PreviewForm {
     fn command(self) -> Result<PreviewCommand, Problem> {
         let Self { user, client, scope, audience, claims, rules } = self;
-        let audience =
-            resource::read(audience.iter().map(String::as_str)).map_err(|refused| Problem::bad_request(refused.description()))?;
+        let audience = resource::read(audience.iter().map(String::as_str)).map_err(PreviewDenied::Target)?;
         let claims = match claims {
-            Some(claims) => Value::Object(claims).to_string().parse()?,
+            Some(claims) => {
+                let wishes = Value::Object(claims).to_string().parse();
+                wishes.map_err(|reason| BadMember { member: "claims".to_owned(), reason })?
+            }
             None => ClaimsRequest::default(),
         };
         Ok(PreviewCommand { user, client, scope, audience, claims, rules })
@@ -74,8 +77,8 @@ pub(crate) async fn preview(
     state: web::Data<ApiState>,
     AdminOf { admin, tenant }: AdminOf,
     from: From,
-    form: web::Json<Object<PreviewForm>>,
+    form: Json<PreviewForm>,
 ) -> Result<HttpResponse, Problem> {
-    let command = form.into_inner().0.command()?;
+    let command = form.0.command()?;
     Ok(HttpResponse::Ok().json(claims::preview(&state.ctx, &tenant, command, admin.actor(), &from.0).await?))
 }

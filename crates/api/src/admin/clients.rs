@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use crate::admission::AdminOf;
 use crate::error::problem::Problem;
 use crate::extract::address::Named;
-use crate::extract::json::OptionalJson;
+use crate::extract::json::{Json, OptionalJson};
 use crate::extract::origin::From;
 use crate::extract::page::{Page, PageQuery};
 use crate::state::ApiState;
@@ -60,9 +60,9 @@ pub(crate) async fn create(
     state: web::Data<ApiState>,
     AdminOf { admin, tenant }: AdminOf,
     from: From,
-    form: web::Json<ClientMetadata>,
+    form: Json<ClientMetadata>,
 ) -> Result<HttpResponse, Problem> {
-    let (client, secret) = clients::create(&state.ctx, &tenant, form.into_inner(), admin.actor(), &from.0).await?;
+    let (client, secret) = clients::create(&state.ctx, &tenant, form.0, admin.actor(), &from.0).await?;
     let mut view = view(&client);
     view["client_secret"] = json!(secret.as_ref().map(|secret| secret.text.expose()));
     let location = format!("/admin/v1/tenants/{}/clients/{}", tenant.slug, client.id);
@@ -96,9 +96,9 @@ pub(crate) async fn replace(
     AdminOf { admin, tenant }: AdminOf,
     Named(id): Named<RegisteredClientId>,
     from: From,
-    form: web::Json<ClientMetadata>,
+    form: Json<ClientMetadata>,
 ) -> Result<HttpResponse, Problem> {
-    let client = clients::replace(&state.ctx, &tenant, &id_of(id)?, form.into_inner(), admin.actor(), &from.0).await?;
+    let client = clients::replace(&state.ctx, &tenant, &id_of(id)?, form.0, admin.actor(), &from.0).await?;
     Ok(HttpResponse::Ok().json(view(&client)))
 }
 

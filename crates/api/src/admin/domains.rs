@@ -9,6 +9,7 @@ use serde::Deserialize;
 use crate::admin::tenants::view;
 use crate::admission::PlatformAdmin;
 use crate::error::problem::Problem;
+use crate::extract::json::Json;
 use crate::extract::origin::From;
 use crate::state::ApiState;
 
@@ -25,9 +26,9 @@ pub(crate) async fn set(
     slug: web::Path<String>,
     by: PlatformAdmin,
     from: From,
-    form: web::Json<DomainForm>,
+    form: Json<DomainForm>,
 ) -> Result<HttpResponse, Problem> {
-    let DomainForm { domain, confirm } = form.into_inner();
+    let DomainForm { domain, confirm } = form.0;
     change(&state, &slug, by, &from, ChangeDomain { domain: Some(domain), confirmation: confirm }).await
 }
 

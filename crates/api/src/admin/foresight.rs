@@ -20,6 +20,7 @@ use serde_json::{Value, json};
 use crate::admin::timeline;
 use crate::admission::AdminOf;
 use crate::error::problem::Problem;
+use crate::extract::json::Json;
 use crate::extract::origin::From;
 use crate::state::ApiState;
 
@@ -62,7 +63,7 @@ impl ProposalForm {
                 Intent::Revoke { kid, reason: reason() }
             }
             Self { action: Action::ChangePolicy, algs: None, sign_from: None, kid: None, policy: Some(numbers) } => {
-                return Ok(KeyCommand::ChangePolicy(numbers));
+                return Ok(KeyCommand::ChangePolicy { numbers, event: None });
             }
             _ => {
                 return Err(Problem::bad_request(
@@ -160,9 +161,9 @@ pub(crate) async fn plan(
     AdminOf { tenant, .. }: AdminOf,
     query: web::Query<FormatQuery>,
     request: HttpRequest,
-    form: web::Json<ProposalForm>,
+    form: Json<ProposalForm>,
 ) -> Result<HttpResponse, Problem> {
-    let seen = foresight::foresee(&state.ctx, &tenant, &form.into_inner().command()?).await?;
+    let seen = foresight::foresee(&state.ctx, &tenant, &form.0.command()?).await?;
     let mut response = HttpResponse::Ok();
     response.insert_header((VARY, "Accept"));
     if query.wants_svg(&request) {

@@ -14,7 +14,7 @@ use crate::admin::tenants::Confirmation;
 use crate::admission::AdminOf;
 use crate::error::problem::Problem;
 use crate::extract::address::Named;
-use crate::extract::json::Object;
+use crate::extract::json::Json;
 use crate::extract::origin::From;
 use crate::state::ApiState;
 
@@ -85,9 +85,9 @@ pub(crate) async fn rotate(
     state: web::Data<ApiState>,
     AdminOf { admin, tenant }: AdminOf,
     from: From,
-    form: web::Json<RotateForm>,
+    form: Json<RotateForm>,
 ) -> Result<HttpResponse, Problem> {
-    let form = form.into_inner();
+    let form = form.0;
     let rotation = if form.emergency {
         if form.algs.is_some() || form.sign_from.is_some() {
             return Err(Problem::bad_request("An emergency replaces every key at once: leave out algs and sign_from."));
@@ -123,9 +123,9 @@ pub(crate) async fn revoke(
     AdminOf { admin, tenant }: AdminOf,
     Named(kid): Named<Kid>,
     from: From,
-    form: web::Json<RevokeForm>,
+    form: Json<RevokeForm>,
 ) -> Result<HttpResponse, Problem> {
-    let change = keys::revoke(&state.ctx, tenant.id, kid, reason(form.into_inner().reason)?, &admin, &from.0).await?;
+    let change = keys::revoke(&state.ctx, tenant.id, kid, reason(form.0.reason)?, &admin, &from.0).await?;
     Ok(HttpResponse::Ok().json(change_view(&change, state.ctx.now())))
 }
 
@@ -138,9 +138,9 @@ pub(crate) async fn set_policy(
     AdminOf { admin, tenant }: AdminOf,
     from: From,
     query: web::Query<Confirmation>,
-    form: web::Json<Object<RotationNumbers>>,
+    form: Json<RotationNumbers>,
 ) -> Result<HttpResponse, Problem> {
-    let (numbers, confirm) = (form.into_inner().0, query.into_inner().confirm);
+    let (numbers, confirm) = (form.0, query.into_inner().confirm);
     let change = keys::change_policy(&state.ctx, &tenant, numbers, confirm.as_deref(), &admin, &from.0).await?;
     Ok(HttpResponse::Ok().json(change_view(&change, state.ctx.now())))
 }

@@ -19,6 +19,7 @@ use serde_json::{Value, json};
 use crate::admission::AdminOf;
 use crate::error::problem::Problem;
 use crate::extract::address::Named;
+use crate::extract::json::Json;
 use crate::extract::origin::From;
 use crate::extract::page::{Page, PageQuery};
 use crate::state::ApiState;
@@ -85,9 +86,9 @@ pub(crate) async fn create(
     state: web::Data<ApiState>,
     AdminOf { admin, tenant }: AdminOf,
     from: From,
-    form: web::Json<ResourceForm>,
+    form: Json<ResourceForm>,
 ) -> Result<HttpResponse, Problem> {
-    let (identifier, settings) = form.into_inner().read();
+    let (identifier, settings) = form.0.read();
     let resource = resources::create(&state.ctx, &tenant, identifier, settings, admin.actor(), &from.0).await?;
     let location = format!("/admin/v1/tenants/{}/resources/{}", tenant.slug, resource.id);
     Ok(HttpResponse::Created().insert_header((LOCATION, location)).json(view(&resource)))
@@ -116,9 +117,9 @@ pub(crate) async fn replace(
     AdminOf { admin, tenant }: AdminOf,
     Named(id): Named<ResourceId>,
     from: From,
-    form: web::Json<ResourceForm>,
+    form: Json<ResourceForm>,
 ) -> Result<HttpResponse, Problem> {
-    let (identifier, settings) = form.into_inner().read();
+    let (identifier, settings) = form.0.read();
     let resource = resources::replace(&state.ctx, &tenant, id, &identifier, settings, admin.actor(), &from.0).await?;
     Ok(HttpResponse::Ok().json(view(&resource)))
 }

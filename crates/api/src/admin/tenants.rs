@@ -12,7 +12,7 @@ use serde_json::{Map, Value, json};
 
 use crate::admission::{AdminOf, PlatformAdmin};
 use crate::error::problem::Problem;
-use crate::extract::json::Object;
+use crate::extract::json::{Json, Object};
 use crate::extract::origin::From;
 use crate::extract::page::{Page, PageQuery};
 use crate::state::ApiState;
@@ -43,9 +43,9 @@ pub(crate) async fn create(
     state: web::Data<ApiState>,
     PlatformAdmin(admin): PlatformAdmin,
     from: From,
-    form: web::Json<CreateForm>,
+    form: Json<CreateForm>,
 ) -> Result<HttpResponse, Problem> {
-    let CreateForm { slug, name, policy, key_policy } = form.into_inner();
+    let CreateForm { slug, name, policy, key_policy } = form.0;
     let key_policy = key_policy.map(|Object(numbers)| numbers);
     let tenant = tenants::create(&state.ctx, CreateTenant { slug, name, policy, key_policy }, admin.actor(), &from.0).await?;
     Ok(HttpResponse::Created()
@@ -56,7 +56,7 @@ pub(crate) async fn create(
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ListQuery {
-    limit: Option<u32>,
+    limit: Option<String>,
     after: Option<String>,
     /// The beginning of slugs or names.
     search: Option<String>,
@@ -104,9 +104,9 @@ pub(crate) async fn change(
     AdminOf { admin, tenant }: AdminOf,
     from: From,
     query: web::Query<Confirmation>,
-    form: web::Json<ChangeForm>,
+    form: Json<ChangeForm>,
 ) -> Result<HttpResponse, Problem> {
-    let ChangeForm { name, policy } = form.into_inner();
+    let ChangeForm { name, policy } = form.0;
     let command = ChangeTenant { name, policy: policy.map(PolicyPatch), is_active: None, confirmation: query.into_inner().confirm };
     let tenant = tenants::change(&state.ctx, tenant.id, command, admin.actor(), &from.0).await?;
     Ok(HttpResponse::Ok().json(view(&tenant, &state.ctx.base_url)))

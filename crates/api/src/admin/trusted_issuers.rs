@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use crate::admission::AdminOf;
 use crate::error::problem::Problem;
 use crate::extract::address::Named;
+use crate::extract::json::Json;
 use crate::extract::origin::From;
 use crate::extract::page::{Page, PageQuery};
 use crate::state::ApiState;
@@ -29,9 +30,9 @@ pub(crate) async fn create(
     state: web::Data<ApiState>,
     AdminOf { admin, tenant }: AdminOf,
     from: From,
-    form: web::Json<TrustedIssuerForm>,
+    form: Json<TrustedIssuerForm>,
 ) -> Result<HttpResponse, Problem> {
-    let trusted = trusted_issuers::create(&state.ctx, &tenant, form.into_inner(), admin.actor(), &from.0).await?;
+    let trusted = trusted_issuers::create(&state.ctx, &tenant, form.0, admin.actor(), &from.0).await?;
     let location = format!("/admin/v1/tenants/{}/trusted-issuers/{}", tenant.slug, trusted.id);
     Ok(HttpResponse::Created().insert_header((LOCATION, location)).json(view(&trusted)))
 }
@@ -59,9 +60,9 @@ pub(crate) async fn replace(
     AdminOf { admin, tenant }: AdminOf,
     Named(id): Named<TrustedIssuerId>,
     from: From,
-    form: web::Json<TrustedIssuerForm>,
+    form: Json<TrustedIssuerForm>,
 ) -> Result<HttpResponse, Problem> {
-    let trusted = trusted_issuers::replace(&state.ctx, &tenant, id, form.into_inner(), admin.actor(), &from.0).await?;
+    let trusted = trusted_issuers::replace(&state.ctx, &tenant, id, form.0, admin.actor(), &from.0).await?;
     Ok(HttpResponse::Ok().json(view(&trusted)))
 }
 

@@ -18,7 +18,7 @@ use crate::admin::session_view;
 use crate::admission::AdminOf;
 use crate::error::problem::Problem;
 use crate::extract::address::Named;
-use crate::extract::json::present;
+use crate::extract::json::{Json, present};
 use crate::extract::origin::From;
 use crate::extract::page::{Page, PageQuery};
 use crate::state::ApiState;
@@ -57,9 +57,9 @@ pub(crate) async fn create(
     state: web::Data<ApiState>,
     AdminOf { admin, tenant }: AdminOf,
     from: From,
-    form: web::Json<CreateForm>,
+    form: Json<CreateForm>,
 ) -> Result<HttpResponse, Problem> {
-    let form = form.into_inner();
+    let form = form.0;
     let new_password = match (form.password, form.password_hash) {
         (Some(plain), None) => NewPassword::Plain(Password::parse(plain.expose())?),
         (None, Some(hash)) => NewPassword::Hashed(password::import(hash.expose())?),
@@ -112,9 +112,9 @@ pub(crate) async fn change(
     AdminOf { admin, tenant }: AdminOf,
     Named(id): Named<UserId>,
     from: From,
-    form: web::Json<ChangeForm>,
+    form: Json<ChangeForm>,
 ) -> Result<HttpResponse, Problem> {
-    let ChangeForm { username, email, roles, claims, must_change } = form.into_inner();
+    let ChangeForm { username, email, roles, claims, must_change } = form.0;
     let command = ChangeUser { username, email, roles, claims, is_active: None, must_change };
     Ok(HttpResponse::Ok().json(view(&users::change(&state.ctx, &tenant, id, command, admin.actor(), &from.0).await?)))
 }
@@ -156,7 +156,7 @@ pub(crate) async fn set_password(
     AdminOf { admin, tenant }: AdminOf,
     Named(id): Named<UserId>,
     from: From,
-    form: web::Json<PasswordForm>,
+    Json(form): Json<PasswordForm>,
 ) -> Result<HttpResponse, Problem> {
     let plain = Password::parse(form.password.expose())?;
     let good_for = if form.must_change { PasswordUse::Change } else { PasswordUse::LogIn };

@@ -27,9 +27,10 @@ use app::users::UserDenied;
 use domain::claim_rules::RuleRefused;
 use domain::client::registration::InitialAccessToken;
 use domain::keys::plan::RotationDenied;
+use domain::misread::Misread;
 use domain::password::PasswordDenied;
 use domain::resource::Resource;
-use domain::text::BadText;
+use domain::text::{BadMember, BadText};
 use domain::trusted_issuer::TrustedIssuer;
 use serde_json::{Map, Value, json};
 
@@ -190,6 +191,19 @@ impl From<Fault> for Problem {
     }
 }
 
+impl From<Misread> for Problem {
+    fn from(misread: Misread) -> Self {
+        let problem = Self::bad_request(misread.to_string());
+        if misread.member.is_empty() { problem } else { problem.with("member", json!(misread.member)) }
+    }
+}
+
+impl From<BadMember> for Problem {
+    fn from(bad: BadMember) -> Self {
+        Self::bad_request(bad.to_string()).with("member", json!(bad.member))
+    }
+}
+
 impl From<BadText> for Problem {
     fn from(bad: BadText) -> Self {
         Self::bad_request(bad.0)
@@ -333,7 +347,7 @@ impl From<TenantDenied> for Problem {
             TenantDenied::Policy(bad) => Self::new(StatusCode::UNPROCESSABLE_ENTITY, "policy_refused", bad.0),
             TenantDenied::Rules(refused) => refused.into(),
             TenantDenied::Keys(error) => error.into(),
-            TenantDenied::Patch(why) => Self::bad_request(format!("policy: {why}")),
+            TenantDenied::Patch(misread) => misread.into(),
             TenantDenied::NotConfirmed => {
                 Self::new(StatusCode::CONFLICT, "not_confirmed", "Deleting a tenant cannot be undone: repeat its slug as ?confirm=<slug>.")
             }
@@ -353,8 +367,8 @@ impl From<PreviewDenied> for Problem {
     fn from(denied: PreviewDenied) -> Self {
         match denied {
             PreviewDenied::Rules(refused) => refused.into(),
-            PreviewDenied::Unknown => Self::not_found(),
-            PreviewDenied::Target(refused) => Self::bad_request(refused.description()),
+            PreviewDenied::Unknown { member } => Self::not_found().with("member", json!(member)),
+            PreviewDenied::Target(refused) => Self::bad_request(refused.description()).with("member", json!("audience")),
             PreviewDenied::Fault(fault) => fault.into(),
         }
     }
@@ -519,7 +533,6 @@ impl From<PolicyDenied> for Problem {
         match denied {
             PolicyDenied::Keys(error) => error.into(),
             PolicyDenied::Strands(stranded) => Self::strands(*stranded),
-            PolicyDenied::Fault(fault) => fault.into(),
         }
     }
 }

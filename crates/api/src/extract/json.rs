@@ -1,48 +1,46 @@
-//! JSON bodies: the right content type, a bounded size, known members only; errors say where the mistake is.
+//! JSON bodies: the right content type, a bounded size, known members only; errors say which member is wrong.
 
+use std::fmt;
+use std::marker::PhantomData;
 use std::pin::Pin;
 
 use actix_web::dev::Payload;
-use actix_web::error::JsonPayloadError;
 use actix_web::http::header::CONTENT_LENGTH;
-use actix_web::{Error, FromRequest, HttpRequest, web};
-use serde::de::DeserializeOwned;
+use actix_web::{FromRequest, HttpMessage, HttpRequest, ResponseError, web};
+use domain::misread;
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{DeserializeOwned, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
+use serde_json::{Map, Value};
 
 use crate::error::oauth::OAuthError;
 use crate::error::problem::Problem;
 
-/// How JSON is read everywhere.
-pub(crate) fn config(max_body_bytes: usize) -> web::JsonConfig {
-    web::JsonConfig::default().limit(max_body_bytes).error_handler(|error, _| {
-        match error {
-            JsonPayloadError::Overflow { .. } | JsonPayloadError::OverflowKnownLength { .. } => Problem::too_large(),
-            JsonPayloadError::ContentType => Problem::unsupported_media_type(),
-            // serde_json names the member, the line and the column; it quotes short scalars only where a type is wrong.
-            JsonPayloadError::Deserialize(error) => Problem::bad_request(describe(&error)),
-            _ => Problem::bad_request("The request body could not be read."),
-        }
-        .into()
-    })
-}
+/// A JSON object as the body.
+pub(crate) struct Json<T>(pub T);
 
-/// What is wrong with the JSON, without repeating any value of it: it could be a password.
-fn describe(error: &serde_json::Error) -> String {
-    let place = format!("line {}, column {}", error.line(), error.column());
-    match error.classify() {
-        serde_json::error::Category::Data => {
-            let text = error.to_string();
-            // These repeat what was sent; only what follows "expected" is ours. All others are constant words of our own types,
-            // or name a member.
-            if text.starts_with("invalid ") || text.starts_with("unknown variant ") {
-                let wanted = text.rsplit_once("expected ").map_or("something else", |(_, wanted)| wanted);
-                format!("A member has the wrong value or type; expected {wanted}")
-            } else {
-                text
+impl<T: DeserializeOwned + 'static> FromRequest for Json<T> {
+    type Error = Problem;
+    type Future = Pin<Box<dyn Future<Output = Result<Self, Problem>>>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let is_json = request
+            .mime_type()
+            .ok()
+            .flatten()
+            .is_some_and(|mime| mime.subtype() == "json" || mime.suffix().is_some_and(|suffix| suffix == "json"));
+        let bytes = web::Bytes::from_request(request, payload);
+        Box::pin(async move {
+            if !is_json {
+                return Err(Problem::unsupported_media_type());
             }
-        }
-        serde_json::error::Category::Eof => format!("The JSON ends too early, at {place}."),
-        _ => format!("This is not JSON: {place}."),
+            let bytes = bytes.await.map_err(|error| match error.as_response_error().status_code().as_u16() {
+                413 => Problem::too_large(),
+                _ => Problem::bad_request("The request body could not be read."),
+            })?;
+            let Object(read) = misread::read(&bytes)?;
+            Ok(Self(read))
+        })
     }
 }
 
@@ -50,15 +48,15 @@ fn describe(error: &serde_json::Error) -> String {
 pub(crate) struct OptionalJson<T>(pub Option<T>);
 
 impl<T: DeserializeOwned + 'static> FromRequest for OptionalJson<T> {
-    type Error = Error;
-    type Future = Pin<Box<dyn Future<Output = Result<Self, Error>>>>;
+    type Error = Problem;
+    type Future = Pin<Box<dyn Future<Output = Result<Self, Problem>>>>;
 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
         let has_body = !matches!(payload, Payload::None) && request.headers().get(CONTENT_LENGTH).is_none_or(|length| length != "0");
-        let json = has_body.then(|| web::Json::<T>::from_request(request, payload));
+        let json = has_body.then(|| Json::<T>::from_request(request, payload));
         Box::pin(async move {
             match json {
-                Some(json) => Ok(Self(Some(json.await?.into_inner()))),
+                Some(json) => Ok(Self(Some(json.await?.0))),
                 None => Ok(Self(None)),
             }
         })
@@ -66,16 +64,16 @@ impl<T: DeserializeOwned + 'static> FromRequest for OptionalJson<T> {
 }
 
 /// A JSON object at an OAuth endpoint, whatever its members; errors are those of RFC 7591, 3.2.2.
-pub(crate) struct Members(pub serde_json::Map<String, serde_json::Value>);
+pub(crate) struct Members(pub Map<String, Value>);
 
 impl FromRequest for Members {
     type Error = OAuthError;
     type Future = Pin<Box<dyn Future<Output = Result<Self, OAuthError>>>>;
 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
-        let json = web::Json::<serde_json::Map<String, serde_json::Value>>::from_request(request, payload);
+        let json = Json::from_request(request, payload);
         Box::pin(async move {
-            json.await.map(|json| Self(json.into_inner())).map_err(|error| match error.as_response_error().status_code().as_u16() {
+            json.await.map(|Json(members)| Self(members)).map_err(|problem| match problem.status_code().as_u16() {
                 413 => OAuthError::too_large(),
                 415 => OAuthError::invalid_request("send the metadata as application/json"),
                 _ => OAuthError::bad_metadata("the body must be a JSON object"),
@@ -92,45 +90,19 @@ pub(crate) fn present<'de, T: Deserialize<'de>, D: Deserializer<'de>>(deserializ
 /// A JSON object read as `T`. Where no member is required, serde would read an empty array as well.
 pub(crate) struct Object<T>(pub(crate) T);
 
-impl<'de, T: DeserializeOwned> Deserialize<'de> for Object<T> {
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let members = serde_json::Map::deserialize(deserializer)?;
-        serde_json::from_value(members.into()).map(Self).map_err(serde::de::Error::custom)
-    }
-}
+        struct Members<T>(PhantomData<T>);
+        impl<'de, T: Deserialize<'de>> Visitor<'de> for Members<T> {
+            type Value = T;
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[derive(Debug, Deserialize)]
-    #[serde(deny_unknown_fields)]
-    #[expect(dead_code, reason = "only its reading is tested")]
-    struct Sample {
-        name: String,
-        kind: Option<Kind>,
-    }
-
-    #[derive(Debug, Deserialize)]
-    #[serde(rename_all = "snake_case")]
-    enum Kind {
-        Body,
-    }
-
-    #[test]
-    fn an_error_says_what_is_expected_and_never_repeats_a_value() {
-        let said = |json: &str| describe(&serde_json::from_str::<Sample>(json).expect_err("refused"));
-        for json in [
-            r#"{"name":"a","kind":"hunter2"}"#,
-            r#"{"name":["hunter2"]}"#,
-            r#"{"name":"a","kind":{"hunter2":1}}"#,
-            r#"{"name":"a"} hunter2"#,
-        ] {
-            assert!(!said(json).contains("hunter2"), "{}", said(json));
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+            fn visit_map<A: MapAccess<'de>>(self, members: A) -> Result<T, A::Error> {
+                T::deserialize(MapAccessDeserializer::new(members))
+            }
         }
-        assert!(said(r#"{"name":"a","kind":"x"}"#).contains("expected `body`"), "{}", said(r#"{"name":"a","kind":"x"}"#));
-        assert!(said(r#"{"nam":"a"}"#).contains("unknown field `nam`"));
-        assert!(said("{}").contains("missing field `name`"));
-        assert!(said("{").contains("ends too early"));
+        deserializer.deserialize_map(Members(PhantomData)).map(Self)
     }
 }

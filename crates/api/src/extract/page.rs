@@ -7,14 +7,14 @@ use crate::error::problem::Problem;
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct PageQuery {
-    pub(crate) limit: Option<u32>,
+    pub(crate) limit: Option<String>,
     pub(crate) after: Option<String>,
 }
 
 impl PageQuery {
     pub(crate) fn limit(&self) -> Result<u32, Problem> {
-        match self.limit.unwrap_or(50) {
-            limit @ 1..=200 => Ok(limit),
+        match self.limit.as_deref().map_or(Ok(50), str::parse) {
+            Ok(limit @ 1..=200) => Ok(limit),
             _ => Err(Problem::bad_request("limit must be 1 to 200")),
         }
     }

@@ -10,6 +10,7 @@ use domain::token::family::Binding;
 use serde::Deserialize;
 
 use crate::error::problem::Problem;
+use crate::extract::json::Json;
 use crate::extract::origin::From;
 use crate::oauth::cookie;
 use crate::state::ApiState;
@@ -42,11 +43,11 @@ pub(crate) async fn post(
     slug: web::Path<String>,
     request: HttpRequest,
     from: From,
-    form: web::Json<LoginForm>,
+    form: Json<LoginForm>,
 ) -> Result<HttpResponse, Problem> {
     let started = std::time::Instant::now();
     let tenant = tenants::resolve(&state.ctx, &slug).await?;
-    let form = form.into_inner();
+    let form = form.0;
     let binding = match form.session {
         SessionKind::Body => Binding::Bearer,
         SessionKind::Cookie if cookie::is_cross_site(&request, &state.ctx.base_url) => return Err(Problem::cross_site()),

@@ -86,7 +86,7 @@ pub async fn decide(
             if let Some(idle_expires_at) = session.touched(now) {
                 tx.sso_touch(&session.handle, idle_expires_at).await?;
             }
-            let sign_on = SignOn { session_id: session.id, authentication: session.authentication, claims: ClaimsRequest::default() };
+            let sign_on = SignOn::of(&session, ClaimsRequest::default());
             (DeviceAnswer::Allowed { user_id, sign_on }, AuditEvent::BackchannelAllowed { user_id, client_id })
         }
     };

@@ -16,7 +16,7 @@ use domain::interaction::{HalfWay, LoginStep, Next, Pick, Progress, next};
 use domain::keys::thumbprint::Thumbprint;
 use domain::password::Password;
 use domain::secret::Secret;
-use domain::sso::{Authentication, Method, SignOn, SsoSession};
+use domain::sso::{Authentication, Method, SsoSession};
 use domain::tenant::Tenant;
 use domain::time::Timestamp;
 
@@ -286,7 +286,8 @@ async fn renewed(
     }
 }
 
-/// Gives the code, if nothing else is missing. The user has a session from now on, of which no browser knows; they see it among theirs.
+/// Gives the code, if nothing else is missing. Nobody comes back to the session that it is given in, for no browser has it: it lasts as long as
+/// the code, which is worth nothing without it, and what the client gets by the code is listed and ended by itself.
 async fn grant(
     ctx: &Ctx,
     client: &Client,
@@ -299,6 +300,7 @@ async fn grant(
     let session = SsoSession {
         user_agent: origin.user_agent_cut(),
         source: origin.source.map(|address| address.to_string()),
+        idle_expires_at: now.plus(CodeGrant::TTL),
         ..SsoSession::begin(id, ctx.handle(HandleKind::SsoSession).hash(), user.id, Authentication::by(Method::Password, now))
     };
     let progress = Progress { logged_in: Some(user.id), ..Progress::default() };
@@ -319,20 +321,7 @@ async fn grant(
     tx.sso_insert(&session).await?;
     kept(tx.as_mut(), client).await?;
     let code = ctx.handle(HandleKind::AuthorizationCode);
-    let grant = CodeGrant {
-        client_id: client.id.clone(),
-        redirect_uri: Some(request.return_to.redirect_uri).filter(|uri| !uri.is_empty()),
-        code_challenge: request.code_challenge,
-        user_id: user.id,
-        scope: request.scope,
-        resources: request.resources,
-        details: request.details,
-        nonce: request.nonce,
-        dpop_jkt: request.dpop_jkt,
-        sign_on: SignOn { session_id: id, authentication: session.authentication, claims: request.claims },
-        family_id: None,
-        expires_at: now.plus(CodeGrant::TTL),
-    };
+    let grant = CodeGrant::of(request, &session, None, now);
     tx.code_insert(&code.hash(), &grant).await?;
     let event = AuditEvent::SignedIn { user_id: user.id, sso_session_id: id, client_id: client.id.clone() };
     tx.audit_append(&ctx.record(tenant.id, Actor::User { user_id: user.id }, origin, event)).await?;

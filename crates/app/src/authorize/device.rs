@@ -189,7 +189,7 @@ pub(super) async fn decide(
             if let Some(idle_expires_at) = session.touched(now) {
                 flow.tx.sso_touch(&session.handle, idle_expires_at).await?;
             }
-            let sign_on = SignOn { session_id: session.id, authentication: session.authentication, claims: ClaimsRequest::default() };
+            let sign_on = SignOn::of(&session, ClaimsRequest::default());
             (DeviceAnswer::Allowed { user_id: user.id, sign_on }, AuditEvent::DeviceAllowed { user_id: user.id, client_id })
         }
     };

@@ -54,16 +54,16 @@ impl Stranded {
 /// # Errors
 /// When the database is away.
 pub(crate) async fn stranded(ctx: &Ctx, tenant: TenantId, before: Offer<'_>, after: Offer<'_>) -> Result<Option<Stranded>, StoreError> {
-    const PAGE: u32 = 200;
+    // A transaction for so many of them, whether they have signs or not: none takes long.
+    const TOGETHER: u32 = 1_000;
     let mut stranded = Stranded { apis: apis(ctx, tenant, before.algs, after.algs).await?, ..Stranded::default() };
     let signs = signs_of_loss(before, after);
     let (mut last, mut is_more) = (None, !signs.is_empty());
     while is_more && stranded.count < Stranded::COUNTED {
-        // A transaction for each page: none of them takes long.
-        let page = ctx.store.begin_read(tenant).await?.clients_with_signs(&signs, last.as_ref(), PAGE).await?;
-        is_more = page.len() == PAGE as usize;
-        last = page.last().map(|client| client.id.clone());
-        for client in page.into_iter().filter(Client::is_active) {
+        let found;
+        (found, last) = ctx.store.begin_read(tenant).await?.clients_with_signs(&signs, last.as_ref(), TOGETHER).await?;
+        is_more = last.is_some();
+        for client in found {
             let (had, has) = (lacks(&client.settings, before), lacks(&client.settings, after));
             if !has.is_subset(&had) && stranded.count < Stranded::COUNTED {
                 stranded.add(client, has.difference(&had).copied());

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use domain::answer::SignedAnswer;
-use domain::audit::Actor;
+use domain::audit::{Actor, AuditEvent};
 use domain::client::ClientId;
 use domain::client::assertion::MacAlg;
 use domain::client::jwks::{ClientKey, EncryptionKey};
@@ -170,8 +170,8 @@ pub trait TokenSigner: Send + Sync {
 pub enum KeyCommand {
     /// Do what [`Intent`] says, by the ring's own policy.
     Plan(Intent),
-    /// Adopt these numbers.
-    ChangePolicy(RotationNumbers),
+    /// Adopt these numbers. What the audit log says besides is written with them or not at all.
+    ChangePolicy { numbers: RotationNumbers, event: Option<AuditEvent> },
 }
 
 impl KeyCommand {
@@ -182,7 +182,15 @@ impl KeyCommand {
     pub fn resolve(&self, ring: &KeyRing, timing: NodeTiming) -> Result<(RotationPolicy, &Intent), UnsafePolicy> {
         match self {
             Self::Plan(intent) => Ok((RotationPolicy::raised(ring.numbers.clone(), timing), intent)),
-            Self::ChangePolicy(numbers) => Ok((RotationPolicy::new(numbers.clone(), timing)?, &Intent::AdoptPolicy)),
+            Self::ChangePolicy { numbers, .. } => Ok((RotationPolicy::new(numbers.clone(), timing)?, &Intent::AdoptPolicy)),
+        }
+    }
+
+    /// What the audit log says of it, besides what has become of the keys.
+    pub const fn event(&self) -> Option<&AuditEvent> {
+        match self {
+            Self::Plan(_) => None,
+            Self::ChangePolicy { event, .. } => event.as_ref(),
         }
     }
 }

@@ -33,9 +33,15 @@ pub trait ClientStore: Send {
     async fn client_delete(&mut self, id: &ClientId) -> Stored<bool>;
     /// Clients in the order of their ids, after `after`.
     async fn clients_page(&mut self, after: Option<&ClientId>, limit: u32) -> Stored<Vec<Client>>;
-    /// Clients in the order of their ids, after `after`, whose stored settings hold one of these texts. It finds few among many; whether one is
-    /// looked for is for the caller to say.
-    async fn clients_with_signs(&mut self, signs: &[String], after: Option<&ClientId>, limit: u32) -> Stored<Vec<Client>>;
+    /// Looks at the next `most` clients in the order of their ids, after `after`: those that are active and whose stored settings hold one of
+    /// these texts, and after whom to look on; `None` where nobody is left. It finds few among many; whether one is looked for is for the caller
+    /// to say.
+    async fn clients_with_signs(
+        &mut self,
+        signs: &[String],
+        after: Option<&ClientId>,
+        most: u32,
+    ) -> Stored<(Vec<Client>, Option<ClientId>)>;
     /// Where clients of the tenant run in browsers ([`Client::origins`]), each once, in their order.
     async fn client_origins(&mut self, limit: u32) -> Stored<Vec<WebOrigin>>;
     /// Whether any client of the tenant runs there.

@@ -21,7 +21,7 @@ use domain::secret::Secret;
 use domain::tenant::Tenant;
 use domain::text::{LoginName, Slug};
 use domain::time::{Timestamp, Ttl};
-use domain::token::family::{RefreshFamily, Revocation};
+use domain::token::family::{Binding, RefreshFamily, Revocation};
 use domain::user::User;
 use transparency::tree::{Hash, Node};
 
@@ -210,6 +210,8 @@ pub trait UserStore: Send {
 pub trait FamilyStore: Send {
     async fn family_insert(&mut self, family: &RefreshFamily) -> Stored<()>;
     async fn family_by_id(&mut self, id: FamilyId) -> Stored<Option<RefreshFamily>>;
+    /// From now on its tokens are tied to `binding`. One that is revoked stays as it is.
+    async fn family_bind(&mut self, id: FamilyId, binding: Binding) -> Stored<()>;
     /// The user's families that are neither revoked nor ended at `now`, newest first.
     async fn families_live(&mut self, user: UserId, now: Timestamp) -> Stored<Vec<RefreshFamily>>;
     /// Answers whether it was live until now. A revoked family stays as it was revoked first.
@@ -251,7 +253,7 @@ pub struct LogTip {
     pub checkpoint: String,
 }
 
-/// Entries that come to a tenant's key log, with everything that follows from them.
+/// Entries that come to a tenant's key log, with everything that follows from them. None where its end is only signed under another name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LogGrowth {
     /// The log after it.
@@ -277,6 +279,8 @@ pub trait RingStore: Send {
     /// the key log and leaves a notice for other nodes. `Conflict` otherwise, when a kid was ever used before, or when the log
     /// has another size than the one that `change.log` begins at.
     async fn ring_replace(&mut self, change: &RingChange) -> Stored<()>;
+    /// The ring is due at this moment, or earlier if it was to be anyway.
+    async fn ring_due(&mut self, at: Timestamp) -> Stored<()>;
 }
 
 /// The public log of a tenant's keys. It grows with the ring alone: [`RingStore::ring_insert`] and [`RingStore::ring_replace`].

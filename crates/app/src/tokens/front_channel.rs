@@ -49,7 +49,6 @@ pub(crate) async fn open(
     (tenant, client): (&Tenant, &Client),
     request: &AuthorizationRequest,
     (user, session): (&User, &SsoSession),
-    sign_on: SignOn,
     origin: &Origin,
 ) -> Result<Result<Opened, Refusal>, Fault> {
     let kind = request.response_type;
@@ -68,6 +67,7 @@ pub(crate) async fn open(
         };
     }
     let generation = tx.ring().await?.ok_or_else(|| Fault::Broken("the tenant has no key ring".to_owned()))?.generation;
+    let sign_on = SignOn::of(session, request.claims.clone());
     let begun = begin_family(ctx, tenant, user.id, client.id.clone(), request.scope.clone(), Binding::Bearer, Some(sign_on), origin);
     let family = RefreshFamily {
         resources: request.resources.clone(),

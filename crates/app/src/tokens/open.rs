@@ -68,7 +68,12 @@ pub(crate) async fn open(
     let is_public = client.settings.token_endpoint_auth_method == AuthMethod::None;
     let binding = proved.filter(|_| is_public).map_or(Binding::Bearer, Binding::from);
     let family = match begun {
-        Some(family) => family,
+        // Its first refresh token comes now: the one beside the code was no refresh token, and says itself what it is bound to.
+        Some(family) if family.binding == binding => family,
+        Some(family) => {
+            tx.family_bind(family.id, binding).await?;
+            RefreshFamily { binding, ..family }
+        }
         None => {
             let begun = begin_family(ctx, tenant, user.id, client.id.clone(), scope.clone(), binding, Some(sign_on), origin);
             let family = RefreshFamily { id: family_id, resources, details, ..begun };

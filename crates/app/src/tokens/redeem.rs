@@ -5,7 +5,7 @@
 
 use domain::audit::{Actor, AuditEvent};
 use domain::authorize::code::{CodeGrant, CodeRefused};
-use domain::client::{AuthMethod, Client};
+use domain::client::Client;
 use domain::details::{AuthorizationDetails, DetailsRefused};
 use domain::handle::{Handle, HandleKind};
 use domain::ids::FamilyId;
@@ -90,7 +90,7 @@ pub async fn redeem(ctx: &Ctx, tenant: &Tenant, command: RedeemCommand, origin: 
     let redeemable = grant.redeemable(&client.id, redirect_uri.as_deref(), verifier, proved.and_then(Confirmation::dpop_key), now);
     let redeemable = redeemable.and_then(|()| user.ok_or(CodeRefused::Ended));
     let redeemable = match redeemable {
-        Ok(user) => begun(tx.as_mut(), &client, &grant, proved, now).await?.map(|begun| (user, begun)),
+        Ok(user) => begun(tx.as_mut(), &grant, now).await?.map(|begun| (user, begun)),
         Err(refused) => Err(refused),
     };
     let (user, begun) = match redeemable {
@@ -117,19 +117,9 @@ pub async fn redeem(ctx: &Ctx, tenant: &Tenant, command: RedeemCommand, origin: 
     Ok(open(ctx, &tenant, &client, granted, tx, signer, &record(event), origin).await?)
 }
 
-/// The session that a token beside the code has begun, where there was one: it has not ended meanwhile. That token is bound to nothing, so a
-/// client that cannot prove itself does not bind the rest of the session afterwards.
-async fn begun(
-    tx: &mut dyn TenantTx,
-    client: &Client,
-    grant: &CodeGrant,
-    proved: Option<Confirmation>,
-    now: Timestamp,
-) -> Result<Result<Option<RefreshFamily>, CodeRefused>, StoreError> {
+/// The session that a token beside the code has begun, where there was one: it has not ended meanwhile.
+async fn begun(tx: &mut dyn TenantTx, grant: &CodeGrant, now: Timestamp) -> Result<Result<Option<RefreshFamily>, CodeRefused>, StoreError> {
     let Some(id) = grant.family_id else { return Ok(Ok(None)) };
-    if proved.is_some() && client.settings.token_endpoint_auth_method == AuthMethod::None {
-        return Ok(Err(CodeRefused::OtherKey));
-    }
     let family = tx.family_by_id(id).await?.filter(|family| family.is_live(now));
     Ok(family.map(Some).ok_or(CodeRefused::Ended))
 }

@@ -4,14 +4,14 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::CodeChallenge;
+use super::{AuthorizationRequest, CodeChallenge};
 use crate::client::ClientId;
 use crate::details::AuthorizationDetails;
 use crate::ids::{FamilyId, UserId};
 use crate::keys::thumbprint::Thumbprint;
 use crate::resource::ResourceSet;
 use crate::scope::Scope;
-use crate::sso::SignOn;
+use crate::sso::{SignOn, SsoSession};
 use crate::time::{Timestamp, Ttl};
 
 /// What was granted, until the client fetches it.
@@ -71,6 +71,25 @@ impl CodeRefused {
 impl CodeGrant {
     /// How long a client has to fetch what it was granted (RFC 9700 and FAPI 2.0 ask for at most a minute).
     pub const TTL: Ttl = Ttl::seconds(60);
+
+    /// What this request is granted by the session of its user, for [`Self::TTL`] from `now` on. `family_id` is the client's session that a token
+    /// beside the code has begun.
+    pub fn of(request: AuthorizationRequest, session: &SsoSession, family_id: Option<FamilyId>, now: Timestamp) -> Self {
+        Self {
+            client_id: request.client_id,
+            redirect_uri: Some(request.return_to.redirect_uri).filter(|uri| !uri.is_empty()),
+            code_challenge: request.code_challenge,
+            user_id: session.user_id,
+            scope: request.scope,
+            resources: request.resources,
+            details: request.details,
+            nonce: request.nonce,
+            dpop_jkt: request.dpop_jkt,
+            sign_on: SignOn::of(session, request.claims),
+            family_id,
+            expires_at: now.plus(Self::TTL),
+        }
+    }
 
     /// # Errors
     /// The first thing that does not fit.

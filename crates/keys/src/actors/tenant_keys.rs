@@ -21,7 +21,7 @@ use domain::tenant::Tenant;
 use domain::time::Timestamp;
 use zeroize::Zeroizing;
 
-use crate::key_log::{KeyLog, origin};
+use crate::key_log::{KeyLog, is_signed_as, origin};
 use crate::keygen::{GeneratedKey, generate};
 use crate::messages::{Execute, Passivate, Refresh, Unseal, Wake};
 use crate::node::Node;
@@ -217,7 +217,7 @@ impl Work {
         let now = self.node.clock.now();
         let (policy, intent) = command.resolve(ring, self.node.timing)?;
         let plan = plan::plan(ring, &policy, intent, now)?;
-        if plan.is_empty() {
+        if plan.is_empty() && is_signed_as(before.log_tip.as_ref(), &origin(&before.tenant, &self.node.base_url)) {
             return Ok(KeyChange { changed: false, keys: self.publish(before.ring)?, consequences: None });
         }
 
@@ -228,7 +228,7 @@ impl Work {
             self.node.note(self.tenant, &data_key);
         }
         let data_key = data_key?;
-        let committed = self.commit(&before, &policy, &plan, &made, &data_key, by).await;
+        let committed = self.commit(&before, &policy, &plan, &made, &data_key, (command, by)).await;
         let next = match committed {
             Ok(next) => next,
             Err(lost) => {
@@ -268,7 +268,7 @@ impl Work {
         plan: &Plan,
         made: &[GeneratedKey],
         data_key: &DataKey,
-        by: &OrderedBy,
+        (command, by): (&KeyCommand, &OrderedBy),
     ) -> Result<KeyRing, Lost> {
         let Before { ring, secrets, tenant, log_tip, .. } = before;
         let mut change = ring_change(ring, policy, plan, made, data_key, &*self.node.entropy)?;
@@ -277,7 +277,7 @@ impl Work {
         log.tell(Some(ring), &mut change, &by.actor, plan.at)?;
         let mut tx = self.node.store.begin(self.tenant).await.map_err(lost)?;
         tx.ring_replace(&change).await.map_err(lost)?;
-        for event in events(ring, policy, plan, made) {
+        for event in events(ring, policy, plan, made).into_iter().chain(command.event().cloned()) {
             tx.audit_append(&self.record(event, by, plan.at)).await.map_err(lost)?;
         }
         tx.commit().await.map_err(lost)?;

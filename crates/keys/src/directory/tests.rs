@@ -327,11 +327,14 @@ fn a_policy_is_adopted_and_audited_or_refused() {
         let node = world.node();
         world.create(&node, tenant(1)).await;
         let longer = RotationNumbers { lead_seconds: Ttl::hours(30), ..RotationNumbers::default() };
-        assert!(node.execute(tenant(1), KeyCommand::ChangePolicy(longer.clone()), by()).await.unwrap().changed);
+        assert!(node.execute(tenant(1), KeyCommand::ChangePolicy { numbers: longer.clone(), event: None }, by()).await.unwrap().changed);
         assert_eq!(node.published(tenant(1)).await.unwrap().ring.numbers, longer);
         assert!(world.events().contains(&AuditEvent::KeyPolicyChanged { changed: vec!["lead_seconds".to_owned()] }));
         let hasty = RotationNumbers { lead_seconds: Ttl::seconds(1), ..RotationNumbers::default() };
-        assert!(matches!(node.execute(tenant(1), KeyCommand::ChangePolicy(hasty), by()).await, Err(KeyCommandError::Unsafe(_))));
+        assert!(matches!(
+            node.execute(tenant(1), KeyCommand::ChangePolicy { numbers: hasty, event: None }, by()).await,
+            Err(KeyCommandError::Unsafe(_))
+        ));
     });
 }
 
@@ -543,7 +546,7 @@ async fn until_published(node: &KeyDirectory, tenant: TenantId, generation: u64)
 }
 
 fn lead_of(hours: u32) -> KeyCommand {
-    KeyCommand::ChangePolicy(RotationNumbers { lead_seconds: Ttl::hours(hours), ..RotationNumbers::default() })
+    KeyCommand::ChangePolicy { numbers: RotationNumbers { lead_seconds: Ttl::hours(hours), ..RotationNumbers::default() }, event: None }
 }
 
 #[test]
@@ -635,6 +638,31 @@ fn under_another_address_the_log_goes_on_under_another_name_and_the_same_key() {
         let (after, entries) = world.log(tenant(1)).await;
         assert_eq!(after.origin, before.origin.replace("id.example", "login.example:8080"));
         assert_eq!(entries[..told.len()], told);
+        world.check_log(tenant(1)).await;
+    });
+}
+
+#[test]
+fn a_log_is_signed_under_its_new_name_when_nothing_else_is_to_be_done_and_only_then() {
+    run(|world| async move {
+        let advance = || KeyCommand::Plan(Intent::Advance);
+        let node = world.node();
+        world.create(&node, tenant(1)).await;
+        // What a pool that is empty at first has left to the clock.
+        node.execute(tenant(1), advance(), by()).await.unwrap();
+        assert!(!node.execute(tenant(1), advance(), by()).await.unwrap().changed);
+        let (before, told) = world.log(tenant(1)).await;
+
+        let mut tx = world.store.begin(tenant(1)).await.unwrap();
+        let row = tx.tenant_locked().await.unwrap().unwrap();
+        tx.tenant_update(&Tenant { custom_domain: Some("login.acme.example".parse().unwrap()), ..row }).await.unwrap();
+        tx.commit().await.unwrap();
+        assert!(node.execute(tenant(1), advance(), by()).await.unwrap().changed);
+        let (after, entries) = world.log(tenant(1)).await;
+        assert_eq!((after.origin.as_str(), after.size, after.root), ("login.acme.example/.well-known/key-log", before.size, before.root));
+        assert_eq!(entries, told);
+        assert!(!node.execute(tenant(1), advance(), by()).await.unwrap().changed);
+        node.execute(tenant(1), emergency(), by()).await.unwrap();
         world.check_log(tenant(1)).await;
     });
 }

@@ -50,6 +50,9 @@ pub(super) async fn run(verify: Verify) -> Result<(), Failed> {
         say(format_args!("size   {} entries, {} of them new since the last time", head.size, report.new))?;
     }
     say(format_args!("jwks   {} keys", report.published))?;
+    if let Some(before) = report.renamed_from.as_ref().filter(|_| report.alarms.is_empty()) {
+        say(format_args!("name   it was {before} the last time; the same key signs it, and it goes on from there"))?;
+    }
     if !report.alarms.is_empty() {
         // Whoever does not read them is told by the exit code.
         let _ = report.alarms.iter().try_for_each(|alarm| say(format_args!("ALARM  {alarm}")));

@@ -36,7 +36,7 @@ use domain::sso::SsoSession;
 use domain::tenant::Tenant;
 use domain::text::{LoginName, Slug};
 use domain::time::{Timestamp, Ttl};
-use domain::token::family::{RefreshFamily, Revocation};
+use domain::token::family::{Binding, RefreshFamily, Revocation};
 use domain::trusted_issuer::TrustedIssuer;
 use domain::user::User;
 use transparency::tree::Hash;
@@ -148,6 +148,7 @@ delegate! { TenantTx:
     FamilyStore {
         fn family_insert(family: &RefreshFamily) -> ();
         fn family_by_id(id: FamilyId) -> Option<RefreshFamily>;
+        fn family_bind(id: FamilyId, binding: Binding) -> ();
         fn families_live(user: UserId, now: Timestamp) -> Vec<RefreshFamily>;
         fn families_last_end() -> Option<Timestamp>;
         fn families_moved(after: Timestamp, until: Timestamp) -> u64;
@@ -159,6 +160,7 @@ delegate! { TenantTx:
         fn ring_insert(data_key: &SealedDataKey, change: &RingChange) -> ();
         fn ring() -> Option<KeyRing>;
         fn ring_replace(change: &RingChange) -> ();
+        fn ring_due(at: Timestamp) -> ();
     }
     KeyLogStore {
         fn key_log_tip() -> Option<LogTip>;
@@ -204,7 +206,7 @@ delegate! { TenantTx:
         fn client_update(client: &Client) -> ();
         fn client_delete(id: &ClientId) -> bool;
         fn clients_page(after: Option<&ClientId>, limit: u32) -> Vec<Client>;
-        fn clients_with_signs(signs: &[String], after: Option<&ClientId>, limit: u32) -> Vec<Client>;
+        fn clients_with_signs(signs: &[String], after: Option<&ClientId>, most: u32) -> (Vec<Client>, Option<ClientId>);
         fn client_origins(limit: u32) -> Vec<WebOrigin>;
         fn client_origin_is_there(origin: &WebOrigin) -> bool;
     }

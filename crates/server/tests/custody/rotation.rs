@@ -4,8 +4,10 @@ use std::sync::Arc;
 
 use app::ports::keys::{KeyCommand, KeyFault, Keys};
 use app::ports::store::{Retirement, SealedDataKey, Store};
+use domain::audit::AuditEvent;
 use domain::ids::TenantId;
 use domain::keys::plan::Intent;
+use domain::keys::policy::RotationNumbers;
 use domain::time::Ttl;
 use keys::kek::Kek;
 use keys::{Custody, Rewrapped, rewrap_all};
@@ -22,6 +24,7 @@ on_both! {
     a_row_that_does_not_open_is_left_and_counted,
     the_old_key_can_really_be_dropped,
     a_swapped_ciphertext_harms_its_owner_alone_and_is_named_everywhere,
+    a_forced_policy_and_what_the_audit_log_says_of_it_are_written_together_or_not_at_all,
 }
 
 /// Every tenant signs with the keys that these custodians know.
@@ -243,6 +246,40 @@ async fn the_old_key_can_really_be_dropped(backend: Backend) {
     site.running.stop().await;
     let doctor = said(place.claviger(&["doctor"]));
     assert!(doctor.contains("the secrets of 3 tenants and of the installation open"), "{doctor}");
+}
+
+async fn a_forced_policy_and_what_the_audit_log_says_of_it_are_written_together_or_not_at_all(backend: Backend) {
+    let place = Place::new(backend).await;
+    let store = place.store().await;
+    let custody = custody(&[&kek()]).await;
+    let whole = node(Arc::new(store.clone()), &custody);
+    let event = AuditEvent::ClientsStranded { clients: 3, lost: vec!["profile".to_owned()] };
+    let (mut deaths, mut calls) = (0, 0);
+    loop {
+        calls += 1;
+        let owner = tenant(&store, &whole).await;
+        let before = whole.published(owner).await.expect("published").ring.numbers.clone();
+        let numbers = RotationNumbers { lead_seconds: before.lead_seconds.plus(Ttl::hours(1)), ..before.clone() };
+        let lives = Lives::new(calls, false);
+        let dying = node(Arc::new(Failing { inner: store.clone(), lives: Arc::clone(&lives) }), &custody);
+        let command = KeyCommand::ChangePolicy { numbers: numbers.clone(), event: Some(event.clone()) };
+        let outcome = dying.execute(owner, command, by()).await;
+        dying.shutdown().await;
+        let mut tx = store.begin_read(owner).await.expect("begins");
+        let adopted = tx.ring().await.expect("read").expect("there").numbers;
+        let told = tx.audit_page(None, 100).await.expect("read").into_iter().filter(|record| record.event == event).count();
+        drop(tx);
+        assert_eq!(outcome.is_err(), lives.are_over(), "call {calls}: {outcome:?}");
+        let wanted = if outcome.is_ok() { (numbers, 1) } else { (before, 0) };
+        assert_eq!((adopted, told), wanted, "call {calls}");
+        if outcome.is_ok() {
+            break;
+        }
+        deaths += 1;
+    }
+    // Begin, what it stands on, begin, the ring, what the policy and the clients are said to be, commit: it died at each of them.
+    assert!(deaths >= 8, "{deaths}");
+    whole.shutdown().await;
 }
 
 #[test]

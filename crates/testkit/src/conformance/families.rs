@@ -37,6 +37,28 @@ pub async fn a_family_is_revoked_once(store: Arc<dyn Store>) {
     assert_eq!(tx.families_live(home.alice.id, NOW).await, Ok(vec![]));
 }
 
+/// A family is bound to what its first refresh token is given for, and one that has ended stays as it is.
+pub async fn a_family_is_bound_while_it_lives(store: Arc<dyn Store>) {
+    let home = sample::home(&*store).await.expect("stored");
+    let bound = Binding::Dpop(sample::thumbprint());
+    let mut revoked = sample::family(home.alice.id);
+    revoked.revoked = Some(Revocation { at: NOW, cause: RevocationCause::Logout });
+    let mut tx = store.begin(home.id()).await.expect("begins");
+    tx.family_insert(&revoked).await.expect("stored");
+    for id in [home.family.id, revoked.id, sample::family(home.alice.id).id] {
+        tx.family_bind(id, bound).await.expect("answered");
+    }
+    tx.commit().await.expect("commits");
+    let mut tx = store.begin_read(home.id()).await.expect("begins");
+    let family = RefreshFamily { binding: bound, ..home.family.clone() };
+    assert_eq!(tx.family_by_id(family.id).await, Ok(Some(family)));
+    assert_eq!(tx.family_by_id(revoked.id).await, Ok(Some(revoked)));
+    drop(tx);
+    let attempt = sample::attempt(home.family.id, Generation::FIRST, NOW);
+    let refused = store.refresh(home.id(), attempt).await.expect("answered").expect("there");
+    assert_eq!(refused.verdict, Verdict::Refused(RefreshRefused::Family(Refused::OtherBinding)));
+}
+
 /// After a restore: whatever was open then ends, a few at a time, and what was opened since goes on.
 pub async fn families_opened_before_a_moment_are_revoked_in_batches(store: Arc<dyn Store>) {
     let home = sample::home(&*store).await.expect("stored");

@@ -9,7 +9,7 @@ use domain::client::Client;
 use domain::guess::{GuessCounter, GuessScope};
 use domain::text::LoginName;
 use domain::time::Ttl;
-use domain::token::family::{Generation, Revocation, RevocationCause};
+use domain::token::family::{Binding, Generation, Revocation, RevocationCause};
 use transparency::tree::Frontier;
 
 use crate::sample::{self, NOW};
@@ -36,7 +36,12 @@ pub async fn no_tenant_reaches_another(store: Arc<dyn Store>) {
     tx.ring_replace(&change).await.expect("replaced");
     tx.commit().await.expect("commits");
     let sighting = sample::sighting(NOW);
+    let mut tx = store.begin(b.id()).await.expect("begins");
+    tx.ring_due(NOW).await.expect("written");
+    tx.commit().await.expect("commits");
     let mut tx = store.begin_platform().await.expect("begins");
+    let due: Vec<_> = tx.rings_claim(NOW, Ttl::ZERO, 10).await.expect("claimed").into_iter().map(|mark| mark.tenant_id).collect();
+    assert_eq!(due, [b.id()]);
     tx.verifiers_merge(&[(a.id(), sighting.clone())], 9).await.expect("merged");
     tx.commit().await.expect("commits");
 
@@ -55,6 +60,7 @@ pub async fn no_tenant_reaches_another(store: Arc<dyn Store>) {
     assert_eq!(tx.families_live(a.alice.id, NOW).await, Ok(vec![]));
     assert_eq!(tx.families_last_end().await, Ok(Some(b.family.absolute_expires_at)));
     assert_eq!(tx.families_moved(NOW.minus(Ttl::seconds(1)), NOW).await, Ok(1), "its own");
+    tx.family_bind(a.family.id, Binding::Dpop(sample::thumbprint())).await.expect("answered");
     assert_eq!(tx.family_revoke(a.family.id, revocation).await, Ok(false));
     assert_eq!(tx.families_revoke(a.alice.id, revocation).await, Ok(0));
     let later = NOW.plus(Ttl::days(1));

@@ -143,6 +143,17 @@ pub async fn due_rings_are_found(store: Arc<dyn Store>) {
     let mut tx = store.begin_platform().await.expect("begins");
     assert_eq!(tx.rings_claim(NOW, Ttl::ZERO, 10).await, Ok(vec![mark_b]));
     assert_eq!(tx.rings_claim(NOW.plus(Ttl::days(2)), Ttl::ZERO, 10).await, Ok(vec![mark_b, mark_a]), "the longest overdue first");
+    drop(tx);
+    // A ring is due earlier than it was to be, and never later.
+    let soon = NOW.plus(Ttl::minutes(1));
+    for home in [&a, &b] {
+        let mut tx = store.begin(home.id()).await.expect("begins");
+        tx.ring_due(soon).await.expect("written");
+        tx.commit().await.expect("commits");
+    }
+    let mut tx = store.begin_platform().await.expect("begins");
+    assert_eq!(tx.rings_claim(NOW, Ttl::ZERO, 10).await, Ok(vec![mark_b]));
+    assert_eq!(tx.rings_claim(soon, Ttl::ZERO, 10).await, Ok(vec![mark_b, mark_a]));
     let mut asked: Vec<_> = (0..2_000).map(|_| sample::tenant().id).collect();
     asked.extend([a.id(), b.id()]);
     let mut found = tx.ring_generations(&asked).await.expect("read");

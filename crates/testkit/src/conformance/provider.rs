@@ -8,10 +8,11 @@ use app::ports::store::{CodeUse, Consent, Leftover, PlatformTx, Store, StoreErro
 use domain::authorize::code::CodeGrant;
 use domain::client::origin::WebOrigin;
 use domain::client::registration::SelfRegistration;
-use domain::client::{Client, ClientStatus};
+use domain::client::{Client, ClientId, ClientStatus};
 use domain::consent::Allowed;
 use domain::device::DeviceAnswer;
 use domain::interaction::Progress;
+use domain::keys::ring::Alg;
 use domain::mail::QueuedMail;
 use domain::resource::{Resource, ResourceSet};
 use domain::scope::Scope;
@@ -21,6 +22,41 @@ use domain::trusted_issuer::TrustedIssuer;
 use futures_util::future::{BoxFuture, join_all};
 
 use crate::sample::{self, NOW};
+
+/// Clients are looked through a stretch at a time, whether they have a sign or not; who is disabled is passed over, and so is the other tenant.
+pub async fn clients_are_found_by_what_their_settings_hold(store: Arc<dyn Store>) {
+    let (a, b) = (sample::home(&*store).await.expect("stored"), sample::home(&*store).await.expect("stored"));
+    let mut all: Vec<_> = (0..5).map(|_| sample::client()).collect();
+    all.sort_by(|one, two| one.id.cmp(&two.id));
+    all[1].settings.id_token_signed_response_alg = Alg::PS256;
+    all[2].status = ClientStatus::Disabled { at: NOW };
+    for (home, clients) in [(&a, &all[..]), (&b, &all[..1])] {
+        let mut tx = store.begin(home.id()).await.expect("begins");
+        for client in clients {
+            tx.client_insert(client).await.expect("stored");
+        }
+        tx.commit().await.expect("commits");
+    }
+    let signs = |alg: &str| [format!(r#"_signed_response_alg":"{alg}""#), "no sign of anything".to_owned()];
+    let mut tx = store.begin_read(a.id()).await.expect("begins");
+    let mut look = async |alg: &str, after: Option<usize>, most: u32| {
+        let (found, last) = tx.clients_with_signs(&signs(alg), after.map(|at| &all[at].id), most).await.expect("looked");
+        let place = |id: &ClientId| all.iter().position(|client| client.id == *id).expect("one of them");
+        assert!(found.iter().all(|client| *client == all[place(&client.id)]));
+        (found.iter().map(|client| place(&client.id)).collect::<Vec<_>>(), last.as_ref().map(place))
+    };
+    assert_eq!(look("RS256", None, 10).await, (vec![0, 3, 4], None));
+    assert_eq!(look("RS256", None, 2).await, (vec![0], Some(1)));
+    assert_eq!(look("RS256", Some(1), 2).await, (vec![3], Some(3)));
+    assert_eq!(look("RS256", Some(3), 2).await, (vec![4], None));
+    assert_eq!(look("PS256", None, 1).await, (vec![], Some(0)), "nobody so far, and it goes on");
+    assert_eq!(look("PS256", Some(0), 4).await, (vec![1], Some(4)));
+    assert_eq!(look("PS256", Some(4), 4).await, (vec![], None));
+    assert_eq!(tx.clients_with_signs(&[], None, 10).await, Ok((vec![], None)));
+    drop(tx);
+    let mut tx = store.begin_read(b.id()).await.expect("begins");
+    assert_eq!(tx.clients_with_signs(&signs("RS256"), None, 10).await, Ok((vec![all[0].clone()], None)), "its own alone");
+}
 
 /// Everything of a client survives its row; the other tenant has none of it.
 pub async fn a_client_comes_changes_and_goes(store: Arc<dyn Store>) {
@@ -53,15 +89,6 @@ pub async fn a_client_comes_changes_and_goes(store: Arc<dyn Store>) {
     both.sort_by(|one, two| one.id.cmp(&two.id));
     assert_eq!(tx.clients_page(None, 1).await, Ok(vec![both[0].clone()]));
     assert_eq!(tx.clients_page(Some(&both[0].id), 10).await, Ok(vec![both[1].clone()]));
-    let signs = |text: &str| [text.to_owned(), "no sign of anything".to_owned()];
-    let rs256 = signs(r#"_signed_response_alg":"RS256""#);
-    assert_eq!(tx.clients_with_signs(&rs256, None, 1).await, Ok(vec![both[0].clone()]));
-    assert_eq!(tx.clients_with_signs(&rs256, Some(&both[0].id), 10).await, Ok(vec![both[1].clone()]));
-    assert_eq!(tx.clients_with_signs(&signs(r#"_signed_response_alg":"PS256""#), None, 10).await, Ok(vec![]));
-    assert_eq!(tx.clients_with_signs(&[], None, 10).await, Ok(vec![]));
-    drop(tx);
-    let mut tx = store.begin_read(b.id()).await.expect("begins");
-    assert_eq!(tx.clients_with_signs(&rs256, None, 10).await.expect("read").len(), 1, "its own alone");
     drop(tx);
 
     let mut tx = store.begin(a.id()).await.expect("begins");

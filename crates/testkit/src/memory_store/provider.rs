@@ -155,13 +155,19 @@ impl ClientStore for Tx {
         Ok(of_tenant.filter(|client| after.is_none_or(|after| client.id > *after)).take(limit as usize).cloned().collect())
     }
 
-    async fn clients_with_signs(&mut self, signs: &[String], after: Option<&ClientId>, limit: u32) -> Stored<Vec<Client>> {
+    async fn clients_with_signs(
+        &mut self,
+        signs: &[String],
+        after: Option<&ClientId>,
+        most: u32,
+    ) -> Stored<(Vec<Client>, Option<ClientId>)> {
         let has_sign = |client: &Client| {
             let settings = serde_json::to_string(&client.settings).unwrap_or_default();
-            signs.iter().any(|sign| settings.contains(sign))
+            client.is_active() && signs.iter().any(|sign| settings.contains(sign))
         };
-        let all = self.clients_page(after, u32::MAX).await?;
-        Ok(all.into_iter().filter(has_sign).take(limit as usize).collect())
+        let looked_at = if signs.is_empty() { Vec::new() } else { self.clients_page(after, most).await? };
+        let last = looked_at.last().filter(|_| looked_at.len() == most as usize).map(|client| client.id.clone());
+        Ok((looked_at.into_iter().filter(has_sign).collect(), last))
     }
 
     async fn client_origins(&mut self, limit: u32) -> Stored<Vec<WebOrigin>> {
